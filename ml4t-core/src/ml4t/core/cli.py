@@ -1,0 +1,216 @@
+"""The command line `ml4t`: a shell whose commands come from hooks, and the two that look at plugins."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from ml4t.core import __version__
+from ml4t.core.errors import Ml4tError, PluginError, PluginWarning, unknown_name
+from ml4t.core.hookspecs import KINDS, Check
+from ml4t.core.manifest import canonical_json
+from ml4t.core.plugins import PluginFailure, PluginInfo, PluginManager, load_plugins
+
+_LIBRARIES = ("attrs", "cattrs", "click", "pluggy", "polars", "pyarrow", "rich", "ruamel.yaml")
+
+
+class _Shell(click.Group):
+    """A group that asks plugins for commands only when one is wanted that it does not have itself."""
+
+    is_complete = False
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        if (name := name or cmd.name) in self.commands:
+            msg = f"the command {name!r} exists already"
+            raise PluginError(msg)
+        super().add_command(cmd, name)
+
+    def _complete(self, ctx: click.Context) -> None:
+        if not self.is_complete:
+            self.is_complete = True
+            for name, answer in plugins_of(ctx).ask_each("ml4t_register_commands", cli=self):
+                if isinstance(answer, Exception):
+                    warnings.warn(f"commands of plugin {name!r}: {answer!r}", PluginWarning, stacklevel=2)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._complete(ctx)
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands:
+            self._complete(ctx)
+        if cmd_name not in self.commands:
+            error = unknown_name("command", cmd_name, self.commands)
+            ctx.fail(f"{error}. Commands come with distributions: run, report and others with ml4t-engine.")
+        return super().get_command(ctx, cmd_name)
+
+
+def _remember(ctx: click.Context, _: click.Parameter, names: tuple[str, ...]) -> None:
+    block = [name.removeprefix("no:") for name in names if name.startswith("no:")]
+    enable = [name for name in names if not name.startswith("no:")]
+    ctx.obj = {"switches": {"enable": enable, "block": block}}
+
+
+def plugins_of(ctx: click.Context, *, strict: bool | None = None) -> PluginManager:
+    """Return the plugins of this invocation, loaded once and as its `-p` options say."""
+    state = ctx.find_root().obj
+    if "plugins" not in state:
+        state["plugins"] = load_plugins(**state["switches"], strict=strict)
+    manager: PluginManager = state["plugins"]
+    return manager
+
+
+@click.group(cls=_Shell, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ml4t")
+@click.option(
+    "-p", multiple=True, is_eager=True, expose_value=False, callback=_remember, metavar="NAME|no:NAME",
+    help="Load or block a plugin, by entry or distribution name.",
+)  # fmt: skip
+def cli() -> None:
+    """Backtest strategies, look at results, manage plugins."""
+
+
+@cli.command("plugins")
+@click.option("--all", "is_all", is_flag=True, help="Also blocked and failed plugins.")
+@click.option("--failed", "is_failed", is_flag=True, help="Only plugins that failed, with tracebacks.")
+@click.option("--hook", help="Only plugins that implement this hook.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only plugins that offer this kind.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def list_plugins(ctx: click.Context, **wanted: Any) -> None:  # noqa: ANN401
+    """List the plugins that were found, and what they offer."""
+    # Listing failures is what this command is for: they are never an exception here.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        manager = plugins_of(ctx, strict=False)
+        rows = [_row(manager, info, kind=wanted["kind"]) for info in manager.infos]
+    if hook := wanted["hook"]:
+        hook = hook if hook.startswith("ml4t_") else f"ml4t_{hook}"
+        if hook not in dir(manager.hook):
+            raise unknown_name("hook", hook, (name for name in dir(manager.hook) if name[0] != "_"))  # noqa: EM101
+        rows = [row for row in rows if hook in row["hooks"]]
+    shown = [
+        row for row in rows
+        if (row["traceback"] if wanted["is_failed"] else wanted["is_all"] or row["status"] == "active")
+        and (row["offers"] or not wanted["kind"])
+    ]  # fmt: skip
+    if wanted["as_json"]:
+        click.echo(canonical_json(shown, indent=2))
+        return
+    offers = [", ".join(f"{o['kind']} {o['name']} [{o['native']}]" for o in row["offers"]) for row in shown]
+    columns = ["name", "distribution", "version", "status"]
+    _print_table(
+        [*columns, "offers"], [[*(row[c] for c in columns), o] for row, o in zip(shown, offers, strict=True)]
+    )
+    for row in shown:
+        if row["reason"]:
+            click.echo(f"\n{row['name']}: {row['reason']}")
+        click.echo(row["traceback"] if wanted["is_failed"] else "", nl=wanted["is_failed"])
+    hidden = len(rows) - len(shown)
+    if hidden and not wanted["is_all"]:
+        click.echo(f"{hidden} more not shown; ml4t plugins --all")
+
+
+def _row(manager: PluginManager, info: PluginInfo, *, kind: str | None) -> dict[str, Any]:
+    """Describe a plugin as plain values."""
+    return {
+        "name": info.entry,
+        "distribution": info.dist,
+        "version": info.version,
+        "status": info.status,
+        "reason": info.reason,
+        "traceback": info.traceback if isinstance(info, PluginFailure) else None,
+        "hooks": list(manager.hooks_of(info.entry)) if info.status == "active" else [],
+        "offers": [
+            {"kind": o.kind, "name": o.spec.name, "native": native.value if native else "python"}
+            for o in manager.registry()
+            if o.plugin == info.entry and info.status == "active" and kind in (None, o.kind)
+            for native in [getattr(o.spec, "native", None)]
+        ],
+    }
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def doctor(ctx: click.Context, *, as_json: bool) -> None:
+    """Check the installation and every plugin; exit with 1 when something is wrong."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        checks = [*_installation_checks(), *plugins_of(ctx, strict=False).checks()]
+    if as_json:
+        click.echo(canonical_json([attrs.asdict(check) for check in checks], indent=2))
+    else:
+        for check in checks:
+            click.secho(
+                f"{'ok   ' if check.ok else 'WRONG'} {check.name}: {check.detail}",
+                fg=None if check.ok else "red",
+            )
+            click.echo(f"      fix: {check.fix}\n" if check.fix else "", nl=False)
+    ctx.exit(0 if all(check.ok for check in checks) else 1)
+
+
+def _installation_checks() -> Iterable[Check]:
+    yield Check(
+        name="python", ok=sys.version_info >= (3, 11), detail=f"{platform.python_version()}, {sys.prefix}"
+    )
+    missing = [name for name in _LIBRARIES if not any(metadata.distributions(name=name))]
+    found = ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES if name not in missing)
+    fix = f"pip install {' '.join(missing)}" if missing else ""
+    yield Check(
+        name="libraries", ok=not missing, detail=found + "".join(f", {m} missing" for m in missing), fix=fix
+    )
+    versions = {d.name: d.version for d in metadata.distributions() if d.name and d.name.startswith("ml4t")}
+    parts = {name: versions.get(name) for name in ("ml4t-core", "ml4t-engine")}
+    agree = len(set(parts.values()) - {None}) <= 1
+    detail = ", ".join(f"{name} {version or 'not installed'}" for name, version in (versions | parts).items())
+    yield Check(
+        name="ml4t", ok=agree, detail=detail, fix="" if agree else "install core and engine of one version"
+    )
+    intruders = [
+        path for folder in sys.path if (path := Path(folder or ".") / "ml4t" / "__init__.py").is_file()
+    ]
+    for path in intruders:
+        owners = [d.name for d in metadata.distributions() if "ml4t/__init__.py" in map(str, d.files or ())]
+        detail = f"{path} of {', '.join(owners) or 'an unknown package'} occupies the namespace that all parts share"
+        yield Check(name="namespace", ok=False, detail=detail, fix=f"pip uninstall {' '.join(owners)}")
+    if not intruders:
+        yield Check(name="namespace", ok=True, detail="no distribution owns ml4t/__init__.py")
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    # Without a terminal there is no width to respect, and wrapped cells would be hard to search.
+    Console(width=None if sys.stdout.isatty() else 1_000, highlight=False, markup=False).print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status. `ML4T_TRACEBACK=1` shows errors with their tracebacks."""
+    warnings.showwarning = lambda message, *_, **__: click.echo(f"warning: {message}", err=True)
+    try:
+        status = cli.main(arguments, prog_name="ml4t", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except Ml4tError as error:
+        if os.environ.get("ML4T_TRACEBACK"):
+            raise
+        click.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
+        return 1
+    return status if isinstance(status, int) else 0

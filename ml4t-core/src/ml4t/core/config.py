@@ -1,0 +1,507 @@
+"""Configuration of a run: frozen classes, read from TOML, YAML or a mapping.
+
+`load_config` reports everything that is wrong at once, each fault with its path, what was found, what is allowed
+and the nearest accepted spelling. The file formats are parsed here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+import tomllib
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from ml4t.core.errors import ConfigError, ConfigWarning, Finding, Severity, nearest
+from ml4t.core.instrument import Instrument, fractional_fields
+from ml4t.core.manifest import canonical_json
+from ml4t.core.structuring import Checked, DurationNs, internal, key_of, read_fields, readable_fields, setting
+from ml4t.core.types import DataKind, LotPolicy, ModelKind, StampMeaning
+from ml4t.core.values import FrozenMapping, decimal_text, format_duration, parse_duration, to_decimal
+
+if TYPE_CHECKING:
+    from ml4t.core.plugins import PluginManager
+
+CONFIG_VERSION = 1  #: of the layout of configuration files
+
+# Key in `[broker]` of every kind of model.
+MODEL_KEYS = {ModelKind.FILL: "fill_model", ModelKind.SLIPPAGE: "slippage_model"}
+MODEL_KEYS |= {ModelKind.FEE: "commission_model"}
+
+
+class NativePolicy(enum.Enum):
+    """Whether models run as native code: where possible, always (else an error), or never."""
+
+    PREFER = "prefer"
+    REQUIRE = "require"
+    NEVER = "never"
+
+
+class RecordCadence(enum.Enum):
+    """How often the portfolio is recorded, beside every session close; AUTO: hourly, daily data each step."""
+
+    AUTO = "auto"
+    STEP = "step"
+    HOUR = "hour"
+    SESSION = "session"
+
+
+class FillTiming(enum.Enum):
+    """When a market order meets the market; SAME_CLOSE fills at the price it decided on: optimistic."""
+
+    NEXT_OPEN = "next_open"
+    NEXT_CLOSE = "next_close"
+    SAME_CLOSE = "same_close"
+
+
+class LimitTouch(enum.Enum):
+    """Whether a limit price that is only touched fills, or must be traded through."""
+
+    TOUCH = "touch"
+    THROUGH = "through"
+
+
+class LimitGap(enum.Enum):
+    """Price of a limit order when the market opens beyond it: the better open, or the limit price."""
+
+    OPEN_IF_BETTER = "open_if_better"
+    AT_LIMIT = "at_limit"
+
+
+class LimitSlippage(enum.Enum):
+    """Slippage on limit orders: none, at most to the limit price, or no fill where it would pass it."""
+
+    NONE = "none"
+    CLAMP = "clamp"
+    REFUSE = "refuse"
+
+
+class InsufficientCash(enum.Enum):
+    """An order that cannot be paid for at its fill: rejected, filled in part, or left working."""
+
+    REJECT = "reject"
+    PARTIAL = "partial"
+    WAIT = "wait"
+
+
+class ZeroVolume(enum.Enum):
+    """Whether a bar in which nothing traded fills orders."""
+
+    NO_FILL = "no_fill"
+    FILL = "fill"
+
+
+class TickRounding(enum.Enum):
+    """An order price off the tick grid: rejected, or moved to the tick that is worse for a fill."""
+
+    REJECT = "reject"
+    PASSIVE = "passive"
+
+
+@attrs.frozen
+class Policies:
+    """Named rules of execution; the defaults are the conservative ones."""
+
+    fill_timing: FillTiming = setting(FillTiming.NEXT_OPEN)
+    limit_touch: LimitTouch = setting(LimitTouch.TOUCH)
+    limit_gap: LimitGap = setting(LimitGap.OPEN_IF_BETTER)
+    limit_slippage: LimitSlippage = setting(LimitSlippage.NONE)
+    insufficient_cash: InsufficientCash = setting(InsufficientCash.REJECT)
+    zero_volume: ZeroVolume = setting(ZeroVolume.NO_FILL)
+    quote_fill: Literal["next"] = setting("next")
+    tick_rounding: TickRounding = setting(TickRounding.REJECT)
+
+
+def _fault(path: str, message: str, found: object = None, *, allowed: tuple[str, ...] = ()) -> Finding:
+    text = None if found is None else str(found)
+    guess = nearest(text, allowed) if text and allowed else None
+    return Finding(path=path, message=message, found=text, allowed=allowed, nearest=guess)
+
+
+@attrs.frozen
+class BacktestSection(Checked):
+    """`[backtest]`: the period, the base currency, and what is written where; see `output_folder`."""
+
+    name: str = setting("backtest")
+    start_date: date | datetime | None = setting(None)
+    end_date: date | datetime | None = setting(None)
+    base_currency: str = setting("USD")
+    seed: int = setting(0)
+    nav_calendar: str | None = setting(None)
+    record: RecordCadence = setting(RecordCadence.AUTO)
+    output: Path = setting(Path("runs/{name}"), convert=Path)
+    run_manifest: str = setting("run_manifest.json")
+    engine: Literal["rust"] = setting("rust")
+    native: NativePolicy = setting(NativePolicy.PREFER)
+    required_plugins: tuple[str, ...] = setting((), convert=tuple)
+
+    @classmethod
+    def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Check the period, the seed, the names and the requirements."""
+        start, end = values.get("start_date"), values.get("end_date")
+        if start is not None and end is not None and _day(start) > _day(end):
+            yield _fault("end_date", f"{end} is before start_date {start}", end)
+        if not 0 <= (seed := values.get("seed", 0)) < 2**64:
+            yield _fault("seed", f"expected a whole number from 0 to 2**64 - 1, found {seed}", seed)
+        for key in ("name", "run_manifest"):
+            text = values.get(key, "-")
+            if not text.strip() or Path(text).name != text:
+                yield _fault(key, f"expected a name without a folder, found {text!r}", text)
+        for index, text in enumerate(values.get("required_plugins", ())):
+            if not _is_requirement(text):
+                message = f"expected a requirement such as 'ml4t-impact>=0.2', found {text!r}"
+                yield _fault(f"required_plugins[{index}]", message, text)
+
+    @property
+    def output_folder(self) -> Path:
+        """`output` with the name of the run filled in."""
+        return Path(str(self.output).replace("{name}", self.name))
+
+
+def _day(moment: date | datetime) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _is_requirement(text: str) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return bool(Requirement(text).name)
+    except InvalidRequirement:
+        return False
+
+
+def _model(type_name: str) -> FrozenMapping:
+    return FrozenMapping({"type": type_name})
+
+
+@attrs.frozen
+class BrokerSection(Checked):
+    """`[broker]`: cash, market models by type name, and the rules of execution.
+
+    A model is a table `{ type = "VolumeShare", volume_limit = 0.025 }`; its parameters are checked against the
+    model's own class where plugins are loaded.
+    """
+
+    initial_cash: Decimal = setting(Decimal(100_000), convert=to_decimal)
+    fill_model: FrozenMapping = setting(_model("Default"), convert=FrozenMapping)
+    slippage_model: FrozenMapping = setting(_model("NoSlippage"), convert=FrozenMapping)
+    commission_model: FrozenMapping = setting(_model("NoFee"), alias="fee_model", convert=FrozenMapping)
+    lot_policy: LotPolicy = setting(LotPolicy.FIFO)
+    allows_short: bool = attrs.field(default=False, kw_only=True)
+    leverage: Decimal = setting(Decimal(1), convert=to_decimal)
+    posting_quantum: Decimal = setting(Decimal("1e-9"), convert=to_decimal)
+    latency_ns: DurationNs = setting(DurationNs(0), key="latency")
+    policies: Policies = setting(Policies())
+
+    @classmethod
+    def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Check the amounts, and that each model names its type."""
+        for key in ("initial_cash", "leverage"):
+            if (amount := values.get(key, 1)) <= 0:
+                yield _fault(key, f"expected a number above zero, found {amount}", amount)
+        quantum = decimal_text(values.get("posting_quantum", Decimal(1)))
+        if not re.fullmatch(r"1|0\.0{0,17}1", quantum):
+            message = f"expected a power of ten from 1e-18 to 1, such as 0.01, found {quantum}"
+            yield _fault("posting_quantum", message, quantum)
+        if (latency := values.get("latency_ns", 0)) < 0:
+            text = format_duration(latency)
+            yield _fault("latency", f"expected a duration of zero or more, found {text}", text)
+        for key in MODEL_KEYS.values():
+            if not isinstance(values.get(key, {"type": ""}).get("type"), str):
+                example = '{ type = "VolumeShare", volume_limit = 0.025 }'
+                message = f"required, but missing; write a model as {example}"
+                yield attrs.evolve(_fault(f"{key}.type", message), code="missing")
+
+
+@attrs.frozen
+class FeedSection(Checked):
+    """`[[data_feeds]]`: a file of market data and what its time stamps mean.
+
+    `columns` maps our names to the file's, `symbols` restricts what is loaded, `timezone` is the zone of stamps
+    that carry none, and `instrument_defaults` are fields of instruments without a section of their own.
+    """
+
+    name: str = setting()
+    type: Literal["ParquetFeed", "CsvFeed"] = setting()
+    path: Path = setting(convert=Path)
+    kind: DataKind = setting(DataKind.BAR)
+    stamp: StampMeaning = setting()
+    interval: str | None = setting(None)
+    columns: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
+    symbols: tuple[str, ...] = setting((), convert=tuple)
+    calendar: str = setting("XNYS")
+    timezone: str | None = setting(None)
+    currency: str = setting("USD")
+    instrument_defaults: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
+
+    @property
+    def interval_ns(self) -> int | None:
+        """`interval` in nanoseconds."""
+        return None if self.interval is None else parse_duration(self.interval)
+
+    @classmethod
+    def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Check stamp and interval against the kind of data, and the fields of instruments."""
+        kind, stamp, interval = values.get("kind"), values.get("stamp"), values.get("interval")
+        by_kind = {DataKind.BAR: ("open", "close", "session"), DataKind.CONTEXT: ("event", "session")}
+        allowed = by_kind.get(kind, ("event",)) if kind else ()
+        if stamp and allowed and stamp.value not in allowed:
+            yield _fault(
+                "stamp", f"{stamp.value!r} is no stamp of a {kind.value}", stamp.value, allowed=allowed
+            )
+        if interval is not None:
+            yield from _interval_faults(interval)
+        elif "interval" in values and kind is DataKind.BAR and stamp not in (None, StampMeaning.SESSION):
+            message = "required for bars stamped 'open' or 'close', but missing; for example \"1m\" or \"1d\""
+            yield attrs.evolve(_fault("interval", message), code="missing")
+        if defaults := values.get("instrument_defaults"):
+            findings, _ = read_fields({"symbol": "-"} | instrument_fields(defaults), Instrument)
+            yield from (finding.under("instrument_defaults") for finding in findings)
+
+
+def _interval_faults(interval: str) -> Iterator[Finding]:
+    try:
+        if parse_duration(interval) <= 0:
+            yield _fault("interval", f"expected a duration above zero, found {interval!r}", interval)
+    except ValueError as error:
+        yield _fault("interval", str(error), interval)
+
+
+def instrument_fields(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an instrument as configured: `fractional = true` stands for steps of 1e-8."""
+    fields = dict(table)
+    if isinstance(fields.get("fractional"), bool):
+        return fractional_fields(fields) if fields.pop("fractional") else fields
+    return fields
+
+
+@attrs.frozen
+class SignalSection:
+    """`[[signal_sources]]`: a file of predictions; `model_id` names those of a file without that column."""
+
+    name: str = setting()
+    type: Literal["ParquetSignalSource", "CsvSignalSource"] = setting()
+    path: Path = setting(convert=Path)
+    columns: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
+    model_id: str | None = setting(None)
+
+
+@attrs.frozen
+class ActionsSection:
+    """`[[corporate_actions]]`: a file of splits and dividends."""
+
+    name: str = setting()
+    path: Path = setting(convert=Path)
+    columns: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
+
+
+_TARGET = re.compile(r"(.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_]\w*")
+
+
+@attrs.frozen
+class StrategySection(Checked):
+    """`[[strategies]]`: a class, named `package.module:Class` or `file.py:Class`, and its parameters."""
+
+    name: str = setting()
+    type: str = setting()
+    params: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
+
+    @classmethod
+    def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Check the form of the type."""
+        if "type" in values and _TARGET.fullmatch(values["type"]) is None:
+            message = f"expected 'package.module:Class' or 'file.py:Class', found {values['type']!r}"
+            yield _fault("type", message, values["type"])
+
+
+@attrs.frozen
+class ReportSection:
+    """`[report]`: the page, what it compares with (a symbol of the run), and the risk-free rate per year."""
+
+    path: Path | None = setting(None)
+    type: str = setting("HtmlReport")
+    benchmark: str | None = setting(None)
+    risk_free: float = setting(0.0)
+
+
+@attrs.frozen
+class RunConfig(Checked):
+    """Everything that decides a run, except the contents of the files it names.
+
+    `root`, the folder that relative paths count from, is no part of it and does not count in comparisons.
+    """
+
+    config_version: int = setting(CONFIG_VERSION)
+    backtest: BacktestSection = setting(BacktestSection())
+    broker: BrokerSection = setting(BrokerSection())
+    instruments: tuple[Instrument, ...] = setting((), convert=tuple)
+    data_feeds: tuple[FeedSection, ...] = setting((), convert=tuple)
+    signal_sources: tuple[SignalSection, ...] = setting((), convert=tuple)
+    corporate_actions: tuple[ActionsSection, ...] = setting((), convert=tuple)
+    strategies: tuple[StrategySection, ...] = setting((), convert=tuple)
+    report: ReportSection = setting(ReportSection())
+    root: Path | None = internal(None)
+
+    @classmethod
+    def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Check the version, that names are unique, and that matching sources exist."""
+        if not 1 <= (version := values.get("config_version", 1)) <= CONFIG_VERSION:
+            message = f"this ml4t reads versions 1 to {CONFIG_VERSION}, found {version}; upgrade ml4t-core"
+            yield _fault("config_version", message, version)
+        for section in ("instruments", "data_feeds", "signal_sources", "corporate_actions", "strategies"):
+            key = "symbol" if section == "instruments" else "name"
+            seen: dict[str, int] = {}
+            for index, item in enumerate(values.get(section, ())):
+                if (first := seen.setdefault(getattr(item, key), index)) != index:
+                    message = f"{getattr(item, key)!r} is already used by {section}[{first}]"
+                    yield _fault(f"{section}[{index}].{key}", message)
+        feeds = tuple(feed.name for feed in values.get("data_feeds", ()))
+        for index, item in enumerate(values.get("instruments", ()) if feeds else ()):
+            if (source := item.matching_source) is not None and source not in feeds:
+                path = f"instruments[{index}].matching_source"
+                yield _fault(path, f"no data feed is named {source!r}", source, allowed=feeds)
+
+
+def load_config(
+    source: str | Path | Mapping[str, Any],
+    *,
+    root: str | Path | None = None,
+    plugins: PluginManager | None = None,
+) -> RunConfig:
+    """Read the configuration of a run from a `.toml`, `.yaml` or `.yml` file, or from nested mappings.
+
+    Relative paths count from `root`, by default the folder of the file; a mapping without a root leaves them
+    as they are. With `plugins`, model types and parameters, required plugins and the plugins' own rules are
+    checked too. All faults found are one ConfigError.
+    """
+    document, text = ({**source}, "") if isinstance(source, Mapping) else _parse(Path(source))
+    name = None if isinstance(source, Mapping) else str(source)
+    if plugins is not None:
+        document = plugins.migrate_config(document, from_version=document.get("config_version", 1))
+    if isinstance(document.get("instruments"), list | tuple):
+        tables = document["instruments"]
+        document["instruments"] = [instrument_fields(t) if isinstance(t, Mapping) else t for t in tables]
+    findings, values = read_fields(document, RunConfig)
+    findings += [] if plugins is None else plugins.check_document(document)
+    config = None
+    if not findings:
+        folder = root if root is not None or name is None else Path(name).parent
+        config = _anchored(RunConfig(**values), None if folder is None else Path(folder).absolute())
+        findings += [] if plugins is None else plugins.validate_config(config)
+    if config is None or any(finding.severity is Severity.ERROR for finding in findings):
+        raise ConfigError([_located(finding, text) for finding in findings], name)
+    for finding in findings:
+        warnings.warn(str(finding), ConfigWarning, stacklevel=2)
+    return config
+
+
+def _parse(path: Path) -> tuple[dict[str, Any], str]:
+    """Read a file; return its content and its text."""
+
+    def refused(message: str, *, code: str, line: int | None = None) -> ConfigError:
+        return ConfigError(Finding(path="", message=message, code=code, line=line), str(path))
+
+    if (suffix := path.suffix.lower()) not in (".toml", ".yaml", ".yml"):
+        raise refused(f"expected a .toml, .yaml or .yml file, found {suffix!r}", code="format")  # noqa: EM102
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        document = tomllib.loads(text) if suffix == ".toml" else _parse_yaml(text)
+    except OSError as error:
+        raise refused(f"cannot be read: {error.strerror}", code="unreadable") from error  # noqa: EM102
+    except ValueError as error:
+        raise refused(str(error), code="syntax") from error
+    if not isinstance(document, dict):
+        found = type(document).__name__
+        raise refused(f"expected sections such as backtest and broker, found {found}", code="invalid_type")  # noqa: EM102
+    return document, text
+
+
+def _parse_yaml(text: str) -> Any:  # noqa: ANN401
+    """Read YAML 1.2, where ON and NO are text. Dates stay text too: the loader's own would lose their zone."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
+    from ruamel.yaml.error import YAMLError
+
+    class Constructor(SafeConstructor):
+        pass
+
+    Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+    loader = YAML(typ="safe", pure=True)
+    loader.Constructor = Constructor
+    try:
+        document = loader.load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (at line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise ValueError(" ".join(str(getattr(error, "problem", None) or error).split()) + where) from error
+    return {} if document is None else document
+
+
+def _located(finding: Finding, text: str) -> Finding:
+    """Add the line of a finding's key where the file has that key only once, as a misspelled one usually is.
+
+    tomllib reports no positions; the price of exact ones would be a second parser.
+    """
+    key = re.escape(re.sub(r"\[\d+\]", "", finding.path).rpartition(".")[2])
+    lines = [
+        n for n, line in enumerate(text.splitlines(), start=1) if re.search(rf"\b{key}[\"']?\s*[=:]", line)
+    ]
+    return attrs.evolve(finding, line=lines[0]) if key and len(lines) == 1 else finding
+
+
+def _anchored(section: Any, root: Path | None) -> Any:  # noqa: ANN401
+    """Resolve relative paths in a section and below. `..` is kept, so that the text can be given back."""
+    if root is None:
+        return section
+    changes: dict[str, Any] = {"root": root} if isinstance(section, RunConfig) else {}
+    for field in readable_fields(type(section)):
+        value = getattr(section, field.name)
+        if isinstance(value, Path):
+            changes[field.name] = root / value
+        elif isinstance(value, tuple) and value and attrs.has(type(value[0])):
+            changes[field.name] = tuple(_anchored(item, root) for item in value)
+        elif attrs.has(type(value)):
+            changes[field.name] = _anchored(value, root)
+    return attrs.evolve(section, **changes)
+
+
+def to_mapping(config: RunConfig) -> dict[str, Any]:
+    """Return a configuration as plain values for JSON and for `load_config`, defaults included.
+
+    Numbers that must stay exact are text. Paths below the folder of the configuration are relative to it, so
+    that a copy of the folder gives the same mapping.
+    """
+    plain: dict[str, Any] = _plain(config, config.root)
+    return plain
+
+
+def _plain(value: Any, root: Path | None) -> Any:  # noqa: ANN401, C901 - one case per kind of value
+    if attrs.has(type(value)):
+        pairs = [(field, getattr(value, field.name)) for field in readable_fields(type(value))]
+        return {key_of(f): format_duration(v) if f.type is DurationNs else _plain(v, root) for f, v in pairs}
+    if isinstance(value, Mapping):
+        return {key: _plain(item, root) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item, root) for item in value]
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Decimal):
+        return decimal_text(value)
+    if isinstance(value, Path):
+        return (value.relative_to(root) if root and value.is_relative_to(root) else value).as_posix()
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).isoformat()
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def config_hash(config: RunConfig) -> str:
+    """Return the SHA-256 of a configuration's canonical text: the same from TOML and from YAML."""
+    return hashlib.sha256(canonical_json(to_mapping(config)).encode()).hexdigest()

@@ -1,0 +1,144 @@
+"""Events of the market as a user's own feed yields them.
+
+Stamps are nanoseconds UTC or timezone-aware datetimes. `ts_event` is when a row was complete, `ts_arrival`
+when it could be known (None: the same instant). Prices are in the instrument's currency; what is missing is
+NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+
+import attrs
+from attrs.converters import optional
+
+from ml4t.core.errors import DataError
+from ml4t.core.types import ActionKind
+from ml4t.core.values import FrozenMapping, format_ns, to_decimal, to_fraction, to_ns
+
+__all__ = ["Bar", "CorporateAction", "Event", "Quote", "Signal", "TradeTick", "to_ns"]
+
+
+class _Stamped:
+    """What the events have in common: nothing is known before it has happened."""
+
+    __slots__ = ()
+
+    symbol: str
+    ts_event: int
+    ts_arrival: int | None
+
+    def __attrs_post_init__(self) -> None:
+        end = format_ns(self.ts_event)
+        if self.ts_arrival is not None and self.ts_arrival < self.ts_event:
+            msg = f"ts_arrival {format_ns(self.ts_arrival)} of {self.symbol} is before its ts_event {end}"
+            raise DataError(msg)
+        ts_open = getattr(self, "ts_open", None)
+        if ts_open is not None and ts_open >= self.ts_event:
+            msg = f"ts_open {format_ns(ts_open)} of a bar of {self.symbol} is not before its end, ts_event {end}"
+            raise DataError(msg)
+
+
+@attrs.frozen
+class Bar(_Stamped):
+    """Open, high, low, close and volume of one interval.
+
+    `ts_event` is its end, `ts_open` its begin (None: the feed's declared `interval` earlier); `fields` are
+    features that travel with the bar.
+    """
+
+    symbol: str
+    ts_event: int = attrs.field(converter=to_ns)
+    open: float = attrs.field(converter=float)
+    high: float = attrs.field(converter=float)
+    low: float = attrs.field(converter=float)
+    close: float = attrs.field(converter=float)
+    volume: float = attrs.field(default=math.nan, converter=float)
+    ts_open: int | None = attrs.field(default=None, converter=optional(to_ns), kw_only=True)
+    ts_arrival: int | None = attrs.field(default=None, converter=optional(to_ns), kw_only=True)
+    fields: Mapping[str, float] = attrs.field(factory=FrozenMapping, converter=FrozenMapping, kw_only=True)
+
+
+@attrs.frozen
+class Quote(_Stamped):
+    """Best bid and ask with their sizes."""
+
+    symbol: str
+    ts_event: int = attrs.field(converter=to_ns)
+    bid_price: float = attrs.field(converter=float)
+    ask_price: float = attrs.field(converter=float)
+    bid_size: float = attrs.field(default=math.nan, converter=float)
+    ask_size: float = attrs.field(default=math.nan, converter=float)
+    ts_arrival: int | None = attrs.field(default=None, converter=optional(to_ns), kw_only=True)
+
+
+@attrs.frozen
+class TradeTick(_Stamped):
+    """One print of the market."""
+
+    symbol: str
+    ts_event: int = attrs.field(converter=to_ns)
+    price: float = attrs.field(converter=float)
+    size: float = attrs.field(default=math.nan, converter=float)
+    ts_arrival: int | None = attrs.field(default=None, converter=optional(to_ns), kw_only=True)
+
+
+@attrs.frozen
+class Signal(_Stamped):
+    """A prediction about the instant `ts_event`; a strategy may see it at `ts_arrival`, which has no default."""
+
+    symbol: str
+    ts_event: int = attrs.field(converter=to_ns)
+    ts_arrival: int = attrs.field(converter=to_ns)
+    score: float = attrs.field(converter=float)
+    model_id: str = attrs.field(default="", kw_only=True)
+    confidence: float = attrs.field(default=math.nan, converter=float, kw_only=True)
+    version: str = attrs.field(default="", kw_only=True)
+
+
+@attrs.frozen
+class CorporateAction:
+    """A split or a cash dividend, effective at 00:00 exchange-local time of `ex_date`.
+
+    A split has a `ratio` of new shares per old share, exact: 7 for a 7-for-1 split, "1/3" for a 1-for-3
+    reverse split. A dividend has an `amount` in currency per share as held on the ex-date, and a `pay_date`
+    (None: the ex-date). Anything else is a DataError.
+    """
+
+    symbol: str
+    ex_date: date
+    kind: ActionKind
+    ratio: Fraction | None = attrs.field(default=None, converter=optional(to_fraction), kw_only=True)
+    amount: Decimal | None = attrs.field(default=None, converter=optional(to_decimal), kw_only=True)
+    pay_date: date | None = attrs.field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if fault := next(self._faults(), None):
+            msg = f"{getattr(self.kind, 'value', self.kind)} of {self.symbol} on {self.ex_date}: {fault}"
+            raise DataError(msg)
+
+    def _faults(self) -> Iterator[str]:
+        pay_date = self.ex_date if self.pay_date is None else self.pay_date
+        if not all(
+            isinstance(day, date) and not isinstance(day, datetime) for day in (self.ex_date, pay_date)
+        ):
+            yield f"ex_date and pay_date must be dates without a time, found {self.ex_date!r}, {pay_date!r}"
+        given = {
+            ActionKind.SPLIT: (self.ratio, self.amount),
+            ActionKind.CASH_DIVIDEND: (self.amount, self.ratio),
+        }
+        if self.kind not in given:
+            yield f"kind must be one of {', '.join(map(str, ActionKind))}"
+        value, other = given[self.kind]
+        if value is None or value <= 0 or other is not None:
+            name = "ratio" if self.kind is ActionKind.SPLIT else "amount"
+            yield f"it takes a {name} above zero and nothing else; ratio={self.ratio}, amount={self.amount}"
+        if pay_date < self.ex_date:
+            yield f"pay_date {pay_date} is before the ex-date"
+
+
+Event = Bar | Quote | TradeTick | Signal

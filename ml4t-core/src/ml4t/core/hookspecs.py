@@ -1,0 +1,292 @@
+"""Every hook a plugin may implement, with its contract, and the specs that hooks return.
+
+A plugin is a module (or an object) named by an entry point of the group `ml4t`. It implements hooks as
+functions marked with `hookimpl`, each with only the arguments it needs, and leaves its heavy imports to the
+targets it names. Hooks run while a run is assembled or when it ends, never per event.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+import pluggy
+
+from ml4t.core.errors import unknown_name
+from ml4t.core.structuring import describe, setting
+from ml4t.core.types import AssetClass, ModelKind
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import click
+
+    from ml4t.core.config import RunConfig
+    from ml4t.core.errors import Finding
+    from ml4t.core.instrument import Instrument
+    from ml4t.core.plugins import PluginManager
+
+hookspec = pluggy.HookspecMarker("ml4t")
+hookimpl = pluggy.HookimplMarker("ml4t")
+
+_is_name = attrs.validators.matches_re(r"[\w./-]+")
+_is_target = attrs.validators.matches_re(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+class Native(enum.Enum):
+    """How a model can run without Python: not at all, by its own capsule, or by a table in the engine."""
+
+    NONE = "none"
+    CAPSULE = "capsule"
+    BUILTIN = "builtin"
+
+
+@attrs.frozen
+class Spec:
+    """A name, and a target `package.module:attribute` that is imported only when it is used."""
+
+    name: str = attrs.field(validator=_is_name)
+    target: str = attrs.field(validator=_is_target)
+    summary: str = setting("")
+
+    def load(self) -> Any:  # noqa: ANN401
+        """Import the target and return it."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+def _model_kind(kind: ModelKind | str) -> ModelKind:
+    labels = {member.label: member for member in ModelKind}
+    if kind not in labels and kind not in labels.values():
+        raise unknown_name("kind of model", str(kind), labels)  # noqa: EM101
+    return labels[kind] if isinstance(kind, str) else kind
+
+
+@attrs.frozen
+class ModelSpec(Spec):
+    """A market model: `ModelSpec("fee", "PerShare", "package.module:Class")`."""
+
+    kind: ModelKind = attrs.field(converter=_model_kind)
+    name: str = attrs.field(validator=_is_name)
+    target: str = attrs.field(validator=_is_target)
+    native: Native = setting(Native.NONE, convert=Native)
+
+    def params_schema(self) -> dict[str, dict[str, Any]]:
+        """Return name, type and default of every parameter; imports the model."""
+        return describe(self.load())
+
+
+class InstrumentSpec(Spec):
+    """A class of instruments, named as the member of `AssetClass` it is for."""
+
+    def __attrs_post_init__(self) -> None:
+        AssetClass(self.name)
+
+
+class CalendarSpec(Spec):
+    """A trading calendar; the target returns a `Calendar`."""
+
+
+@attrs.frozen
+class ReaderSpec(Spec):
+    """A data reader; `name` is a URI scheme or a file suffix, `capabilities` are among lazy, live, pit."""
+
+    capabilities: frozenset[str] = setting(frozenset(), convert=frozenset)
+
+
+@attrs.frozen
+class BrokerSpec(Spec):
+    """A connection to a venue: modes among paper and live, and what it takes, by the values of the enums."""
+
+    modes: frozenset[str] = setting(frozenset(), convert=frozenset)
+    order_types: frozenset[str] = setting(frozenset(), convert=frozenset)
+    time_in_force: frozenset[str] = setting(frozenset(), convert=frozenset)
+    asset_classes: frozenset[str] = setting(frozenset(), convert=frozenset)
+
+
+class ExecutorSpec(Spec):
+    """An execution algorithm that works a parent order."""
+
+
+class OptimizerSpec(Spec):
+    """A portfolio construction or sizing method."""
+
+
+class MetricSpec(Spec):
+    """A statistic computed from results."""
+
+
+@attrs.frozen
+class ReporterSpec(Spec):
+    """A report writer and the formats it writes."""
+
+    formats: tuple[str, ...] = setting((), convert=tuple)
+
+
+@attrs.frozen
+class CompatSpec(Spec):
+    """A foreign strategy API, and the name of the profile that reproduces its rules."""
+
+    source_api: str = setting("")
+    profile: str | None = setting(None)
+
+
+class ProfileSpec(Spec):
+    """A named set of configuration values; the target is a mapping or a function that returns one."""
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """Outcome of one health check; `fix` says what to do when it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+class RegistrySpecs(Protocol):
+    """What a plugin offers. Each hook returns a list and does nothing else: nothing is imported before use."""
+
+    @hookspec
+    def ml4t_register_models(self) -> Sequence[ModelSpec]:
+        """Offer market models, each name once per kind.
+
+        Other plugins may use the same name; a configuration then writes `plugin:Name`.
+        """
+
+    @hookspec
+    def ml4t_register_instruments(self) -> Sequence[InstrumentSpec]:
+        """Offer classes of instruments."""
+
+    @hookspec
+    def ml4t_register_calendars(self) -> Sequence[CalendarSpec]:
+        """Offer trading calendars."""
+
+    @hookspec
+    def ml4t_register_readers(self) -> Sequence[ReaderSpec]:
+        """Offer data readers by URI scheme or file suffix."""
+
+    @hookspec
+    def ml4t_register_brokers(self) -> Sequence[BrokerSpec]:
+        """Offer connections to venues."""
+
+    @hookspec
+    def ml4t_register_executors(self) -> Sequence[ExecutorSpec]:
+        """Offer execution algorithms."""
+
+    @hookspec
+    def ml4t_register_optimizers(self) -> Sequence[OptimizerSpec]:
+        """Offer portfolio construction and sizing."""
+
+    @hookspec
+    def ml4t_register_metrics(self) -> Sequence[MetricSpec]:
+        """Offer statistics."""
+
+    @hookspec
+    def ml4t_register_reporters(self) -> Sequence[ReporterSpec]:
+        """Offer report writers."""
+
+    @hookspec
+    def ml4t_register_compat(self) -> Sequence[CompatSpec]:
+        """Offer foreign strategy APIs."""
+
+    @hookspec
+    def ml4t_register_profiles(self) -> Sequence[ProfileSpec]:
+        """Offer named sets of configuration values."""
+
+    @hookspec
+    def ml4t_register_commands(self, cli: click.Group) -> None:
+        """Add sub-commands to `ml4t`. A name that is taken is refused."""
+
+
+class ResolveSpecs(Protocol):
+    """Questions that the first plugin with an answer decides; None passes to the next."""
+
+    @hookspec(firstresult=True)
+    def ml4t_resolve_instrument(self, symbol: str, venue: str | None, asof: date | None) -> Instrument | None:
+        """Return the instrument that a symbol meant at a venue on a date."""
+
+    @hookspec(firstresult=True)
+    def ml4t_open_data(self, uri: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Return a reader for an address, or None."""
+
+    @hookspec(firstresult=True)
+    def ml4t_detect_strategy(self, source: str) -> str | None:
+        """Return the name of the `CompatSpec` whose API a strategy's source text uses."""
+
+
+class ConfigSpecs(Protocol):
+    """The configuration, before anything runs."""
+
+    @hookspec
+    def ml4t_validate_config(self, config: RunConfig, registry: PluginManager) -> Sequence[Finding]:
+        """Return what is wrong with a configuration that the kernel accepts, and change nothing.
+
+        A plugin that raises is reported as a warning, and the others are still asked.
+        """
+
+    @hookspec
+    def ml4t_migrate_config(self, document: dict[str, Any], from_version: int) -> dict[str, Any] | None:
+        """Return a document of an older version brought up to date, or None to leave it as it is.
+
+        Plugins are asked by name, each with a copy of what the one before returned.
+        """
+
+
+class RunSpecs(Protocol):
+    """A run or a sweep as a whole. `run` and `sweep` are the engine's descriptions, to be read only."""
+
+    @hookspec
+    def ml4t_before_run(self, run: Any) -> None:  # noqa: ANN401
+        """Act when a run is assembled, before its first event."""
+
+    @hookspec
+    def ml4t_after_run(self, run: Any, result: Any) -> None:  # noqa: ANN401
+        """Act after the last event, with the results."""
+
+    @hookspec
+    def ml4t_on_run_error(self, run: Any, exc: BaseException) -> None:  # noqa: ANN401
+        """Act when a run stops with an exception, which goes on to the caller."""
+
+    @hookspec
+    def ml4t_before_sweep(self, sweep: Any) -> None:  # noqa: ANN401
+        """Act before the first run of a sweep."""
+
+    @hookspec
+    def ml4t_after_sweep(self, sweep: Any, results: Any) -> None:  # noqa: ANN401
+        """Act after the last run of a sweep."""
+
+    @hookspec
+    def ml4t_manifest(self, run: Any) -> Mapping[str, Any]:  # noqa: ANN401
+        """Return entries for the run manifest: plain values, equal for equal runs, under keys of their own."""
+
+
+class HealthSpecs(Protocol):
+    """Diagnosis."""
+
+    @hookspec
+    def ml4t_doctor(self) -> Sequence[Check]:
+        """Return checks for `ml4t doctor`; a plugin that raises is shown as a check that failed."""
+
+
+SPEC_CLASSES = (RegistrySpecs, ResolveSpecs, ConfigSpecs, RunSpecs, HealthSpecs)
+
+# What every registry hook returns, by its kind; a `ModelSpec` names its kind itself.
+REGISTRY: Mapping[str, type[Spec]] = {
+    "model": ModelSpec,
+    "instrument": InstrumentSpec,
+    "calendar": CalendarSpec,
+    "reader": ReaderSpec,
+    "broker": BrokerSpec,
+    "executor": ExecutorSpec,
+    "optimizer": OptimizerSpec,
+    "metric": MetricSpec,
+    "reporter": ReporterSpec,
+    "compat": CompatSpec,
+    "profile": ProfileSpec,
+}
+KINDS = tuple(dict.fromkeys([*(kind.label for kind in ModelKind), *list(REGISTRY)[1:]]))

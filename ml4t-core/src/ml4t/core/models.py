@@ -1,0 +1,153 @@
+"""Protocols of the market models, and the arguments they get.
+
+A model is an attrs-frozen class whose fields are its parameters and whose method `evaluate(ctx)` answers
+from one frozen argument struct; new fields may be added to a struct, so its fields are read by name. All
+numbers are plain floats and NaN means missing. Prices and amounts are in the instrument's currency,
+quantities are positive, and `side` carries the sign: +1 buy, -1 sell.
+
+Protocols exist for fill, slippage and fee; the other kinds of `ModelKind` are reserved numbers. A class may
+carry two class attributes beside its parameters. `native_builtin` names the function table compiled into
+the engine that computes the same numbers without Python. `needs_volume = True` says that its answer uses the
+volume of the bar it is asked about: a fill at such a bar's open is priced at the open, but booked when the
+bar is complete, so that nothing earlier can know it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from ml4t.core.types import ModelKind
+
+__all__ = ["FeeArgs", "FeeModel", "FeeOut", "FillArgs", "FillModel", "FillOut"]
+__all__ += ["SlippageArgs", "SlippageModel", "SlippageOut"]
+
+NAN = math.nan
+
+
+@attrs.frozen(kw_only=True)
+class FillArgs:
+    """The question to a fill model: may this order trade on this data, at what price, how much of it.
+
+    In the phase `open` only the open of the bar is known; high, low, close and volume are NaN.
+    """
+
+    ts_ns: int  #: instant of the data, ns UTC
+    side: int
+    order_type: str = "market"  #: market, limit, stop or stop_limit
+    phase: str = "open"  #: open, range or close of a bar; quote; trade
+    limit_price: float = NAN
+    stop_price: float = NAN
+    leaves_quantity: float = NAN  #: still to fill
+    bid: float = NAN
+    ask: float = NAN
+    bid_size: float = NAN
+    ask_size: float = NAN
+    open: float = NAN
+    high: float = NAN
+    low: float = NAN
+    close: float = NAN
+    volume: float = NAN
+    price: float = NAN  #: of the print, in the phase trade
+    size: float = NAN
+    volume_used: float = 0.0  #: taken from the same data by earlier orders
+    lot_size: float = 1.0
+    tick_size: float = NAN
+    triggered: bool = False  #: the stop price was reached before this data
+
+
+@attrs.frozen
+class FillOut:
+    """A price before slippage (NaN: no fill), a quantity up to `leaves_quantity`, taker or maker."""
+
+    price: float = NAN
+    quantity: float = 0.0
+    liquidity: str = "taker"
+
+
+@attrs.frozen(kw_only=True)
+class SlippageArgs:
+    """The question to a slippage model: how much worse than the reference price does this quantity trade."""
+
+    ts_ns: int
+    side: int
+    quantity: float
+    reference_price: float  #: what the fill model answered
+    phase: str = "open"
+    open: float = NAN
+    high: float = NAN
+    low: float = NAN
+    close: float = NAN
+    volume: float = NAN
+    bid: float = NAN
+    ask: float = NAN
+    volume_used: float = 0.0
+    tick_size: float = NAN
+    lot_size: float = 1.0
+    multiplier: float = 1.0
+
+
+@attrs.frozen
+class SlippageOut:
+    """Per unit, positive when it costs money; what exceeds `quantity_cap` waits for later data."""
+
+    price_adjustment: float
+    spread: float = 0.0
+    quantity_cap: float = math.inf
+
+
+@attrs.frozen(kw_only=True)
+class FeeArgs:
+    """The question to a fee model: what does this fill cost. The `order_` fields exclude this fill."""
+
+    ts_ns: int
+    side: int
+    quantity: float
+    price: float
+    multiplier: float = 1.0
+    notional: float = NAN  #: quantity x abs(price) x multiplier
+    liquidity: str = "taker"
+    order_filled_quantity: float = 0.0
+    order_notional: float = 0.0
+    order_fees: float = 0.0
+
+
+@attrs.frozen
+class FeeOut:
+    """Money of the instrument's currency, negative for a rebate."""
+
+    fee: float
+
+
+@runtime_checkable
+class FillModel(Protocol):
+    """Decides whether, where and how much of an order trades on the data at hand."""
+
+    def evaluate(self, ctx: FillArgs, /) -> FillOut:
+        """Answer for one order and one piece of data."""
+
+
+@runtime_checkable
+class SlippageModel(Protocol):
+    """Decides how much worse than the reference price any small order trades."""
+
+    def evaluate(self, ctx: SlippageArgs, /) -> SlippageOut:
+        """Answer for one prospective fill."""
+
+
+@runtime_checkable
+class FeeModel(Protocol):
+    """Decides what a fill costs in money."""
+
+    def evaluate(self, ctx: FeeArgs, /) -> FeeOut:
+        """Answer for one fill."""
+
+
+# Argument and answer struct of every kind that has a protocol.
+MODEL_STRUCTS: dict[ModelKind, tuple[type, type]] = {
+    ModelKind.FILL: (FillArgs, FillOut),
+    ModelKind.SLIPPAGE: (SlippageArgs, SlippageOut),
+    ModelKind.FEE: (FeeArgs, FeeOut),
+}

@@ -1,0 +1,452 @@
+"""Finding, loading, listing and asking plugins.
+
+A plugin is found by its entry point and never by its name in our code. One that cannot be loaded is kept as
+a `PluginFailure`, reported once, and takes nothing else down; it is an error only for what needs it, or
+where failures are strict. What is blocked is not imported at all.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import os
+import re
+import sys
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pluggy
+
+from ml4t.core import HOOK_API
+from ml4t.core.config import CONFIG_VERSION, MODEL_KEYS, BrokerSection
+from ml4t.core.errors import ConfigError, Finding, Ml4tError, PluginError, PluginWarning, Severity
+from ml4t.core.errors import UnknownNameError, nearest, unknown_name
+from ml4t.core.hookspecs import KINDS, REGISTRY, SPEC_CLASSES, Check, Spec
+from ml4t.core.structuring import structure
+from ml4t.core.types import ModelKind
+
+if TYPE_CHECKING:
+    from ml4t.core.config import RunConfig
+
+ENTRY_POINT_GROUP = "ml4t"
+
+
+@attrs.frozen(kw_only=True)
+class PluginInfo:
+    """A plugin that was found. `reason` says why its status is not active; `entry` names its entry point."""
+
+    entry: str
+    dist: str = "(none)"
+    version: str = ""
+    status: str = "active"  #: active, blocked, failed or incompatible
+    reason: str = ""
+
+    def __str__(self) -> str:
+        state = f"{self.status}, {self.reason}" if self.reason else self.status
+        return f"plugin {self.entry!r} of {self.dist} {self.version}: {state}"
+
+
+@attrs.frozen(kw_only=True)
+class PluginFailure(PluginInfo):
+    """A plugin that could not be loaded or broke a contract, with its traceback as text."""
+
+    traceback: str
+
+
+@attrs.frozen(kw_only=True)
+class Registered:
+    """Something that a plugin offers; `qualified` (`plugin:Name`) is unique within its kind."""
+
+    kind: str
+    plugin: str
+    spec: Any
+
+    @property
+    def qualified(self) -> str:
+        """`plugin:Name`."""
+        return f"{self.plugin}:{self.spec.name}"
+
+
+class _IncompatibleError(PluginError):
+    """The plugin was written for another version of the hooks."""
+
+
+class PluginManager(pluggy.PluginManager):
+    """The plugins of an environment, and what they offer.
+
+    Parameters
+    ----------
+    enable : collection of str
+        Entry or distribution names to load whatever the environment variables say (`-p NAME`).
+    block : collection of str
+        Names not to import (`-p no:NAME`); they win over `enable`.
+    environ : Mapping or None
+        Environment variables, by default those of the process. `ML4T_BLOCK_PLUGINS` and `ML4T_PLUGINS` are
+        comma-separated names to refuse and the only ones to load. `ML4T_DISABLE_PLUGIN_AUTOLOAD=1` leaves
+        only what is named there or in `enable`. `ML4T_TRACE_PLUGINS=1` prints hook calls.
+    strict : bool or None
+        Whether a failing plugin raises. By default `ML4T_STRICT_PLUGINS` decides, and without it `CI`.
+    """
+
+    def __init__(
+        self,
+        *,
+        enable: Collection[str] = (),
+        block: Collection[str] = (),
+        environ: Mapping[str, str] | None = None,
+        strict: bool | None = None,
+    ) -> None:
+        super().__init__("ml4t")
+        environ = os.environ if environ is None else environ
+        self._enable, self._block = _names(enable), _names(block)
+        self._env_block = _names(environ.get("ML4T_BLOCK_PLUGINS", "").split(","))
+        self._env_allow = _names(environ.get("ML4T_PLUGINS", "").split(","))
+        self._autoload = not _is_on(environ, "ML4T_DISABLE_PLUGIN_AUTOLOAD")
+        switch = "ML4T_STRICT_PLUGINS" if "ML4T_STRICT_PLUGINS" in environ else "CI"
+        self._strict = _is_on(environ, switch) if strict is None else strict
+        self._infos: dict[str, PluginInfo] = {}
+        self._registry: tuple[Registered, ...] | None = None
+        for specs in SPEC_CLASSES:
+            self.add_hookspecs(specs)
+        if _is_on(environ, "ML4T_TRACE_PLUGINS"):
+            self.trace.root.setwriter(sys.stderr.write)
+            self.enable_tracing()
+
+    # -- loading -----------------------------------------------------------------------------------
+
+    def load_entry_points(self) -> None:
+        """Load every plugin of the environment that is not blocked, in the order of names.
+
+        A name claimed by two distributions is refused for both: which one wins must not depend on spelling.
+        """
+        found = metadata.entry_points(group=ENTRY_POINT_GROUP)
+        entries = sorted((entry.name, *_owner(entry), entry) for entry in found)
+        known = {name for entry, dist, *_ in entries for name in _names((entry, dist))}
+        for name in sorted((self._enable | self._block) - known):
+            raise unknown_name("plugin", name, known)  # noqa: EM101
+        blocked = {(entry, dist): self._why_blocked(_names((entry, dist))) for entry, dist, *_ in entries}
+        claims = Counter(entry for entry, dist, *_ in entries if not blocked[entry, dist])
+        for name, dist, version, entry in entries:
+            info = PluginInfo(entry=name, dist=dist, version=version)
+            key = name if claims[name] + bool(blocked[name, dist]) < 2 else f"{name} of {dist}"  # noqa: PLR2004
+            if blocked[name, dist]:
+                self._infos[key] = attrs.evolve(info, status="blocked", reason=blocked[name, dist])
+            elif claims[name] > 1:
+                owners = ", ".join(other for claimed, other, *_ in entries if claimed == name)
+                msg = f"{owners} claim the same name; block all but one by distribution name"
+                self._fail(info, PluginError(msg), key=key)
+            else:
+                self._load(entry, info)
+
+    def _why_blocked(self, names: frozenset[str]) -> str:
+        if names & self._block:
+            return "blocked by -p no:"
+        if names & self._enable:
+            return ""
+        if names & self._env_block:
+            return "blocked by ML4T_BLOCK_PLUGINS"
+        if self._env_allow and not names & self._env_allow:
+            return "not listed in ML4T_PLUGINS"
+        return "" if self._autoload or names & self._env_allow else "ML4T_DISABLE_PLUGIN_AUTOLOAD is set"
+
+    def _load(self, entry: metadata.EntryPoint, info: PluginInfo) -> None:
+        self._infos[info.entry] = info
+        try:
+            self.register(entry.load(), name=info.entry)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit and the panics of native modules are failures too
+            self._fail(info, error)
+
+    def register(self, plugin: object, name: str | None = None) -> str | None:
+        """Register a plugin once its hook version and its hooks are found to be right."""
+        wanted, version = getattr(plugin, "ml4t_hook_api", None), ".".join(map(str, HOOK_API))
+        if wanted is not None and not _satisfies(version, wanted):
+            msg = f"it needs hook API {wanted!r}, this ml4t-core has {version}"
+            raise _IncompatibleError(msg)
+        hooks = [attribute for attribute in dir(self.hook) if attribute.startswith("ml4t_")]
+        for attribute in dir(plugin):
+            is_hook = self.parse_hookimpl_opts(plugin, attribute) is not None
+            if is_hook and attribute not in hooks:
+                msg = f"{attribute} is no hook; the nearest is {nearest(attribute, hooks)}"
+                raise PluginError(msg)
+            if attribute in hooks and not is_hook:
+                msg = f"{attribute} is not marked with @hookimpl (from ml4t.core import hookimpl)"
+                raise PluginError(msg)
+        registered = super().register(plugin, name=name)
+        if registered is not None:
+            self._infos.setdefault(registered, PluginInfo(entry=registered))
+        self._registry = None
+        return registered
+
+    def _fail(self, info: PluginInfo, error: BaseException, *, key: str | None = None) -> None:
+        """Keep a failure, drop what the plugin had registered, and warn or raise."""
+        prefix = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
+        failure = PluginFailure(
+            entry=info.entry,
+            dist=info.dist,
+            version=info.version,
+            status="incompatible" if isinstance(error, _IncompatibleError) else "failed",
+            reason=prefix + " ".join(str(error).split()),
+            traceback="".join(traceback.format_exception(error)),
+        )
+        self._infos[key or info.entry] = failure
+        if self.has_plugin(info.entry):
+            self.unregister(name=info.entry)
+        if self._strict:
+            raise PluginError(str(failure)) from error
+        warnings.warn(f"{failure}; see `ml4t plugins --failed`", PluginWarning, stacklevel=3)
+
+    # -- listing -----------------------------------------------------------------------------------
+
+    @property
+    def infos(self) -> tuple[PluginInfo, ...]:
+        """Every plugin that was found, whatever became of it, by name."""
+        self.registry()
+        return tuple(info for _, info in sorted(self._infos.items()))
+
+    @property
+    def failures(self) -> tuple[PluginFailure, ...]:
+        """Every plugin that could not be loaded or broke a contract, by name."""
+        return tuple(info for info in self.infos if isinstance(info, PluginFailure))
+
+    def hooks_of(self, name: str) -> tuple[str, ...]:
+        """Return the names of the hooks that an active plugin implements."""
+        plugin = self.get_plugin(name)
+        return tuple(sorted(c.name for c in self.get_hookcallers(plugin) or ())) if plugin else ()
+
+    def registry(self) -> tuple[Registered, ...]:
+        """Return everything that plugins offer, by plugin and hook; one that breaks the rules fails."""
+        if self._registry is None:
+            offers: list[Registered] = []
+            for name, plugin in sorted(self.list_name_plugin()):
+                try:
+                    offers.extend(self._offers(name, plugin))
+                except Exception as error:
+                    self._fail(self._infos[name], error)
+            self._registry = tuple(offers)
+        return self._registry
+
+    def _offers(self, name: str, plugin: object) -> Iterable[Registered]:
+        offers: dict[tuple[str, str], Registered] = {}
+        for area, cls in REGISTRY.items():
+            hook = f"ml4t_register_{area}" + ("" if area == "compat" else "s")
+            for spec in self._ask(hook, plugin):
+                if not isinstance(spec, cls):
+                    msg = f"{hook} must return a list of {cls.__name__}, found {spec!r}"
+                    raise PluginError(msg)
+                kind = spec.kind.label if area == "model" else area
+                offer = Registered(kind=kind, plugin=name, spec=spec)
+                if offers.setdefault((kind, spec.name), offer) is not offer:
+                    msg = f"it registers two specs of kind {kind} named {offer.qualified!r}"
+                    raise PluginError(msg)
+        return offers.values()
+
+    def _ask(self, hook: str, plugin: object, **arguments: object) -> list[Any]:
+        """Call a hook of one plugin alone; return what it answered as a flat list."""
+        others = [other for other in self.get_plugins() if other is not plugin]
+        answers = self.subset_hook_caller(hook, others)(**arguments)
+        return [item for each in answers for item in (each if isinstance(each, list | tuple) else [each])]
+
+    def ask_each(self, hook: str, **arguments: object) -> Iterator[tuple[str, list[Any] | Exception]]:
+        """Ask each plugin that implements a hook, by name; one that raises does not stop the others."""
+        for name, plugin in sorted(self.list_name_plugin()):
+            if hook in self.hooks_of(name):
+                try:
+                    yield name, self._ask(hook, plugin, **arguments)
+                except Exception as error:
+                    yield name, error
+
+    # -- resolving ---------------------------------------------------------------------------------
+
+    def find(self, kind: ModelKind | str, name: str) -> Registered:
+        """Return what is registered under a short name that is unique, or under `plugin:Name`.
+
+        UnknownNameError if nothing of the kind has that name; PluginError if several plugins have it, or the
+        plugin named does not work.
+        """
+        label = kind.label if isinstance(kind, ModelKind) else kind
+        if label not in KINDS:
+            raise unknown_name("kind", label, KINDS)  # noqa: EM101
+        offers = [offer for offer in self.registry() if offer.kind == label]
+        matches = [offer for offer in offers if name in (offer.qualified, offer.spec.name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            choices = " and ".join(offer.qualified for offer in matches)
+            msg = f"{label} {name!r} is ambiguous between {choices}; write one of them in full"
+            raise PluginError(msg)
+        plugin, colon, _ = name.partition(":")
+        broken = [i for i in self.infos if i.status != "active" and (i.entry == plugin or not colon)]
+        if colon and broken:
+            raise PluginError(f"{label} {name!r} needs {_with_traceback(broken[0])}")  # noqa: EM102
+        counts = Counter(offer.spec.name for offer in offers)
+        known = [o.spec.name if counts[o.spec.name] == 1 else o.qualified for o in offers]
+        hint = "".join(f"\nnot loaded, and perhaps what is missing: {_with_traceback(i)}" for i in broken)
+        raise UnknownNameError(f"{unknown_name(label, name, known)}{hint}")  # noqa: EM102
+
+    def resolve(self, kind: ModelKind | str, name: str) -> Any:  # noqa: ANN401
+        """Import what is registered under a name; see `find`. A target that fails is a PluginError."""
+        offer = self.find(kind, name)
+        try:
+            return offer.spec.load()
+        except Exception as error:
+            info, what = self._infos[offer.plugin], f"{offer.kind} {offer.qualified!r}"
+            msg = f"{what} of {info.dist} {info.version}: cannot import {offer.spec.target!r}: {error}"
+            raise PluginError(msg) from error
+
+    def build_model(self, kind: ModelKind, table: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Build a model from its configuration `{"type": name, **parameters}`.
+
+        ConfigError with every unknown, missing or wrong parameter; else as `resolve`.
+        """
+        if not isinstance(name := table.get("type"), str):
+            raise ConfigError(Finding(path="type", message="required, but missing", code="missing"))
+        cls = self.resolve(kind, name)
+        if not attrs.has(cls) or not callable(getattr(cls, "evaluate", None)):
+            msg = f"{kind.label} {name!r}: {cls!r} must be an attrs class with a method evaluate(ctx)"
+            raise PluginError(msg)
+        return structure({key: value for key, value in table.items() if key != "type"}, cls)
+
+    # -- configuration -----------------------------------------------------------------------------
+
+    def migrate_config(self, document: Mapping[str, Any], *, from_version: object) -> dict[str, Any]:
+        """Let plugins bring a document of an older layout up to date, in the order of their names."""
+        current = dict(document)
+        version = from_version if isinstance(from_version, int) else CONFIG_VERSION
+        for name, plugin in sorted(self.list_name_plugin()):
+            arguments = {"document": copy.deepcopy(current), "from_version": version}
+            try:
+                current = (self._ask("ml4t_migrate_config", plugin, **arguments) or [current])[-1]
+            except Exception as error:
+                msg = f"plugin {name!r} failed while migrating the configuration: {error}"
+                raise PluginError(msg) from error
+        return current
+
+    def check_document(self, document: Mapping[str, Any]) -> list[Finding]:
+        """Return what is wrong with the plugins and models that a document asks for."""
+        findings: list[Finding] = []
+        required = _table(document, "backtest").get("required_plugins")
+        for index, text in enumerate(required if isinstance(required, list | tuple) else ()):
+            if message := self._unmet(text):
+                path = f"backtest.required_plugins[{index}]"
+                findings.append(Finding(path=path, message=message, code="plugin", found=str(text)))
+        broker = _table(document, "broker")
+        for kind, key in MODEL_KEYS.items():
+            given = "fee_model" if kind is ModelKind.FEE and "fee_model" in broker else key
+            table = broker.get(given, getattr(BrokerSection(), key))
+            if isinstance(table, Mapping) and isinstance(table.get("type"), str):
+                try:
+                    self.build_model(kind, table)
+                except ConfigError as error:
+                    findings.extend(finding.under(f"broker.{given}") for finding in error.findings)
+                except Ml4tError as error:
+                    path = f"broker.{given}.type"
+                    findings.append(Finding(path=path, message=str(error), code="unknown_name"))
+        return findings
+
+    def require(self, requirements: Iterable[str]) -> None:
+        """Raise PluginError unless every requirement such as "ml4t-impact>=0.2" is met by an active plugin."""
+        if unmet := [message for text in requirements if (message := self._unmet(text))]:
+            raise PluginError("\n".join(unmet))
+
+    def _unmet(self, text: object) -> str | None:
+        """Say why a requirement is not met; None when it is."""
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        try:
+            requirement = Requirement(str(text))
+        except InvalidRequirement:
+            return f"{text!r} is no requirement such as 'ml4t-impact>=0.2'"
+        wanted = _names((requirement.name,))
+        infos = [info for info in self.infos if wanted & _names((info.entry, info.dist))]
+        if not infos:
+            return f"{requirement.name} is not installed; run: pip install '{text}'"
+        if not (active := [info for info in infos if info.status == "active"]):
+            return f"{text} is required: {_with_traceback(infos[0])}"
+        if active[0].version and not _satisfies(active[0].version, requirement.specifier):
+            return f"{text} is required, {active[0].dist} {active[0].version} is installed"
+        return None
+
+    def validate_config(self, config: RunConfig) -> list[Finding]:
+        """Ask plugins what is wrong with a configuration; one that raises becomes a warning."""
+        findings: list[Finding] = []
+        for name, answer in self.ask_each("ml4t_validate_config", config=config, registry=self):
+            for finding in [answer] if isinstance(answer, Exception) else answer:
+                if isinstance(finding, Finding):
+                    findings.append(attrs.evolve(finding, plugin=finding.plugin or name))
+                else:
+                    message = f"ml4t_validate_config failed: {finding!r}"
+                    warning = Finding(path="", message=message, severity=Severity.WARNING, plugin=name)
+                    findings.append(attrs.evolve(warning, code="plugin"))
+        return findings
+
+    def checks(self) -> list[Check]:
+        """Return the health of every plugin found, and what the plugins' own checks say."""
+        found: list[Check] = []
+        for info in self.infos:
+            ok = not isinstance(info, PluginFailure)
+            fix = "" if ok else f"upgrade {info.dist}, or block it with ML4T_BLOCK_PLUGINS={info.dist}"
+            found.append(Check(name=f"plugin {info.entry}", ok=ok, detail=str(info), fix=fix))
+        for offer in self.registry():
+            if (detail := _import_fault(offer.spec)) is not None:
+                found.append(Check(name=f"{offer.kind} {offer.qualified}", ok=False, detail=detail))
+        for name, answer in self.ask_each("ml4t_doctor"):
+            for check in [answer] if isinstance(answer, Exception) else answer:
+                if isinstance(check, Check):
+                    found.append(attrs.evolve(check, name=f"{name}: {check.name}"))
+                else:
+                    found.append(Check(name=f"{name}: ml4t_doctor", ok=False, detail=f"failed: {check!r}"))
+        return found
+
+
+def load_plugins(**switches: Any) -> PluginManager:  # noqa: ANN401
+    """Load the plugins of the environment; the keywords are those of `PluginManager`."""
+    manager = PluginManager(**switches)
+    manager.load_entry_points()
+    return manager
+
+
+def _names(texts: Iterable[str]) -> frozenset[str]:
+    """Normalize names as package indexes do: `ML4T_Fees` and `ml4t-fees` are one."""
+    return frozenset(re.sub(r"[-_.]+", "-", text.strip()).lower() for text in texts if text.strip())
+
+
+def _is_on(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def _owner(entry: metadata.EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist is not None else ("(none)", "")
+
+
+def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return section if isinstance(section := document.get(key), Mapping) else {}
+
+
+def _satisfies(version: str, specifier: object) -> bool:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        return SpecifierSet(str(specifier)).contains(version, prereleases=True)
+    except InvalidSpecifier:
+        msg = f"{specifier!r} is no version range such as '>=1.0,<2'"
+        raise PluginError(msg) from None
+
+
+def _with_traceback(info: PluginInfo) -> str:
+    return f"{info}\n{info.traceback}" if isinstance(info, PluginFailure) else str(info)
+
+
+def _import_fault(spec: Spec) -> str | None:
+    """Say why the module of a target cannot be found; the module itself is not executed."""
+    module = spec.target.partition(":")[0]
+    try:
+        return None if importlib.util.find_spec(module) is not None else f"there is no module {module!r}"
+    except Exception as error:
+        return f"{module!r} cannot be found: {type(error).__name__}: {error}"

@@ -1,0 +1,150 @@
+"""What feeds an engine and what a strategy talks to.
+
+`DataFeed` and `SignalSource` are base classes for feeds written in Python. `Broker`, `MarketView` and
+`Calendar` are protocols: a backtest, a paper account and a live account offer the same methods.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ml4t.core.types import OrderType, Side, TimeInForce
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    import numpy as np
+
+    from ml4t.core.account import Position
+    from ml4t.core.events import Bar, Quote, Signal, TradeTick
+
+    Number = int | float | str | Decimal
+
+__all__ = ["Broker", "Calendar", "DataFeed", "MarketView", "SignalSource"]
+
+# The engine's live view of one order; methods that take an order accept it or its id.
+OrderHandle = Any
+
+
+class DataFeed(ABC):
+    """A source of market events, one at a time and in time order."""
+
+    @abstractmethod
+    def get_next_event(self) -> Bar | Quote | TradeTick | None:
+        """Return the next event, or None when there are no more."""
+
+
+class SignalSource(ABC):
+    """A source of predictions, one at a time and in the order of their arrival."""
+
+    @abstractmethod
+    def get_next_event(self) -> Signal | None:
+        """Return the next signal, or None when there are no more."""
+
+
+class Broker(Protocol):
+    """Where orders go and where the account is read; amounts are in the base currency of the run."""
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """Positions that are not flat."""
+
+    @property
+    def buying_power(self) -> float:
+        """What may still be spent on new positions."""
+
+    @property
+    def open_orders(self) -> Sequence[OrderHandle]:
+        """Orders that can still change."""
+
+    @property
+    def rejected_orders(self) -> Sequence[OrderHandle]:
+        """Orders refused so far, with their reasons."""
+
+    def submit_order(  # noqa: PLR0913 - the documented signature
+        self,
+        asset: str,
+        quantity: Number,
+        side: Side = ...,
+        order_type: OrderType = ...,
+        limit_price: Number | None = None,
+        stop_price: Number | None = None,
+        *,
+        time_in_force: TimeInForce = ...,
+        client_order_id: str = ...,
+        tag: str = ...,
+    ) -> OrderHandle:
+        """Send an order."""
+
+    def buy(self, asset: str, quantity: Number, **order: Any) -> OrderHandle:  # noqa: ANN401
+        """Send a buy order; further keywords are those of `submit_order`."""
+
+    def sell(self, asset: str, quantity: Number, **order: Any) -> OrderHandle:  # noqa: ANN401
+        """Send a sell order; further keywords are those of `submit_order`."""
+
+    def cancel_order(self, order: OrderHandle) -> bool:
+        """Ask to cancel; False when the order was already closed."""
+
+    def get_order(self, order: OrderHandle) -> OrderHandle:
+        """Return the live view of an order."""
+
+    def get_position(self, asset: str) -> Position:
+        """Return the position of one instrument, a flat one when nothing is held."""
+
+    def get_cash(self) -> float:
+        """Return settled cash."""
+
+    def get_account_value(self) -> float:
+        """Return equity: cash, receivables, and positions at their marks."""
+
+    def order_target_percent(self, asset: str, percent: float) -> OrderHandle | None:
+        """Trade towards a fraction of equity: 0.5 is half of it. None when there is nothing to trade."""
+
+    def order_target_value(self, asset: str, value: float) -> OrderHandle | None:
+        """Trade towards a market value."""
+
+    def order_target_quantity(self, asset: str, quantity: Number) -> OrderHandle | None:
+        """Trade towards a number of units."""
+
+    def order_target_weights(self, weights: Mapping[str, float]) -> Sequence[OrderHandle]:
+        """Trade a basket towards fractions of equity, sells first."""
+
+    def close_position(self, asset: str) -> OrderHandle | None:
+        """Trade towards zero units."""
+
+
+class MarketView(Protocol):
+    """What is known now; a view kept beyond its instant raises `StaleViewError`."""
+
+    def __getitem__(self, symbol: str) -> Any:  # noqa: ANN401
+        """Last known row of an instrument; an unknown symbol raises `UnknownNameError`."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Symbols with an event at this instant."""
+
+    def __contains__(self, symbol: object) -> bool:
+        """Whether the run knows the symbol."""
+
+    def history(
+        self, fields: str | Sequence[str], n: int, symbols: str | Sequence[str] | None = None
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the last `n` known values, oldest first, NaN where there were fewer."""
+
+    def get_latest_bar(self, asset: str) -> Any:  # noqa: ANN401
+        """Return the last completed bar, or None before the first."""
+
+    def get_latest_price(self, asset: str) -> float | None:
+        """Return the last known price, or None before the first."""
+
+
+class Calendar(Protocol):
+    """Trading sessions of a venue: its name, and the IANA zone in which its dates are meant."""
+
+    name: str
+    timezone: str
+
+    def sessions(self, start: date, end: date) -> Sequence[tuple[date, int, int]]:
+        """Return (date, open, close) of every session from `start` to `end` inclusive, in ns UTC."""

@@ -1,0 +1,258 @@
+//! From the Python description of a run to a [`Plan`].
+//!
+//! `ml4t.engine.compile` writes the description and knows its keys; every value is checked again here.
+
+use std::sync::Arc;
+
+use ml4t_sim::error::SimError;
+use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
+use ml4t_sim::instrument::Instrument;
+use ml4t_sim::models::{Models, builtin_fee, builtin_fill, builtin_slippage};
+use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
+use ml4t_sim::plan::{
+    AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
+};
+use ml4t_sim::policies::{
+    FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, Policies, TickRounding, ZeroVolume,
+};
+use ml4t_sim::time::Sessions;
+use pyo3::conversion::FromPyObjectOwned;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::convert::{float64, int32, int64, record_batch, uint32};
+use crate::error::{IntoPyResult, to_py};
+use crate::models::{params, python_fee, python_fill, python_slippage};
+
+type Dict<'py> = Bound<'py, PyDict>;
+
+fn get<'py>(dict: &Dict<'py>, key: &str) -> PyResult<Bound<'py, PyAny>> {
+    dict.get_item(key)?
+        .ok_or_else(|| to_py(dict.py(), &SimError::internal(format!("the description of the run lacks {key}"))))
+}
+
+fn take<'py, T: FromPyObjectOwned<'py>>(dict: &Dict<'py>, key: &str) -> PyResult<T> {
+    get(dict, key)?.extract::<T>().map_err(Into::into)
+}
+
+fn number(dict: &Dict<'_>, key: &str) -> PyResult<Decimal> {
+    let text: String = take(dict, key)?;
+    Decimal::parse(&text)
+        .ok_or_else(|| to_py(dict.py(), &SimError::config(format!("{key} = {text:?} is not a decimal number"))))
+}
+
+fn money(dict: &Dict<'_>, key: &str) -> PyResult<Cash> {
+    let decimal = number(dict, key)?;
+    Cash::from_decimal(decimal)
+        .ok_or_else(|| to_py(dict.py(), &SimError::config(format!("{key} has more than 18 decimals or is too large"))))
+}
+
+fn each<'py>(dict: &Dict<'py>, key: &str) -> PyResult<Vec<Dict<'py>>> {
+    let list = get(dict, key)?.cast_into::<PyList>()?;
+    list.iter().map(|item| item.cast_into::<PyDict>().map_err(Into::into)).collect()
+}
+
+/// The plan, and the bar interval of each feed.
+pub(crate) fn plan(spec: &Dict<'_>) -> PyResult<(Arc<Plan>, Vec<Option<i64>>)> {
+    let py = spec.py();
+    let instruments = each(spec, "instruments")?.iter().map(instrument).collect::<PyResult<Vec<_>>>()?;
+    let mut feeds = Vec::new();
+    let mut intervals = Vec::new();
+    for description in each(spec, "feeds")? {
+        feeds.push(Feed::new(feed_columns(&description)?, &instruments).into_py(py)?);
+        intervals.push(take(&description, "interval_ns")?);
+    }
+    let signals = get(spec, "signals")?;
+    let account = get(spec, "account")?.cast_into::<PyDict>()?;
+    let record_ns: Option<i64> = take(spec, "record_ns")?;
+    let plan = Plan {
+        feeds,
+        signals: if signals.is_none() {
+            None
+        } else {
+            Some(read_signals(&signals.cast_into::<PyDict>()?, &instruments)?)
+        },
+        actions: each(spec, "actions")?.iter().map(action).collect::<PyResult<Vec<_>>>()?,
+        calendars: each(spec, "calendars")?.iter().map(sessions).collect::<PyResult<Vec<_>>>()?,
+        nav_calendar: CalendarId(take(spec, "nav_calendar")?),
+        base_currency: take(spec, "base_currency")?,
+        policies: policies(&get(spec, "policies")?.cast_into::<PyDict>()?)?,
+        account: account_settings(&account)?,
+        models: models(spec)?,
+        books: 1,
+        seed: take(spec, "seed")?,
+        record: match record_ns {
+            None => RecordCadence::Session,
+            Some(ns) if ns <= 0 => RecordCadence::Step,
+            Some(ns) => RecordCadence::Every(ns),
+        },
+        warmup_sessions: take(spec, "warmup_sessions")?,
+        instruments,
+    };
+    plan.validate().into_py(py)?;
+    Ok((Arc::new(plan), intervals))
+}
+
+fn instrument(description: &Dict<'_>) -> PyResult<Instrument> {
+    let matching: Option<u16> = take(description, "matching")?;
+    let symbol: String = take(description, "symbol")?;
+    let scale = Scale::new(
+        take(description, "price_exponent")?,
+        take(description, "quantity_exponent")?,
+        number(description, "multiplier")?,
+    )
+    .into_py(description.py())?;
+    let units = |key: &str, exponent: u32| -> PyResult<i64> {
+        number(description, key)?.scaled_i64(exponent).ok_or_else(|| {
+            let text = format!("{symbol}: {key} cannot be kept with {exponent} decimals");
+            to_py(description.py(), &SimError::config(text))
+        })
+    };
+    Ok(Instrument {
+        currency: take(description, "currency")?,
+        tick_size: units("tick_size", scale.price_exponent)?,
+        lot_size: units("lot_size", scale.quantity_exponent)?,
+        allows_negative_prices: take(description, "allows_negative_prices")?,
+        calendar: CalendarId(take(description, "calendar")?),
+        matching: matching.map(FeedId),
+        scale,
+        symbol,
+    })
+}
+
+fn feed_columns(description: &Dict<'_>) -> PyResult<FeedColumns> {
+    let py = description.py();
+    let name: String = take(description, "name")?;
+    let kind: String = take(description, "kind")?;
+    let kind = match kind.as_str() {
+        "bar" => FeedKind::Bar,
+        "quote" => FeedKind::Quote,
+        "trade" => FeedKind::Trade,
+        "context" => FeedKind::Context,
+        other => return Err(to_py(py, &SimError::config(format!("feed {name}: kind {other:?} is not known")))),
+    };
+    let what = format!("feed {name}");
+    let batch = record_batch(&get(description, "frame")?, &what)?;
+    let extra: Vec<String> = take(description, "extra")?;
+    let names = kind.columns().iter().map(|c| (*c).to_owned()).chain(extra);
+    let columns = names
+        .map(|name| Ok(Column { values: float64(py, &batch, &name, &what)?, name }))
+        .collect::<PyResult<Vec<_>>>()?;
+    let optional = |column: &str| -> PyResult<Option<_>> {
+        batch.column_by_name(column).map(|_| int64(py, &batch, column, &what)).transpose()
+    };
+    Ok(FeedColumns {
+        ts_event: int64(py, &batch, "ts_event", &what)?,
+        ts_open: optional("ts_open")?,
+        ts_arrival: optional("ts_arrival")?,
+        instrument: if kind == FeedKind::Context {
+            Vec::new().into()
+        } else {
+            uint32(py, &batch, "instrument", &what)?
+        },
+        columns,
+        kind,
+        name,
+    })
+}
+
+fn read_signals(description: &Dict<'_>, instruments: &[Instrument]) -> PyResult<Signals> {
+    let py = description.py();
+    let batch = record_batch(&get(description, "frame")?, "signals")?;
+    let signals = Signals {
+        ts_arrival: int64(py, &batch, "ts_arrival", "signals")?,
+        ts_event: int64(py, &batch, "ts_event", "signals")?,
+        instrument: uint32(py, &batch, "instrument", "signals")?,
+        name: uint32(py, &batch, "name", "signals")?,
+        score: float64(py, &batch, "score", "signals")?,
+        confidence: float64(py, &batch, "confidence", "signals")?,
+        version: uint32(py, &batch, "version", "signals")?,
+        names: take(description, "names")?,
+        versions: take(description, "versions")?,
+    };
+    signals.validate(instruments).into_py(py)?;
+    Ok(signals)
+}
+
+fn action(description: &Dict<'_>) -> PyResult<Action> {
+    let py = description.py();
+    let kind: String = take(description, "kind")?;
+    let kind = match kind.as_str() {
+        "split" => {
+            ActionKind::Split(Ratio::new(take(description, "ratio_num")?, take(description, "ratio_den")?).into_py(py)?)
+        }
+        "cash_dividend" => {
+            ActionKind::CashDividend { amount: money(description, "amount")?, pay_ts: take(description, "pay_ts")? }
+        }
+        other => return Err(to_py(py, &SimError::data(format!("corporate action {other:?} is not supported")))),
+    };
+    Ok(Action { ts: take(description, "ts")?, instrument: InstrumentId(take(description, "instrument")?), kind })
+}
+
+fn sessions(description: &Dict<'_>) -> PyResult<Sessions> {
+    let py = description.py();
+    let name: String = take(description, "name")?;
+    let what = format!("calendar {name}");
+    let batch = record_batch(&get(description, "frame")?, &what)?;
+    Ok(Sessions {
+        label: int32(py, &batch, "label", &what)?.to_vec(),
+        open: int64(py, &batch, "open_ns", &what)?.to_vec(),
+        close: int64(py, &batch, "close_ns", &what)?.to_vec(),
+        name,
+    })
+}
+
+fn account_settings(account: &Dict<'_>) -> PyResult<AccountSettings> {
+    let py = account.py();
+    let leverage = number(account, "leverage")?;
+    let parts = i64::try_from(leverage.mantissa).ok().zip(10_i64.checked_pow(leverage.exponent));
+    let (num, den) = parts.ok_or_else(|| to_py(py, &SimError::config("leverage has too many digits".to_owned())))?;
+    let lot_policy: String = take(account, "lot_policy")?;
+    Ok(AccountSettings {
+        initial_cash: money(account, "initial_cash")?,
+        lot_policy: LotPolicy::parse(&lot_policy).into_py(py)?,
+        allows_short: take(account, "allows_short")?,
+        leverage: Ratio::new(num, den).into_py(py)?,
+        posting_quantum: money(account, "posting_quantum")?.0,
+        latency: take(account, "latency_ns")?,
+    })
+}
+
+fn policies(dict: &Dict<'_>) -> PyResult<Policies> {
+    let py = dict.py();
+    let text = |key: &str| take::<String>(dict, key);
+    Ok(Policies {
+        fill_timing: FillTiming::parse(&text("fill_timing")?).into_py(py)?,
+        limit_touch: LimitTouch::parse(&text("limit_touch")?).into_py(py)?,
+        limit_gap: LimitGap::parse(&text("limit_gap")?).into_py(py)?,
+        limit_slippage: LimitSlippage::parse(&text("limit_slippage")?).into_py(py)?,
+        insufficient_cash: InsufficientCash::parse(&text("insufficient_cash")?).into_py(py)?,
+        zero_volume: ZeroVolume::parse(&text("zero_volume")?).into_py(py)?,
+        tick_rounding: TickRounding::parse(&text("tick_rounding")?).into_py(py)?,
+    })
+}
+
+/// A model description holds the object, and the name and parameters of a compiled-in table where it has one.
+fn models(spec: &Dict<'_>) -> PyResult<Models> {
+    let py = spec.py();
+    let part = |key: &str| -> PyResult<(Bound<'_, PyAny>, Option<String>, Dict<'_>)> {
+        let description = get(spec, key)?.cast_into::<PyDict>()?;
+        let builtin = take(&description, "builtin")?;
+        Ok((get(&description, "object")?, builtin, get(&description, "params")?.cast_into::<PyDict>()?))
+    };
+    let (fill, slippage, fee) = (part("fill_model")?, part("slippage_model")?, part("fee_model")?);
+    Ok(Models {
+        fill: match &fill.1 {
+            Some(name) => builtin_fill(name, &params(&fill.2)?).into_py(py)?,
+            None => python_fill(&fill.0)?,
+        },
+        slippage: match &slippage.1 {
+            Some(name) => builtin_slippage(name, &params(&slippage.2)?).into_py(py)?,
+            None => python_slippage(&slippage.0)?,
+        },
+        fee: match &fee.1 {
+            Some(name) => builtin_fee(name, &params(&fee.2)?).into_py(py)?,
+            None => python_fee(&fee.0)?,
+        },
+    })
+}

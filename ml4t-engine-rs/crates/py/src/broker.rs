@@ -1,0 +1,690 @@
+//! Orders and account, as a strategy sees them.
+
+use std::sync::Arc;
+
+use ml4t_sim::account::buying_power;
+use ml4t_sim::error::SimError;
+use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
+use ml4t_sim::money::{Cash, Price};
+use ml4t_sim::order::{Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce};
+use ml4t_sim::targets::{fraction_of_equity, quantity_for_value};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::convert::{decimal, scaled};
+use crate::error::{IntoPyResult, to_py};
+use crate::shared::{Core, Shared, Stage};
+use crate::timestamp::Timestamp;
+
+/// Orders and account of one strategy.
+#[pyclass(frozen, module = "ml4t.backtest", name = "Broker")]
+pub(crate) struct Broker {
+    shared: Arc<Shared>,
+    book: BookId,
+}
+
+/// What the keyword arguments of an order say, beside instrument and quantity.
+#[derive(Clone, Copy)]
+struct Terms {
+    order_type: OrderType,
+    time_in_force: TimeInForce,
+    tag: u32,
+}
+
+/// Text of an enum member or of a plain string.
+fn name_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_str()?.to_lowercase());
+    }
+    let inner = value.getattr("value").unwrap_or_else(|_| value.clone());
+    Ok(inner.str()?.to_str()?.to_lowercase())
+}
+
+fn read_order_type(value: Option<&Bound<'_, PyAny>>) -> PyResult<OrderType> {
+    value.map_or(Ok(OrderType::Market), |v| OrderType::parse(&name_of(v)?).into_py(v.py()))
+}
+
+fn read_time_in_force(value: Option<&Bound<'_, PyAny>>) -> PyResult<TimeInForce> {
+    value.map_or(Ok(TimeInForce::Gtc), |v| TimeInForce::parse(&name_of(v)?).into_py(v.py()))
+}
+
+impl Broker {
+    pub(crate) fn new(shared: &Arc<Shared>, book: BookId) -> Self {
+        Self { shared: Arc::clone(shared), book }
+    }
+
+    /// Refuse orders from outside a callback, or from another thread.
+    fn check_stage(py: Python<'_>, core: &Core) -> PyResult<()> {
+        let text = match core.stage {
+            Stage::Starting => "orders can be sent from the first event on, not in on_start or before the run",
+            Stage::Finished => "the run is over; no order can be sent or canceled",
+            Stage::Calling if core.owner != std::thread::current().id() => {
+                "orders may be sent only from the thread that runs the strategy"
+            }
+            Stage::Calling => return Ok(()),
+        };
+        Err(to_py(py, &SimError::state(text.to_owned())))
+    }
+
+    fn tag(core: &mut Core, tag: Option<&str>) -> u32 {
+        let Some(tag) = tag.filter(|t| !t.is_empty()) else { return 0 };
+        let found = core.texts.iter().position(|t| t == tag).unwrap_or_else(|| {
+            core.texts.push(tag.to_owned());
+            core.texts.len() - 1
+        });
+        u32::try_from(found).unwrap_or(0)
+    }
+
+    fn handle(&self, id: OrderId) -> OrderHandle {
+        OrderHandle::new(&self.shared, id)
+    }
+
+    fn place(
+        &self,
+        asset: &Bound<'_, PyAny>,
+        quantity: &Bound<'_, PyAny>,
+        side: Option<Side>,
+        prices: (Option<&Bound<'_, PyAny>>, Option<&Bound<'_, PyAny>>),
+        (order_type, time_in_force, tag): (OrderType, TimeInForce, Option<&str>),
+    ) -> PyResult<OrderHandle> {
+        let py = asset.py();
+        let i = self.shared.instrument(asset)?;
+        let instrument = &self.shared.plan.instruments[i];
+        let units = scaled(quantity, instrument.scale.quantity_exponent, "quantity", &instrument.symbol)?;
+        let price = |value: Option<&Bound<'_, PyAny>>, field: &str| -> PyResult<Option<Price>> {
+            value
+                .filter(|v| !v.is_none())
+                .map(|v| scaled(v, instrument.scale.price_exponent, field, &instrument.symbol).map(Price))
+                .transpose()
+        };
+        let (side, units) = match side {
+            Some(side) => (side, units),
+            None => (if units < 0 { Side::Sell } else { Side::Buy }, units.saturating_abs()),
+        };
+        let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
+        let request = OrderRequest {
+            book: self.book,
+            instrument: InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)),
+            side,
+            order_type,
+            time_in_force,
+            quantity: units,
+            limit_price: price(prices.0, "limit_price")?,
+            stop_price: price(prices.1, "stop_price")?,
+            tag: Self::tag(&mut core, tag),
+        };
+        let id = core.run.api().submit(request).map_err(|e| {
+            let text = format!("{} ({}, {})", e.message, instrument.symbol, ml4t_sim::time::render(core.run.state.now));
+            to_py(py, &SimError { message: text, ..e })
+        })?;
+        drop(core);
+        Ok(self.handle(id))
+    }
+
+    /// Market order towards a signed quantity.
+    fn towards(
+        &self,
+        py: Python<'_>,
+        core: &mut Core,
+        i: usize,
+        target: i64,
+        terms: Terms,
+    ) -> PyResult<Option<OrderHandle>> {
+        Self::check_stage(py, core)?;
+        let working = core.run.open_orders(i);
+        let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
+        let template = OrderRequest {
+            book: self.book,
+            order_type: terms.order_type,
+            time_in_force: terms.time_in_force,
+            tag: terms.tag,
+            ..OrderRequest::market(id, Side::Buy, 0)
+        };
+        let sent = core.run.api().order_target(template, target, &working).into_py(py)?;
+        Ok(sent.map(|id| self.handle(id)))
+    }
+
+    fn terms(core: &mut Core, time_in_force: Option<&Bound<'_, PyAny>>, tag: Option<&str>) -> PyResult<Terms> {
+        Ok(Terms {
+            order_type: OrderType::Market,
+            time_in_force: read_time_in_force(time_in_force)?,
+            tag: Self::tag(core, tag),
+        })
+    }
+
+    fn quantity_for(&self, py: Python<'_>, core: &Core, i: usize, value: Cash) -> PyResult<i64> {
+        let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
+        quantity_for_value(&self.shared.plan, &core.run.state, id, value).into_py(py)
+    }
+
+    fn find(&self, order: &Bound<'_, PyAny>) -> PyResult<OrderId> {
+        let py = order.py();
+        if let Ok(handle) = order.cast::<OrderHandle>() {
+            return Ok(handle.get().id);
+        }
+        let number: u64 = order.extract().map_err(|_| {
+            to_py(py, &SimError::order("an order is named by its handle or by its id (int)".to_owned()))
+        })?;
+        let count = self.shared.core(py)?.run.state.orders.len() as u64;
+        if number == 0 || number > count {
+            let text = format!("no order {number}; this run has sent {count} so far");
+            return Err(to_py(py, &SimError::order(text)));
+        }
+        Ok(OrderId(number - 1))
+    }
+
+    fn select(&self, py: Python<'_>, wanted: impl Fn(&Order) -> bool) -> PyResult<Vec<OrderHandle>> {
+        let core = self.shared.core(py)?;
+        let orders = core.run.state.orders.iter().enumerate();
+        Ok(orders
+            .filter(|(_, o)| o.request.book == self.book && wanted(o))
+            .map(|(k, _)| self.handle(OrderId(k as u64)))
+            .collect())
+    }
+}
+
+#[pymethods]
+impl Broker {
+    /// Send an order and return its live handle.
+    ///
+    /// Without `side` the sign of `quantity` tells the direction. Prices and quantity may be int, float, str
+    /// or `Decimal`. The order is checked at the intake of this instant; look at the handle, or at
+    /// `on_order`, for the answer.
+    #[pyo3(signature = (
+        asset, quantity, side = None, order_type = None, limit_price = None, stop_price = None, *,
+        time_in_force = None, tag = None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the documented signature")]
+    fn submit_order(
+        &self,
+        asset: &Bound<'_, PyAny>,
+        quantity: &Bound<'_, PyAny>,
+        side: Option<&Bound<'_, PyAny>>,
+        order_type: Option<&Bound<'_, PyAny>>,
+        limit_price: Option<&Bound<'_, PyAny>>,
+        stop_price: Option<&Bound<'_, PyAny>>,
+        time_in_force: Option<&Bound<'_, PyAny>>,
+        tag: Option<&str>,
+    ) -> PyResult<OrderHandle> {
+        let py = asset.py();
+        let side = side.map(|s| Side::parse(&name_of(s)?).into_py(py)).transpose()?;
+        let terms = (read_order_type(order_type)?, read_time_in_force(time_in_force)?, tag);
+        self.place(asset, quantity, side, (limit_price, stop_price), terms)
+    }
+
+    /// Send a buy order; keywords as in `submit_order`.
+    #[pyo3(signature = (
+        asset, quantity, *, order_type = None, limit_price = None, stop_price = None, time_in_force = None, tag = None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the documented signature")]
+    fn buy(
+        &self,
+        asset: &Bound<'_, PyAny>,
+        quantity: &Bound<'_, PyAny>,
+        order_type: Option<&Bound<'_, PyAny>>,
+        limit_price: Option<&Bound<'_, PyAny>>,
+        stop_price: Option<&Bound<'_, PyAny>>,
+        time_in_force: Option<&Bound<'_, PyAny>>,
+        tag: Option<&str>,
+    ) -> PyResult<OrderHandle> {
+        let terms = (
+            implied_type(read_order_type(order_type)?, limit_price, stop_price),
+            read_time_in_force(time_in_force)?,
+            tag,
+        );
+        self.place(asset, quantity, Some(Side::Buy), (limit_price, stop_price), terms)
+    }
+
+    /// Send a sell order; keywords as in `submit_order`.
+    #[pyo3(signature = (
+        asset, quantity, *, order_type = None, limit_price = None, stop_price = None, time_in_force = None, tag = None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the documented signature")]
+    fn sell(
+        &self,
+        asset: &Bound<'_, PyAny>,
+        quantity: &Bound<'_, PyAny>,
+        order_type: Option<&Bound<'_, PyAny>>,
+        limit_price: Option<&Bound<'_, PyAny>>,
+        stop_price: Option<&Bound<'_, PyAny>>,
+        time_in_force: Option<&Bound<'_, PyAny>>,
+        tag: Option<&str>,
+    ) -> PyResult<OrderHandle> {
+        let terms = (
+            implied_type(read_order_type(order_type)?, limit_price, stop_price),
+            read_time_in_force(time_in_force)?,
+            tag,
+        );
+        self.place(asset, quantity, Some(Side::Sell), (limit_price, stop_price), terms)
+    }
+
+    /// Ask to take an order back; False when it is complete already.
+    fn cancel_order(&self, order: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = order.py();
+        let id = self.find(order)?;
+        let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
+        Ok(core.run.api().cancel(id))
+    }
+
+    /// Live handle of an order.
+    fn get_order(&self, order: &Bound<'_, PyAny>) -> PyResult<OrderHandle> {
+        Ok(self.handle(self.find(order)?))
+    }
+
+    /// Handles of all orders that can still change, in the order they were sent.
+    #[getter]
+    fn open_orders(&self, py: Python<'_>) -> PyResult<Vec<OrderHandle>> {
+        self.select(py, |o| !o.status.is_terminal())
+    }
+
+    /// Handles of all orders that were refused.
+    #[getter]
+    fn rejected_orders(&self, py: Python<'_>) -> PyResult<Vec<OrderHandle>> {
+        self.select(py, |o| o.status == OrderStatus::Rejected)
+    }
+
+    /// Position of an instrument, or None when nothing is held.
+    fn get_position(&self, asset: &Bound<'_, PyAny>) -> PyResult<Option<Position>> {
+        let i = self.shared.instrument(asset)?;
+        let core = self.shared.core(asset.py())?;
+        Ok(Position::read(&self.shared, &core, self.book, i))
+    }
+
+    /// Positions that are not flat, by symbol.
+    #[getter]
+    fn positions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let core = self.shared.core(py)?;
+        let out = PyDict::new(py);
+        for i in 0..self.shared.plan.instruments.len() {
+            if let Some(position) = Position::read(&self.shared, &core, self.book, i) {
+                out.set_item(self.shared.symbol(py, i), Py::new(py, position)?)?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// Cash at hand.
+    fn get_cash(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.shared.core(py)?.run.state.book(self.book).cash().to_f64())
+    }
+
+    /// Cash, dividends due and positions at their marks.
+    fn get_account_value(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.shared.core(py)?.run.state.book(self.book).equity().into_py(py)?.to_f64())
+    }
+
+    /// What may still be bought, after working orders.
+    #[getter]
+    fn buying_power(&self, py: Python<'_>) -> PyResult<f64> {
+        let core = self.shared.core(py)?;
+        let book = core.run.state.book(self.book);
+        let free = buying_power(book, &self.shared.plan.account).into_py(py)?;
+        Ok(free.minus(book.reserved, "buying power").into_py(py)?.to_f64())
+    }
+
+    /// Market order towards a fraction of equity (0.5 is half of it) at the last price; None when there.
+    ///
+    /// Working market orders of the instrument count as done.
+    #[pyo3(signature = (asset, percent, *, time_in_force = None, tag = None))]
+    fn order_target_percent(
+        &self,
+        asset: &Bound<'_, PyAny>,
+        percent: &Bound<'_, PyAny>,
+        time_in_force: Option<&Bound<'_, PyAny>>,
+        tag: Option<&str>,
+    ) -> PyResult<Option<OrderHandle>> {
+        let py = asset.py();
+        let i = self.shared.instrument(asset)?;
+        let fraction = decimal(percent, "percent")?;
+        let mut core = self.shared.core(py)?;
+        let value = fraction_of_equity(&core.run.state, self.book, fraction).into_py(py)?;
+        let target = if value == Cash::ZERO { 0 } else { self.quantity_for(py, &core, i, value)? };
+        let terms = Self::terms(&mut core, time_in_force, tag)?;
+        self.towards(py, &mut core, i, target, terms)
+    }
+
+    /// Market order towards a market value in the account's currency; None when there.
+    #[pyo3(signature = (asset, value, *, time_in_force = None, tag = None))]
+    fn order_target_value(
+        &self,
+        asset: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        time_in_force: Option<&Bound<'_, PyAny>>,
+        tag: Option<&str>,
+    ) -> PyResult<Option<OrderHandle>> {
+        let py = asset.py();
+        let i = self.shared.instrument(asset)?;
+        let amount = Cash::from_decimal(decimal(value, "value")?)
+            .ok_or_else(|| to_py(py, &SimError::order("value has more than 18 decimals or is too large".to_owned())))?;
+        let mut core = self.shared.core(py)?;
+        let target = if amount == Cash::ZERO { 0 } else { self.quantity_for(py, &core, i, amount)? };
+        let terms = Self::terms(&mut core, time_in_force, tag)?;
+        self.towards(py, &mut core, i, target, terms)
+    }
+
+    /// Market order towards a signed number of units; None when there.
+    #[pyo3(signature = (asset, quantity, *, time_in_force = None, tag = None))]
+    fn order_target_quantity(
+        &self,
+        asset: &Bound<'_, PyAny>,
+        quantity: &Bound<'_, PyAny>,
+        time_in_force: Option<&Bound<'_, PyAny>>,
+        tag: Option<&str>,
+    ) -> PyResult<Option<OrderHandle>> {
+        let py = asset.py();
+        let i = self.shared.instrument(asset)?;
+        let instrument = &self.shared.plan.instruments[i];
+        let target = scaled(quantity, instrument.scale.quantity_exponent, "quantity", &instrument.symbol)?;
+        let mut core = self.shared.core(py)?;
+        let terms = Self::terms(&mut core, time_in_force, tag)?;
+        self.towards(py, &mut core, i, target, terms)
+    }
+
+    /// Trade a basket towards fractions of equity; sells go first, then by symbol.
+    ///
+    /// Positions that the mapping does not name are closed, unless `keep_others`.
+    #[pyo3(signature = (weights, *, keep_others = false, time_in_force = None, tag = None))]
+    fn order_target_weights(
+        &self,
+        weights: &Bound<'_, PyAny>,
+        keep_others: bool,
+        time_in_force: Option<&Bound<'_, PyAny>>,
+        tag: Option<&str>,
+    ) -> PyResult<Vec<OrderHandle>> {
+        let py = weights.py();
+        let mut targets: Vec<(usize, Option<ml4t_sim::money::Decimal>)> = Vec::new();
+        for pair in weights.call_method0("items")?.try_iter()? {
+            let (asset, weight): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
+            targets.push((self.shared.instrument(&asset)?, Some(decimal(&weight, "weight")?)));
+        }
+        let mut core = self.shared.core(py)?;
+        if !keep_others {
+            let held = &core.run.state.book(self.book).positions;
+            let named: Vec<usize> = targets.iter().map(|t| t.0).collect();
+            let others = (0..held.len()).filter(|i| held[*i].quantity != 0 && !named.contains(i));
+            targets.extend(others.map(|i| (i, None)));
+        }
+        let mut changes = Vec::with_capacity(targets.len());
+        for (i, weight) in targets {
+            let value = match weight {
+                Some(weight) => fraction_of_equity(&core.run.state, self.book, weight).into_py(py)?,
+                None => Cash::ZERO,
+            };
+            let target = if value == Cash::ZERO { 0 } else { self.quantity_for(py, &core, i, value)? };
+            let held = core.run.state.book(self.book).positions[i].quantity;
+            changes.push((target >= held, i, target));
+        }
+        // Instruments are numbered by symbol.
+        changes.sort_unstable();
+        let terms = Self::terms(&mut core, time_in_force, tag)?;
+        let mut sent = Vec::new();
+        for (_, i, target) in changes {
+            sent.extend(self.towards(py, &mut core, i, target, terms)?);
+        }
+        Ok(sent)
+    }
+
+    /// Market order that closes a position; None when there is none.
+    #[pyo3(signature = (asset, *, time_in_force = None, tag = None))]
+    fn close_position(
+        &self,
+        asset: &Bound<'_, PyAny>,
+        time_in_force: Option<&Bound<'_, PyAny>>,
+        tag: Option<&str>,
+    ) -> PyResult<Option<OrderHandle>> {
+        let py = asset.py();
+        let i = self.shared.instrument(asset)?;
+        let mut core = self.shared.core(py)?;
+        let terms = Self::terms(&mut core, time_in_force, tag)?;
+        self.towards(py, &mut core, i, 0, terms)
+    }
+}
+
+/// `buy` and `sell` take the type from the prices when none is named.
+fn implied_type(named: OrderType, limit: Option<&Bound<'_, PyAny>>, stop: Option<&Bound<'_, PyAny>>) -> OrderType {
+    let given = |price: Option<&Bound<'_, PyAny>>| price.is_some_and(|p| !p.is_none());
+    match (named, given(limit), given(stop)) {
+        (OrderType::Market, true, true) => OrderType::StopLimit,
+        (OrderType::Market, true, false) => OrderType::Limit,
+        (OrderType::Market, false, true) => OrderType::Stop,
+        (named, ..) => named,
+    }
+}
+
+/// Live handle of an order: every attribute is read from the engine when asked for.
+#[pyclass(frozen, module = "ml4t.backtest", name = "OrderHandle")]
+pub(crate) struct OrderHandle {
+    shared: Arc<Shared>,
+    id: OrderId,
+}
+
+impl OrderHandle {
+    pub(crate) fn new(shared: &Arc<Shared>, id: OrderId) -> Self {
+        Self { shared: Arc::clone(shared), id }
+    }
+
+    fn read(&self, py: Python<'_>) -> PyResult<Order> {
+        Ok(*self.shared.core(py)?.run.state.order(self.id))
+    }
+
+    fn instrument(&self, order: &Order) -> &ml4t_sim::instrument::Instrument {
+        self.shared.plan.instrument(order.request.instrument)
+    }
+}
+
+#[pymethods]
+impl OrderHandle {
+    /// Number of the order in its run, from 1.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.id.0 + 1
+    }
+
+    /// Id that a broker is given: the same in every run of the same strategy on the same data.
+    #[getter]
+    fn client_order_id(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(client_order_id(self.read(py)?.request.book, self.id))
+    }
+
+    /// Symbol.
+    #[getter]
+    fn asset(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
+        Ok(self.shared.symbol(py, self.read(py)?.request.instrument.index()))
+    }
+
+    /// Side.
+    #[getter]
+    fn side(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.shared.enums.side(py, self.read(py)?.request.side))
+    }
+
+    /// Kind.
+    #[getter]
+    fn order_type(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.shared.enums.order_type(py, self.read(py)?.request.order_type))
+    }
+
+    /// Lifetime.
+    #[getter]
+    fn time_in_force(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.shared.enums.time_in_force(py, self.read(py)?.request.time_in_force))
+    }
+
+    /// State.
+    #[getter]
+    fn status(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.shared.enums.status(py, self.read(py)?.status))
+    }
+
+    /// Units asked for, positive.
+    #[getter]
+    fn quantity(&self, py: Python<'_>) -> PyResult<f64> {
+        let order = self.read(py)?;
+        Ok(self.instrument(&order).scale.quantity_f64(order.request.quantity))
+    }
+
+    /// Units filled.
+    #[getter]
+    fn filled_quantity(&self, py: Python<'_>) -> PyResult<f64> {
+        let order = self.read(py)?;
+        Ok(self.instrument(&order).scale.quantity_f64(order.filled))
+    }
+
+    /// Units still to fill.
+    #[getter]
+    fn leaves_quantity(&self, py: Python<'_>) -> PyResult<f64> {
+        let order = self.read(py)?;
+        Ok(self.instrument(&order).scale.quantity_f64(order.leaves))
+    }
+
+    /// Average price of the fills, None before the first.
+    #[getter]
+    fn avg_fill_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let order = self.read(py)?;
+        let scale = &self.instrument(&order).scale;
+        let average = scale.average_price(order.filled_notional, ml4t_sim::money::Qty(order.filled));
+        Ok((!average.is_nan()).then_some(average))
+    }
+
+    /// Limit price, None without one.
+    #[getter]
+    fn limit_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let order = self.read(py)?;
+        Ok(order.request.limit_price.map(|p| self.instrument(&order).scale.price_f64(p)))
+    }
+
+    /// Stop price, None without one.
+    #[getter]
+    fn stop_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let order = self.read(py)?;
+        Ok(order.request.stop_price.map(|p| self.instrument(&order).scale.price_f64(p)))
+    }
+
+    /// Whether the order can still change.
+    #[getter]
+    fn is_open(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(!self.read(py)?.status.is_terminal())
+    }
+
+    /// Code of the reason for its state, empty where there is nothing to explain.
+    #[getter]
+    fn reason_code(&self, py: Python<'_>) -> PyResult<&'static str> {
+        Ok(self.read(py)?.reason.code())
+    }
+
+    /// Sentence that explains its state.
+    #[getter]
+    fn reason(&self, py: Python<'_>) -> PyResult<String> {
+        let core = self.shared.core(py)?;
+        let texts = &core.run.state.reason_texts;
+        let exact = texts.iter().rev().find(|(id, _)| *id == self.id).map(|(_, text)| text.clone());
+        Ok(exact.unwrap_or_else(|| core.run.state.order(self.id).reason.sentence().to_owned()))
+    }
+
+    /// Free text given with the order.
+    #[getter]
+    fn tag(&self, py: Python<'_>) -> PyResult<String> {
+        let core = self.shared.core(py)?;
+        Ok(core.texts[core.run.state.order(self.id).request.tag as usize].clone())
+    }
+
+    /// When it was sent.
+    #[getter]
+    fn ts_submitted(&self, py: Python<'_>) -> PyResult<Timestamp> {
+        Ok(Timestamp::new(self.read(py)?.ts_submitted))
+    }
+
+    /// Ask to take the order back; False when it is complete already.
+    fn cancel(&self, py: Python<'_>) -> PyResult<bool> {
+        let mut core = self.shared.core(py)?;
+        Broker::check_stage(py, &core)?;
+        Ok(core.run.api().cancel(self.id))
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other
+            .cast::<Self>()
+            .is_ok_and(|other| other.get().id == self.id && Arc::ptr_eq(&other.get().shared, &self.shared))
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.id.0
+    }
+
+    fn __int__(&self) -> u64 {
+        self.id.0 + 1
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let order = self.read(py)?;
+        let instrument = self.instrument(&order);
+        Ok(format!(
+            "OrderHandle({}, {} {} {} {}, {})",
+            self.id.0 + 1,
+            order.request.order_type.as_str(),
+            order.request.side.as_str(),
+            instrument.scale.quantity_f64(order.request.quantity),
+            instrument.symbol,
+            order.status.as_str()
+        ))
+    }
+}
+
+/// Deterministic id for brokers and tables.
+pub(crate) fn client_order_id(book: BookId, id: OrderId) -> String {
+    format!("{}-{}", book.0, id.0 + 1)
+}
+
+/// A holding at the moment it was asked for.
+#[pyclass(frozen, get_all, module = "ml4t.backtest", name = "Position")]
+pub(crate) struct Position {
+    /// Symbol.
+    symbol: Py<PyString>,
+    /// Signed units.
+    quantity: f64,
+    /// Average cost per unit.
+    avg_price: f64,
+    /// Price at which it is valued.
+    mark_price: f64,
+    /// Signed value at the mark.
+    market_value: f64,
+    /// Gain not yet taken, before fees.
+    unrealized_pnl: f64,
+    /// Gain taken, before fees.
+    realized_pnl: f64,
+}
+
+impl Position {
+    fn read(shared: &Shared, core: &Core, book: BookId, i: usize) -> Option<Self> {
+        let position = &core.run.state.book(book).positions[i];
+        if position.quantity == 0 {
+            return None;
+        }
+        let scale = &shared.plan.instruments[i].scale;
+        let unrealized = Cash(position.value.0 - position.cost.0);
+        Some(Self {
+            symbol: Python::attach(|py| shared.symbol(py, i)),
+            quantity: scale.quantity_f64(position.quantity),
+            avg_price: scale.average_price(position.cost, ml4t_sim::money::Qty(position.quantity)),
+            mark_price: position.mark.map_or(f64::NAN, |m| scale.price_f64(m)),
+            market_value: position.value.to_f64(),
+            unrealized_pnl: unrealized.to_f64(),
+            realized_pnl: position.realized.to_f64(),
+        })
+    }
+}
+
+#[pymethods]
+impl Position {
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!(
+            "Position({}, {} at {}, worth {})",
+            self.symbol.bind(py),
+            self.quantity,
+            self.avg_price,
+            self.market_value
+        )
+    }
+}

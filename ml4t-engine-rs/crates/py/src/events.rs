@@ -1,0 +1,347 @@
+//! Typed events, as `on_event` and its relatives get them.
+
+use std::sync::Arc;
+
+use ml4t_abi::{Liquidity, Phase};
+use ml4t_sim::plan::FeedKind;
+use ml4t_sim::recorder::{Fill, OrderEvent as SimOrderEvent};
+use ml4t_sim::time::Ns;
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::broker::OrderHandle;
+use crate::error::unknown_name;
+use crate::shared::Shared;
+use crate::timestamp::Timestamp;
+
+/// Base class of everything a strategy is told.
+#[pyclass(frozen, subclass, module = "ml4t.backtest", name = "Event")]
+pub(crate) struct Event {
+    ts: Ns,
+    shared: Arc<Shared>,
+    instrument: usize,
+}
+
+impl Event {
+    fn new(shared: &Arc<Shared>, ts: Ns, instrument: usize) -> Self {
+        Self { ts, shared: Arc::clone(shared), instrument }
+    }
+}
+
+#[pymethods]
+impl Event {
+    /// Symbol of the instrument.
+    #[getter]
+    fn asset(&self, py: Python<'_>) -> Py<PyString> {
+        self.shared.symbol(py, self.instrument)
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp(&self) -> Timestamp {
+        Timestamp::new(self.ts)
+    }
+
+    /// When it happened, in nanoseconds since 1970 UTC.
+    #[getter]
+    fn ts_event(&self) -> i64 {
+        self.ts
+    }
+}
+
+/// A completed bar, a quote or a trade print: `event.bar["close"]`, `event.close`.
+#[pyclass(frozen, extends = Event, module = "ml4t.backtest", name = "MarketEvent")]
+pub(crate) struct MarketEvent {
+    feed: usize,
+    row: usize,
+}
+
+impl MarketEvent {
+    pub(crate) fn create(py: Python<'_>, shared: &Arc<Shared>, feed: usize, row: usize) -> PyResult<Py<Self>> {
+        let columns = &shared.plan.feeds[feed].data;
+        let base = Event::new(shared, columns.ts_event[row], columns.instrument[row] as usize);
+        Py::new(py, PyClassInitializer::from(base).add_subclass(Self { feed, row }))
+    }
+
+    fn find(&self, shared: &Shared, field: &str) -> Option<f64> {
+        let feed = &shared.plan.feeds[self.feed];
+        feed.column(field).map(|c| feed.value(c, self.row))
+    }
+}
+
+#[pymethods]
+impl MarketEvent {
+    /// `bar`, `quote` or `trade`.
+    #[getter]
+    fn kind(slf: PyRef<'_, Self>) -> &'static str {
+        match slf.as_super().shared.plan.feeds[slf.feed].data.kind {
+            FeedKind::Bar => "bar",
+            FeedKind::Quote => "quote",
+            FeedKind::Trade => "trade",
+            FeedKind::Context => "context",
+        }
+    }
+
+    /// Name of the feed.
+    #[getter]
+    fn feed(slf: PyRef<'_, Self>) -> String {
+        slf.as_super().shared.plan.feeds[slf.feed].data.name.clone()
+    }
+
+    /// The values of the event by field name.
+    #[getter]
+    fn bar(slf: PyRef<'_, Self>) -> EventFields {
+        EventFields { shared: Arc::clone(&slf.as_super().shared), feed: slf.feed, row: slf.row }
+    }
+
+    /// The values of the event by field name.
+    #[getter]
+    fn quote(slf: PyRef<'_, Self>) -> EventFields {
+        Self::bar(slf)
+    }
+
+    /// The values of the event by field name.
+    #[getter]
+    fn trade(slf: PyRef<'_, Self>) -> EventFields {
+        Self::bar(slf)
+    }
+
+    /// When a bar opened, in nanoseconds since 1970 UTC; None for quotes and trades.
+    #[getter]
+    fn ts_open(slf: PyRef<'_, Self>) -> Option<i64> {
+        slf.as_super().shared.plan.feeds[slf.feed].data.ts_open.as_ref().map(|open| open[slf.row])
+    }
+
+    fn __getattr__(slf: PyRef<'_, Self>, name: &str) -> PyResult<f64> {
+        slf.find(&slf.as_super().shared, name)
+            .ok_or_else(|| PyAttributeError::new_err(format!("the event has no field {name:?}")))
+    }
+
+    fn __repr__(slf: PyRef<'_, Self>) -> String {
+        let shared = &slf.as_super().shared;
+        let feed = &shared.plan.feeds[slf.feed];
+        let symbol = &shared.plan.instruments[slf.as_super().instrument].symbol;
+        let fields: Vec<String> =
+            feed.data.columns.iter().map(|c| format!("{}={}", c.name, c.values[slf.row])).collect();
+        format!("MarketEvent({symbol}, {}, {})", ml4t_sim::time::render(slf.as_super().ts), fields.join(", "))
+    }
+}
+
+/// Values of one event by field name.
+#[pyclass(frozen, mapping, module = "ml4t.backtest", name = "EventFields")]
+pub(crate) struct EventFields {
+    shared: Arc<Shared>,
+    feed: usize,
+    row: usize,
+}
+
+#[pymethods]
+impl EventFields {
+    fn __getitem__(&self, py: Python<'_>, field: &str) -> PyResult<f64> {
+        let feed = &self.shared.plan.feeds[self.feed];
+        let known = || feed.data.columns.iter().map(|c| c.name.as_str());
+        feed.column(field).map(|c| feed.value(c, self.row)).ok_or_else(|| unknown_name(py, "field", field, known()))
+    }
+
+    fn __contains__(&self, field: &str) -> bool {
+        self.shared.plan.feeds[self.feed].column(field).is_some()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.shared.plan.feeds[self.feed].data.columns.iter().map(|c| c.name.clone()).collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.shared.plan.feeds[self.feed].data.columns.len()
+    }
+}
+
+/// A prediction that has just become readable.
+#[pyclass(frozen, extends = Event, module = "ml4t.backtest", name = "SignalEvent")]
+pub(crate) struct SignalEvent {
+    row: usize,
+}
+
+impl SignalEvent {
+    pub(crate) fn create(py: Python<'_>, shared: &Arc<Shared>, row: usize) -> PyResult<Option<Py<Self>>> {
+        let Some(signals) = &shared.plan.signals else { return Ok(None) };
+        let base = Event::new(shared, signals.ts_event[row], signals.instrument[row] as usize);
+        Py::new(py, PyClassInitializer::from(base).add_subclass(Self { row })).map(Some)
+    }
+}
+
+#[pymethods]
+impl SignalEvent {
+    /// The prediction.
+    #[getter]
+    fn score(slf: PyRef<'_, Self>) -> f64 {
+        slf.as_super().shared.plan.signals.as_ref().map_or(f64::NAN, |s| s.score[slf.row])
+    }
+
+    /// Confidence, NaN where not given.
+    #[getter]
+    fn confidence(slf: PyRef<'_, Self>) -> f64 {
+        slf.as_super().shared.plan.signals.as_ref().map_or(f64::NAN, |s| s.confidence[slf.row])
+    }
+
+    /// Model that made it, or the column name of a wide frame.
+    #[getter]
+    fn model_id(slf: PyRef<'_, Self>) -> String {
+        let signals = slf.as_super().shared.plan.signals.as_ref();
+        signals.map_or_else(String::new, |s| s.names[s.name[slf.row] as usize].clone())
+    }
+
+    /// Version of the model, empty where none is stated.
+    #[getter]
+    fn version(slf: PyRef<'_, Self>) -> String {
+        let signals = slf.as_super().shared.plan.signals.as_ref();
+        signals.map_or_else(String::new, |s| s.versions[s.version[slf.row] as usize].clone())
+    }
+
+    /// When it became readable, in nanoseconds since 1970 UTC.
+    #[getter]
+    fn ts_arrival(slf: PyRef<'_, Self>) -> i64 {
+        slf.as_super().shared.plan.signals.as_ref().map_or(0, |s| s.ts_arrival[slf.row])
+    }
+}
+
+/// Name of a phase in tables and events.
+pub(crate) const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::OPEN => "open",
+        Phase::RANGE => "range",
+        Phase::CLOSE => "close",
+        Phase::QUOTE => "quote",
+        _ => "trade",
+    }
+}
+
+/// Name of a liquidity flag in tables and events.
+pub(crate) const fn liquidity_name(liquidity: Liquidity) -> &'static str {
+    match liquidity {
+        Liquidity::MAKER => "maker",
+        _ => "taker",
+    }
+}
+
+/// An execution of an order.
+#[pyclass(frozen, extends = Event, module = "ml4t.backtest", name = "FillEvent")]
+pub(crate) struct FillEvent {
+    fill: Fill,
+}
+
+impl FillEvent {
+    pub(crate) fn create(py: Python<'_>, shared: &Arc<Shared>, fill: Fill) -> PyResult<Py<Self>> {
+        let base = Event::new(shared, fill.ts, fill.instrument.index());
+        Py::new(py, PyClassInitializer::from(base).add_subclass(Self { fill }))
+    }
+}
+
+#[pymethods]
+impl FillEvent {
+    /// Live handle of the order.
+    #[getter]
+    fn order(slf: PyRef<'_, Self>) -> OrderHandle {
+        OrderHandle::new(&slf.as_super().shared, slf.fill.order)
+    }
+
+    /// Id of the order.
+    #[getter]
+    fn order_id(&self) -> u64 {
+        self.fill.order.0 + 1
+    }
+
+    /// Side, an `ml4t.core.types.Side`.
+    #[getter]
+    fn side(slf: PyRef<'_, Self>) -> Py<PyAny> {
+        slf.as_super().shared.enums.side(slf.py(), slf.fill.side)
+    }
+
+    /// Units, positive.
+    #[getter]
+    fn quantity(slf: PyRef<'_, Self>) -> f64 {
+        slf.as_super().shared.plan.instrument(slf.fill.instrument).scale.quantity_f64(slf.fill.quantity)
+    }
+
+    /// Price, costs of spread, slippage and impact included.
+    #[getter]
+    fn price(slf: PyRef<'_, Self>) -> f64 {
+        slf.as_super().shared.plan.instrument(slf.fill.instrument).scale.price_f64(slf.fill.price)
+    }
+
+    /// Price the market offered.
+    #[getter]
+    fn reference_price(slf: PyRef<'_, Self>) -> f64 {
+        slf.as_super().shared.plan.instrument(slf.fill.instrument).scale.price_f64(slf.fill.reference)
+    }
+
+    /// Fee, negative for a rebate.
+    #[getter]
+    fn fee(&self) -> f64 {
+        self.fill.fee.to_f64()
+    }
+
+    /// `maker` or `taker`.
+    #[getter]
+    fn liquidity(&self) -> &'static str {
+        liquidity_name(self.fill.liquidity)
+    }
+
+    /// Where in the bar, or at which event: `open`, `range`, `close`, `quote`, `trade`.
+    #[getter]
+    fn phase(&self) -> &'static str {
+        phase_name(self.fill.phase)
+    }
+}
+
+/// A change of an order's state.
+#[pyclass(frozen, extends = Event, module = "ml4t.backtest", name = "OrderEvent")]
+pub(crate) struct OrderEvent {
+    event: SimOrderEvent,
+}
+
+impl OrderEvent {
+    pub(crate) fn create(
+        py: Python<'_>,
+        shared: &Arc<Shared>,
+        event: SimOrderEvent,
+        instrument: usize,
+    ) -> PyResult<Py<Self>> {
+        let base = Event::new(shared, event.ts, instrument);
+        Py::new(py, PyClassInitializer::from(base).add_subclass(Self { event }))
+    }
+}
+
+#[pymethods]
+impl OrderEvent {
+    /// Live handle of the order.
+    #[getter]
+    fn order(slf: PyRef<'_, Self>) -> OrderHandle {
+        OrderHandle::new(&slf.as_super().shared, slf.event.order)
+    }
+
+    /// Id of the order.
+    #[getter]
+    fn order_id(&self) -> u64 {
+        self.event.order.0 + 1
+    }
+
+    /// State after the change, an `ml4t.core.types.OrderStatus`.
+    #[getter]
+    fn status(slf: PyRef<'_, Self>) -> Py<PyAny> {
+        slf.as_super().shared.enums.status(slf.py(), slf.event.to)
+    }
+
+    /// State before the change.
+    #[getter]
+    fn previous_status(slf: PyRef<'_, Self>) -> Py<PyAny> {
+        slf.as_super().shared.enums.status(slf.py(), slf.event.from)
+    }
+
+    /// Code of the reason, empty where there is nothing to explain.
+    #[getter]
+    fn reason_code(&self) -> &'static str {
+        self.event.reason.code()
+    }
+}

@@ -1,0 +1,83 @@
+//! Python binding of the ml4t simulator.
+//!
+//! The only crate that names pyo3. It takes Arrow columns in and hands Arrow tables out without copying
+//! prices, drives a run through the callbacks of a Python strategy, and turns errors and panics into
+//! exceptions. Nothing here decides a number.
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 hands arguments and self references over by value")]
+
+mod assemble;
+mod broker;
+mod convert;
+mod error;
+mod events;
+mod indicators;
+mod models;
+mod run;
+mod shared;
+mod tables;
+mod timestamp;
+mod view;
+
+use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::IntoPyResult;
+
+/// Statistics of a series of simple returns per period.
+///
+/// `benchmark` is aligned with `returns`; `risk_free` is per period. See `docs/concepts/metrics.md` for the
+/// conventions.
+#[pyfunction]
+#[pyo3(signature = (returns, *, benchmark = None, risk_free = 0.0, periods_per_year = 252.0))]
+fn performance<'py>(
+    py: Python<'py>,
+    returns: PyReadonlyArray1<'py, f64>,
+    benchmark: Option<PyReadonlyArray1<'py, f64>>,
+    risk_free: f64,
+    periods_per_year: f64,
+) -> PyResult<Bound<'py, PyDict>> {
+    // A strided array has no slice; its values are gathered instead.
+    let gather = |a: &PyReadonlyArray1<'py, f64>| -> Vec<f64> {
+        if a.is_contiguous() { a.as_slice().map(<[f64]>::to_vec).unwrap_or_default() } else { a.as_array().to_vec() }
+    };
+    let values = gather(&returns);
+    let against = benchmark.as_ref().map(gather);
+    let summary =
+        ml4t_sim::metrics::performance(&values, against.as_deref(), risk_free, periods_per_year).into_py(py)?;
+    let out = PyDict::new(py);
+    for (name, value) in summary.entries() {
+        out.set_item(name, value)?;
+    }
+    Ok(out)
+}
+
+/// Every reason code of an order with its sentence, for the documentation.
+#[pyfunction]
+fn reason_codes() -> Vec<(&'static str, &'static str)> {
+    ml4t_sim::order::Reason::ALL.iter().filter(|r| !r.code().is_empty()).map(|r| (r.code(), r.sentence())).collect()
+}
+
+#[pymodule]
+mod _engine {
+    #[pymodule_export]
+    use super::broker::{Broker, OrderHandle, Position};
+    #[pymodule_export]
+    use super::events::{Event, EventFields, FillEvent, MarketEvent, OrderEvent, SignalEvent};
+    #[pymodule_export]
+    use super::indicators::{PyAtr, PyBollinger, PyEma, PyMacd, PyRollingStd, PyRsi, PySma};
+    #[pymodule_export]
+    use super::run::PyRun;
+    #[pymodule_export]
+    use super::tables::Table;
+    #[pymodule_export]
+    use super::timestamp::Timestamp;
+    #[pymodule_export]
+    use super::view::{Context, Row, SignalRow, View};
+    #[pymodule_export]
+    use super::{performance, reason_codes};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "a module attribute of Python")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,325 @@
+//! The rows of a run as Arrow tables, handed out through the Arrow C stream interface.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    Date32Builder, Decimal128Builder, Float64Builder, StringBuilder, TimestampNanosecondBuilder, UInt64Builder,
+};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchIterator, StringArray,
+    TimestampNanosecondArray, UInt16Array, UInt64Array,
+};
+use arrow_schema::{ArrowError, Field, Schema};
+use ml4t_sim::ids::InstrumentId;
+use ml4t_sim::money::{Cash, Qty};
+use ml4t_sim::time::{NEVER, Ns};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+
+use crate::broker::client_order_id;
+use crate::events::{liquidity_name, phase_name};
+use crate::shared::{Core, Shared};
+
+/// One table of a run; polars, pyarrow and pandas read it through `__arrow_c_stream__`.
+#[pyclass(frozen, module = "ml4t.engine", name = "Table")]
+pub(crate) struct Table {
+    batch: RecordBatch,
+}
+
+#[pymethods]
+impl Table {
+    /// The table as an Arrow C stream.
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        // The interface allows a producer to ignore the schema a consumer would like best.
+        drop(requested_schema);
+        let batches: Vec<Result<RecordBatch, ArrowError>> = vec![Ok(self.batch.clone())];
+        let reader = RecordBatchIterator::new(batches, self.batch.schema());
+        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(Box::new(reader)), c"arrow_array_stream")
+    }
+
+    fn __len__(&self) -> usize {
+        self.batch.num_rows()
+    }
+}
+
+/// Collects named columns into a batch.
+#[derive(Default)]
+struct Columns {
+    fields: Vec<Field>,
+    arrays: Vec<ArrayRef>,
+}
+
+impl Columns {
+    fn add(&mut self, name: &str, array: ArrayRef, is_nullable: bool) {
+        self.fields.push(Field::new(name, array.data_type().clone(), is_nullable));
+        self.arrays.push(array);
+    }
+
+    fn times(&mut self, name: &str, values: impl Iterator<Item = Ns>) {
+        let array = TimestampNanosecondArray::from_iter_values(values).with_timezone("UTC");
+        self.add(name, Arc::new(array), false);
+    }
+
+    fn optional_times(&mut self, name: &str, values: impl Iterator<Item = Ns>) {
+        let mut builder = TimestampNanosecondBuilder::new().with_timezone("UTC");
+        for ts in values {
+            builder.append_option((ts != NEVER).then_some(ts));
+        }
+        self.add(name, Arc::new(builder.finish()), true);
+    }
+
+    fn floats(&mut self, name: &str, values: impl Iterator<Item = f64>) {
+        self.add(name, Arc::new(Float64Array::from_iter_values(values)), false);
+    }
+
+    fn optional_floats(&mut self, name: &str, values: impl Iterator<Item = Option<f64>>) {
+        let mut builder = Float64Builder::new();
+        for value in values {
+            builder.append_option(value);
+        }
+        self.add(name, Arc::new(builder.finish()), true);
+    }
+
+    fn ids(&mut self, name: &str, values: impl Iterator<Item = u64>) {
+        self.add(name, Arc::new(UInt64Array::from_iter_values(values)), false);
+    }
+
+    fn optional_ids(&mut self, name: &str, values: impl Iterator<Item = Option<u64>>) {
+        let mut builder = UInt64Builder::new();
+        for value in values {
+            builder.append_option(value);
+        }
+        self.add(name, Arc::new(builder.finish()), true);
+    }
+
+    fn books(&mut self, values: impl Iterator<Item = u16>) {
+        self.add("book", Arc::new(UInt16Array::from_iter_values(values)), false);
+    }
+
+    fn texts<T: AsRef<str>>(&mut self, name: &str, values: impl Iterator<Item = T>) {
+        self.add(name, Arc::new(StringArray::from_iter_values(values)), false);
+    }
+
+    fn dates(&mut self, name: &str, values: impl Iterator<Item = Option<i32>>) {
+        let mut builder = Date32Builder::new();
+        for value in values {
+            builder.append_option(value);
+        }
+        self.add(name, Arc::new(builder.finish()), true);
+    }
+
+    fn finish(self) -> PyResult<Table> {
+        RecordBatch::try_new(Arc::new(Schema::new(self.fields)), self.arrays)
+            .map(|batch| Table { batch })
+            .map_err(|e| PyRuntimeError::new_err(e.to_string()))
+    }
+}
+
+/// All tables by name.
+pub(crate) fn all(shared: &Shared, core: &Core) -> PyResult<Vec<(&'static str, Table)>> {
+    Ok(vec![
+        ("orders", orders(shared, core)?),
+        ("order_events", order_events(shared, core)?),
+        ("fills", fills(shared, core)?),
+        ("round_trips", round_trips(shared, core)?),
+        ("positions", positions(shared, core)?),
+        ("ledger", ledger(shared, core)?),
+        ("portfolio_history", portfolio_history(core)?),
+        ("recorded", recorded(core)?),
+        ("logs", logs(core)?),
+    ])
+}
+
+fn orders(shared: &Shared, core: &Core) -> PyResult<Table> {
+    let state = &core.run.state;
+    let rows = &state.orders;
+    let scale = |k: usize| &shared.plan.instrument(rows[k].request.instrument).scale;
+    let n = rows.len();
+    let mut reasons: Vec<&str> = rows.iter().map(|o| o.reason.sentence()).collect();
+    for (id, text) in &state.reason_texts {
+        reasons[id.index()] = text;
+    }
+    let mut c = Columns::default();
+    c.ids("order_id", 1..=n as u64);
+    let ids = (0..n).map(|k| client_order_id(rows[k].request.book, ml4t_sim::ids::OrderId(k as u64)));
+    c.texts("client_order_id", ids);
+    c.books(rows.iter().map(|o| o.request.book.0));
+    c.texts("symbol", rows.iter().map(|o| shared.plan.instrument(o.request.instrument).symbol.as_str()));
+    c.texts("side", rows.iter().map(|o| o.request.side.as_str()));
+    c.texts("order_type", rows.iter().map(|o| o.request.order_type.as_str()));
+    c.texts("time_in_force", rows.iter().map(|o| o.request.time_in_force.as_str()));
+    c.floats("quantity", (0..n).map(|k| scale(k).quantity_f64(rows[k].request.quantity)));
+    c.optional_floats("limit_price", (0..n).map(|k| rows[k].request.limit_price.map(|p| scale(k).price_f64(p))));
+    c.optional_floats("stop_price", (0..n).map(|k| rows[k].request.stop_price.map(|p| scale(k).price_f64(p))));
+    c.texts("status", rows.iter().map(|o| o.status.as_str()));
+    c.floats("filled_quantity", (0..n).map(|k| scale(k).quantity_f64(rows[k].filled)));
+    let average = |k: usize| scale(k).average_price(rows[k].filled_notional, Qty(rows[k].filled));
+    c.optional_floats("avg_fill_price", (0..n).map(|k| Some(average(k)).filter(|x| !x.is_nan())));
+    c.times("ts_submitted", rows.iter().map(|o| o.ts_submitted));
+    c.optional_times("ts_accepted", rows.iter().map(|o| o.ts_accepted));
+    c.optional_times("ts_closed", rows.iter().map(|o| o.ts_closed));
+    c.texts("reason_code", rows.iter().map(|o| o.reason.code()));
+    c.texts("reason", reasons.iter());
+    c.texts("tag", rows.iter().map(|o| core.texts[o.request.tag as usize].as_str()));
+    c.finish()
+}
+
+fn order_events(shared: &Shared, core: &Core) -> PyResult<Table> {
+    let rows = &core.run.recorder.order_events;
+    let filled = |k: usize| {
+        let order = core.run.state.order(rows[k].order);
+        shared.plan.instrument(order.request.instrument).scale.quantity_f64(rows[k].filled)
+    };
+    let mut c = Columns::default();
+    c.ids("sequence", 1..=rows.len() as u64);
+    c.times("ts_event", rows.iter().map(|e| e.ts));
+    c.ids("order_id", rows.iter().map(|e| e.order.0 + 1));
+    c.texts("status_from", rows.iter().map(|e| e.from.as_str()));
+    c.texts("status", rows.iter().map(|e| e.to.as_str()));
+    c.texts("reason_code", rows.iter().map(|e| e.reason.code()));
+    c.floats("filled_quantity", (0..rows.len()).map(filled));
+    c.finish()
+}
+
+fn fills(shared: &Shared, core: &Core) -> PyResult<Table> {
+    let rows = &core.run.recorder.fills;
+    let instrument = |id: InstrumentId| shared.plan.instrument(id);
+    let mut c = Columns::default();
+    c.ids("fill_id", rows.iter().map(|f| f.number + 1));
+    c.ids("order_id", rows.iter().map(|f| f.order.0 + 1));
+    c.books(rows.iter().map(|f| f.book.0));
+    c.times("ts_event", rows.iter().map(|f| f.ts));
+    c.texts("symbol", rows.iter().map(|f| instrument(f.instrument).symbol.as_str()));
+    c.texts("side", rows.iter().map(|f| f.side.as_str()));
+    c.floats("quantity", rows.iter().map(|f| instrument(f.instrument).scale.quantity_f64(f.quantity)));
+    for (name, pick) in [
+        ("price", (|f| f.price) as fn(&ml4t_sim::recorder::Fill) -> ml4t_sim::money::Price),
+        ("reference_price", |f| f.reference),
+        ("spread", |f| f.spread),
+        ("slippage", |f| f.slippage),
+        ("impact", |f| f.impact),
+    ] {
+        c.floats(name, rows.iter().map(|f| instrument(f.instrument).scale.price_f64(pick(f))));
+    }
+    c.floats("fee", rows.iter().map(|f| f.fee.to_f64()));
+    c.floats("notional", rows.iter().map(|f| f.notional.to_f64()));
+    c.texts("currency", rows.iter().map(|f| instrument(f.instrument).currency.as_str()));
+    c.texts("liquidity", rows.iter().map(|f| liquidity_name(f.liquidity)));
+    c.texts("phase", rows.iter().map(|f| phase_name(f.phase)));
+    c.finish()
+}
+
+fn round_trips(shared: &Shared, core: &Core) -> PyResult<Table> {
+    let rows = &core.run.recorder.round_trips;
+    let instrument = |id: InstrumentId| shared.plan.instrument(id);
+    let gross = |k: usize| Cash(rows[k].exit_value.0 - rows[k].entry_cost.0);
+    let net = |k: usize| Cash(gross(k).0 - rows[k].fees.0);
+    let price = |id: InstrumentId, value: Cash, quantity: i64| instrument(id).scale.average_price(value, Qty(quantity));
+    let n = rows.len();
+    let mut c = Columns::default();
+    c.texts("symbol", rows.iter().map(|r| instrument(r.instrument).symbol.as_str()));
+    c.books(rows.iter().map(|r| r.book.0));
+    c.texts("direction", rows.iter().map(|r| if r.quantity > 0 { "long" } else { "short" }));
+    c.floats("quantity", rows.iter().map(|r| instrument(r.instrument).scale.quantity_f64(r.quantity.abs())));
+    c.times("ts_entry", rows.iter().map(|r| r.ts_entry));
+    c.times("ts_exit", rows.iter().map(|r| r.ts_exit));
+    c.floats("entry_price", rows.iter().map(|r| price(r.instrument, r.entry_cost, r.quantity)));
+    c.floats("exit_price", rows.iter().map(|r| price(r.instrument, r.exit_value, r.quantity)));
+    c.floats("gross_pnl", (0..n).map(|k| gross(k).to_f64()));
+    c.floats("fees", rows.iter().map(|r| r.fees.to_f64()));
+    c.floats("net_pnl", (0..n).map(|k| net(k).to_f64()));
+    c.floats("slippage_cost", rows.iter().map(|r| r.slippage.to_f64()));
+    c.floats("return", (0..n).map(|k| net(k).to_f64() / rows[k].entry_cost.to_f64().abs()));
+    c.add("duration_ns", Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.ts_exit - r.ts_entry))), false);
+    c.ids("entry_order_id", rows.iter().map(|r| r.entry_order.0 + 1));
+    c.ids("exit_order_id", rows.iter().map(|r| r.exit_order.0 + 1));
+    c.finish()
+}
+
+fn positions(shared: &Shared, core: &Core) -> PyResult<Table> {
+    let rows = &core.run.recorder.positions;
+    let instrument = |id: InstrumentId| shared.plan.instrument(id);
+    let mut c = Columns::default();
+    c.times("ts_event", rows.iter().map(|r| r.ts));
+    c.dates("session", rows.iter().map(|r| Some(r.session)));
+    c.books(rows.iter().map(|r| r.book.0));
+    c.texts("symbol", rows.iter().map(|r| instrument(r.instrument).symbol.as_str()));
+    c.floats("quantity", rows.iter().map(|r| instrument(r.instrument).scale.quantity_f64(r.quantity)));
+    c.floats("avg_price", rows.iter().map(|r| instrument(r.instrument).scale.average_price(r.cost, Qty(r.quantity))));
+    c.floats("mark_price", rows.iter().map(|r| instrument(r.instrument).scale.price_f64(r.mark)));
+    c.floats("market_value", rows.iter().map(|r| r.value.to_f64()));
+    c.floats("unrealized_pnl", rows.iter().map(|r| Cash(r.value.0 - r.cost.0).to_f64()));
+    c.finish()
+}
+
+fn ledger(shared: &Shared, core: &Core) -> PyResult<Table> {
+    let rows = &core.run.recorder.ledger;
+    let mut c = Columns::default();
+    c.ids("posting_id", 1..=rows.len() as u64);
+    c.times("ts_event", rows.iter().map(|p| p.ts));
+    c.books(rows.iter().map(|p| p.book.0));
+    c.texts("kind", rows.iter().map(|p| p.kind.as_str()));
+    c.texts("debit", rows.iter().map(|p| p.debit.as_str()));
+    c.texts("credit", rows.iter().map(|p| p.credit.as_str()));
+    let mut symbols = StringBuilder::new();
+    let mut amounts = Decimal128Builder::new().with_data_type(arrow_schema::DataType::Decimal128(38, 18));
+    for row in rows {
+        symbols.append_option(row.instrument.map(|id| shared.plan.instrument(id).symbol.as_str()));
+        amounts.append_value(row.amount.0);
+    }
+    c.add("symbol", Arc::new(symbols.finish()), true);
+    c.texts("currency", rows.iter().map(|_| shared.plan.base_currency.as_str()));
+    c.add("amount", Arc::new(amounts.finish()), false);
+    c.optional_ids("order_id", rows.iter().map(|p| p.fill.map(|(order, _)| order.0 + 1)));
+    c.optional_ids("fill_id", rows.iter().map(|p| p.fill.map(|(_, number)| number + 1)));
+    c.finish()
+}
+
+fn portfolio_history(core: &Core) -> PyResult<Table> {
+    let rows = &core.run.recorder.portfolio;
+    let money = |pick: fn(&ml4t_sim::recorder::PortfolioRow) -> i128| rows.iter().map(move |r| Cash(pick(r)).to_f64());
+    let mut c = Columns::default();
+    c.times("ts_event", rows.iter().map(|r| r.ts));
+    c.dates("session", rows.iter().map(|r| r.session));
+    c.add("is_nav", Arc::new(rows.iter().map(|r| Some(r.session.is_some())).collect::<BooleanArray>()), false);
+    c.floats("cash", money(|r| r.cash.0));
+    c.floats("receivable", money(|r| r.receivable.0));
+    c.floats("long_value", money(|r| r.long_value.0));
+    c.floats("short_value", money(|r| r.short_value.0));
+    c.floats("equity", money(|r| r.cash.0 + r.receivable.0 + r.long_value.0 + r.short_value.0));
+    c.floats("realized_pnl", money(|r| r.realized.0));
+    c.floats("unrealized_pnl", money(|r| r.long_value.0 + r.short_value.0 - r.cost.0));
+    c.floats("fees", money(|r| r.fees.0));
+    c.floats("dividends", money(|r| r.dividends.0));
+    c.floats("gross_exposure", money(|r| r.long_value.0 - r.short_value.0));
+    c.floats("net_exposure", money(|r| r.long_value.0 + r.short_value.0));
+    let leverage = rows.iter().map(|r| {
+        let equity = Cash(r.cash.0 + r.receivable.0 + r.long_value.0 + r.short_value.0).to_f64();
+        Cash(r.long_value.0 - r.short_value.0).to_f64() / equity
+    });
+    c.floats("leverage", leverage);
+    c.finish()
+}
+
+fn recorded(core: &Core) -> PyResult<Table> {
+    let mut c = Columns::default();
+    c.times("ts_event", core.recorded.iter().map(|r| r.0));
+    c.texts("name", core.recorded.iter().map(|r| core.record_names[r.1 as usize].as_str()));
+    c.floats("value", core.recorded.iter().map(|r| r.2));
+    c.finish()
+}
+
+fn logs(core: &Core) -> PyResult<Table> {
+    let mut c = Columns::default();
+    c.times("ts_event", core.logs.iter().map(|r| r.0));
+    c.texts("level", core.logs.iter().map(|r| r.1.as_str()));
+    c.texts("message", core.logs.iter().map(|r| r.2.as_str()));
+    c.finish()
+}

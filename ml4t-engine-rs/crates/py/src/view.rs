@@ -1,0 +1,564 @@
+//! What a strategy may read: the last known row of every instrument, and nothing later.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ml4t_sim::ids::FeedId;
+use ml4t_sim::plan::{FeedKind, Plan};
+use ml4t_sim::state::State;
+use numpy::{PyArray1, PyArray2, PyArrayMethods};
+use pyo3::exceptions::{PyAttributeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
+
+use crate::error::{stale, unknown_name};
+use crate::shared::Shared;
+use crate::timestamp::{Timestamp, timedelta};
+
+/// A view that never goes stale: `strategy.data`.
+const ALWAYS: u64 = 0;
+
+/// Feeds of an instrument in the order in which a field name is looked up: its matching feed first.
+fn feeds_of(plan: &Plan, i: usize) -> impl Iterator<Item = usize> + '_ {
+    let first = plan.instruments[i].matching.map(FeedId::index);
+    let rest = (0..plan.feeds.len()).filter(move |&f| Some(f) != first && plan.feeds[f].data.kind != FeedKind::Context);
+    first.into_iter().chain(rest).filter(move |&f| !plan.feeds[f].rows_of(i).is_empty())
+}
+
+/// Feed and column of a field: `close`, or `feed.close` where several feeds have it.
+fn find_field(plan: &Plan, i: usize, field: &str) -> Option<(usize, usize)> {
+    if let Some(found) = feeds_of(plan, i).find_map(|f| plan.feeds[f].column(field).map(|c| (f, c))) {
+        return Some(found);
+    }
+    let (feed, column) = field.split_once('.')?;
+    let f = feeds_of(plan, i).find(|&f| plan.feeds[f].data.name == feed)?;
+    plan.feeds[f].column(column).map(|c| (f, c))
+}
+
+fn known_fields(plan: &Plan, i: usize) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for f in feeds_of(plan, i) {
+        for column in &plan.feeds[f].data.columns {
+            if !names.contains(&column.name) {
+                names.push(column.name.clone());
+            }
+        }
+    }
+    names
+}
+
+fn unknown_field(py: Python<'_>, plan: &Plan, i: usize, field: &str) -> PyErr {
+    let mut known = known_fields(plan, i);
+    known.push("signals".to_owned());
+    let kind = format!("field of {}", plan.instruments[i].symbol);
+    unknown_name(py, &kind, field, known.iter().map(String::as_str))
+}
+
+/// Instruments with a row or a signal at this instant, ascending.
+fn present(plan: &Plan, state: &State) -> Vec<usize> {
+    let mut ids: Vec<usize> = Vec::new();
+    for &block in &state.blocks {
+        let columns = &plan.feeds[block.feed].data;
+        if columns.kind != FeedKind::Context {
+            ids.extend(state.block_rows(plan, block).map(|row| columns.instrument[row] as usize));
+        }
+    }
+    if let Some(signals) = &plan.signals {
+        ids.extend((state.new_signals.0..state.new_signals.1).map(|row| signals.instrument[row] as usize));
+    }
+    if !ids.is_sorted() {
+        ids.sort_unstable();
+    }
+    ids.dedup();
+    ids
+}
+
+/// Market data and signals as known now.
+///
+/// Iterating yields the symbols with an event at this instant; `view[symbol]` is the last known row of any
+/// instrument; `view.close` is a numpy column over all instruments, NaN before the first row.
+#[pyclass(frozen, module = "ml4t.backtest", name = "PITData")]
+pub(crate) struct View {
+    shared: Arc<Shared>,
+    /// Instant for which the view was handed out, or `ALWAYS`.
+    epoch: AtomicU64,
+}
+
+impl View {
+    pub(crate) fn always(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), epoch: AtomicU64::new(ALWAYS) }
+    }
+
+    pub(crate) fn now(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), epoch: AtomicU64::new(shared.epoch()) }
+    }
+
+    /// Move the view to the present instant; only for a view that nobody else holds.
+    pub(crate) fn renew(&self) {
+        self.epoch.store(self.shared.epoch(), Ordering::Relaxed);
+    }
+
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        if epoch == ALWAYS || epoch == self.shared.epoch() {
+            return Ok(());
+        }
+        Err(stale(py, "this view belongs to an earlier instant; use self.data, or keep values instead of the view"))
+    }
+
+    fn row(&self, i: usize) -> Row {
+        Row { shared: Arc::clone(&self.shared), instrument: i, epoch: self.shared.epoch() }
+    }
+
+    fn column<'py>(&self, py: Python<'py>, field: &str) -> PyResult<Option<Bound<'py, PyArray1<f64>>>> {
+        let plan = &self.shared.plan;
+        let n = plan.instruments.len();
+        if !(0..n).any(|i| find_field(plan, i, field).is_some()) {
+            return Ok(None);
+        }
+        let core = self.shared.core(py)?;
+        let state = &core.run.state;
+        let mut cached = (usize::MAX, 0);
+        let values = (0..n).map(|i| {
+            let matching = plan.instruments[i].matching.map_or(usize::MAX, FeedId::index);
+            // Most universes share one feed, whose column is looked up once.
+            let place =
+                if matching == cached.0 && matching != usize::MAX { Some(cached) } else { find_field(plan, i, field) };
+            let Some((f, c)) = place else { return f64::NAN };
+            if f == matching {
+                cached = (f, c);
+            }
+            state.readable_row(plan, f, i).map_or(f64::NAN, |row| plan.feeds[f].value(c, row))
+        });
+        Ok(Some(PyArray1::from_vec(py, values.collect())))
+    }
+
+    fn window(&self, py: Python<'_>, i: usize, field: &str, n: usize) -> PyResult<Vec<f64>> {
+        let plan = &self.shared.plan;
+        let (f, c) = find_field(plan, i, field).ok_or_else(|| unknown_field(py, plan, i, field))?;
+        let core = self.shared.core(py)?;
+        let rows = core.run.state.readable_rows(plan, f, i);
+        let known = &rows[rows.len().saturating_sub(n)..];
+        let mut values = vec![f64::NAN; n - known.len()];
+        values.extend(known.iter().map(|&row| plan.feeds[f].value(c, row as usize)));
+        Ok(values)
+    }
+
+    fn symbols_of(&self, symbols: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
+        symbols.try_iter()?.map(|s| self.shared.instrument(&s?)).collect()
+    }
+}
+
+#[pymethods]
+impl View {
+    fn __getitem__(&self, symbol: &Bound<'_, PyAny>) -> PyResult<Row> {
+        self.check(symbol.py())?;
+        Ok(self.row(self.shared.instrument(symbol)?))
+    }
+
+    fn __contains__(&self, symbol: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = symbol.py();
+        self.check(py)?;
+        let Ok(i) = self.shared.instrument(symbol) else { return Ok(false) };
+        Ok(present(&self.shared.plan, &self.shared.core(py)?.run.state).binary_search(&i).is_ok())
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.check(py)?;
+        Ok(present(&self.shared.plan, &self.shared.core(py)?.run.state).len())
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.keys(py)?.as_any().try_iter()
+    }
+
+    /// Symbols with an event at this instant.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.check(py)?;
+        let ids = present(&self.shared.plan, &self.shared.core(py)?.run.state);
+        PyList::new(py, ids.into_iter().map(|i| self.shared.symbol(py, i)))
+    }
+
+    /// Rows of the instruments with an event at this instant.
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.check(py)?;
+        let ids = present(&self.shared.plan, &self.shared.core(py)?.run.state);
+        PyList::new(py, ids.into_iter().map(|i| self.row(i)).map(|row| Py::new(py, row)).collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// Pairs of symbol and row of the instruments with an event at this instant.
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.check(py)?;
+        let ids = present(&self.shared.plan, &self.shared.core(py)?.run.state);
+        let pairs: PyResult<Vec<Bound<'py, PyTuple>>> = ids
+            .into_iter()
+            .map(|i| {
+                let row = Py::new(py, self.row(i))?.into_any();
+                PyTuple::new(py, [self.shared.symbol(py, i).into_any(), row])
+            })
+            .collect();
+        PyList::new(py, pairs?)
+    }
+
+    /// Row of an instrument, or `default` when the run does not know the symbol.
+    #[pyo3(signature = (symbol, default = None))]
+    fn get(&self, symbol: &Bound<'_, PyAny>, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+        let py = symbol.py();
+        self.check(py)?;
+        match self.shared.instrument(symbol) {
+            Ok(i) => Ok(Some(Py::new(py, self.row(i))?.into_any())),
+            Err(_) => Ok(default),
+        }
+    }
+
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        if name.starts_with("__") {
+            return Err(PyAttributeError::new_err(name.to_owned()));
+        }
+        self.check(py)?;
+        self.column(py, name)?.ok_or_else(|| {
+            let known: Vec<&str> =
+                self.shared.plan.feeds.iter().flat_map(|f| f.data.columns.iter().map(|c| c.name.as_str())).collect();
+            PyAttributeError::new_err(format!("no feed has a field {name:?}; known: {}", known.join(", ")))
+        })
+    }
+
+    /// Symbols of all instruments of the run, in the order of the numpy columns.
+    #[getter]
+    fn symbols<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.shared.symbols.iter().map(|s| s.clone_ref(py)))
+    }
+
+    /// The present instant.
+    #[getter]
+    fn timestamp(&self, py: Python<'_>) -> PyResult<Timestamp> {
+        self.check(py)?;
+        Ok(Timestamp::new(self.shared.core(py)?.run.state.now))
+    }
+
+    /// Last `n` known values, oldest first, padded with NaN in front.
+    ///
+    /// One symbol gives an array of `n`, several (all by default) an array of `n x len(symbols)`; a list of
+    /// fields gives a dict of arrays by field. Each instrument counts its own rows.
+    #[pyo3(signature = (fields, n, symbols = None))]
+    fn history<'py>(
+        &self,
+        py: Python<'py>,
+        fields: &Bound<'py, PyAny>,
+        n: usize,
+        symbols: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.check(py)?;
+        if n == 0 {
+            return Err(PyValueError::new_err("history needs n of at least 1"));
+        }
+        if let Ok(field) = fields.cast::<PyString>() {
+            return self.history_of(py, field.to_str()?, n, symbols);
+        }
+        let out = PyDict::new(py);
+        for field in fields.try_iter()? {
+            let field = field?;
+            let name = field.cast::<PyString>()?;
+            out.set_item(name, self.history_of(py, name.to_str()?, n, symbols)?)?;
+        }
+        Ok(out.into_any())
+    }
+
+    /// Last known row of an instrument, or None before its first.
+    fn get_latest_bar(&self, asset: &Bound<'_, PyAny>) -> PyResult<Option<Row>> {
+        let py = asset.py();
+        self.check(py)?;
+        let i = self.shared.instrument(asset)?;
+        let row = self.row(i);
+        Ok(row.last(py)?.is_some().then_some(row))
+    }
+
+    /// Last known price of an instrument (close, print or middle of the quote), or None before its first.
+    fn get_latest_price(&self, asset: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
+        let py = asset.py();
+        self.check(py)?;
+        let i = self.shared.instrument(asset)?;
+        let plan = &self.shared.plan;
+        let Some(feed) = plan.instruments[i].matching else { return Ok(None) };
+        let core = self.shared.core(py)?;
+        let Some(row) = core.run.state.readable_row(plan, feed.index(), i) else { return Ok(None) };
+        let feed = plan.feed(feed);
+        let price = match feed.data.kind {
+            FeedKind::Quote => f64::midpoint(feed.value(0, row), feed.value(1, row)),
+            FeedKind::Trade | FeedKind::Context => feed.value(0, row),
+            FeedKind::Bar => feed.value(ml4t_sim::plan::bar::CLOSE, row),
+        };
+        Ok((!price.is_nan()).then_some(price))
+    }
+}
+
+impl View {
+    fn history_of<'py>(
+        &self,
+        py: Python<'py>,
+        field: &str,
+        n: usize,
+        symbols: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(symbol) = symbols.filter(|s| s.is_instance_of::<PyString>()) {
+            let i = self.shared.instrument(symbol)?;
+            return Ok(PyArray1::from_vec(py, self.window(py, i, field, n)?).into_any());
+        }
+        let ids = match symbols {
+            Some(symbols) => self.symbols_of(symbols)?,
+            None => (0..self.shared.plan.instruments.len()).collect(),
+        };
+        let array = PyArray2::<f64>::zeros(py, [n, ids.len()], false);
+        {
+            let mut guard = array.readwrite();
+            let cells = guard.as_slice_mut()?;
+            for (k, &i) in ids.iter().enumerate() {
+                for (t, x) in self.window(py, i, field, n)?.into_iter().enumerate() {
+                    cells[t * ids.len() + k] = x;
+                }
+            }
+        }
+        Ok(array.into_any())
+    }
+}
+
+/// Last known row of one instrument: `row["close"]`, `row["signals"]["name"]`, `row.fresh`, `row.age`.
+#[pyclass(frozen, module = "ml4t.backtest", name = "Row")]
+pub(crate) struct Row {
+    shared: Arc<Shared>,
+    instrument: usize,
+    epoch: u64,
+}
+
+impl Row {
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        if self.epoch == self.shared.epoch() {
+            return Ok(());
+        }
+        Err(stale(py, "this row belongs to an earlier instant; keep its values instead of the row"))
+    }
+
+    fn value(&self, py: Python<'_>, f: usize, c: usize) -> PyResult<f64> {
+        let plan = &self.shared.plan;
+        let core = self.shared.core(py)?;
+        let row = core.run.state.readable_row(plan, f, self.instrument);
+        Ok(row.map_or(f64::NAN, |row| plan.feeds[f].value(c, row)))
+    }
+
+    /// Time of the last readable row over all feeds of the instrument.
+    fn last(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        let plan = &self.shared.plan;
+        let core = self.shared.core(py)?;
+        let state = &core.run.state;
+        Ok(feeds_of(plan, self.instrument)
+            .filter_map(|f| state.readable_row(plan, f, self.instrument).map(|r| plan.feeds[f].data.ts_event[r]))
+            .max())
+    }
+}
+
+#[pymethods]
+impl Row {
+    fn __getitem__(&self, py: Python<'_>, field: &str) -> PyResult<Py<PyAny>> {
+        self.check(py)?;
+        let plan = &self.shared.plan;
+        if let Some((f, c)) = find_field(plan, self.instrument, field) {
+            return Ok(self.value(py, f, c)?.into_pyobject(py)?.into_any().unbind());
+        }
+        if field == "signals" {
+            let signals =
+                SignalRow { shared: Arc::clone(&self.shared), instrument: self.instrument, epoch: self.epoch };
+            return Ok(Py::new(py, signals)?.into_any());
+        }
+        Err(unknown_field(py, plan, self.instrument, field))
+    }
+
+    /// The field, or `default` when no feed of the instrument has it.
+    #[pyo3(signature = (field, default = None))]
+    fn get(&self, py: Python<'_>, field: &str, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+        self.check(py)?;
+        if field == "signals" || find_field(&self.shared.plan, self.instrument, field).is_some() {
+            return self.__getitem__(py, field).map(Some);
+        }
+        Ok(default)
+    }
+
+    fn __contains__(&self, py: Python<'_>, field: &str) -> PyResult<bool> {
+        self.check(py)?;
+        Ok(field == "signals" || find_field(&self.shared.plan, self.instrument, field).is_some())
+    }
+
+    fn keys(&self) -> Vec<String> {
+        known_fields(&self.shared.plan, self.instrument)
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        PyList::new(py, self.keys())?.as_any().try_iter()
+    }
+
+    fn __len__(&self) -> usize {
+        self.keys().len()
+    }
+
+    /// Symbol of the instrument.
+    #[getter]
+    fn symbol(&self, py: Python<'_>) -> Py<PyString> {
+        self.shared.symbol(py, self.instrument)
+    }
+
+    /// Whether the instrument has an event at this instant.
+    #[getter]
+    fn fresh(&self, py: Python<'_>) -> PyResult<bool> {
+        self.check(py)?;
+        Ok(present(&self.shared.plan, &self.shared.core(py)?.run.state).binary_search(&self.instrument).is_ok())
+    }
+
+    /// Time since the last row, or None before the first.
+    #[getter]
+    fn age(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.check(py)?;
+        let last = self.last(py)?;
+        let now = self.shared.core(py)?.run.state.now;
+        last.map(|ts| timedelta(py, now - ts)).transpose()
+    }
+
+    /// When the last row was complete, or None before the first.
+    #[getter]
+    fn ts_event(&self, py: Python<'_>) -> PyResult<Option<Timestamp>> {
+        self.check(py)?;
+        Ok(self.last(py)?.map(Timestamp::new))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        self.check(py)?;
+        let plan = &self.shared.plan;
+        let mut text = format!("Row({}", plan.instruments[self.instrument].symbol);
+        for name in known_fields(plan, self.instrument) {
+            if let Some((f, c)) = find_field(plan, self.instrument, &name) {
+                text = format!("{text}, {name}={}", self.value(py, f, c)?);
+            }
+        }
+        Ok(text + ")")
+    }
+}
+
+/// Last known signals of one instrument by name; `score` is the latest of any name.
+#[pyclass(frozen, mapping, module = "ml4t.backtest", name = "SignalRow")]
+pub(crate) struct SignalRow {
+    shared: Arc<Shared>,
+    instrument: usize,
+    epoch: u64,
+}
+
+impl SignalRow {
+    fn score(&self, py: Python<'_>, name: &str) -> PyResult<Option<f64>> {
+        if self.epoch != self.shared.epoch() {
+            return Err(stale(py, "these signals belong to an earlier instant; keep the values instead"));
+        }
+        let plan = &self.shared.plan;
+        let Some(signals) = &plan.signals else { return Ok(None) };
+        let core = self.shared.core(py)?;
+        let state = &core.run.state;
+        if let Some(k) = signals.names.iter().position(|n| n == name) {
+            return Ok(Some(state.signal_row(plan, self.instrument, k).map_or(f64::NAN, |row| signals.score[row])));
+        }
+        if name == "score" {
+            let latest = (0..signals.names.len()).filter_map(|k| state.signal_row(plan, self.instrument, k)).max();
+            return Ok(Some(latest.map_or(f64::NAN, |row| signals.score[row])));
+        }
+        Ok(None)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.shared.plan.signals.as_ref().map_or_else(Vec::new, |s| s.names.clone())
+    }
+}
+
+#[pymethods]
+impl SignalRow {
+    fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<f64> {
+        let names = self.names();
+        self.score(py, name)?.ok_or_else(|| unknown_name(py, "signal", name, names.iter().map(String::as_str)))
+    }
+
+    /// The score, or `default` when the run has no signal of that name.
+    #[pyo3(signature = (name, default = None))]
+    fn get(&self, py: Python<'_>, name: &str, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+        match self.score(py, name)? {
+            Some(score) => Ok(Some(score.into_pyobject(py)?.into_any().unbind())),
+            None => Ok(default),
+        }
+    }
+
+    fn __contains__(&self, name: &str) -> bool {
+        self.names().iter().any(|n| n == name)
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.names()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        PyList::new(py, self.names())?.as_any().try_iter()
+    }
+
+    fn __len__(&self) -> usize {
+        self.names().len()
+    }
+}
+
+/// Market-wide series by name, and free space for the strategy's own attributes.
+#[pyclass(frozen, mapping, dict, module = "ml4t.backtest", name = "Context")]
+pub(crate) struct Context {
+    shared: Arc<Shared>,
+}
+
+impl Context {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
+    fn find(&self, name: &str) -> Option<(usize, usize)> {
+        let feeds = self.shared.plan.feeds.iter().enumerate();
+        feeds.filter(|(_, f)| f.data.kind == FeedKind::Context).find_map(|(k, f)| f.column(name).map(|c| (k, c)))
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let feeds = self.shared.plan.feeds.iter().filter(|f| f.data.kind == FeedKind::Context);
+        feeds.flat_map(|f| f.data.columns.iter().map(|c| c.name.as_str())).collect()
+    }
+}
+
+#[pymethods]
+impl Context {
+    fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<f64> {
+        let (f, c) = self.find(name).ok_or_else(|| unknown_name(py, "market-wide series", name, self.names()))?;
+        let plan = &self.shared.plan;
+        let core = self.shared.core(py)?;
+        Ok(core.run.state.readable_row(plan, f, 0).map_or(f64::NAN, |row| plan.feeds[f].value(c, row)))
+    }
+
+    fn __contains__(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.names()
+    }
+
+    /// Last known value, or `default` when there is no such series.
+    #[pyo3(signature = (name, default = None))]
+    fn get(&self, py: Python<'_>, name: &str, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+        if self.find(name).is_none() {
+            return Ok(default);
+        }
+        Ok(Some(self.__getitem__(py, name)?.into_pyobject(py)?.into_any().unbind()))
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        PyList::new(py, self.names())?.as_any().try_iter()
+    }
+
+    fn __len__(&self) -> usize {
+        self.names().len()
+    }
+}

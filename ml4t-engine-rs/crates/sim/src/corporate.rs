@@ -1,0 +1,142 @@
+//! Corporate actions on the positions of a book. What they do to working orders is the venue's business.
+
+use crate::error::Result;
+use crate::ids::InstrumentId;
+use crate::instrument::Instrument;
+use crate::ledger::{Account, Book, Posting, PostingKind, WHAT, out_of_range};
+use crate::money::{CASH_EXPONENT, Cash, Price, Qty, Ratio, mul_div_half_even};
+use crate::recorder::Recorder;
+use crate::time::Ns;
+
+/// When and to what an action happens, and the step its amounts are rounded to.
+#[derive(Clone, Copy, Debug)]
+pub struct Corporate<'a> {
+    /// Exchange-local midnight of the ex-date.
+    pub ts: Ns,
+    /// Which instrument.
+    pub id: InstrumentId,
+    /// Its facts.
+    pub instrument: &'a Instrument,
+    /// Posting quantum in units of 1e-18.
+    pub quantum: i128,
+}
+
+impl Book {
+    /// Scale the lots of a position in a split; fractions of a lot step are paid out at `mark` (new shares).
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    pub fn split<R: Recorder>(&mut self, event: &Corporate<'_>, ratio: Ratio, recorder: &mut R) -> Result<()> {
+        let &Corporate { ts, id, instrument, quantum } = event;
+        let position = &mut self.positions[id.index()];
+        let Some(old_mark) = position.mark.filter(|_| position.quantity != 0) else {
+            position.mark = None;
+            return Ok(());
+        };
+        let range = || out_of_range(&instrument.symbol);
+        let step = instrument.lot_size;
+        let exact = i128::from(position.quantity) * i128::from(ratio.num);
+        let lots = i128::from(ratio.den) * i128::from(step);
+        let target = i64::try_from(exact / lots).ok().and_then(|n| n.checked_mul(step)).ok_or_else(range)?;
+        let total_cost = position.cost;
+        let kept_cost =
+            mul_div_half_even(total_cost.0, i128::from(target) * i128::from(ratio.den), exact).ok_or_else(range)?;
+        position.rescale(target, Cash(kept_cost), ratio)?;
+        let removed = total_cost.minus(Cash(kept_cost), WHAT)?;
+        let mark = mul_div_half_even(i128::from(old_mark.0), i128::from(ratio.den), i128::from(ratio.num))
+            .and_then(|p| i64::try_from(p).ok())
+            .map(Price)
+            .ok_or_else(range)?;
+        // Fraction left = exact / den - target, in quantity units; paid at the mark of the new shares.
+        let fraction = exact - i128::from(target) * i128::from(ratio.den);
+        let unit = instrument.scale.notional(mark, Qty(1)).ok_or_else(range)?;
+        let paid = mul_div_half_even(unit.0, fraction, i128::from(ratio.den)).ok_or_else(range)?;
+        let paid = Cash(mul_div_half_even(paid, 1, quantum).and_then(|q| q.checked_mul(quantum)).ok_or_else(range)?);
+        let template = Posting {
+            ts,
+            book: self.id,
+            kind: PostingKind::CashInLieu,
+            debit: Account::Cash,
+            credit: Account::Inventory,
+            amount: Cash::ZERO,
+            instrument: Some(id),
+            fill: None,
+        };
+        self.post_signed(template, (Account::Cash, Account::Inventory), removed, recorder)?;
+        let gain = paid.minus(removed, WHAT)?;
+        self.post_signed(template, (Account::Cash, Account::RealizedPnl), gain, recorder)?;
+        let position = &mut self.positions[id.index()];
+        position.realized = position.realized.plus(gain, WHAT)?;
+        self.set_mark(id, &instrument.scale, mark).ok_or_else(range)?;
+        self.positions[id.index()].check(&instrument.symbol)
+    }
+
+    /// Entitlement to a dividend on its ex-date: income now, paid at once or due; the mark drops by it.
+    ///
+    /// Returns what is due later, positive for longs.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    pub fn dividend<R: Recorder>(
+        &mut self,
+        event: &Corporate<'_>,
+        per_unit: Cash,
+        pay_ts: Ns,
+        recorder: &mut R,
+    ) -> Result<Cash> {
+        let &Corporate { ts, id, instrument, quantum } = event;
+        let is_paid_now = pay_ts <= ts;
+        let range = || out_of_range(&instrument.symbol);
+        let position = &self.positions[id.index()];
+        if position.quantity == 0 {
+            return Ok(Cash::ZERO);
+        }
+        let scale = &instrument.scale;
+        let unit = 10_i128.pow(scale.quantity_exponent);
+        // One division, straight to the quantum: per_unit x quantity / (10^s x quantum).
+        let units = mul_div_half_even(per_unit.0, i128::from(position.quantity), unit * quantum).ok_or_else(range)?;
+        let amount = Cash(units.checked_mul(quantum).ok_or_else(range)?);
+        let drop = per_unit.0 / 10_i128.pow(CASH_EXPONENT - scale.price_exponent);
+        let mark = position.mark.and_then(|m| i64::try_from(i128::from(m.0) - drop).ok()).map(Price);
+        let to = if is_paid_now { Account::Cash } else { Account::Receivable };
+        let template = Posting {
+            ts,
+            book: self.id,
+            kind: PostingKind::Dividend,
+            debit: to,
+            credit: Account::Dividends,
+            amount: Cash::ZERO,
+            instrument: Some(id),
+            fill: None,
+        };
+        self.post_signed(template, (to, Account::Dividends), amount, recorder)?;
+        if let Some(mark) = mark {
+            self.set_mark(id, scale, mark).ok_or_else(range)?;
+        }
+        Ok(if is_paid_now { Cash::ZERO } else { amount })
+    }
+
+    /// Pay a dividend that was due.
+    ///
+    /// # Errors
+    /// As [`Book::post`].
+    pub fn pay_dividend<R: Recorder>(
+        &mut self,
+        ts: Ns,
+        id: InstrumentId,
+        amount: Cash,
+        recorder: &mut R,
+    ) -> Result<()> {
+        let template = Posting {
+            ts,
+            book: self.id,
+            kind: PostingKind::DividendPayment,
+            debit: Account::Cash,
+            credit: Account::Receivable,
+            amount: Cash::ZERO,
+            instrument: Some(id),
+            fill: None,
+        };
+        self.post_signed(template, (Account::Cash, Account::Receivable), amount, recorder)
+    }
+}

@@ -1,0 +1,458 @@
+//! The loop: one instant after the other, eleven phases each.
+//!
+//! What ended at T precedes what begins at T. [`Simulator::begin`] runs phases 1 to 7, then the strategy is
+//! called (phase 8), [`Simulator::take_in`] runs phases 9 and 10, fills of the opens are delivered, and
+//! [`Simulator::end`] records. [`Simulator::run`] drives a native strategy through these three calls; the
+//! Python binding, and a live clock, make the same calls themselves.
+
+use std::sync::Arc;
+
+use crate::corporate::Corporate;
+use crate::error::Result;
+use crate::ids::OrderId;
+use crate::metrics::ReturnStatistics;
+use crate::money::{Cash, Price};
+use crate::order::{Order, OrderRequest};
+use crate::plan::{ActionKind, FeedKind, Plan, RecordCadence, bar, quote, trade};
+use crate::queue::Source;
+use crate::recorder::{PortfolioRow, PositionRow, Recorder};
+use crate::state::{Causes, Command, Payment, State};
+use crate::time::{NEVER, Ns};
+use crate::venue::{Desk, Venue};
+
+/// Native strategy: called once per instant that has something to say.
+pub trait Strategy {
+    /// Before the first event.
+    ///
+    /// # Errors
+    /// The run stops with the error.
+    fn on_start(&mut self, _api: &mut Api<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// With everything readable now; orders sent here are taken in right after.
+    ///
+    /// # Errors
+    /// The run stops with the error.
+    fn on_instant(&mut self, api: &mut Api<'_>) -> Result<()>;
+
+    /// After the opens of the instant, when they filled something; orders sent here meet only later data.
+    ///
+    /// # Errors
+    /// The run stops with the error.
+    fn on_opened(&mut self, _api: &mut Api<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A strategy that does nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Idle;
+
+impl Strategy for Idle {
+    fn on_instant(&mut self, _: &mut Api<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a strategy may read and ask for during a call.
+#[derive(Debug)]
+pub struct Api<'a> {
+    /// Immutable half of the run.
+    pub plan: &'a Plan,
+    /// Changing half.
+    pub state: &'a mut State,
+}
+
+impl Api<'_> {
+    /// Send an order; it is checked at the intake of this instant.
+    ///
+    /// # Errors
+    /// The request lacks a price its type needs, or has no size.
+    pub fn submit(&mut self, request: OrderRequest) -> Result<OrderId> {
+        request.validate()?;
+        let id = OrderId(self.state.orders.len() as u64);
+        self.state.orders.push(Order::new(request, self.state.now));
+        self.state.commands.push(Command::Submit(id));
+        Ok(id)
+    }
+
+    /// Ask to take an order back; false when it is complete already.
+    pub fn cancel(&mut self, id: OrderId) -> bool {
+        let is_open = self.state.orders.get(id.index()).is_some_and(|o| !o.status.is_terminal());
+        if is_open {
+            self.state.commands.push(Command::Cancel(id));
+        }
+        is_open
+    }
+}
+
+/// A run in progress.
+#[derive(Clone, Debug)]
+pub struct Simulator<S, V, R> {
+    pub(crate) plan: Arc<Plan>,
+    source: S,
+    pub(crate) venue: V,
+    /// Rows so far.
+    pub recorder: R,
+    /// The changing half.
+    pub state: State,
+    /// Return statistics so far, one observation a NAV.
+    pub metrics: ReturnStatistics,
+    last_nav: Cash,
+}
+
+impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
+    /// Assemble a run and deposit the opening cash.
+    ///
+    /// # Errors
+    /// The plan is not valid.
+    pub fn new(plan: Arc<Plan>, source: S, venue: V, recorder: R) -> Result<Self> {
+        plan.validate()?;
+        let state = State::new(&plan);
+        let last_nav = plan.account.initial_cash;
+        let metrics = ReturnStatistics::new(0.0, 252.0)?;
+        let mut simulator = Self { plan, source, venue, recorder, state, metrics, last_nav };
+        let start = simulator.plan.span().map_or(0, |(first, _)| first);
+        let cash = simulator.plan.account.initial_cash;
+        for book in &mut simulator.state.books {
+            book.deposit(start, cash, &mut simulator.recorder)?;
+        }
+        simulator.last_nav = simulator.equity()?;
+        Ok(simulator)
+    }
+
+    /// The plan of the run.
+    #[must_use]
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// What the strategy may use now.
+    pub fn api(&mut self) -> Api<'_> {
+        Api { plan: &self.plan, state: &mut self.state }
+    }
+
+    /// Live orders of an instrument at the venue, in submission order, then those not yet taken in.
+    pub fn open_orders(&self, i: usize) -> Vec<OrderId> {
+        let sent = self.state.commands.iter().filter_map(|command| match command {
+            Command::Submit(id) if self.state.order(*id).request.instrument.index() == i => Some(*id),
+            Command::Submit(_) | Command::Cancel(_) => None,
+        });
+        self.venue.working(i).chain(sent).collect()
+    }
+
+    /// Worth of all books.
+    ///
+    /// # Errors
+    /// The sum leaves the range of a ledger entry.
+    pub fn equity(&self) -> Result<Cash> {
+        self.state.books.iter().try_fold(Cash::ZERO, |sum, b| sum.plus(b.equity()?, "equity"))
+    }
+
+    /// Run to the end of the data with a native strategy.
+    ///
+    /// # Errors
+    /// The first error of a model, the strategy or the ledger; what was recorded so far stays.
+    pub fn run<X: Strategy>(&mut self, strategy: &mut X) -> Result<()> {
+        strategy.on_start(&mut self.api())?;
+        while self.begin()? {
+            strategy.on_instant(&mut self.api())?;
+            self.state.notices.clear();
+            self.take_in()?;
+            if !self.state.notices.is_empty() {
+                strategy.on_opened(&mut self.api())?;
+                self.state.notices.clear();
+                self.intake()?;
+            }
+            self.end()?;
+        }
+        self.finish()
+    }
+
+    fn next_instant(&self) -> Ns {
+        let state = &self.state;
+        let plan = &self.plan;
+        let mut next = self.source.peek().min(self.venue.next_due());
+        for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
+            if let Some(arrival) = feed.arrival() {
+                let ts = arrival.get(seen).and_then(|&row| feed.data.ts_arrival.as_ref().map(|a| a[row as usize]));
+                next = next.min(ts.unwrap_or(NEVER));
+            }
+        }
+        if let Some(signals) = &plan.signals {
+            next = next.min(signals.ts_arrival.get(state.signals_seen).copied().unwrap_or(NEVER));
+        }
+        if let Some(timer) = state.timers.get(state.timers_seen) {
+            next = next.min(timer.ts);
+        }
+        let last = plan.span().map_or(i64::MIN, |(_, last)| last);
+        next = next.min(state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER));
+        next = next.min(plan.actions.get(state.actions_seen).map_or(NEVER, |a| a.ts));
+        let nav = plan.nav_calendar.index();
+        let close = plan.calendars[nav].close.get(state.sessions_seen[nav]).copied().unwrap_or(NEVER);
+        next = next.min(close);
+        // The run ends with the data; what the calendar and the timers hold beyond is not part of it.
+        if next > last { NEVER } else { next }
+    }
+
+    /// Phases 1 to 7 of the next instant; false when there is none.
+    ///
+    /// # Errors
+    /// A model fails, a number leaves its range, an identity does not hold.
+    pub fn begin(&mut self) -> Result<bool> {
+        let now = self.next_instant();
+        if now == NEVER {
+            return Ok(false);
+        }
+        let state = &mut self.state;
+        state.now = now;
+        state.causes = Causes::default();
+        state.blocks.clear();
+        state.due_timers.clear();
+        state.new_signals = (state.signals_seen, state.signals_seen);
+        self.complete_data(now)?;
+        self.venue.on_expiry(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;
+        self.settle(now)?;
+        self.act(now)?;
+        self.value_session(now)?;
+        self.make_readable(now)?;
+        self.fire_timers(now);
+        Ok(true)
+    }
+
+    /// Phase 1: completed bars, quotes and trades meet working orders.
+    fn complete_data(&mut self, now: Ns) -> Result<()> {
+        if self.source.peek() != now {
+            return Ok(());
+        }
+        let mut blocks = std::mem::take(&mut self.state.blocks);
+        self.source.take(now, &mut blocks);
+        for block in &blocks {
+            self.venue.on_rows(&self.plan, &mut self.state, block.feed, (block.from, block.to));
+        }
+        // Rows with an arrival of their own become readable in phase 6.
+        blocks.retain(|b| self.plan.feeds[b.feed].arrival().is_none());
+        self.state.causes.has_data = !blocks.is_empty();
+        self.state.blocks = blocks;
+        self.venue.on_completed(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })
+    }
+
+    /// Phase 3: dividends that are due are paid.
+    fn settle(&mut self, now: Ns) -> Result<()> {
+        if self.state.payments.is_empty() {
+            return Ok(());
+        }
+        let due: Vec<Payment> = self.state.payments.iter().filter(|p| p.ts <= now).copied().collect();
+        self.state.payments.retain(|p| p.ts > now);
+        for payment in due {
+            let book = self.state.book_mut(payment.book);
+            book.pay_dividend(now, payment.instrument, payment.amount, &mut self.recorder)?;
+        }
+        Ok(())
+    }
+
+    /// Phase 4: corporate actions whose ex-date begins.
+    fn act(&mut self, now: Ns) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        while let Some(action) = plan.actions.get(self.state.actions_seen).filter(|a| a.ts <= now) {
+            self.state.actions_seen += 1;
+            let instrument = plan.instrument(action.instrument);
+            let event = Corporate { ts: now, id: action.instrument, instrument, quantum: plan.account.posting_quantum };
+            for book in &mut self.state.books {
+                match action.kind {
+                    ActionKind::Split(ratio) => book.split(&event, ratio, &mut self.recorder)?,
+                    ActionKind::CashDividend { amount, pay_ts } => {
+                        let due = book.dividend(&event, amount, pay_ts, &mut self.recorder)?;
+                        if due != Cash::ZERO {
+                            let (book, instrument) = (book.id, action.instrument);
+                            self.state.payments.push(Payment { ts: pay_ts, book, instrument, amount: due });
+                        }
+                    }
+                }
+            }
+            if let ActionKind::Split(ratio) = action.kind {
+                let mut desk = Desk { plan: &plan, state: &mut self.state, recorder: &mut self.recorder };
+                self.venue.on_split(&mut desk, action.instrument, ratio)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Phase 5: net asset value at the close of a NAV session.
+    fn value_session(&mut self, now: Ns) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let nav = plan.nav_calendar.index();
+        let calendar = &plan.calendars[nav];
+        let session = self.state.sessions_seen[nav];
+        if calendar.close.get(session) != Some(&now) {
+            return Ok(());
+        }
+        self.state.sessions_seen[nav] += 1;
+        self.state.nav_sessions += 1;
+        self.state.causes.closes_nav_session = true;
+        let label = calendar.label[session];
+        for book in &self.state.books {
+            book.audit(&plan.instruments)?;
+            for (i, position) in book.positions.iter().enumerate() {
+                let (Some(mark), true) = (position.mark, position.quantity != 0) else { continue };
+                self.recorder.position(&PositionRow {
+                    ts: now,
+                    session: label,
+                    book: book.id,
+                    instrument: crate::ids::InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)),
+                    quantity: position.quantity,
+                    cost: position.cost,
+                    mark,
+                    value: position.value,
+                });
+            }
+        }
+        let equity = self.equity()?;
+        self.metrics.push(equity.to_f64() / self.last_nav.to_f64() - 1.0, None);
+        self.last_nav = equity;
+        self.record_portfolio(Some(label))
+    }
+
+    /// Phase 6: rows and signals that arrive now become readable.
+    fn make_readable(&mut self, now: Ns) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        for (f, feed) in plan.feeds.iter().enumerate() {
+            let (Some(order), Some(arrival)) = (feed.arrival(), &feed.data.ts_arrival) else { continue };
+            let from = self.state.arrived[f];
+            let mut to = from;
+            while to < order.len() && arrival[order[to] as usize] <= now {
+                let i = feed.data.instrument.get(order[to] as usize).map_or(0, |&i| i as usize);
+                self.state.count_arrival(f, i);
+                to += 1;
+            }
+            if to > from {
+                self.state.arrived[f] = to;
+                self.state.blocks.push(crate::state::Block { feed: f, from, to, by_arrival: true });
+                self.state.causes.has_data = true;
+            }
+        }
+        self.state.blocks.sort_by_key(|b| b.feed);
+        let Some(signals) = &plan.signals else { return Ok(()) };
+        let from = self.state.signals_seen;
+        let mut to = from;
+        while to < signals.ts_arrival.len() && signals.ts_arrival[to] <= now {
+            let slot = signals.instrument[to] as usize * signals.names.len() + signals.name[to] as usize;
+            self.state.set_signal(slot, to)?;
+            to += 1;
+        }
+        self.state.signals_seen = to;
+        self.state.new_signals = (from, to);
+        self.state.causes.has_signals = to > from;
+        Ok(())
+    }
+
+    /// Phase 7: timers.
+    fn fire_timers(&mut self, now: Ns) {
+        let state = &mut self.state;
+        while let Some(&timer) = state.timers.get(state.timers_seen).filter(|t| t.ts <= now) {
+            state.timers_seen += 1;
+            state.due_timers.push(timer);
+        }
+        state.causes.has_timers = !state.due_timers.is_empty();
+    }
+
+    /// Phases 9 and 10: take in what the strategy asked for, then the opens of this instant.
+    ///
+    /// # Errors
+    /// As [`Simulator::begin`].
+    pub fn take_in(&mut self) -> Result<()> {
+        self.intake()?;
+        let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
+        self.venue.on_same_close(&mut desk)?;
+        self.venue.on_opens(&mut desk)
+    }
+
+    /// Phase 11.
+    ///
+    /// # Errors
+    /// As [`Simulator::begin`].
+    pub fn end(&mut self) -> Result<()> {
+        let causes = self.state.causes;
+        if !causes.has_data || causes.closes_nav_session {
+            return Ok(());
+        }
+        let is_due = match self.plan.record {
+            RecordCadence::Step => true,
+            RecordCadence::Every(period) => {
+                self.state.last_recorded.div_euclid(period) != self.state.now.div_euclid(period)
+            }
+            RecordCadence::Session => false,
+        };
+        if is_due { self.record_portfolio(None) } else { Ok(()) }
+    }
+
+    fn record_portfolio(&mut self, session: Option<i32>) -> Result<()> {
+        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends] = self.state.totals()?;
+        self.state.last_recorded = self.state.now;
+        self.recorder.portfolio(&PortfolioRow {
+            ts: self.state.now,
+            session,
+            cash,
+            receivable,
+            long_value,
+            short_value,
+            cost,
+            realized,
+            fees,
+            dividends,
+        });
+        Ok(())
+    }
+
+    /// After the last instant: what still works is canceled, the ledger is re-summed.
+    ///
+    /// # Errors
+    /// An identity does not hold.
+    pub fn finish(&mut self) -> Result<()> {
+        self.state.is_finished = true;
+        // Orders sent after the last event still get their answer.
+        self.intake()?;
+        self.venue.finish(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;
+        for book in &self.state.books {
+            book.audit(&self.plan.instruments)?;
+        }
+        Ok(())
+    }
+
+    /// A copy of the run as it stands.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        self.clone()
+    }
+
+    /// Go back to a snapshot.
+    pub fn restore(&mut self, snapshot: Self) {
+        *self = snapshot;
+    }
+}
+
+/// Last completed price of an instrument's matching feed: close, print, or the middle of the quote.
+#[must_use]
+pub fn last_price(plan: &Plan, state: &State, i: usize) -> Option<Price> {
+    let instrument = &plan.instruments[i];
+    let id = instrument.matching?;
+    let feed = plan.feed(id);
+    let row = state.completed_row(plan, id.index(), i)?;
+    let x = match feed.data.kind {
+        FeedKind::Bar => feed.value(bar::CLOSE, row),
+        FeedKind::Trade => feed.value(trade::PRICE, row),
+        FeedKind::Quote => {
+            let (bid, ask) = (feed.value(quote::BID, row), feed.value(quote::ASK, row));
+            if bid.is_nan() {
+                ask
+            } else if ask.is_nan() {
+                bid
+            } else {
+                f64::midpoint(bid, ask)
+            }
+        }
+        FeedKind::Context => return None,
+    };
+    instrument.scale.price(x)
+}

@@ -1,0 +1,61 @@
+//! What the simulator knows of an instrument.
+
+use crate::error::{Result, SimError};
+use crate::ids::{CalendarId, FeedId};
+use crate::money::{Price, Scale};
+
+/// Static facts of one instrument.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    /// Name; instruments of a plan are sorted by it.
+    pub symbol: String,
+    /// Settlement currency.
+    pub currency: String,
+    /// Scales of price, quantity and multiplier.
+    pub scale: Scale,
+    /// Smallest price step of an order, in price units.
+    pub tick_size: i64,
+    /// Smallest quantity step of an order, in quantity units.
+    pub lot_size: i64,
+    /// Whether prices below zero are legal.
+    pub allows_negative_prices: bool,
+    /// Session table.
+    pub calendar: CalendarId,
+    /// The feed that orders are matched on and that sets marks; `None` when the instrument has no market data.
+    pub matching: Option<FeedId>,
+}
+
+impl Instrument {
+    /// Check what the types leave open.
+    ///
+    /// # Errors
+    /// A step is not positive.
+    pub fn validate(&self) -> Result<()> {
+        if self.tick_size <= 0 || self.lot_size <= 0 {
+            return Err(SimError::config(format!(
+                "{}: tick_size and lot_size must be at least one unit of their exponent",
+                self.symbol
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether `price` is a multiple of the tick size.
+    #[must_use]
+    pub const fn on_tick(&self, price: Price) -> bool {
+        price.0 % self.tick_size == 0
+    }
+
+    /// Nearest tick at or below `price`.
+    #[must_use]
+    pub const fn tick_floor(&self, price: Price) -> Price {
+        Price(price.0 - price.0.rem_euclid(self.tick_size))
+    }
+
+    /// Nearest tick at or above `price`.
+    #[must_use]
+    pub const fn tick_ceil(&self, price: Price) -> Price {
+        let over = price.0.rem_euclid(self.tick_size);
+        if over == 0 { price } else { Price(price.0 + self.tick_size - over) }
+    }
+}

@@ -1,0 +1,212 @@
+//! Phase 9: what a strategy asked for is checked, refused or accepted.
+
+use std::sync::Arc;
+
+use crate::account::buying_power;
+use crate::engine::{Simulator, last_price};
+use crate::error::{Result, SimError};
+use crate::ids::OrderId;
+use crate::money::{Cash, Price, Qty};
+use crate::order::{OrderStatus, Reason, Side, TimeInForce};
+use crate::policies::{InsufficientCash, TickRounding};
+use crate::queue::Source;
+use crate::recorder::Recorder;
+use crate::state::Command;
+use crate::time::NEVER;
+use crate::venue::{Desk, Venue};
+
+impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
+    /// Phase 9 alone: also for what a strategy asks for when the fills of the opens are delivered.
+    ///
+    /// # Errors
+    /// As [`Simulator::begin`].
+    pub fn intake(&mut self) -> Result<()> {
+        if self.state.commands.is_empty() {
+            return Ok(());
+        }
+        let commands = std::mem::take(&mut self.state.commands);
+        let mut checked = Vec::new();
+        for &command in &commands {
+            match command {
+                Command::Submit(id) => {
+                    if self.check(id)? {
+                        checked.push(id);
+                    }
+                }
+                Command::Cancel(id) => {
+                    // An order sent and taken back within one callback must be accepted before it can be canceled.
+                    self.accept_all(&mut checked)?;
+                    let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
+                    self.venue.cancel(&mut desk, id)?;
+                }
+            }
+        }
+        self.accept_all(&mut checked)
+    }
+
+    /// Checks that concern one order alone; true when it passed.
+    fn check(&mut self, id: OrderId) -> Result<bool> {
+        let plan = Arc::clone(&self.plan);
+        self.state.move_order(id, OrderStatus::Submitted, Reason::None, &mut self.recorder)?;
+        let instrument = plan.instrument(self.state.order(id).request.instrument);
+        if plan.policies.tick_rounding == TickRounding::Passive {
+            let request = &mut self.state.order_mut(id).request;
+            let buys = request.side == Side::Buy;
+            let snap = |p: Price, down: bool| if down { instrument.tick_floor(p) } else { instrument.tick_ceil(p) };
+            request.limit_price = request.limit_price.map(|p| snap(p, buys));
+            request.stop_price = request.stop_price.map(|p| snap(p, !buys));
+        }
+        let request = self.state.order(id).request;
+        let scale = &instrument.scale;
+        let prices = [("limit_price", request.limit_price), ("stop_price", request.stop_price)];
+        let off_tick = prices.iter().find(|(_, p)| p.is_some_and(|p| !instrument.on_tick(p)));
+        let not_positive =
+            prices.iter().find(|(_, p)| p.is_some_and(|p| p.0 <= 0 && !instrument.allows_negative_prices));
+        let at = |text: String| format!("{text} ({}, {})", instrument.symbol, crate::time::render(self.state.now));
+        let value = |p: Option<Price>| p.map_or(f64::NAN, |p| scale.price_f64(p));
+        let refusal = if self.state.nav_sessions < plan.warmup_sessions {
+            Some((Reason::WarmUp, at(format!("orders are refused in the first {} sessions", plan.warmup_sessions))))
+        } else if let Some((name, price)) = off_tick {
+            let tick = scale.price_f64(Price(instrument.tick_size));
+            Some((Reason::OffTick, at(format!("{name} {} is not a multiple of tick_size {tick}", value(*price)))))
+        } else if let Some((name, price)) = not_positive {
+            Some((Reason::PriceNotPositive, at(format!("{name} {} must be above zero", value(*price)))))
+        } else if request.quantity % instrument.lot_size != 0 {
+            let (quantity, lot) = (scale.quantity_f64(request.quantity), scale.quantity_f64(instrument.lot_size));
+            Some((Reason::OffLot, at(format!("quantity {quantity} is not a multiple of lot_size {lot}"))))
+        } else if instrument.matching.is_none() {
+            Some((Reason::NoMarketData, at("no feed to match orders on".to_owned())))
+        } else {
+            None
+        };
+        match refusal {
+            Some((reason, text)) => self.reject(id, reason, text).map(|()| false),
+            None => Ok(true),
+        }
+    }
+
+    fn reject(&mut self, id: OrderId, reason: Reason, text: String) -> Result<()> {
+        self.state.reason_texts.push((id, text));
+        self.state.move_order(id, OrderStatus::Rejected, reason, &mut self.recorder)
+    }
+
+    /// Accept what the account can carry. Orders that free buying power are counted first, whatever their place.
+    fn accept_all(&mut self, checked: &mut Vec<OrderId>) -> Result<()> {
+        let mut needs = Vec::with_capacity(checked.len());
+        for &id in checked.iter() {
+            let need = self.needed_power(id)?;
+            if need < Cash::ZERO {
+                self.reserve(id, need)?;
+            }
+            needs.push((id, need));
+        }
+        checked.clear();
+        for (id, need) in needs {
+            if let Some((reason, text)) = self.account_objects(id, need)? {
+                self.reject(id, reason, text)?;
+                continue;
+            }
+            if need > Cash::ZERO {
+                self.reserve(id, need)?;
+            }
+            self.accept(id)?;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, id: OrderId) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let now = self.state.now;
+        let active = now.checked_add(plan.account.latency).unwrap_or(NEVER);
+        let order = self.state.order_mut(id);
+        order.ts_active = active;
+        if order.request.time_in_force == TimeInForce::Day {
+            let calendar = &plan.calendars[plan.instrument(order.request.instrument).calendar.index()];
+            order.ts_expiry = calendar.closing_after(active).map_or(NEVER, |k| calendar.close[k]);
+        }
+        self.state.move_order(id, OrderStatus::Accepted, Reason::None, &mut self.recorder)?;
+        self.venue.submit(&plan, &self.state, id);
+        Ok(())
+    }
+
+    fn reserve(&mut self, id: OrderId, amount: Cash) -> Result<()> {
+        let order = self.state.order_mut(id);
+        order.reserved = amount;
+        let book = order.request.book;
+        let book = self.state.book_mut(book);
+        book.reserved = book.reserved.plus(amount, "buying power")?;
+        Ok(())
+    }
+
+    /// Buying power that an order will take (positive) or free (negative), at its own or the last known price.
+    fn needed_power(&self, id: OrderId) -> Result<Cash> {
+        let request = self.state.order(id).request;
+        let instrument = self.plan.instrument(request.instrument);
+        let price = request
+            .limit_price
+            .or(request.stop_price)
+            .or_else(|| last_price(&self.plan, &self.state, request.instrument.index()));
+        let Some(price) = price else { return Ok(Cash::ZERO) };
+        let held = self.state.book(request.book).positions[request.instrument.index()].quantity;
+        let sign = request.side.sign();
+        let closes = if held.signum() == -sign { held.abs().min(request.quantity) } else { 0 };
+        let net = request.quantity - 2 * closes;
+        let value = instrument.scale.notional(Price(price.0.abs()), Qty(net));
+        value.ok_or_else(|| {
+            SimError::overflow(format!(
+                "order {} for {} {}: price x quantity leaves the range of the ledger",
+                id.0 + 1,
+                instrument.scale.quantity_f64(request.quantity),
+                instrument.symbol
+            ))
+        })
+    }
+
+    fn account_objects(&self, id: OrderId, need: Cash) -> Result<Option<(Reason, String)>> {
+        let request = self.state.order(id).request;
+        let instrument = self.plan.instrument(request.instrument);
+        let book = self.state.book(request.book);
+        let settings = &self.plan.account;
+        let scale = &instrument.scale;
+        if request.side == Side::Sell && !settings.allows_short {
+            let held = book.positions[request.instrument.index()].quantity;
+            let incoming: i64 = self.incoming(request.instrument.index(), id);
+            if held.saturating_add(incoming) < request.quantity {
+                let text = format!(
+                    "sells {} {}, the account holds {} and may not sell short ({})",
+                    scale.quantity_f64(request.quantity),
+                    instrument.symbol,
+                    scale.quantity_f64(held),
+                    crate::time::render(self.state.now)
+                );
+                return Ok(Some((Reason::ShortNotAllowed, text)));
+            }
+        }
+        if need <= Cash::ZERO || self.plan.policies.insufficient_cash != InsufficientCash::Reject {
+            return Ok(None);
+        }
+        let free = buying_power(book, settings)?.minus(book.reserved, "buying power")?;
+        if need <= free {
+            return Ok(None);
+        }
+        let text = format!(
+            "{} {} {} needs buying power of {}, {} is free ({})",
+            request.side.as_str(),
+            scale.quantity_f64(request.quantity),
+            instrument.symbol,
+            need.to_f64(),
+            free.to_f64(),
+            crate::time::render(self.state.now)
+        );
+        Ok(Some((Reason::InsufficientBuyingPower, text)))
+    }
+
+    /// Quantity that working buy orders of an instrument may still bring in.
+    fn incoming(&self, i: usize, except: OrderId) -> i64 {
+        self.venue
+            .working(i)
+            .filter(|&id| id != except)
+            .map(|id| self.state.order(id).signed_leaves().max(0))
+            .fold(0, i64::saturating_add)
+    }
+}

@@ -1,0 +1,439 @@
+//! Double-entry ledger: cash, receivables and positions as tax lots, one set per book.
+//!
+//! Every movement is a posting of a positive amount from a credited to a debited account. Balances are kept
+//! debit-positive, so that all balances of a book add up to zero at any time; this is asserted after each
+//! posting, and the lots are re-summed against the inventory account at each net asset value.
+
+use crate::error::{Result, SimError};
+use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::instrument::Instrument;
+use crate::lots::{Lot, Position};
+use crate::money::{Cash, Price, Qty, Scale};
+use crate::policies::LotPolicy;
+use crate::recorder::Recorder;
+use crate::time::Ns;
+
+/// Accounts of a book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// Money at hand.
+    Cash,
+    /// Cost of open positions; negative for shorts.
+    Inventory,
+    /// Dividends due and not yet paid.
+    Receivable,
+    /// Gains and losses of closed lots, before fees.
+    RealizedPnl,
+    /// Fees paid.
+    Fees,
+    /// Dividends earned, or paid on shorts.
+    Dividends,
+    /// Deposits.
+    Capital,
+}
+
+impl Account {
+    /// All accounts.
+    pub const ALL: [Self; 7] =
+        [Self::Cash, Self::Inventory, Self::Receivable, Self::RealizedPnl, Self::Fees, Self::Dividends, Self::Capital];
+
+    /// Name in the ledger table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cash => "cash",
+            Self::Inventory => "inventory",
+            Self::Receivable => "receivable",
+            Self::RealizedPnl => "realized_pnl",
+            Self::Fees => "fees",
+            Self::Dividends => "dividends",
+            Self::Capital => "capital",
+        }
+    }
+}
+
+/// What a posting is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostingKind {
+    /// Opening cash.
+    Deposit,
+    /// Cost moved by a fill.
+    Trade,
+    /// Gain or loss of lots closed by a fill.
+    Realized,
+    /// Fee of a fill.
+    Fee,
+    /// Dividend on its ex-date.
+    Dividend,
+    /// Payment of a dividend that was due.
+    DividendPayment,
+    /// Cash for the fraction of a share that a split leaves.
+    CashInLieu,
+}
+
+impl PostingKind {
+    /// Name in the ledger table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit",
+            Self::Trade => "trade",
+            Self::Realized => "realized",
+            Self::Fee => "fee",
+            Self::Dividend => "dividend",
+            Self::DividendPayment => "dividend_payment",
+            Self::CashInLieu => "cash_in_lieu",
+        }
+    }
+}
+
+/// One row of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// When.
+    pub ts: Ns,
+    /// Whose.
+    pub book: BookId,
+    /// What for.
+    pub kind: PostingKind,
+    /// Account that receives.
+    pub debit: Account,
+    /// Account that gives.
+    pub credit: Account,
+    /// Positive amount.
+    pub amount: Cash,
+    /// Instrument concerned.
+    pub instrument: Option<InstrumentId>,
+    /// Order and number of the fill concerned.
+    pub fill: Option<(OrderId, u64)>,
+}
+
+/// An entry-to-exit pair of lot and fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// Whose.
+    pub book: BookId,
+    /// Instrument.
+    pub instrument: InstrumentId,
+    /// Signed quantity that was held: positive for longs.
+    pub quantity: i64,
+    /// When the lot was opened.
+    pub ts_entry: Ns,
+    /// When it was closed.
+    pub ts_exit: Ns,
+    /// Signed cost.
+    pub entry_cost: Cash,
+    /// Signed proceeds.
+    pub exit_value: Cash,
+    /// Fees of both ends.
+    pub fees: Cash,
+    /// Slippage, spread and impact of both ends.
+    pub slippage: Cash,
+    /// Order that opened it.
+    pub entry_order: OrderId,
+    /// Order that closed it.
+    pub exit_order: OrderId,
+}
+
+/// A fill as the ledger needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerFill {
+    /// When.
+    pub ts: Ns,
+    /// Whose.
+    pub book: BookId,
+    /// Instrument.
+    pub instrument: InstrumentId,
+    /// Signed quantity.
+    pub quantity: i64,
+    /// Final price.
+    pub price: Price,
+    /// Fee, negative for a rebate.
+    pub fee: Cash,
+    /// Money lost to slippage, spread and impact.
+    pub slippage: Cash,
+    /// Order.
+    pub order: OrderId,
+    /// Number of the fill.
+    pub number: u64,
+}
+
+/// Accounts and positions of one book.
+#[derive(Clone, Debug)]
+pub struct Book {
+    /// Which.
+    pub id: BookId,
+    balances: [Cash; Account::ALL.len()],
+    /// One a instrument.
+    pub positions: Vec<Position>,
+    /// Sum of positive position values.
+    pub long_value: Cash,
+    /// Sum of negative position values.
+    pub short_value: Cash,
+    /// Buying power set aside for working orders, less what they will free.
+    pub reserved: Cash,
+}
+
+pub(crate) const WHAT: &str = "ledger";
+
+impl Book {
+    /// An empty book.
+    #[must_use]
+    pub fn new(id: BookId, instruments: usize) -> Self {
+        Self {
+            id,
+            balances: [Cash::ZERO; Account::ALL.len()],
+            positions: vec![Position::default(); instruments],
+            long_value: Cash::ZERO,
+            short_value: Cash::ZERO,
+            reserved: Cash::ZERO,
+        }
+    }
+
+    /// Debit-positive balance of an account.
+    #[must_use]
+    pub const fn balance(&self, account: Account) -> Cash {
+        self.balances[account as usize]
+    }
+
+    /// Cash at hand.
+    #[must_use]
+    pub const fn cash(&self) -> Cash {
+        self.balance(Account::Cash)
+    }
+
+    /// Worth of the account: cash, receivables and positions at their marks.
+    ///
+    /// # Errors
+    /// The sum leaves the range of a ledger entry.
+    pub fn equity(&self) -> Result<Cash> {
+        self.cash()
+            .plus(self.balance(Account::Receivable), WHAT)?
+            .plus(self.long_value, WHAT)?
+            .plus(self.short_value, WHAT)
+    }
+
+    /// Sum of the sizes of all positions.
+    ///
+    /// # Errors
+    /// The sum leaves the range of a ledger entry.
+    pub fn gross_exposure(&self) -> Result<Cash> {
+        self.long_value.minus(self.short_value, WHAT)
+    }
+
+    /// Record a posting and move its amount.
+    ///
+    /// # Errors
+    /// A balance leaves its range, or the balances no longer add up to zero.
+    pub fn post<R: Recorder>(&mut self, posting: Posting, recorder: &mut R) -> Result<()> {
+        if posting.amount == Cash::ZERO {
+            return Ok(());
+        }
+        if posting.amount < Cash::ZERO {
+            return Err(SimError::accounting(format!("a posting of {} must be positive", posting.amount.to_f64())));
+        }
+        let debit = &mut self.balances[posting.debit as usize];
+        *debit = debit.plus(posting.amount, WHAT)?;
+        let credit = &mut self.balances[posting.credit as usize];
+        *credit = credit.minus(posting.amount, WHAT)?;
+        let total = self.balances.iter().try_fold(Cash::ZERO, |sum, b| sum.plus(*b, WHAT))?;
+        if total != Cash::ZERO {
+            return Err(SimError::accounting(format!("balances add up to {} instead of zero", total.to_f64())));
+        }
+        recorder.posting(&posting);
+        Ok(())
+    }
+
+    /// Post a signed amount: positive debits `to`, negative debits `from`.
+    pub(crate) fn post_signed<R: Recorder>(
+        &mut self,
+        template: Posting,
+        (to, from): (Account, Account),
+        amount: Cash,
+        recorder: &mut R,
+    ) -> Result<()> {
+        let (debit, credit) = if amount >= Cash::ZERO { (to, from) } else { (from, to) };
+        self.post(Posting { debit, credit, amount: Cash(amount.0.abs()), ..template }, recorder)
+    }
+
+    /// Opening cash.
+    ///
+    /// # Errors
+    /// As [`Book::post`].
+    pub fn deposit<R: Recorder>(&mut self, ts: Ns, amount: Cash, recorder: &mut R) -> Result<()> {
+        let template = Posting {
+            ts,
+            book: self.id,
+            kind: PostingKind::Deposit,
+            debit: Account::Cash,
+            credit: Account::Capital,
+            amount,
+            instrument: None,
+            fill: None,
+        };
+        self.post(template, recorder)
+    }
+
+    /// Book a fill: close lots against it, open a lot with what remains, charge the fee, value the position.
+    ///
+    /// # Errors
+    /// An amount or quantity leaves its range, or an identity does not hold.
+    pub fn apply_fill<R: Recorder>(
+        &mut self,
+        fill: &LedgerFill,
+        instrument: &Instrument,
+        policy: LotPolicy,
+        recorder: &mut R,
+    ) -> Result<()> {
+        let scale = &instrument.scale;
+        let held = self.positions[fill.instrument.index()].quantity;
+        let closing = if held.signum() == -fill.quantity.signum() { held.abs().min(fill.quantity.abs()) } else { 0 };
+        let opening = fill.quantity.abs() - closing;
+        let value = |quantity: i64| {
+            let signed = quantity * fill.quantity.signum();
+            scale.notional(fill.price, Qty(signed)).ok_or_else(|| out_of_range(&instrument.symbol))
+        };
+        let template = Posting {
+            ts: fill.ts,
+            book: self.id,
+            kind: PostingKind::Trade,
+            debit: Account::Cash,
+            credit: Account::Inventory,
+            amount: Cash::ZERO,
+            instrument: Some(fill.instrument),
+            fill: Some((fill.order, fill.number)),
+        };
+        if closing > 0 {
+            let cost = self.close_lots(fill, closing, value(closing)?, recorder)?;
+            // Proceeds are positive for a sale and negative for a buy-back.
+            let proceeds = Cash(-value(closing)?.0);
+            self.post_signed(template, (Account::Cash, Account::Inventory), cost, recorder)?;
+            let gain = proceeds.minus(cost, WHAT)?;
+            let kind = PostingKind::Realized;
+            self.post_signed(Posting { kind, ..template }, (Account::Cash, Account::RealizedPnl), gain, recorder)?;
+            let realized = &mut self.positions[fill.instrument.index()].realized;
+            *realized = realized.plus(gain, WHAT)?;
+        }
+        if opening > 0 {
+            let cost = value(opening)?;
+            self.post_signed(template, (Account::Inventory, Account::Cash), cost, recorder)?;
+            let whole = fill.quantity.abs();
+            let lot = Lot {
+                quantity: opening * fill.quantity.signum(),
+                cost,
+                fees: fill.fee.minus(fill.fee.share(closing, whole, WHAT)?, WHAT)?,
+                slippage: fill.slippage.minus(fill.slippage.share(closing, whole, WHAT)?, WHAT)?,
+                ts: fill.ts,
+                order: fill.order,
+            };
+            self.positions[fill.instrument.index()].open(lot, policy)?;
+        }
+        let kind = PostingKind::Fee;
+        self.post_signed(Posting { kind, ..template }, (Account::Fees, Account::Cash), fill.fee, recorder)?;
+        let position = &mut self.positions[fill.instrument.index()];
+        position.quantity = held.checked_add(fill.quantity).ok_or_else(|| out_of_range(&instrument.symbol))?;
+        let mark = position.mark.unwrap_or(fill.price);
+        self.set_mark(fill.instrument, scale, mark).ok_or_else(|| out_of_range(&instrument.symbol))?;
+        self.positions[fill.instrument.index()].check(&instrument.symbol)
+    }
+
+    /// Take `closing` units out of the oldest lots; returns their signed cost.
+    fn close_lots<R: Recorder>(
+        &mut self,
+        fill: &LedgerFill,
+        closing: i64,
+        exit_cost: Cash,
+        recorder: &mut R,
+    ) -> Result<Cash> {
+        let whole = fill.quantity.abs();
+        let exit_fees = fill.fee.share(closing, whole, WHAT)?;
+        let exit_slippage = fill.slippage.share(closing, whole, WHAT)?;
+        let position = &mut self.positions[fill.instrument.index()];
+        let mut left = closing;
+        let mut cost = Cash::ZERO;
+        // Running shares, so that the parts add up to the whole whatever the rounding of each.
+        let mut given = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
+        while left > 0 {
+            let Some(lot) = position.lots.front_mut() else {
+                return Err(SimError::accounting("a fill closes more than the lots hold".to_owned()));
+            };
+            let take = left.min(lot.quantity.abs());
+            let part = lot.take(take)?;
+            if lot.quantity == 0 {
+                position.lots.pop_front();
+            }
+            left -= take;
+            cost = cost.plus(part.cost, WHAT)?;
+            let done = closing - left;
+            let upto = (
+                exit_cost.share(done, closing, WHAT)?,
+                exit_fees.share(done, closing, WHAT)?,
+                exit_slippage.share(done, closing, WHAT)?,
+            );
+            recorder.round_trip(&RoundTrip {
+                book: self.id,
+                instrument: fill.instrument,
+                quantity: part.quantity,
+                ts_entry: part.ts,
+                ts_exit: fill.ts,
+                entry_cost: part.cost,
+                exit_value: given.0.minus(upto.0, WHAT)?,
+                fees: part.fees.plus(upto.1.minus(given.1, WHAT)?, WHAT)?,
+                slippage: part.slippage.plus(upto.2.minus(given.2, WHAT)?, WHAT)?,
+                entry_order: part.order,
+                exit_order: fill.order,
+            });
+            given = upto;
+        }
+        position.cost = position.cost.minus(cost, WHAT)?;
+        Ok(cost)
+    }
+
+    /// Value a position at `mark`. `None` when the value leaves its range.
+    pub fn set_mark(&mut self, id: InstrumentId, scale: &Scale, mark: Price) -> Option<()> {
+        let position = &mut self.positions[id.index()];
+        let value = scale.notional(mark, Qty(position.quantity))?;
+        let before = position.value;
+        position.mark = Some(mark);
+        position.value = value;
+        if before.0 == value.0 {
+            return Some(());
+        }
+        for (old, sign) in [(before, -1), (value, 1)] {
+            let side = if old.0 >= 0 { &mut self.long_value } else { &mut self.short_value };
+            side.0 = side.0.checked_add(old.0.checked_mul(sign)?)?;
+        }
+        Some(())
+    }
+
+    /// Re-sum every lot against the running totals.
+    ///
+    /// # Errors
+    /// Names the instrument, or the total, that does not agree.
+    pub fn audit(&self, instruments: &[Instrument]) -> Result<()> {
+        let mut cost = Cash::ZERO;
+        let (mut long, mut short) = (Cash::ZERO, Cash::ZERO);
+        for (position, instrument) in self.positions.iter().zip(instruments) {
+            position.check_lots(&instrument.symbol)?;
+            cost = cost.plus(position.cost, WHAT)?;
+            let side = if position.value.0 >= 0 { &mut long } else { &mut short };
+            *side = side.plus(position.value, WHAT)?;
+        }
+        if cost != self.balance(Account::Inventory) || long != self.long_value || short != self.short_value {
+            return Err(SimError::accounting(format!(
+                "positions re-sum to cost {}, long {}, short {}; the running totals are {}, {}, {}",
+                cost.to_f64(),
+                long.to_f64(),
+                short.to_f64(),
+                self.balance(Account::Inventory).to_f64(),
+                self.long_value.to_f64(),
+                self.short_value.to_f64()
+            )));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn out_of_range(symbol: &str) -> SimError {
+    SimError::overflow(format!("{symbol}: price x quantity leaves the range of the ledger (1.7e20 currency units)"))
+}

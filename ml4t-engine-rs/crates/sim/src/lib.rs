@@ -1,0 +1,37 @@
+//! The simulator of ml4t: everything that decides a number in a backtest.
+//!
+//! Pure Rust without clock, threads, I/O or hash-order iteration: the same plan gives the same bytes on every
+//! machine. An immutable [`plan::Plan`] (columns, instruments, policies, models) is shared; a
+//! [`state::State`] changes; [`engine::Simulator`] drives one through the other, generic over where rows come
+//! from ([`queue::Source`]), where orders go ([`venue::Venue`]) and where results go ([`recorder::Recorder`]).
+//!
+//! Reading order: `engine` (the phases of an instant), `venue` (who trades first), `matching` (at which
+//! price), `execution` (what it costs), `ledger` (what it does to the account).
+#![forbid(unsafe_code)]
+
+pub mod account;
+pub mod corporate;
+pub mod engine;
+pub mod error;
+mod execution;
+pub mod ids;
+pub mod indicators;
+pub mod instrument;
+mod intake;
+pub mod ledger;
+pub mod lots;
+pub mod matching;
+pub mod metrics;
+pub mod models;
+pub mod money;
+pub mod order;
+mod phase;
+pub mod plan;
+pub mod policies;
+pub mod queue;
+pub mod recorder;
+pub mod rng;
+pub mod state;
+pub mod targets;
+pub mod time;
+pub mod venue;

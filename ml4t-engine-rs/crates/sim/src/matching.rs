@@ -1,0 +1,217 @@
+//! Market x order -> at which price the order meets the market, if it does.
+//!
+//! Pure functions over one order and one event; the fill table of the documentation is this file in words.
+//! Sequence, costs and money are the venue's business.
+
+use ml4t_abi::{Liquidity, OrderKind};
+
+use crate::money::Price;
+use crate::order::{Order, OrderType, Side};
+use crate::policies::{FillTiming, LimitGap, LimitTouch, Policies};
+
+/// What an event does to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing.
+    Untouched,
+    /// The stop price traded, but the limit behind it does not allow a fill yet.
+    Triggers,
+    /// The order may execute.
+    Executes(Reach),
+}
+
+/// Where an order meets the market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Price before slippage.
+    pub price: Price,
+    /// How the order acts: a triggered stop is a market order.
+    pub kind: OrderKind,
+    /// Taker or maker.
+    pub liquidity: Liquidity,
+    /// Whether the stop price traded just now.
+    pub triggers: bool,
+    /// Price at which the path of the bar reaches the order, for the sequence of fills inside a bar.
+    pub at: Price,
+}
+
+impl Reach {
+    const fn market(price: Price) -> Self {
+        Self { price, kind: OrderKind::MARKET, liquidity: Liquidity::TAKER, triggers: false, at: price }
+    }
+
+    const fn limit(price: Price, at: Price, liquidity: Liquidity) -> Self {
+        Self { price, kind: OrderKind::LIMIT, liquidity, triggers: false, at }
+    }
+
+    const fn triggering(self) -> Self {
+        Self { triggers: true, ..self }
+    }
+}
+
+/// Whether `market` is at `level` or on the far side of it, for an order that waits for the market to fall
+/// (buy limits, sell stops) or to rise (sell limits, buy stops).
+const fn falls_to(market: Price, level: Price) -> bool {
+    market.0 <= level.0
+}
+
+const fn rises_to(market: Price, level: Price) -> bool {
+    market.0 >= level.0
+}
+
+/// Whether a limit order executes against a market price.
+fn limit_allows(side: Side, market: Price, limit: Price, touch: LimitTouch) -> bool {
+    match (side, touch) {
+        (Side::Buy, LimitTouch::Touch) => falls_to(market, limit),
+        (Side::Sell, LimitTouch::Touch) => rises_to(market, limit),
+        (Side::Buy, LimitTouch::Through) => market < limit,
+        (Side::Sell, LimitTouch::Through) => market > limit,
+    }
+}
+
+const fn stop_trades(side: Side, market: Price, stop: Price) -> bool {
+    match side {
+        Side::Buy => rises_to(market, stop),
+        Side::Sell => falls_to(market, stop),
+    }
+}
+
+/// At one price that is certain to have been offered: an open, a quote, a trade print.
+///
+/// A limit order beyond which the market already is fills at that better price under
+/// [`LimitGap::OpenIfBetter`], unless it rested in a continuous market (`rests_continuously`), where the first
+/// counterparty met it at its own price.
+#[must_use]
+pub fn at_price(order: &Order, market: Price, policies: &Policies, rests_continuously: bool) -> Outcome {
+    let side = order.request.side;
+    let limit_reach = |limit: Price| {
+        let liquidity = if order.has_rested { Liquidity::MAKER } else { Liquidity::TAKER };
+        let own_price = policies.limit_gap == LimitGap::AtLimit || (rests_continuously && order.has_rested);
+        Reach::limit(if own_price { limit } else { market }, market, liquidity)
+    };
+    match (order.request.order_type, order.request.limit_price, order.request.stop_price) {
+        (OrderType::Market, ..) => Outcome::Executes(Reach::market(market)),
+        (OrderType::Limit, Some(limit), _) if limit_allows(side, market, limit, policies.limit_touch) => {
+            Outcome::Executes(limit_reach(limit))
+        }
+        (OrderType::Stop, _, Some(stop)) if order.is_triggered || stop_trades(side, market, stop) => {
+            Outcome::Executes(Reach::market(market).triggering())
+        }
+        (OrderType::StopLimit, Some(limit), Some(stop)) if order.is_triggered || stop_trades(side, market, stop) => {
+            if limit_allows(side, market, limit, policies.limit_touch) {
+                Outcome::Executes(limit_reach(limit).triggering())
+            } else if order.is_triggered {
+                Outcome::Untouched
+            } else {
+                Outcome::Triggers
+            }
+        }
+        _ => Outcome::Untouched,
+    }
+}
+
+/// Between the open and the close of a bar, after [`at_price`] was asked about the open.
+#[must_use]
+pub fn in_range(order: &Order, high: Price, low: Price, policies: &Policies) -> Outcome {
+    let side = order.request.side;
+    let (favourable, adverse) = match side {
+        Side::Buy => (low, high),
+        Side::Sell => (high, low),
+    };
+    match (order.request.order_type, order.request.limit_price, order.request.stop_price) {
+        (OrderType::Limit, Some(limit), _) if limit_allows(side, favourable, limit, policies.limit_touch) => {
+            Outcome::Executes(Reach::limit(limit, limit, Liquidity::MAKER))
+        }
+        (OrderType::StopLimit, Some(limit), Some(_)) if order.is_triggered => {
+            if limit_allows(side, favourable, limit, policies.limit_touch) {
+                Outcome::Executes(Reach::limit(limit, limit, Liquidity::MAKER))
+            } else {
+                Outcome::Untouched
+            }
+        }
+        (OrderType::Stop, _, Some(stop)) if stop_trades(side, adverse, stop) => {
+            Outcome::Executes(Reach { at: stop, ..Reach::market(stop) }.triggering())
+        }
+        (OrderType::StopLimit, Some(limit), Some(stop)) if stop_trades(side, adverse, stop) => {
+            // The market stands at the stop when it triggers. What it does afterwards inside the bar is not
+            // known, so a limit beyond the stop is not assumed to be reached.
+            if limit_allows(side, stop, limit, LimitTouch::Touch) {
+                Outcome::Executes(Reach::limit(stop, stop, Liquidity::TAKER).triggering())
+            } else {
+                Outcome::Triggers
+            }
+        }
+        _ => Outcome::Untouched,
+    }
+}
+
+/// At the close of a bar: market orders whose timing asks for it.
+#[must_use]
+pub fn at_close(order: &Order, close: Price, policies: &Policies) -> Outcome {
+    let waits_for_close = matches!(policies.fill_timing, FillTiming::NextClose | FillTiming::SameClose);
+    if order.request.order_type == OrderType::Market && waits_for_close {
+        Outcome::Executes(Reach::market(close))
+    } else {
+        Outcome::Untouched
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::InstrumentId;
+    use crate::order::OrderRequest;
+
+    fn order(side: Side, order_type: OrderType, limit: Option<i64>, stop: Option<i64>) -> Order {
+        let mut request = OrderRequest::market(InstrumentId(0), side, 10);
+        request.order_type = order_type;
+        request.limit_price = limit.map(Price);
+        request.stop_price = stop.map(Price);
+        Order::new(request, 0)
+    }
+
+    fn price(outcome: Outcome) -> Option<i64> {
+        match outcome {
+            Outcome::Executes(reach) => Some(reach.price.0),
+            Outcome::Untouched | Outcome::Triggers => None,
+        }
+    }
+
+    #[test]
+    fn limit_buy_fills_at_the_better_open_when_the_market_gaps_below_the_limit() {
+        let policies = Policies::default();
+        let buy = order(Side::Buy, OrderType::Limit, Some(100), None);
+        assert_eq!(price(at_price(&buy, Price(95), &policies, false)), Some(95));
+        assert_eq!(price(at_price(&buy, Price(101), &policies, false)), None);
+        let at_limit = Policies { limit_gap: LimitGap::AtLimit, ..policies };
+        assert_eq!(price(at_price(&buy, Price(95), &at_limit, false)), Some(100));
+    }
+
+    #[test]
+    fn a_touch_fills_unless_the_policy_asks_for_more() {
+        let policies = Policies::default();
+        let sell = order(Side::Sell, OrderType::Limit, Some(100), None);
+        assert_eq!(price(in_range(&sell, Price(100), Price(90), &policies)), Some(100));
+        let through = Policies { limit_touch: LimitTouch::Through, ..policies };
+        assert_eq!(price(in_range(&sell, Price(100), Price(90), &through)), None);
+        assert_eq!(price(in_range(&sell, Price(101), Price(90), &through)), Some(100));
+    }
+
+    #[test]
+    fn a_stop_through_a_gap_fills_at_the_open_and_inside_the_bar_at_the_stop() {
+        let policies = Policies::default();
+        let sell = order(Side::Sell, OrderType::Stop, None, Some(95));
+        assert_eq!(price(at_price(&sell, Price(90), &policies, false)), Some(90));
+        assert_eq!(price(at_price(&sell, Price(96), &policies, false)), None);
+        assert_eq!(price(in_range(&sell, Price(99), Price(95), &policies)), Some(95));
+    }
+
+    #[test]
+    fn a_stop_limit_that_triggers_inside_the_bar_fills_at_the_stop_or_rests() {
+        let policies = Policies::default();
+        let open_limit = order(Side::Buy, OrderType::StopLimit, Some(105), Some(100));
+        assert_eq!(price(in_range(&open_limit, Price(102), Price(90), &policies)), Some(100));
+        let limit_below = order(Side::Buy, OrderType::StopLimit, Some(98), Some(100));
+        assert_eq!(in_range(&limit_below, Price(102), Price(90), &policies), Outcome::Triggers);
+    }
+}

@@ -1,0 +1,424 @@
+//! Exact numbers: scaled integers for prices, quantities and cash, and every rounding rule of a run.
+//!
+//! A price is an `i64` in units of 10^-p and a quantity an `i64` in units of 10^-s, with p and s fixed per
+//! instrument; cash is an `i128` in units of 1e-18. Because p + s + (decimals of the multiplier) is at most
+//! 18, `price x quantity x multiplier` posts to cash without rounding.
+
+use crate::error::{Result, SimError};
+
+/// Decimals of [`Cash`].
+pub const CASH_EXPONENT: u32 = 18;
+const CASH_UNIT: i128 = 1_000_000_000_000_000_000;
+
+/// Price of one unit, scaled by the instrument's price exponent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Price(pub i64);
+
+/// Signed quantity, scaled by the instrument's quantity exponent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Qty(pub i64);
+
+/// Money in units of 1e-18 of its currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cash(pub i128);
+
+impl Qty {
+    /// Size without sign.
+    #[must_use]
+    pub const fn abs(self) -> i64 {
+        self.0.abs()
+    }
+}
+
+impl Cash {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// Sum, or an overflow error that names `what`.
+    ///
+    /// # Errors
+    /// The sum leaves the range of `i128`.
+    pub fn plus(self, other: Self, what: &str) -> Result<Self> {
+        self.0.checked_add(other.0).map(Self).ok_or_else(|| overflow(what))
+    }
+
+    /// Difference, or an overflow error that names `what`.
+    ///
+    /// # Errors
+    /// The difference leaves the range of `i128`.
+    pub fn minus(self, other: Self, what: &str) -> Result<Self> {
+        self.0.checked_sub(other.0).map(Self).ok_or_else(|| overflow(what))
+    }
+
+    /// Nearest `f64`; whole units and fraction are converted apart, so that 100000.25 stays 100000.25.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "rendering; results are never fed back")]
+    pub fn to_f64(self) -> f64 {
+        (self.0 / CASH_UNIT) as f64 + (self.0 % CASH_UNIT) as f64 / CASH_UNIT as f64
+    }
+
+    /// Exact amount of a decimal text or integer mantissa with `exponent` decimals.
+    #[must_use]
+    pub fn from_decimal(decimal: Decimal) -> Option<Self> {
+        decimal.scaled(CASH_EXPONENT).map(Self)
+    }
+
+    /// Round a model's answer once, half to even, to `quantum` (given in units of 1e-18).
+    #[must_use]
+    pub fn from_f64(x: f64, quantum: i128) -> Option<Self> {
+        let exponent = quantum_exponent(quantum)?;
+        scale_f64(x, exponent)?.checked_mul(quantum).map(Self)
+    }
+
+    /// Share `part / whole` of this amount, rounded half to even.
+    ///
+    /// # Errors
+    /// The intermediate product leaves the range of `i128`.
+    pub fn share(self, part: i64, whole: i64, what: &str) -> Result<Self> {
+        if part == whole {
+            return Ok(self);
+        }
+        mul_div_half_even(self.0, i128::from(part), i128::from(whole)).map(Self).ok_or_else(|| overflow(what))
+    }
+}
+
+fn overflow(what: &str) -> SimError {
+    SimError::overflow(format!("{what}: the amount leaves the range of a 128-bit ledger entry (1.7e20 currency units)"))
+}
+
+/// Number of decimals of a quantum that is a power of ten, as 9 for 1e-9.
+fn quantum_exponent(quantum: i128) -> Option<u32> {
+    (0..=CASH_EXPONENT).find(|&e| quantum == CASH_UNIT / 10_i128.pow(e))
+}
+
+/// Check that `quantum` (in units of 1e-18) is 1, 0.1, 0.01 … 1e-18.
+///
+/// # Errors
+/// It is not.
+pub fn check_quantum(quantum: i128) -> Result<()> {
+    quantum_exponent(quantum).map(|_| ()).ok_or_else(|| {
+        SimError::config(format!("posting_quantum {} is not a power of ten from 1e-18 to 1", Cash(quantum).to_f64()))
+    })
+}
+
+/// `a x b / c` with the quotient rounded half to even; `None` on overflow or c = 0.
+#[must_use]
+pub fn mul_div_half_even(a: i128, b: i128, c: i128) -> Option<i128> {
+    if let Some(product) = a.checked_mul(b) {
+        return div_half_even(product, c);
+    }
+    // a = whole x c + rest: a b / c = whole x b + rest x b / c, and the first term has no fraction.
+    let (whole, rest) = (a.checked_div(c)?, a.checked_rem(c)?);
+    whole.checked_mul(b)?.checked_add(div_half_even(rest.checked_mul(b)?, c)?)
+}
+
+/// `a / c` rounded half to even; `None` on overflow or c = 0.
+#[must_use]
+pub fn div_half_even(a: i128, c: i128) -> Option<i128> {
+    let q = a.checked_div(c)?;
+    let r = a.checked_rem(c)?;
+    if r == 0 {
+        return Some(q);
+    }
+    let twice = r.unsigned_abs().checked_mul(2)?;
+    let away = match twice.cmp(&c.unsigned_abs()) {
+        std::cmp::Ordering::Greater => true,
+        std::cmp::Ordering::Equal => q % 2 != 0,
+        std::cmp::Ordering::Less => false,
+    };
+    let step = if (a < 0) == (c < 0) { 1 } else { -1 };
+    if away { q.checked_add(step) } else { Some(q) }
+}
+
+/// `x x 10^decimals` rounded half to even to an integer, exactly (no intermediate `f64` product).
+///
+/// `None` when x is not finite or the result leaves `i128`. `decimals` is at most 18.
+#[must_use]
+pub fn scale_f64(x: f64, decimals: u32) -> Option<i128> {
+    if !x.is_finite() || decimals > CASH_EXPONENT {
+        return None;
+    }
+    let bits = x.to_bits();
+    let biased = ((bits >> 52) & 0x7ff) as i32;
+    let fraction = i128::from(bits & 0x000f_ffff_ffff_ffff);
+    let (mantissa, exponent) = if biased == 0 { (fraction, -1074) } else { (fraction | (1 << 52), biased - 1075) };
+    // mantissa < 2^53 and 10^18 < 2^60, so the product is below 2^113.
+    let product = mantissa * 10_i128.pow(decimals);
+    let magnitude = if exponent >= 0 {
+        let shift = exponent.unsigned_abs();
+        if product != 0 && shift >= product.leading_zeros().saturating_sub(1) {
+            return None;
+        }
+        if product == 0 { 0 } else { product << shift }
+    } else {
+        let shift = exponent.unsigned_abs();
+        if shift >= 126 { 0 } else { shift_right_half_even(product, shift) }
+    };
+    Some(if x < 0.0 { -magnitude } else { magnitude })
+}
+
+/// Non-negative `a / 2^shift`, half to even; shift in 1..126.
+const fn shift_right_half_even(a: i128, shift: u32) -> i128 {
+    let floor = a >> shift;
+    let rest = a - (floor << shift);
+    let half = 1_i128 << (shift - 1);
+    if rest > half || (rest == half && floor % 2 != 0) { floor + 1 } else { floor }
+}
+
+/// An exact decimal number: `mantissa x 10^-exponent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// Signed digits.
+    pub mantissa: i128,
+    /// Digits behind the point.
+    pub exponent: u32,
+}
+
+impl Decimal {
+    /// Parse `-12.50`, `7`, `1e-9`, `2.5E3`; trailing zeros do not matter.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (digits, power) = match text.find(['e', 'E']) {
+            Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (negative, digits) = match digits.as_bytes().first()? {
+            b'-' => (true, &digits[1..]),
+            b'+' => (false, &digits[1..]),
+            _ => (false, digits),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let mut mantissa: i128 = 0;
+        for byte in whole.bytes().chain(fraction.bytes()) {
+            if !byte.is_ascii_digit() {
+                return None;
+            }
+            mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(byte - b'0'))?;
+        }
+        let mut exponent = i32::try_from(fraction.len()).ok()?.checked_sub(power)?;
+        while exponent > 0 && mantissa % 10 == 0 {
+            mantissa /= 10;
+            exponent -= 1;
+        }
+        if exponent < 0 {
+            mantissa = mantissa.checked_mul(10_i128.checked_pow(exponent.unsigned_abs())?)?;
+            exponent = 0;
+        }
+        let mantissa = if negative { -mantissa } else { mantissa };
+        Some(Self { mantissa, exponent: exponent.unsigned_abs() })
+    }
+
+    /// The number in units of 10^-`exponent`, or `None` when it has more decimals than that.
+    #[must_use]
+    pub fn scaled(self, exponent: u32) -> Option<i128> {
+        if self.exponent > exponent {
+            return None;
+        }
+        self.mantissa.checked_mul(10_i128.checked_pow(exponent - self.exponent)?)
+    }
+
+    /// As [`Decimal::scaled`], within `i64`.
+    #[must_use]
+    pub fn scaled_i64(self, exponent: u32) -> Option<i64> {
+        self.scaled(exponent).and_then(|x| i64::try_from(x).ok())
+    }
+}
+
+/// How an instrument's prices and quantities become cash.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Decimals of a price.
+    pub price_exponent: u32,
+    /// Decimals of a quantity.
+    pub quantity_exponent: u32,
+    /// Contract multiplier x 10^(decimals of the multiplier).
+    pub multiplier: i64,
+    /// Decimals of the multiplier.
+    pub multiplier_exponent: u32,
+    unit: i128,
+    price_unit: f64,
+    quantity_unit: f64,
+}
+
+impl Scale {
+    /// Build, checking that a product of the three scales is representable in cash.
+    ///
+    /// # Errors
+    /// p + s + m is above 18 or the multiplier is not positive.
+    pub fn new(price_exponent: u32, quantity_exponent: u32, multiplier: Decimal) -> Result<Self> {
+        let total = price_exponent + quantity_exponent + multiplier.exponent;
+        if total > CASH_EXPONENT {
+            return Err(SimError::config(format!(
+                "price_exponent {price_exponent} + quantity_exponent {quantity_exponent} + multiplier decimals {} = {total}; \
+                 at most 18 are exact in cash",
+                multiplier.exponent
+            )));
+        }
+        let Some(units) = i64::try_from(multiplier.mantissa).ok().filter(|&m| m > 0) else {
+            return Err(SimError::config("multiplier must be above 0 and within 64 bits".to_owned()));
+        };
+        Ok(Self {
+            price_exponent,
+            quantity_exponent,
+            multiplier: units,
+            multiplier_exponent: multiplier.exponent,
+            unit: i128::from(units) * 10_i128.pow(CASH_EXPONENT - total),
+            price_unit: power_of_ten(price_exponent),
+            quantity_unit: power_of_ten(quantity_exponent),
+        })
+    }
+
+    /// `price x quantity x multiplier`, exact and signed like the quantity; `None` on overflow.
+    #[must_use]
+    pub fn notional(&self, price: Price, quantity: Qty) -> Option<Cash> {
+        (i128::from(price.0) * i128::from(quantity.0)).checked_mul(self.unit).map(Cash)
+    }
+
+    /// A market price, rounded once to the price exponent.
+    #[must_use]
+    pub fn price(&self, x: f64) -> Option<Price> {
+        scale_f64(x, self.price_exponent).and_then(|p| i64::try_from(p).ok()).map(Price)
+    }
+
+    /// A model's quantity, rounded down in size to `lot` steps; infinity and NaN give `None`.
+    #[must_use]
+    pub fn quantity_floor(&self, x: f64, lot: i64) -> Option<i64> {
+        let steps = libm::floor(x * self.quantity_unit / lot_as_f64(lot));
+        #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
+        (steps.is_finite() && steps.abs() < 9.0e18).then(|| (steps as i64).saturating_mul(lot))
+    }
+
+    /// Price as `f64`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "rendering and model input")]
+    pub fn price_f64(&self, price: Price) -> f64 {
+        price.0 as f64 / self.price_unit
+    }
+
+    /// Quantity as `f64`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "rendering and model input")]
+    pub fn quantity_f64(&self, quantity: i64) -> f64 {
+        quantity as f64 / self.quantity_unit
+    }
+
+    /// Multiplier as `f64`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "model input")]
+    pub fn multiplier_f64(&self) -> f64 {
+        self.multiplier as f64 / power_of_ten(self.multiplier_exponent)
+    }
+
+    /// Exact average price of a signed cost over a signed quantity, as `f64`.
+    #[must_use]
+    pub fn average_price(&self, cost: Cash, quantity: Qty) -> f64 {
+        if quantity.0 == 0 {
+            return f64::NAN;
+        }
+        cost.to_f64() / (self.quantity_f64(quantity.0) * self.multiplier_f64())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "lots are small integers")]
+const fn lot_as_f64(lot: i64) -> f64 {
+    lot as f64
+}
+
+/// 10^exponent, exact up to 10^18.
+#[expect(clippy::cast_precision_loss, reason = "powers of ten are exact in f64 up to 10^22")]
+const fn power_of_ten(exponent: u32) -> f64 {
+    10_u64.pow(exponent) as f64
+}
+
+/// An exact positive fraction, such as new shares per old share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ratio {
+    /// Numerator.
+    pub num: i64,
+    /// Denominator.
+    pub den: i64,
+}
+
+impl Ratio {
+    /// Build from positive parts.
+    ///
+    /// # Errors
+    /// A part is not positive.
+    pub fn new(num: i64, den: i64) -> Result<Self> {
+        if num <= 0 || den <= 0 {
+            return Err(SimError::config(format!("ratio {num}/{den}: both parts must be above 0")));
+        }
+        Ok(Self { num, den })
+    }
+
+    /// `floor(|x| x ratio)` with the sign of x.
+    #[must_use]
+    pub fn scale_down(self, x: i64) -> Option<i64> {
+        let scaled = i128::from(x) * i128::from(self.num) / i128::from(self.den);
+        i64::try_from(scaled).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn decimal_texts_with_trailing_zeros_are_one_number() {
+        assert_eq!(Decimal::parse("0.1"), Decimal::parse("0.100"));
+        assert_eq!(Decimal::parse("1e-9"), Some(Decimal { mantissa: 1, exponent: 9 }));
+        assert_eq!(Decimal::parse("2.5E3"), Some(Decimal { mantissa: 2500, exponent: 0 }));
+        assert_eq!(Decimal::parse("-12.50"), Some(Decimal { mantissa: -125, exponent: 1 }));
+        for bad in ["", ".", "-", "1.2.3", "0x1", "nan", "1e", "1_000"] {
+            assert_eq!(Decimal::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn market_prices_round_half_even_at_the_price_exponent() {
+        assert_eq!(scale_f64(0.5, 0), Some(0));
+        assert_eq!(scale_f64(1.5, 0), Some(2));
+        assert_eq!(scale_f64(2.5, 0), Some(2));
+        assert_eq!(scale_f64(-2.5, 0), Some(-2));
+        assert_eq!(scale_f64(101.23, 9), Some(101_230_000_000));
+        assert_eq!(scale_f64(f64::NAN, 9), None);
+        assert_eq!(scale_f64(f64::INFINITY, 9), None);
+        assert_eq!(scale_f64(1e300, 9), None);
+        assert_eq!(scale_f64(5e-324, 18), Some(0));
+    }
+
+    #[test]
+    fn notional_is_exact() -> Result<()> {
+        let scale = Scale::new(9, 8, Decimal { mantissa: 1, exponent: 0 })?;
+        // 3 satoshi at 0.000000001
+        assert_eq!(scale.notional(Price(1), Qty(3)), Some(Cash(30)));
+        assert!(Scale::new(9, 8, Decimal { mantissa: 15, exponent: 2 }).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn cash_renders_without_noise() {
+        assert_eq!(Cash(100_000_250_000_000_000_000_000).to_f64().to_bits(), 100_000.25_f64.to_bits());
+    }
+
+    proptest! {
+        #[test]
+        fn half_even_division_is_within_half_of_the_divisor(a in -1_000_000_i128..1_000_000, c in 1_i128..1_000) {
+            let q = div_half_even(a, c).unwrap_or(i128::MAX);
+            let twice_error = (a - q * c).abs() * 2;
+            prop_assert!(twice_error < c || (twice_error == c && q % 2 == 0));
+        }
+
+        #[test]
+        fn scaling_a_short_decimal_recovers_its_digits(digits in -9_007_199_254_740_i64..9_007_199_254_740) {
+            #[expect(clippy::cast_precision_loss, reason = "test values are below 2^53")]
+            let x = digits as f64 / 1000.0;
+            prop_assert_eq!(scale_f64(x, 3), Some(i128::from(digits)));
+        }
+    }
+}

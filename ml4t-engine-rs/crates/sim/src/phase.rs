@@ -1,0 +1,147 @@
+//! What one phase of one row offers: its prices, whom it may fill, and who comes first.
+
+use ml4t_abi::Phase;
+
+use crate::error::{Result, SimError};
+use crate::ids::OrderId;
+use crate::lots::Position;
+use crate::matching::{Outcome, Reach, at_close, at_price, in_range};
+use crate::money::{Price, div_half_even};
+use crate::order::{Order, OrderType, Side};
+use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
+use crate::policies::{FillTiming, ZeroVolume};
+use crate::time::Ns;
+
+/// The prices that one phase of one row offers.
+pub(crate) struct PhaseMarket {
+    phase: Phase,
+    is_decision_close: bool,
+    ts_open: Ns,
+    ts_event: Ns,
+    has_traded: bool,
+    open: Option<Price>,
+    high: Option<Price>,
+    low: Option<Price>,
+    close: Option<Price>,
+    bid: Option<Price>,
+    ask: Option<Price>,
+}
+
+impl PhaseMarket {
+    /// The close at which a decision was made, for orders that ask for it.
+    pub(crate) const DECISION_CLOSE: Phase = Phase(100);
+
+    pub(crate) fn read(plan: &Plan, i: usize, row: usize, phase: Phase) -> Result<Self> {
+        let instrument = &plan.instruments[i];
+        let Some(feed) = instrument.matching.map(|f| plan.feed(f)) else {
+            return Err(SimError::internal(format!("{}: matched without a feed", instrument.symbol)));
+        };
+        let ts_event = feed.data.ts_event[row];
+        let price = |feed: &Feed, c: usize| -> Result<Option<Price>> {
+            let x = feed.value(c, row);
+            if x.is_nan() {
+                return Ok(None);
+            }
+            instrument.scale.price(x).map(Some).ok_or_else(|| {
+                SimError::overflow(format!(
+                    "{}: {} {x} at {ts_event} leaves the range of a price with {} decimals; lower price_exponent",
+                    instrument.symbol, feed.data.columns[c].name, instrument.scale.price_exponent
+                ))
+            })
+        };
+        let mut market = Self {
+            phase,
+            is_decision_close: phase == Self::DECISION_CLOSE,
+            ts_open: ts_event,
+            ts_event,
+            has_traded: true,
+            open: None,
+            high: None,
+            low: None,
+            close: None,
+            bid: None,
+            ask: None,
+        };
+        match feed.data.kind {
+            FeedKind::Bar => {
+                market.ts_open = feed.data.ts_open.as_ref().map_or(ts_event, |o| o[row]);
+                market.has_traded =
+                    plan.policies.zero_volume == ZeroVolume::Fill || feed.value(bar::VOLUME, row) != 0.0;
+                match phase {
+                    Phase::OPEN => market.open = price(feed, bar::OPEN)?,
+                    Phase::RANGE => {
+                        market.open = price(feed, bar::OPEN)?;
+                        market.high = price(feed, bar::HIGH)?;
+                        market.low = price(feed, bar::LOW)?;
+                    }
+                    _ => market.close = price(feed, bar::CLOSE)?,
+                }
+            }
+            FeedKind::Quote => {
+                market.bid = price(feed, quote::BID)?;
+                market.ask = price(feed, quote::ASK)?;
+            }
+            FeedKind::Trade => market.close = price(feed, trade::PRICE)?,
+            FeedKind::Context => {}
+        }
+        Ok(market)
+    }
+
+    /// A bar fills orders that were active when it opened; a tick those active before it.
+    pub(crate) const fn is_eligible(&self, ts_active: Ns) -> bool {
+        match self.phase {
+            Phase::QUOTE | Phase::TRADE => ts_active < self.ts_event,
+            _ if self.is_decision_close => ts_active <= self.ts_event,
+            _ => ts_active <= self.ts_open,
+        }
+    }
+
+    pub(crate) fn outcome(&self, order: &Order, plan: &Plan) -> Outcome {
+        let policies = &plan.policies;
+        if !self.has_traded {
+            return Outcome::Untouched;
+        }
+        let waits_for_close =
+            order.request.order_type == OrderType::Market && policies.fill_timing != FillTiming::NextOpen;
+        match (self.phase, self.open, self.high, self.low, self.close) {
+            (Phase::OPEN, Some(open), ..) if !waits_for_close => at_price(order, open, policies, false),
+            (Phase::RANGE, _, Some(high), Some(low), _) => in_range(order, high, low, policies),
+            (Phase::QUOTE, ..) => {
+                let market = if order.request.side == Side::Buy { self.ask } else { self.bid };
+                market.map_or(Outcome::Untouched, |price| at_price(order, price, policies, true))
+            }
+            (Phase::TRADE, _, _, _, Some(price)) => at_price(order, price, policies, true),
+            (Phase::CLOSE, _, _, _, Some(close)) => at_close(order, close, policies),
+            (_, _, _, _, Some(close)) if self.is_decision_close => at_close(order, close, policies),
+            _ => Outcome::Untouched,
+        }
+    }
+
+    /// Place of an order within its instrument: leg of the path, distance along it, submission.
+    ///
+    /// The path inside a bar is the worst one: entries first, then stops that close a position, then targets.
+    pub(crate) fn key(&self, order: &Order, reach: Reach, id: OrderId, position: &Position) -> (u8, u64, OrderId) {
+        if self.phase != Phase::RANGE {
+            return (0, 0, id);
+        }
+        let closes = position.quantity.signum() == -order.request.side.sign();
+        let leg = match (closes, order.request.order_type) {
+            (false, _) => 0,
+            (true, OrderType::Stop | OrderType::StopLimit) => 1,
+            (true, OrderType::Limit | OrderType::Market) => 2,
+        };
+        let distance = self.open.map_or(0, |open| reach.at.0.abs_diff(open.0));
+        (leg, distance, id)
+    }
+
+    /// Price at which positions are valued after this phase: the middle of a quote, else the last price.
+    pub(crate) fn mark(&self) -> Option<Price> {
+        match (self.bid, self.ask) {
+            (Some(bid), Some(ask)) => {
+                div_half_even(i128::from(bid.0) + i128::from(ask.0), 2).and_then(|p| i64::try_from(p).ok()).map(Price)
+            }
+            (Some(only), None) | (None, Some(only)) => Some(only),
+            (None, None) => self.close.or(self.open.filter(|_| self.has_traded)),
+        }
+    }
+}

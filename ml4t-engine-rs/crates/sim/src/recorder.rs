@@ -1,0 +1,190 @@
+//! What a run leaves behind: fixed-width rows, rendered to tables by whoever reads them.
+
+use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::ledger::{Posting, RoundTrip};
+use crate::money::{Cash, Price};
+use crate::order::{OrderStatus, Reason, Side};
+use crate::time::Ns;
+
+use ml4t_abi::{Liquidity, Phase};
+
+/// A transition of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderEvent {
+    /// When.
+    pub ts: Ns,
+    /// Which order.
+    pub order: OrderId,
+    /// State before.
+    pub from: OrderStatus,
+    /// State after.
+    pub to: OrderStatus,
+    /// Why.
+    pub reason: Reason,
+    /// Filled quantity after it.
+    pub filled: i64,
+}
+
+/// One execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Running number.
+    pub number: u64,
+    /// Order.
+    pub order: OrderId,
+    /// Whose.
+    pub book: BookId,
+    /// When it is booked.
+    pub ts: Ns,
+    /// Instrument.
+    pub instrument: InstrumentId,
+    /// Side.
+    pub side: Side,
+    /// Size.
+    pub quantity: i64,
+    /// Final price: reference + side x (spread + slippage + impact).
+    pub price: Price,
+    /// Price the market offered.
+    pub reference: Price,
+    /// Half spread paid per unit.
+    pub spread: Price,
+    /// Slippage paid per unit.
+    pub slippage: Price,
+    /// Impact paid per unit.
+    pub impact: Price,
+    /// Fee, negative for a rebate.
+    pub fee: Cash,
+    /// Price x quantity x multiplier, positive for a positive price.
+    pub notional: Cash,
+    /// Maker or taker.
+    pub liquidity: Liquidity,
+    /// Where in the bar, or at which event.
+    pub phase: Phase,
+}
+
+/// A position at a net asset value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PositionRow {
+    /// When.
+    pub ts: Ns,
+    /// Session label, days since 1970.
+    pub session: i32,
+    /// Whose.
+    pub book: BookId,
+    /// Instrument.
+    pub instrument: InstrumentId,
+    /// Signed quantity.
+    pub quantity: i64,
+    /// Signed cost.
+    pub cost: Cash,
+    /// Mark.
+    pub mark: Price,
+    /// Value at the mark.
+    pub value: Cash,
+}
+
+/// The account at one instant, all books together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortfolioRow {
+    /// When.
+    pub ts: Ns,
+    /// Session label of a net asset value, days since 1970.
+    pub session: Option<i32>,
+    /// Cash.
+    pub cash: Cash,
+    /// Dividends due.
+    pub receivable: Cash,
+    /// Value of longs.
+    pub long_value: Cash,
+    /// Value of shorts, negative.
+    pub short_value: Cash,
+    /// Cost of all positions, signed.
+    pub cost: Cash,
+    /// Realised gain before fees.
+    pub realized: Cash,
+    /// Fees paid.
+    pub fees: Cash,
+    /// Dividends earned.
+    pub dividends: Cash,
+}
+
+/// Receives the rows of a run.
+pub trait Recorder: Clone {
+    /// A ledger row.
+    fn posting(&mut self, row: &Posting);
+    /// A transition of an order.
+    fn order_event(&mut self, row: &OrderEvent);
+    /// An execution.
+    fn fill(&mut self, row: &Fill);
+    /// An entry-to-exit pair.
+    fn round_trip(&mut self, row: &RoundTrip);
+    /// A position at a net asset value.
+    fn position(&mut self, row: &PositionRow);
+    /// The account at one instant.
+    fn portfolio(&mut self, row: &PortfolioRow);
+    /// The fill of that number, where the recorder keeps fills.
+    fn last_fills(&self, from: u64) -> &[Fill];
+}
+
+/// Keeps every row in memory.
+#[derive(Clone, Debug, Default)]
+pub struct TableRecorder {
+    /// Ledger.
+    pub ledger: Vec<Posting>,
+    /// Order transitions.
+    pub order_events: Vec<OrderEvent>,
+    /// Fills; the number of a fill is its position.
+    pub fills: Vec<Fill>,
+    /// Round trips.
+    pub round_trips: Vec<RoundTrip>,
+    /// Positions at each net asset value.
+    pub positions: Vec<PositionRow>,
+    /// Portfolio history.
+    pub portfolio: Vec<PortfolioRow>,
+}
+
+impl Recorder for TableRecorder {
+    fn posting(&mut self, row: &Posting) {
+        self.ledger.push(*row);
+    }
+
+    fn order_event(&mut self, row: &OrderEvent) {
+        self.order_events.push(*row);
+    }
+
+    fn fill(&mut self, row: &Fill) {
+        self.fills.push(*row);
+    }
+
+    fn round_trip(&mut self, row: &RoundTrip) {
+        self.round_trips.push(*row);
+    }
+
+    fn position(&mut self, row: &PositionRow) {
+        self.positions.push(*row);
+    }
+
+    fn portfolio(&mut self, row: &PortfolioRow) {
+        self.portfolio.push(*row);
+    }
+
+    fn last_fills(&self, from: u64) -> &[Fill] {
+        usize::try_from(from).ok().and_then(|k| self.fills.get(k..)).unwrap_or(&[])
+    }
+}
+
+/// Keeps nothing: for runs of which only the metrics are wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MetricsRecorder;
+
+impl Recorder for MetricsRecorder {
+    fn posting(&mut self, _: &Posting) {}
+    fn order_event(&mut self, _: &OrderEvent) {}
+    fn fill(&mut self, _: &Fill) {}
+    fn round_trip(&mut self, _: &RoundTrip) {}
+    fn position(&mut self, _: &PositionRow) {}
+    fn portfolio(&mut self, _: &PortfolioRow) {}
+    fn last_fills(&self, _: u64) -> &[Fill] {
+        &[]
+    }
+}

@@ -1,0 +1,281 @@
+//! Everything of a run that changes.
+
+use crate::error::{Result, SimError};
+use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::ledger::{Account, Book};
+use crate::money::Cash;
+use crate::order::{Order, OrderStatus, Reason};
+use crate::plan::{Plan, Timer};
+use crate::recorder::{OrderEvent, Recorder};
+use crate::time::{NEVER, Ns};
+
+/// Rows of one feed that became readable at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Which feed.
+    pub feed: usize,
+    /// First row, or first position in the feed's arrival order.
+    pub from: usize,
+    /// One past the last.
+    pub to: usize,
+    /// Whether `from` and `to` count positions in the arrival order.
+    pub by_arrival: bool,
+}
+
+/// What a strategy may be told about its orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// An order changed its state.
+    Order(OrderEvent),
+    /// A fill of that number was booked.
+    Fill(u64),
+}
+
+/// What a strategy asked for since the last intake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Check and accept an order that was submitted.
+    Submit(OrderId),
+    /// Take an order back.
+    Cancel(OrderId),
+}
+
+/// Why the strategy is called at an instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about an instant")]
+pub struct Causes {
+    /// Market rows became readable.
+    pub has_data: bool,
+    /// Signals became readable.
+    pub has_signals: bool,
+    /// Timers are due.
+    pub has_timers: bool,
+    /// A session of the NAV calendar closed.
+    pub closes_nav_session: bool,
+}
+
+/// A dividend that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Payment {
+    pub ts: Ns,
+    pub book: BookId,
+    pub instrument: InstrumentId,
+    pub amount: Cash,
+}
+
+/// The changing half of a run; cloning it is a snapshot.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Current instant.
+    pub now: Ns,
+    /// Accounts.
+    pub books: Vec<Book>,
+    /// All orders ever submitted, by id.
+    pub orders: Vec<Order>,
+    /// Sentences for orders whose reason has details.
+    pub reason_texts: Vec<(OrderId, String)>,
+    /// Not yet delivered to the strategy.
+    pub notices: Vec<Notice>,
+    /// Not yet taken in.
+    pub commands: Vec<Command>,
+    /// Why the strategy is called now.
+    pub causes: Causes,
+    /// Rows that became readable now, in tie order.
+    pub blocks: Vec<Block>,
+    /// Signals that became readable now.
+    pub new_signals: (usize, usize),
+    /// Timers that are due now.
+    pub due_timers: Vec<Timer>,
+    /// Completed rows of each instrument, per feed.
+    pub completed: Vec<Vec<u32>>,
+    /// Readable rows of each instrument, for feeds with arrivals.
+    readable: Vec<Option<Vec<u32>>>,
+    /// Position in the arrival order of each feed.
+    pub(crate) arrived: Vec<usize>,
+    /// Signals delivered so far.
+    pub(crate) signals_seen: usize,
+    /// Last signal of each (instrument, name), as row + 1; 0 for none.
+    latest_signal: Vec<u32>,
+    pub(crate) actions_seen: usize,
+    pub(crate) sessions_seen: Vec<usize>,
+    pub(crate) payments: Vec<Payment>,
+    /// Sorted by time.
+    pub(crate) timers: Vec<Timer>,
+    pub(crate) timers_seen: usize,
+    /// Number of the next fill.
+    pub fills: u64,
+    pub(crate) nav_sessions: u32,
+    pub(crate) last_recorded: Ns,
+    /// Whether the end of the data was reached.
+    pub is_finished: bool,
+}
+
+impl State {
+    /// The state before the first event; the opening deposit is posted by the engine.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let instruments = plan.instruments.len();
+        let names = plan.signals.as_ref().map_or(0, |s| s.names.len());
+        let width = |feed: &crate::plan::Feed| if feed.data.instrument.is_empty() { 1 } else { instruments };
+        let start = plan.span().map_or(0, |(first, _)| first);
+        Self {
+            now: i64::MIN,
+            books: (0..plan.books).map(|b| Book::new(BookId(b), instruments)).collect(),
+            orders: Vec::new(),
+            reason_texts: Vec::new(),
+            notices: Vec::new(),
+            commands: Vec::new(),
+            causes: Causes::default(),
+            blocks: Vec::new(),
+            new_signals: (0, 0),
+            due_timers: Vec::new(),
+            completed: plan.feeds.iter().map(|f| vec![0; width(f)]).collect(),
+            readable: plan.feeds.iter().map(|f| f.arrival().map(|_| vec![0; width(f)])).collect(),
+            arrived: vec![0; plan.feeds.len()],
+            signals_seen: 0,
+            latest_signal: vec![0; instruments * names],
+            actions_seen: 0,
+            // Sessions that closed before the first row are not part of the run.
+            sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t < start)).collect(),
+            payments: Vec::new(),
+            timers: Vec::new(),
+            timers_seen: 0,
+            fills: 0,
+            nav_sessions: 0,
+            last_recorded: i64::MIN,
+            is_finished: false,
+        }
+    }
+
+    /// Last completed row of an instrument in a feed: what matching and marks may use.
+    #[must_use]
+    pub fn completed_row(&self, plan: &Plan, feed: usize, instrument: usize) -> Option<usize> {
+        let seen = self.completed[feed][instrument] as usize;
+        (seen > 0).then(|| plan.feeds[feed].rows_of(instrument)[seen - 1] as usize)
+    }
+
+    /// First row of an instrument that is not complete.
+    #[must_use]
+    pub fn next_row(&self, plan: &Plan, feed: usize, instrument: usize) -> Option<usize> {
+        let seen = self.completed[feed][instrument] as usize;
+        plan.feeds[feed].rows_of(instrument).get(seen).map(|&row| row as usize)
+    }
+
+    /// Rows of an instrument that a strategy may read, in time order.
+    #[must_use]
+    pub fn readable_rows<'p>(&self, plan: &'p Plan, feed: usize, instrument: usize) -> &'p [u32] {
+        let counts = self.readable[feed].as_ref().unwrap_or(&self.completed[feed]);
+        let seen = counts.get(instrument).map_or(0, |&n| n as usize);
+        &plan.feeds[feed].rows_of(instrument)[..seen]
+    }
+
+    /// Last row of an instrument that a strategy may read.
+    #[must_use]
+    pub fn readable_row(&self, plan: &Plan, feed: usize, instrument: usize) -> Option<usize> {
+        self.readable_rows(plan, feed, instrument).last().map(|&row| row as usize)
+    }
+
+    pub(crate) fn count_arrival(&mut self, feed: usize, instrument: usize) {
+        if let Some(counts) = &mut self.readable[feed] {
+            counts[instrument] += 1;
+        }
+    }
+
+    /// Last signal row of an instrument and name that a strategy may read.
+    #[must_use]
+    pub fn signal_row(&self, plan: &Plan, instrument: usize, name: usize) -> Option<usize> {
+        let names = plan.signals.as_ref()?.names.len();
+        let row = *self.latest_signal.get(instrument * names + name)?;
+        (row > 0).then(|| row as usize - 1)
+    }
+
+    pub(crate) fn set_signal(&mut self, slot: usize, row: usize) -> Result<()> {
+        let row = u32::try_from(row + 1).map_err(|_| SimError::data("more than 4e9 signals".to_owned()))?;
+        self.latest_signal[slot] = row;
+        Ok(())
+    }
+
+    /// Row numbers of a block, in delivery order.
+    pub fn block_rows<'p>(&self, plan: &'p Plan, block: Block) -> impl Iterator<Item = usize> + use<'p> {
+        let arrival = if block.by_arrival { plan.feeds[block.feed].arrival() } else { None };
+        (block.from..block.to).map(move |k| arrival.map_or(k, |order| order[k] as usize))
+    }
+
+    /// The book of that id.
+    #[must_use]
+    pub fn book(&self, id: BookId) -> &Book {
+        &self.books[usize::from(id.0)]
+    }
+
+    pub(crate) fn book_mut(&mut self, id: BookId) -> &mut Book {
+        &mut self.books[usize::from(id.0)]
+    }
+
+    /// The order of that id.
+    #[must_use]
+    pub fn order(&self, id: OrderId) -> &Order {
+        &self.orders[id.index()]
+    }
+
+    pub(crate) fn order_mut(&mut self, id: OrderId) -> &mut Order {
+        &mut self.orders[id.index()]
+    }
+
+    /// Change an order's state, record it and tell the strategy.
+    pub(crate) fn move_order<R: Recorder>(
+        &mut self,
+        id: OrderId,
+        to: OrderStatus,
+        reason: Reason,
+        recorder: &mut R,
+    ) -> Result<()> {
+        let now = self.now;
+        let order = &mut self.orders[id.index()];
+        let from = order.become_status(id, to, reason, now)?;
+        if to.is_terminal() {
+            let reserved = std::mem::take(&mut order.reserved);
+            let book = order.request.book;
+            let total = &mut self.books[usize::from(book.0)].reserved;
+            *total = total.minus(reserved, "buying power")?;
+        }
+        let event = OrderEvent { ts: now, order: id, from, to, reason, filled: self.orders[id.index()].filled };
+        recorder.order_event(&event);
+        self.notices.push(Notice::Order(event));
+        Ok(())
+    }
+
+    /// Ask to be called at the given times; merged with those already asked for.
+    ///
+    /// # Errors
+    /// A time is not after the present.
+    pub fn add_timers(&mut self, times: &[Ns], callback: u32) -> Result<()> {
+        if times.iter().any(|&ts| ts <= self.now || ts == NEVER) {
+            return Err(SimError::state("a timer must lie after the present instant".to_owned()));
+        }
+        self.timers.drain(..std::mem::take(&mut self.timers_seen));
+        self.timers.extend(times.iter().map(|&ts| Timer { ts, callback }));
+        self.timers.sort();
+        Ok(())
+    }
+
+    /// Sums over all books: cash, receivable, long, short, cost, realised, fees, dividends.
+    pub(crate) fn totals(&self) -> Result<[Cash; 8]> {
+        let mut sums = [Cash::ZERO; 8];
+        for book in &self.books {
+            let parts = [
+                book.cash(),
+                book.balance(Account::Receivable),
+                book.long_value,
+                book.short_value,
+                book.balance(Account::Inventory),
+                Cash(-book.balance(Account::RealizedPnl).0),
+                book.balance(Account::Fees),
+                Cash(-book.balance(Account::Dividends).0),
+            ];
+            for (sum, part) in sums.iter_mut().zip(parts) {
+                *sum = sum.plus(part, "portfolio")?;
+            }
+        }
+        Ok(sums)
+    }
+}

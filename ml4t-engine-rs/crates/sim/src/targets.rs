@@ -1,0 +1,83 @@
+//! Sizing: how many units reach a target, and the order that gets there.
+
+use crate::engine::{Api, last_price};
+use crate::error::{Result, SimError};
+use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::money::{Cash, Decimal, Price, Qty};
+use crate::order::{OrderRequest, OrderType, Side};
+use crate::plan::Plan;
+use crate::state::State;
+
+/// Worth of a book times a decimal fraction, rounded toward zero.
+///
+/// # Errors
+/// The product leaves the range of a ledger entry.
+pub fn fraction_of_equity(state: &State, book: BookId, fraction: Decimal) -> Result<Cash> {
+    let equity = state.book(book).equity()?;
+    let unit = 10_i128.checked_pow(fraction.exponent);
+    let scaled = unit.and_then(|unit| {
+        // Whole and rest apart, so that 18 decimals of cash times 18 of the fraction stay in range.
+        let (whole, rest) = (equity.0 / unit, equity.0 % unit);
+        whole.checked_mul(fraction.mantissa)?.checked_add(rest.checked_mul(fraction.mantissa)? / unit)
+    });
+    scaled.map(Cash).ok_or_else(|| SimError::overflow("percent x equity leaves the range of the ledger".to_owned()))
+}
+
+/// Signed quantity worth `value` at the last known price, rounded toward zero to whole lots.
+///
+/// # Errors
+/// The instrument has no price yet.
+pub fn quantity_for_value(plan: &Plan, state: &State, id: InstrumentId, value: Cash) -> Result<i64> {
+    let instrument = plan.instrument(id);
+    let Some(price) = last_price(plan, state, id.index()).filter(|p| p.0 != 0) else {
+        return Err(SimError::order(format!(
+            "{} has no price at {} to size an order with; wait for its first row, or send a quantity",
+            instrument.symbol,
+            crate::time::render(state.now)
+        )));
+    };
+    let lot = instrument.scale.notional(Price(price.0.abs()), Qty(instrument.lot_size)).filter(|n| n.0 > 0);
+    let lots = lot.map(|lot| value.0 / lot.0).and_then(|n| i64::try_from(n).ok());
+    lots.and_then(|n| n.checked_mul(instrument.lot_size)).ok_or_else(|| {
+        SimError::overflow(format!("{}: the target quantity leaves the range of 64 bits", instrument.symbol))
+    })
+}
+
+/// Position plus what working and just sent market orders will add; resting orders may never fill and do not count.
+#[must_use]
+pub fn expected_quantity(state: &State, book: BookId, id: InstrumentId, working: &[OrderId]) -> i64 {
+    let held = state.book(book).positions[id.index()].quantity;
+    let counts = |order: &&OrderId| {
+        let order = state.order(**order);
+        order.request.book == book
+            && order.request.instrument == id
+            && order.request.order_type == OrderType::Market
+            && !order.status.is_terminal()
+    };
+    working.iter().filter(counts).map(|&o| state.order(o).signed_leaves()).fold(held, i64::saturating_add)
+}
+
+impl Api<'_> {
+    /// Send the market order that takes a position to `target` units; `None` when it is there already.
+    ///
+    /// `template` says for whom, how long and with which tag; its side and quantity are replaced.
+    ///
+    /// # Errors
+    /// The difference leaves the range of 64 bits.
+    pub fn order_target(
+        &mut self,
+        template: OrderRequest,
+        target: i64,
+        working: &[OrderId],
+    ) -> Result<Option<OrderId>> {
+        let expected = expected_quantity(self.state, template.book, template.instrument, working);
+        let difference = target.checked_sub(expected).ok_or_else(|| {
+            SimError::overflow(format!("{}: target quantity", self.plan.instrument(template.instrument).symbol))
+        })?;
+        if difference == 0 {
+            return Ok(None);
+        }
+        let side = if difference > 0 { Side::Buy } else { Side::Sell };
+        self.submit(OrderRequest { side, quantity: difference.abs(), ..template }).map(Some)
+    }
+}

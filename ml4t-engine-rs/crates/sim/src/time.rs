@@ -1,0 +1,100 @@
+//! Time is UTC nanoseconds since 1970 in an `i64`; sessions are tables handed in by the caller.
+
+use crate::error::SimError;
+
+/// Nanoseconds since 1970-01-01T00:00 UTC.
+pub type Ns = i64;
+
+/// Later than every event.
+pub const NEVER: Ns = i64::MAX;
+
+/// The trading days of one calendar.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions {
+    /// Name of the calendar, for messages.
+    pub name: String,
+    /// Label of each session: days since 1970-01-01 of the exchange's own date.
+    pub label: Vec<i32>,
+    /// Opening instants, ascending.
+    pub open: Vec<Ns>,
+    /// Closing instants, ascending.
+    pub close: Vec<Ns>,
+}
+
+impl Sessions {
+    /// Check that the sessions are ordered and do not overlap.
+    ///
+    /// # Errors
+    /// Names the first session out of order.
+    pub fn validate(&self) -> Result<(), SimError> {
+        if self.open.len() != self.close.len() || self.open.len() != self.label.len() {
+            return Err(SimError::data(format!("calendar {}: columns of unequal length", self.name)));
+        }
+        for k in 0..self.open.len() {
+            let starts_after_previous = k == 0 || self.open[k] >= self.close[k - 1];
+            if self.open[k] >= self.close[k] || !starts_after_previous {
+                return Err(SimError::data(format!(
+                    "calendar {}: session {} (day {}) does not follow the one before it",
+                    self.name, k, self.label[k]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Index of the first session that closes after `t`: the one an order accepted at `t` belongs to.
+    ///
+    /// An order accepted exactly at a close belongs to the next session.
+    #[must_use]
+    pub fn closing_after(&self, t: Ns) -> Option<usize> {
+        let k = self.close.partition_point(|&close| close <= t);
+        (k < self.close.len()).then_some(k)
+    }
+}
+
+/// ISO 8601 text of an instant, as short as it can be: `2024-03-01T14:30:00Z`.
+#[must_use]
+pub fn render(ts: Ns) -> String {
+    if ts == NEVER || ts == i64::MIN {
+        return "no time".to_owned();
+    }
+    let (days, rest) = (ts.div_euclid(86_400_000_000_000), ts.rem_euclid(86_400_000_000_000));
+    let (year, month, day) = civil(days);
+    let (seconds, nanos) = (rest / 1_000_000_000, rest % 1_000_000_000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    if nanos == 0 { format!("{text}Z") } else { format!("{text}.{nanos:09}Z") }
+}
+
+/// Year, month and day of a day number since 1970 (H. Hinnant, "chrono-compatible low-level date algorithms").
+const fn civil(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + if month <= 2 { 1 } else { 0 }, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_render_as_iso_text() {
+        assert_eq!(render(0), "1970-01-01T00:00:00Z");
+        assert_eq!(render(1_709_303_400_000_000_000), "2024-03-01T14:30:00Z");
+        assert_eq!(render(-1), "1969-12-31T23:59:59.999999999Z");
+    }
+
+    #[test]
+    fn an_order_accepted_at_a_close_belongs_to_the_next_session() {
+        let sessions = Sessions { name: "x".to_owned(), label: vec![0, 1], open: vec![10, 30], close: vec![20, 40] };
+        assert_eq!(sessions.closing_after(19), Some(0));
+        assert_eq!(sessions.closing_after(20), Some(1));
+        assert_eq!(sessions.closing_after(40), None);
+    }
+}

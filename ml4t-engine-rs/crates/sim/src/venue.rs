@@ -1,0 +1,528 @@
+//! The simulated venue: working orders, the sequence in which they meet the market, and what a fill costs.
+//!
+//! The rules of who may fill at which price stand in [`crate::matching`]; this file decides who comes first.
+//! Within an instrument that is the leg of the path, the distance along it, then submission; across
+//! instruments the lists are merged by the submission of their heads. The index of an instrument never matters.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use ml4t_abi::Phase;
+
+use crate::error::{Result, SimError};
+use crate::execution::{Execution, Market};
+use crate::ids::{InstrumentId, OrderId};
+use crate::matching::{Outcome, Reach};
+use crate::models::Models;
+use crate::money::{Price, Ratio, mul_div_half_even};
+use crate::order::{OrderStatus, Reason, Side};
+use crate::phase::PhaseMarket;
+use crate::plan::{FeedKind, Plan};
+use crate::policies::FillTiming;
+use crate::recorder::Recorder;
+use crate::state::State;
+use crate::time::{NEVER, Ns};
+
+/// What a venue works on during a call.
+#[derive(Debug)]
+pub struct Desk<'a, R> {
+    /// Immutable half of the run.
+    pub plan: &'a Plan,
+    /// Changing half.
+    pub state: &'a mut State,
+    /// Where rows go.
+    pub recorder: &'a mut R,
+}
+
+/// Where orders go. The simulated venue matches them; a remote one sends them on and takes reports back.
+pub trait Venue: Clone {
+    /// Next instant at which the venue has something to do on its own.
+    fn next_due(&self) -> Ns;
+    /// Count completed rows `from..to` of a feed and note those that concern somebody.
+    fn on_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize));
+    /// Phase 1: completed data meet working orders, then set marks.
+    ///
+    /// # Errors
+    /// A model fails or a number leaves its range.
+    fn on_completed<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 2: orders whose time runs out now.
+    ///
+    /// # Errors
+    /// The order cannot expire: a bug.
+    fn on_expiry<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 4: a split scales working orders.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn on_split<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()>;
+    /// Phase 9: an accepted order starts to work.
+    fn submit(&mut self, plan: &Plan, state: &State, id: OrderId);
+    /// Phase 9: a request to take an order back.
+    ///
+    /// # Errors
+    /// The order cannot be canceled: a bug.
+    fn cancel<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()>;
+    /// End of phase 9: orders that want the close they were decided on.
+    ///
+    /// # Errors
+    /// As [`Venue::on_completed`].
+    fn on_same_close<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 10: opens of this instant.
+    ///
+    /// # Errors
+    /// As [`Venue::on_completed`].
+    fn on_opens<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Live orders of an instrument, in submission order.
+    fn working(&self, i: usize) -> impl Iterator<Item = OrderId>;
+    /// After the last event: nothing will fill any more.
+    ///
+    /// # Errors
+    /// The order cannot be canceled: a bug.
+    fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    id: OrderId,
+    /// Last pass in which the order was dealt with, so that no order has two turns at one event.
+    pass: u64,
+}
+
+/// An order that may execute, and its place among those of its instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Candidate {
+    id: OrderId,
+    reach: Reach,
+}
+
+const LIVE: u8 = 1;
+const HELD: u8 = 2;
+
+/// Matches orders against the feeds of the plan.
+#[derive(Clone, Debug)]
+pub struct SimulatedVenue {
+    models: Models,
+    needs_bar: bool,
+    live: Vec<Vec<Live>>,
+    /// Whether an instrument has live orders or is held; rows of others are only counted.
+    watch: Vec<u8>,
+    opens: BinaryHeap<Reverse<(Ns, u32)>>,
+    is_scheduled: Vec<bool>,
+    /// The last instant whose opens are past.
+    opened_at: Ns,
+    expiries: BinaryHeap<Reverse<(Ns, OrderId)>>,
+    /// Watched rows of this instant: (feed, instrument, row).
+    touched: Vec<(u32, u32, u32)>,
+    /// Instruments whose open waits for the bar's end because a model needs the whole bar.
+    is_deferred: Vec<bool>,
+    /// Quantity taken from the current row of each instrument: (row + 1, quantity).
+    used: Vec<(u64, i64)>,
+    pass: u64,
+    set: Vec<(u32, u32)>,
+    heads: BinaryHeap<Reverse<(OrderId, u32, u32)>>,
+}
+
+impl SimulatedVenue {
+    /// A venue without orders, with its own copies of the plan's models.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let n = plan.instruments.len();
+        let models = plan.models.clone();
+        Self {
+            needs_bar: models.fill.needs_volume() || models.slippage.needs_volume(),
+            models,
+            live: vec![Vec::new(); n],
+            watch: vec![0; n],
+            opens: BinaryHeap::new(),
+            is_scheduled: vec![false; n],
+            opened_at: i64::MIN,
+            expiries: BinaryHeap::new(),
+            touched: Vec::new(),
+            is_deferred: vec![false; n],
+            used: vec![(0, 0); n],
+            pass: 0,
+            set: Vec::new(),
+            heads: BinaryHeap::new(),
+        }
+    }
+
+    /// Arrange that the next open of a watched instrument becomes an event.
+    fn schedule_open(&mut self, plan: &Plan, state: &State, i: usize) {
+        if self.watch[i] == 0 || self.is_scheduled[i] {
+            return;
+        }
+        let Some(feed) = plan.instruments[i].matching else { return };
+        let Some(opens) = &plan.feed(feed).data.ts_open else { return };
+        let Some(row) = state.next_row(plan, feed.index(), i) else { return };
+        let ts = opens[row];
+        if ts > state.now || (ts == state.now && self.opened_at != state.now) {
+            self.is_scheduled[i] = true;
+            self.opens.push(Reverse((ts, index_u32(i))));
+        }
+    }
+
+    fn refresh_watch(&mut self, plan: &Plan, state: &State, i: usize) {
+        let live = if self.live[i].is_empty() { 0 } else { LIVE };
+        let held = if state.books.iter().any(|b| b.positions[i].quantity != 0) { HELD } else { 0 };
+        self.watch[i] = live | held;
+        self.schedule_open(plan, state, i);
+    }
+
+    fn remove(&mut self, plan: &Plan, state: &State, i: usize, id: OrderId) {
+        self.live[i].retain(|l| l.id != id);
+        self.refresh_watch(plan, state, i);
+    }
+
+    /// Let every instrument of `set` trade in one phase, in the sequence of the rules.
+    fn match_set<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)], phase: Phase) -> Result<()> {
+        self.pass += 1;
+        self.heads.clear();
+        for &(i, row) in set {
+            if let Some(candidate) = self.candidate(desk, i as usize, row as usize, phase)? {
+                self.heads.push(Reverse((candidate.id, i, row)));
+            }
+        }
+        while let Some(Reverse((_, i, row))) = self.heads.pop() {
+            // Nothing of another instrument can change this one's list, so the head is still the head.
+            if let Some(candidate) = self.candidate(desk, i as usize, row as usize, phase)? {
+                self.turn(desk, i as usize, row as usize, phase, candidate)?;
+            }
+            if let Some(next) = self.candidate(desk, i as usize, row as usize, phase)? {
+                self.heads.push(Reverse((next.id, i, row)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first order of an instrument that may execute in this phase and had no turn yet.
+    fn candidate<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        i: usize,
+        row: usize,
+        phase: Phase,
+    ) -> Result<Option<Candidate>> {
+        let plan = desk.plan;
+        if self.live[i].is_empty() {
+            return Ok(None);
+        }
+        let market = PhaseMarket::read(plan, i, row, phase)?;
+        let mut best: Option<(Candidate, (u8, u64, OrderId))> = None;
+        for k in 0..self.live[i].len() {
+            let Live { id, pass } = self.live[i][k];
+            let order = desk.state.order(id);
+            if pass == self.pass || !market.is_eligible(order.ts_active) {
+                continue;
+            }
+            match market.outcome(order, plan) {
+                Outcome::Executes(reach) => {
+                    let key = market.key(order, reach, id, &desk.state.book(order.request.book).positions[i]);
+                    if best.is_none_or(|(_, b)| key < b) {
+                        best = Some((Candidate { id, reach }, key));
+                    }
+                }
+                Outcome::Triggers => {
+                    self.live[i][k].pass = self.pass;
+                    desk.state.order_mut(id).is_triggered = true;
+                }
+                Outcome::Untouched => {
+                    if phase != Phase::RANGE {
+                        desk.state.order_mut(id).has_rested = true;
+                    }
+                }
+            }
+        }
+        Ok(best.map(|(candidate, _)| candidate))
+    }
+
+    /// One order's turn at one event.
+    fn turn<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        i: usize,
+        row: usize,
+        phase: Phase,
+        candidate: Candidate,
+    ) -> Result<()> {
+        let id = candidate.id;
+        if let Some(live) = self.live[i].iter_mut().find(|l| l.id == id) {
+            live.pass = self.pass;
+        }
+        if candidate.reach.triggers {
+            desk.state.order_mut(id).is_triggered = true;
+        }
+        let key = row as u64 + 1;
+        if self.used[i].0 != key {
+            self.used[i] = (key, 0);
+        }
+        let market = Market { instrument: i, row, phase, shows_bar: phase != Phase::OPEN || self.is_deferred[i] };
+        let execution = Execution { id, reach: candidate.reach, market, volume_used: self.used[i].1 };
+        let filled = execution.run(desk, &mut self.models)?;
+        self.used[i].1 += filled;
+        let order = desk.state.order_mut(id);
+        if filled == 0 && !order.status.is_terminal() {
+            order.has_rested = true;
+        }
+        if order.status.is_terminal() {
+            self.live[i].retain(|l| l.id != id);
+        }
+        self.refresh_watch(desk.plan, desk.state, i);
+        Ok(())
+    }
+
+    /// Opens whose fills waited for the bar's end, then cancels that waited with them.
+    fn settle_deferred<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        let mut waiting: Vec<(u32, u32)> = set.to_vec();
+        waiting.retain(|&(i, _)| self.is_deferred[i as usize]);
+        self.match_set(desk, &waiting, Phase::OPEN)?;
+        for &(i, _) in &waiting {
+            self.is_deferred[i as usize] = false;
+            let pending: Vec<OrderId> =
+                self.live[i as usize].iter().map(|l| l.id).filter(|&id| desk.state.order(id).cancel_pending).collect();
+            for id in pending {
+                desk.state.move_order(id, OrderStatus::Canceled, Reason::CanceledByRequest, desk.recorder)?;
+                self.remove(desk.plan, desk.state, i as usize, id);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_marks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)], phase: Phase) -> Result<()> {
+        for &(i, row) in set {
+            if self.watch[i as usize] & HELD == 0 {
+                continue;
+            }
+            let instrument = &desk.plan.instruments[i as usize];
+            let Some(mark) = PhaseMarket::read(desk.plan, i as usize, row as usize, phase)?.mark() else { continue };
+            for book in &mut desk.state.books {
+                if book.positions[i as usize].quantity != 0 {
+                    book.set_mark(InstrumentId(i), &instrument.scale, mark).ok_or_else(|| {
+                        SimError::overflow(format!(
+                            "{}: the position's value leaves the ledger's range",
+                            instrument.symbol
+                        ))
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_bars<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        if self.needs_bar {
+            self.settle_deferred(desk, set)?;
+        }
+        self.match_set(desk, set, Phase::RANGE)?;
+        if desk.plan.policies.fill_timing != FillTiming::NextOpen {
+            self.match_set(desk, set, Phase::CLOSE)?;
+        }
+        self.set_marks(desk, set, Phase::CLOSE)
+    }
+
+    /// Rows of one quote or trade feed: the k-th row of every instrument trades before the next of any.
+    fn on_ticks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, rows: &[(u32, u32)], phase: Phase) -> Result<()> {
+        let mut round = std::mem::take(&mut self.set);
+        let mut rest: Vec<(u32, u32)> = rows.to_vec();
+        while !rest.is_empty() {
+            round.clear();
+            let mut later = Vec::new();
+            for &(i, row) in &rest {
+                let is_new = round.last().is_none_or(|&(last, _)| last != i);
+                if is_new { round.push((i, row)) } else { later.push((i, row)) }
+            }
+            self.match_set(desk, &round, phase)?;
+            self.set_marks(desk, &round, phase)?;
+            rest = later;
+        }
+        self.set = round;
+        Ok(())
+    }
+}
+
+fn index_u32(i: usize) -> u32 {
+    u32::try_from(i).unwrap_or(u32::MAX)
+}
+
+impl Venue for SimulatedVenue {
+    fn next_due(&self) -> Ns {
+        let open = self.opens.peek().map_or(NEVER, |Reverse((ts, _))| *ts);
+        let expiry = self.expiries.peek().map_or(NEVER, |Reverse((ts, _))| *ts);
+        open.min(expiry)
+    }
+
+    fn on_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, (from, to): (usize, usize)) {
+        let columns = &plan.feeds[feed].data;
+        if columns.kind == FeedKind::Context {
+            state.completed[feed][0] += index_u32(to - from);
+            return;
+        }
+        let counts = &mut state.completed[feed];
+        for row in from..to {
+            let i = columns.instrument[row];
+            counts[i as usize] += 1;
+            if self.watch[i as usize] != 0 && plan.instruments[i as usize].matching.is_some_and(|f| f.index() == feed) {
+                self.touched.push((index_u32(feed), i, index_u32(row)));
+            }
+        }
+    }
+
+    fn on_completed<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        if self.touched.is_empty() {
+            return Ok(());
+        }
+        let touched = std::mem::take(&mut self.touched);
+        let mut from = 0;
+        while from < touched.len() {
+            let feed = touched[from].0;
+            let to = from + touched[from..].iter().take_while(|t| t.0 == feed).count();
+            let rows: Vec<(u32, u32)> = touched[from..to].iter().map(|&(_, i, row)| (i, row)).collect();
+            match desk.plan.feeds[feed as usize].data.kind {
+                FeedKind::Bar => self.on_bars(desk, &rows)?,
+                FeedKind::Quote => self.on_ticks(desk, &rows, Phase::QUOTE)?,
+                FeedKind::Trade => self.on_ticks(desk, &rows, Phase::TRADE)?,
+                FeedKind::Context => {}
+            }
+            from = to;
+        }
+        for &(_, i, _) in &touched {
+            self.schedule_open(desk.plan, desk.state, i as usize);
+        }
+        self.touched = touched;
+        self.touched.clear();
+        Ok(())
+    }
+
+    fn on_expiry<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        while let Some(&Reverse((ts, id))) = self.expiries.peek() {
+            if ts > desk.state.now {
+                break;
+            }
+            self.expiries.pop();
+            let order = desk.state.order(id);
+            if order.status.is_terminal() {
+                continue;
+            }
+            let i = order.request.instrument.index();
+            desk.state.move_order(id, OrderStatus::Expired, Reason::SessionClosed, desk.recorder)?;
+            self.remove(desk.plan, desk.state, i, id);
+        }
+        Ok(())
+    }
+
+    fn on_split<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()> {
+        let i = id.index();
+        let instrument = &desk.plan.instruments[i];
+        let range = || SimError::overflow(format!("{}: a split takes an order out of range", instrument.symbol));
+        let ids: Vec<OrderId> = self.live[i].iter().map(|l| l.id).collect();
+        for id in ids {
+            let order = desk.state.order_mut(id);
+            let leaves = ratio.scale_down(order.leaves).ok_or_else(range)?;
+            order.leaves = leaves - leaves % instrument.lot_size;
+            order.filled = ratio.scale_down(order.filled).ok_or_else(range)?;
+            order.request.quantity = order.filled.checked_add(order.leaves).ok_or_else(range)?;
+            let side = order.request.side;
+            let scaled = |price: Price, rounds_down: bool| -> Result<Price> {
+                let exact = mul_div_half_even(i128::from(price.0), i128::from(ratio.den), i128::from(ratio.num))
+                    .and_then(|p| i64::try_from(p).ok())
+                    .map(Price)
+                    .ok_or_else(range)?;
+                Ok(if rounds_down { instrument.tick_floor(exact) } else { instrument.tick_ceil(exact) })
+            };
+            order.request.limit_price = order.request.limit_price.map(|p| scaled(p, side == Side::Buy)).transpose()?;
+            order.request.stop_price = order.request.stop_price.map(|p| scaled(p, side == Side::Sell)).transpose()?;
+            if order.leaves == 0 {
+                desk.state.move_order(id, OrderStatus::Canceled, Reason::ScaledToNothing, desk.recorder)?;
+                self.remove(desk.plan, desk.state, i, id);
+            }
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, plan: &Plan, state: &State, id: OrderId) {
+        let order = state.order(id);
+        let i = order.request.instrument.index();
+        if order.ts_expiry != NEVER {
+            self.expiries.push(Reverse((order.ts_expiry, id)));
+        }
+        self.live[i].push(Live { id, pass: 0 });
+        self.watch[i] |= LIVE;
+        self.schedule_open(plan, state, i);
+    }
+
+    fn cancel<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()> {
+        let now = desk.state.now;
+        let order = desk.state.order_mut(id);
+        if order.status.is_terminal() {
+            return Ok(());
+        }
+        let i = order.request.instrument.index();
+        // The open decided the order's fill; only its booking is still to come.
+        if self.is_deferred[i] && order.ts_active < now {
+            order.cancel_pending = true;
+            return Ok(());
+        }
+        desk.state.move_order(id, OrderStatus::Canceled, Reason::CanceledByRequest, desk.recorder)?;
+        self.remove(desk.plan, desk.state, i, id);
+        Ok(())
+    }
+
+    fn on_same_close<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        if desk.plan.policies.fill_timing != FillTiming::SameClose {
+            return Ok(());
+        }
+        let mut set = Vec::new();
+        for (i, instrument) in desk.plan.instruments.iter().enumerate() {
+            let Some(feed) = instrument.matching.filter(|_| !self.live[i].is_empty()) else { continue };
+            let columns = &desk.plan.feed(feed).data;
+            let row = desk.state.completed_row(desk.plan, feed.index(), i);
+            if let Some(row) = row.filter(|&r| columns.kind == FeedKind::Bar && columns.ts_event[r] == desk.state.now) {
+                set.push((index_u32(i), index_u32(row)));
+            }
+        }
+        self.match_set(desk, &set, PhaseMarket::DECISION_CLOSE)
+    }
+
+    fn on_opens<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        let now = desk.state.now;
+        self.opened_at = now;
+        let mut set = std::mem::take(&mut self.set);
+        set.clear();
+        while let Some(&Reverse((ts, i))) = self.opens.peek() {
+            if ts > now {
+                break;
+            }
+            self.opens.pop();
+            self.is_scheduled[i as usize] = false;
+            let feed = desk.plan.instruments[i as usize].matching;
+            if let Some(row) = feed.and_then(|f| desk.state.next_row(desk.plan, f.index(), i as usize)) {
+                set.push((i, index_u32(row)));
+            }
+        }
+        self.set_marks(desk, &set, Phase::OPEN)?;
+        if self.needs_bar {
+            for &(i, _) in &set {
+                self.is_deferred[i as usize] = !self.live[i as usize].is_empty();
+            }
+        } else {
+            self.match_set(desk, &set, Phase::OPEN)?;
+        }
+        self.set = set;
+        Ok(())
+    }
+
+    fn working(&self, i: usize) -> impl Iterator<Item = OrderId> {
+        self.live[i].iter().map(|live| live.id)
+    }
+
+    fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        let mut ids: Vec<OrderId> = self.live.iter().flatten().map(|l| l.id).collect();
+        ids.sort();
+        for id in ids {
+            desk.state.move_order(id, OrderStatus::Canceled, Reason::EndOfData, desk.recorder)?;
+        }
+        for live in &mut self.live {
+            live.clear();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+"""The front door of ml4t: data in, strategy in, results out.
+
+Examples
+--------
+>>> from ml4t.backtest import DataFeed, Strategy, datasets, run
+>>> class Hold(Strategy):
+...     def on_data(self, timestamp, data, context, broker):
+...         if broker.get_position("IBM") is None and not broker.open_orders:
+...             broker.order_target_percent("IBM", 0.95)
+>>> feed = DataFeed(datasets.us_equity_daily(), stamp="session", symbols=["IBM"])
+>>> results = run(Hold, feed)
+>>> results.fills.height
+1
+"""
+
+from __future__ import annotations
+
+from ml4t.backtest import datasets
+from ml4t.backtest.data import DataFeed, Signals
+from ml4t.backtest.engine import Engine, run
+from ml4t.core import schedule
+from ml4t.core.config import RunConfig, load_config
+from ml4t.core.events import Bar, CorporateAction, Quote, Signal, TradeTick
+from ml4t.core.instrument import Instrument
+from ml4t.core.sources import SignalSource
+from ml4t.core.strategy import Strategy
+from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.engine._engine import (
+    Broker,
+    Context,
+    Event,
+    FillEvent,
+    MarketEvent,
+    OrderEvent,
+    OrderHandle,
+    PITData,
+    Position,
+    SignalEvent,
+    Timestamp,
+)
+from ml4t.engine.results import Results
+
+__all__ = [
+    "Bar",
+    "Broker",
+    "Context",
+    "CorporateAction",
+    "DataFeed",
+    "Engine",
+    "Event",
+    "FillEvent",
+    "Instrument",
+    "MarketEvent",
+    "OrderEvent",
+    "OrderHandle",
+    "OrderSide",
+    "OrderStatus",
+    "OrderType",
+    "PITData",
+    "Position",
+    "Quote",
+    "Results",
+    "RunConfig",
+    "Side",
+    "Signal",
+    "SignalEvent",
+    "SignalSource",
+    "Signals",
+    "Strategy",
+    "TimeInForce",
+    "Timestamp",
+    "TradeTick",
+    "datasets",
+    "load_config",
+    "run",
+    "schedule",
+]
+
+OrderSide = Side
+"""The documents' name of `Side`."""

@@ -1,0 +1,67 @@
+"""From a configuration alone to an engine: feeds, signals, actions and the strategy it names."""
+
+from __future__ import annotations
+
+from ml4t.backtest.data import DataFeed, Signals, read_actions
+from ml4t.backtest.engine import Engine
+from ml4t.core.config import ActionsSection, FeedSection, RunConfig, SignalSection
+from ml4t.core.errors import ConfigError, Finding
+from ml4t.core.plugins import PluginManager
+
+__all__ = ["engine_of"]
+
+
+def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Engine:
+    """Build the engine that a configuration describes in full.
+
+    Raises
+    ------
+    ConfigError
+        If it names no feed, or not exactly one strategy.
+    """
+    missing = []
+    if not config.data_feeds:
+        missing.append(Finding(path="data_feeds", message="required, but missing", code="missing"))
+    if len(config.strategies) != 1:
+        found = f"expected one strategy, found {len(config.strategies)}; several in one run are not supported yet"
+        missing.append(Finding(path="strategies", message=found))
+    if missing:
+        raise ConfigError(missing)
+    (strategy,) = config.strategies
+    return Engine(
+        [_feed(section) for section in config.data_feeds],
+        strategy.type,
+        config=config,
+        params=dict(strategy.params),
+        signals=[_signals(section) for section in config.signal_sources] or None,
+        actions=_actions(config.corporate_actions),
+        plugins=plugins,
+    )
+
+
+def _feed(section: FeedSection) -> DataFeed:
+    make = DataFeed.from_csv if section.type == "CsvFeed" else DataFeed.from_parquet
+    return make(
+        section.path,
+        name=section.name,
+        kind=section.kind,
+        stamp=section.stamp,
+        interval=section.interval,
+        columns=dict(section.columns) or None,
+        symbols=section.symbols or None,
+        timezone=section.timezone,
+        calendar=section.calendar,
+        currency=section.currency,
+        instrument_defaults=dict(section.instrument_defaults) or None,
+    )
+
+
+def _signals(section: SignalSection) -> Signals:
+    return Signals(section.path, columns=dict(section.columns) or None, model_id=section.model_id)
+
+
+def _actions(sections: tuple[ActionsSection, ...]) -> object:
+    if not sections:
+        return None
+    found = [read_actions(section.path, columns=dict(section.columns) or None) for section in sections]
+    return found[0] if len(found) == 1 else found

@@ -1,0 +1,26 @@
+"""Market data, signals and corporate actions: from frames and files to what a run reads."""
+
+from __future__ import annotations
+
+from ml4t.backtest.data.actions import read_actions
+from ml4t.backtest.data.assemble import assemble
+from ml4t.backtest.data.feed import DataFeed, FeedOptions
+from ml4t.backtest.data.report import FeedReport, Gap, SymbolReport
+from ml4t.backtest.data.settings import RangeCheck
+from ml4t.backtest.data.signals import Signals
+from ml4t.backtest.data.tables import FeedTable, MarketData, SignalTable
+
+__all__ = [
+    "DataFeed",
+    "FeedOptions",
+    "FeedReport",
+    "FeedTable",
+    "Gap",
+    "MarketData",
+    "RangeCheck",
+    "SignalTable",
+    "Signals",
+    "SymbolReport",
+    "assemble",
+    "read_actions",
+]

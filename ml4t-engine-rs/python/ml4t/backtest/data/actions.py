@@ -1,0 +1,234 @@
+"""Splits and cash dividends, with exact ratios and amounts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import polars as pl
+from attrs import frozen
+
+from ml4t.backtest.calendars import local_midnight_ns
+from ml4t.backtest.data.columns import apply_renames, find_symbol, folded
+from ml4t.backtest.data.frames import files_of, scan_files, to_polars
+from ml4t.core.errors import DataError, nearest
+from ml4t.core.events import CorporateAction
+from ml4t.core.types import ActionKind
+from ml4t.core.values import decimal_text
+
+__all__ = ["ACTION_SCHEMA", "Actions", "action_table", "exact_ratio", "read_actions"]
+
+ACTION_SCHEMA = pl.Schema(
+    {
+        "ts": pl.Int64(),
+        "instrument": pl.UInt32(),
+        "kind": pl.String(),
+        "ratio_num": pl.Int64(),
+        "ratio_den": pl.Int64(),
+        "amount": pl.String(),
+        "pay_ts": pl.Int64(),
+    }
+)
+LARGEST_RATIO_PART = 2**63 - 1
+LABEL = "corporate actions"
+
+
+@frozen(kw_only=True)
+class Actions:
+    """Corporate actions as read, and the files they came from."""
+
+    rows: tuple[CorporateAction, ...]
+    paths: tuple[Path, ...] = ()
+
+
+def exact_ratio(value: object) -> Fraction:
+    """Return a ratio (new shares per old) as a fraction of integers.
+
+    ``"3/2"`` and ``1.5`` are 3/2. A decimal that is a simple fraction cut off, such as 0.142857 or
+    0.3333, becomes that fraction (1/7, 1/3), so that seven old shares make exactly one new one. It
+    must round to the very digits given, and with d digits after the point its denominator is at most
+    the square root of 10**(d-2): 9 for four digits, 100 for six. Up to that size fewer than one in 300
+    decimals meet a fraction by chance; all others stay the decimal they are.
+
+    Parameters
+    ----------
+    value
+        int, float (its shortest text counts), Decimal, Fraction or text.
+
+    Raises
+    ------
+    DataError
+        It is no number above zero, or does not fit 64-bit integers.
+
+    Examples
+    --------
+    >>> exact_ratio(1.5), exact_ratio("0.142857"), exact_ratio("0.1428572")
+    (Fraction(3, 2), Fraction(1, 7), Fraction(357143, 2500000))
+    """
+    text = repr(value) if isinstance(value, float) else str(value)
+    try:
+        exact = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        message = f"ratio {value!r} is not a number such as 2, 1.5 or 3/2"
+        raise DataError(message) from None
+    if "/" not in text and exact.denominator > 1:
+        exponent = Decimal(text.strip()).as_tuple().exponent
+        digits = -exponent if isinstance(exponent, int) else 0
+        simple = exact.limit_denominator(max(1, math.isqrt(10 ** max(digits - 2, 0))))
+        if round(simple, digits) == exact:
+            exact = simple
+    if exact <= 0 or max(exact.numerator, exact.denominator) > LARGEST_RATIO_PART:
+        message = f"ratio {value!r} is not a fraction above zero of two 64-bit integers"
+        raise DataError(message)
+    return exact
+
+
+def read_actions(source: object, *, columns: Mapping[str, str] | None = None) -> Actions:
+    """Return the corporate actions of a frame, a path, or a list of `CorporateAction`.
+
+    A frame has ``symbol``, ``ex_date``, ``kind`` (``split`` or ``cash_dividend``), ``ratio`` (splits: new
+    shares per old), ``amount`` (dividends: currency per share as held on the ex-date) and, if known,
+    ``pay_date`` (the ex-date where absent or null). `columns` renames, our name to the source's.
+
+    Raises
+    ------
+    DataError
+        A column is absent or a row is not a possible action; the message names symbol and ex-date.
+    """
+    if isinstance(source, Actions):
+        return source
+    if isinstance(source, CorporateAction):
+        return Actions(rows=(source,))
+    files = files_of(source)
+    if isinstance(source, Sequence) and files is None:
+        parts = [read_actions(each, columns=columns) for each in source]
+        return Actions(
+            rows=tuple(row for part in parts for row in part.rows),
+            paths=tuple(path for part in parts for path in part.paths),
+        )
+    try:
+        if files is not None:
+            query, paths = scan_files(files, name=LABEL, columns=columns)
+        else:
+            query, paths = to_polars(source, name=LABEL).lazy(), ()
+        frame = apply_renames(query, columns, label=LABEL)[0].lazy().collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        message = f"corporate actions: the rows cannot be read: {error}"
+        raise DataError(message) from error
+    return Actions(rows=tuple(_action(row) for row in _plain(frame).iter_rows(named=True)), paths=paths)
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame with our column names, dates as dates and absent optional columns as null."""
+    by_fold = {folded(name): name for name in reversed(frame.columns)}
+    symbol = find_symbol(by_fold, feed="corporate actions")
+    for name in ("ex_date", "kind"):
+        if name not in by_fold:
+            message = (
+                f"corporate actions: column {name} is absent; the columns are {', '.join(frame.columns)}"
+            )
+            raise DataError(message)
+    columns = {"symbol": frame[symbol].cast(pl.String), "kind": frame[by_fold["kind"]].cast(pl.String)}
+    for name in ("ex_date", "pay_date"):
+        columns[name] = _dates(frame[by_fold[name]]) if name in by_fold else _nulls(frame.height, pl.Date())
+    for name in ("ratio", "amount"):
+        column = frame[by_fold[name]] if name in by_fold else _nulls(frame.height, pl.String())
+        # NaN is how pandas writes "not applicable".
+        columns[name] = column.fill_nan(None) if column.dtype.is_float() else column
+    return pl.DataFrame(columns)
+
+
+def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
+    return pl.Series([None], dtype=dtype).new_from_index(0, count)
+
+
+def _dates(column: pl.Series) -> pl.Series:
+    try:
+        if column.dtype == pl.String:
+            return column.str.to_date("%Y-%m-%d")
+        if isinstance(column.dtype, pl.Datetime):
+            return column.dt.date()
+        return column.cast(pl.Date)
+    except pl.exceptions.PolarsError as error:
+        message = f"corporate actions: column {column.name} holds something that is no date: {error}"
+        raise DataError(message) from error
+
+
+def _action(row: Mapping[str, object]) -> CorporateAction:
+    symbol, ex_date, pay_date = str(row["symbol"]), row["ex_date"], row["pay_date"]
+    words = [kind.value for kind in ActionKind]
+    if row["kind"] not in words:
+        guess = nearest(str(row["kind"]), words)
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        message = (
+            f"corporate actions: {symbol} on {ex_date}: kind {row['kind']!r} is not one of "
+            f"{', '.join(words)}{hint}"
+        )
+        raise DataError(message)
+    if row["symbol"] is None or not isinstance(ex_date, dt.date):
+        message = f"corporate actions: a {row['kind']} of {symbol} has no ex_date or no symbol"
+        raise DataError(message)
+    ratio, amount = row["ratio"], row["amount"]
+    try:
+        return CorporateAction(
+            symbol,
+            ex_date,
+            ActionKind(row["kind"]),
+            ratio=None if ratio is None else exact_ratio(ratio),
+            amount=amount,
+            pay_date=pay_date if isinstance(pay_date, dt.date) else None,
+        )
+    except DataError as error:
+        message = f"corporate actions: {symbol} on {ex_date}: {error}"
+        raise DataError(message) from None
+
+
+def action_table(
+    actions: Sequence[CorporateAction], ids: Mapping[str, int], timezones: Mapping[str, str]
+) -> pl.DataFrame:
+    """Return the actions as sorted columns.
+
+    Parameters
+    ----------
+    actions
+        Actions of instruments of the universe.
+    ids, timezones
+        Id and venue zone by symbol. An action takes effect at 00:00 local time of its ex-date.
+
+    Raises
+    ------
+    DataError
+        An action is there twice, or an instrument splits twice on one day.
+    """
+    rows = []
+    seen: set[object] = set()
+    for action in actions:
+        is_split = action.kind is ActionKind.SPLIT
+        key = (action.symbol, action.ex_date, action.kind, None if is_split else action.amount)
+        if key in seen:
+            message = (
+                f"corporate actions: the {action.kind.value} of {action.symbol} on {action.ex_date} is there "
+                "twice; keep one (two dividends of one day with equal amounts are written as their sum)"
+            )
+            raise DataError(message)
+        seen.add(key)
+        zone = timezones[action.symbol]
+        ratio = action.ratio if action.ratio is not None else Fraction(1)
+        rows.append(
+            {
+                "ts": local_midnight_ns(action.ex_date, zone),
+                "instrument": ids[action.symbol],
+                "kind": action.kind.value,
+                "ratio_num": ratio.numerator,
+                "ratio_den": ratio.denominator,
+                "amount": decimal_text(action.amount) if action.amount is not None else "0",
+                "pay_ts": local_midnight_ns(action.pay_date or action.ex_date, zone),
+            }
+        )
+    # "cash_dividend" sorts before "split": an amount is per share as held before that day's split.
+    order = ["ts", "instrument", "kind", "pay_ts", "amount"]
+    return pl.DataFrame(rows, schema=ACTION_SCHEMA, orient="row").sort(order)

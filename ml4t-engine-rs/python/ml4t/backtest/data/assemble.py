@@ -1,0 +1,455 @@
+"""Everything a run reads, put on one time line."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import polars as pl
+from attrs import evolve, frozen
+
+from ml4t.backtest.calendars import SessionTable
+from ml4t.backtest.data.actions import Actions, action_table, read_actions
+from ml4t.backtest.data.bounds import Bounds, Moment, SessionBook, custom_calendars
+from ml4t.backtest.data.events import read_events, read_feed, source_symbols
+from ml4t.backtest.data.feed import yields_events
+from ml4t.backtest.data.prepare import Prepared, Raw, prepare
+from ml4t.backtest.data.settings import Instruments, instruments_by_symbol, merge_instruments
+from ml4t.backtest.data.signals import (
+    SignalRows,
+    Signals,
+    as_signals,
+    read_signals,
+    signal_instants,
+    signal_table,
+)
+from ml4t.backtest.data.tables import FeedTable, MarketData, SignalTable
+from ml4t.core import sources
+from ml4t.core.errors import DataError, nearest
+from ml4t.core.instrument import Instrument
+from ml4t.core.types import DataKind, StampMeaning
+
+__all__ = ["Feeds", "assemble"]
+
+Feeds: TypeAlias = sources.DataFeed | Iterable[sources.DataFeed]
+KIND_RANK = {DataKind.QUOTE: 0, DataKind.TRADE: 1, DataKind.BAR: 2, DataKind.CONTEXT: 3}
+
+
+def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
+    feeds: Feeds,
+    *,
+    instruments: Instruments | None = None,
+    signals: object = None,
+    actions: object = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    nav_calendar: str | None = None,
+    calendars: Iterable[sources.Calendar] | None = None,
+) -> MarketData:
+    """Read feeds, signals and corporate actions, check them, and sort them into columns.
+
+    Parameters
+    ----------
+    feeds
+        One feed or several, with different names.
+    instruments
+        Declared instruments, in addition to those of the feeds. A symbol without a declaration gets
+        an instrument from its feed's defaults.
+    signals
+        A frame, a path, a signal source, :class:`~ml4t.backtest.data.Signals`, a list of these, or a
+        mapping of name to one of these.
+    actions
+        A frame, a path, or a list of :class:`~ml4t.core.events.CorporateAction`.
+    start, end
+        First and last date (a session label) or instant; both included. Data outside are not read.
+    nav_calendar
+        Whose session closes make the NAV; needed where instruments have different calendars.
+    calendars
+        Calendars of your own, which win over the library's names.
+
+    Returns
+    -------
+    MarketData
+        The universe is every symbol with a row in the range, and every one that was declared, by
+        ``instruments`` or by the ``symbols`` of a feed.
+
+    Raises
+    ------
+    DataError
+        Anything that would make a result wrong; the message names symbol, instant, value and remedy.
+    """
+    listed = _listed(feeds)
+    bounds, book = Bounds.parse(start, end), SessionBook(custom_calendars(calendars))
+    declared = merge_instruments(
+        instruments_by_symbol(each).values()
+        for each in (instruments, *(_own(feed, "instruments") for feed in listed))
+    )
+    loaded = _read(listed, declared, bounds, book)
+    universe = _universe(loaded, declared)
+    context = _Context(loaded=loaded, universe=universe, bounds=bounds, book=book, span=_span(loaded))
+    nav = _nav_calendar(nav_calendar, universe)
+    names = sorted({nav, *(instrument.calendar for instrument in universe.values())})
+    action_frame, used_actions, action_notes = _actions(actions, listed, context)
+    signal_frame, signal_notes = _signals(signals, listed, context)
+    return MarketData(
+        instruments=tuple(universe.values()),
+        feeds=tuple(_feed_table(each.prepared, context.ids) for each in loaded),
+        signals=signal_frame,
+        actions=action_frame,
+        action_paths=tuple(sorted(set(used_actions.paths))),
+        calendars=tuple(book.table(name, *context.span) for name in names),
+        nav_calendar=nav,
+        matching=_matching(universe, loaded),
+        notes=(*action_notes, *signal_notes),
+    )
+
+
+# Feeds ------------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True, eq=False)
+class _Loaded:
+    """One table's worth of a feed, and the feed, to ask it for symbols that were not loaded."""
+
+    feed: sources.DataFeed
+    prepared: Prepared
+    symbols: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return self.prepared.settings.name
+
+
+@frozen(kw_only=True, eq=False)
+class _Context:
+    """What signals and actions are read against."""
+
+    loaded: Sequence[_Loaded]
+    universe: Mapping[str, Instrument]
+    bounds: Bounds
+    book: SessionBook
+    span: tuple[dt.date, dt.date]
+
+    @property
+    def ids(self) -> dict[str, int]:
+        return {symbol: index for index, symbol in enumerate(self.universe)}
+
+
+def _listed(feeds: Feeds) -> list[sources.DataFeed]:
+    listed: list[object] = [feeds] if isinstance(feeds, sources.DataFeed) else list(feeds)
+    for feed in listed:
+        if not isinstance(feed, sources.DataFeed):
+            message = (
+                f"{type(feed).__name__} is no feed; wrap prices as DataFeed(prices, stamp=..., interval=...)"
+            )
+            raise DataError(message)
+    return [feed for feed in listed if isinstance(feed, sources.DataFeed)]
+
+
+def _own(feed: sources.DataFeed, name: str) -> Any:  # noqa: ANN401 - an attribute that a user's feed may lack
+    return getattr(feed, name, None)
+
+
+def _read(
+    feeds: Sequence[sources.DataFeed], declared: Mapping[str, Instrument], bounds: Bounds, book: SessionBook
+) -> tuple[_Loaded, ...]:
+    """Return all tables in their final order."""
+    if not feeds:
+        message = "no feed was given; a run needs market data"
+        raise DataError(message)
+    loaded = []
+    for feed in feeds:
+        for raw in _raws(feed, bounds):
+            prepared = prepare(raw, declared, bounds, book)
+            wanted = frozenset(raw.settings.symbols)
+            loaded.append(
+                _Loaded(feed=feed, prepared=prepared, symbols=wanted | frozenset(prepared.report.symbols))
+            )
+    names = [each.name for each in loaded]
+    for name in names:
+        if names.count(name) > 1:
+            message = f"two feeds are called {name!r}; give each a name of its own: DataFeed(..., name='...')"
+            raise DataError(message)
+    for each in loaded:
+        _refuse_unknown_selection(each)
+    if not any(each.prepared.rows.keys.height for each in loaded):
+        within = (
+            ""
+            if bounds.is_open
+            else f" between {bounds.start or 'the beginning'} and {bounds.end or 'the end'}"
+        )
+        message = f"feed {names[0]}: there are no rows{within}; check the range, the symbols and the source"
+        raise DataError(message)
+    return tuple(sorted(loaded, key=_feed_order))
+
+
+def _raws(feed: sources.DataFeed, bounds: Bounds) -> tuple[Raw, ...]:
+    if not yields_events(feed):
+        return (read_feed(feed, bounds),)
+    raws = read_events(feed, bounds)
+    if len(raws) == 1:
+        return raws
+    return tuple(
+        evolve(raw, settings=evolve(raw.settings, name=f"{raw.settings.name}.{raw.settings.kind.value}"))
+        for raw in raws
+    )
+
+
+def _feed_order(loaded: _Loaded) -> tuple[int, int, str]:
+    settings = loaded.prepared.settings
+    return KIND_RANK[settings.kind], settings.interval_ns or 0, settings.name
+
+
+def _refuse_unknown_selection(loaded: _Loaded) -> None:
+    """Refuse a selected symbol that the source does not have at all; one without rows in range is fine."""
+    missing = set(loaded.prepared.settings.symbols) - set(loaded.prepared.report.symbols)
+    if missing:
+        known = source_symbols(loaded.feed)
+        for symbol in sorted(missing - known):
+            message = (
+                f"feed {loaded.name}: symbols names {symbol!r}, which the source does not "
+                f"have{_hint(symbol, known)}"
+            )
+            raise DataError(message)
+
+
+def _feed_table(prepared: Prepared, ids: Mapping[str, int]) -> FeedTable:
+    keys, settings = prepared.rows.keys, prepared.settings
+    columns = [keys[name] for name in ("ts_event", "ts_open", "ts_arrival") if name in keys.columns]
+    if "symbol" in keys.columns:
+        codes = keys.select(pl.col("symbol").replace_strict(ids, return_dtype=pl.UInt32)).to_series()
+        columns.append(codes.rename("instrument"))
+    return FeedTable(
+        name=settings.name,
+        kind=settings.kind,
+        interval_ns=settings.interval_ns,
+        frame=pl.DataFrame(columns).hstack(prepared.rows.values.get_columns()),
+        extra=prepared.extra,
+        paths=tuple(sorted(prepared.paths)),
+        report=prepared.report,
+    )
+
+
+# The universe -----------------------------------------------------------------------------------
+
+
+def _universe(loaded: Sequence[_Loaded], declared: Mapping[str, Instrument]) -> dict[str, Instrument]:
+    """Return all instruments of the run, sorted by symbol."""
+    present = {symbol for each in loaded for symbol in each.symbols}
+    built = merge_instruments(
+        tuple(
+            declared.get(symbol) or each.prepared.settings.instrument(symbol)
+            for symbol in sorted(each.symbols)
+        )
+        for each in loaded
+    )
+    absent = sorted(set(declared) - present)
+    if absent:
+        known = _all_symbols(loaded)
+        for symbol in absent:
+            if symbol not in known:
+                message = f"instruments declares {symbol!r}, which no feed has{_hint(symbol, known)}"
+                raise DataError(message)
+            built[symbol] = declared[symbol]
+    return {symbol: built[symbol] for symbol in sorted(built)}
+
+
+def _all_symbols(loaded: Sequence[_Loaded]) -> set[str]:
+    """Return every symbol of every source, loaded or not."""
+    return {symbol for each in loaded for symbol in (*each.symbols, *source_symbols(each.feed))}
+
+
+def _hint(symbol: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    guess = nearest(symbol, names)
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return f"; did you mean {guess!r}? Known: {shown}" if guess else f"; known: {shown}"
+
+
+def _matching(universe: Mapping[str, Instrument], loaded: Sequence[_Loaded]) -> tuple[int, ...]:
+    """Return per instrument the index of the table that its orders meet."""
+    return tuple(_matching_feed(instrument, loaded) for instrument in universe.values())
+
+
+def _matching_feed(instrument: Instrument, loaded: Sequence[_Loaded]) -> int:
+    symbol, wanted = instrument.symbol, instrument.matching_source
+    tradable = [
+        index for index, each in enumerate(loaded) if each.prepared.settings.kind is not DataKind.CONTEXT
+    ]
+    holders = [index for index in tradable if symbol in loaded[index].symbols]
+    if not holders:
+        # A declared instrument without a row in the range still belongs to the feed that has it otherwise.
+        holders = [index for index in tradable if symbol in source_symbols(loaded[index].feed)]
+    names = [loaded[index].name for index in holders]
+    if wanted is not None:
+        for index in holders:
+            if loaded[index].name == wanted:
+                return index
+        message = f"{symbol}: matching_source {wanted!r} is no feed that has it{_hint(wanted, names)}"
+        raise DataError(message)
+    candidates = [index for index in holders if loaded[index].prepared.settings.matches_orders is not False]
+    chosen = [index for index in candidates if loaded[index].prepared.settings.matches_orders] or candidates
+    if len(chosen) == 1:
+        return chosen[0]
+    if not chosen:
+        message = (
+            f"{symbol}: every feed that has it ({', '.join(names)}) declares matches_orders=False; one must "
+            "match"
+        )
+        raise DataError(message)
+    message = (
+        f"{symbol} is in the feeds {', '.join(loaded[index].name for index in chosen)}, and orders are "
+        f"matched against one; declare matches_orders=True on that feed, or Instrument({symbol!r}, "
+        "matching_source='...')"
+    )
+    raise DataError(message)
+
+
+def _nav_calendar(wanted: str | None, universe: Mapping[str, Instrument]) -> str:
+    calendars = sorted({instrument.calendar for instrument in universe.values()})
+    if wanted is not None:
+        return wanted
+    if len(calendars) == 1:
+        return calendars[0]
+    if not calendars:
+        message = "the run has no instruments; context feeds alone make no run"
+        raise DataError(message)
+    message = (
+        f"the instruments have the calendars {', '.join(calendars)}, so nav_calendar must say at whose "
+        "session closes the NAV is taken"
+    )
+    raise DataError(message)
+
+
+def _span(loaded: Sequence[_Loaded]) -> tuple[dt.date, dt.date]:
+    """Return the first and last UTC day of the market data."""
+    spans = [each.prepared.report.span_ns for each in loaded]
+    first = min(span[0] for span in spans if span is not None)
+    last = max(span[1] for span in spans if span is not None)
+    return _utc_day(first), _utc_day(last)
+
+
+def _utc_day(ns: int) -> dt.date:
+    return dt.datetime.fromtimestamp(ns // 10**9, tz=dt.UTC).date()
+
+
+# Corporate actions and signals ------------------------------------------------------------------
+
+
+def _actions(
+    given: object, feeds: Sequence[sources.DataFeed], context: _Context
+) -> tuple[pl.DataFrame | None, Actions, tuple[str, ...]]:
+    """Return the table of actions that can touch a position, what was read, and notes on the rest."""
+    parts = [
+        read_actions(each) for each in (given, *(_own(feed, "actions") for feed in feeds)) if each is not None
+    ]
+    actions = Actions(
+        rows=tuple(row for part in parts for row in part.rows),
+        paths=tuple(p for part in parts for p in part.paths),
+    )
+    if not parts:
+        return None, actions, ()
+    kept, left_out = _of_universe([action.symbol for action in actions.rows], "corporate actions", context)
+    rows = [action for action, keep in zip(actions.rows, kept, strict=True) if keep]
+    zones = {
+        symbol: context.book.table(instrument.calendar, *context.span).timezone
+        for symbol, instrument in context.universe.items()
+    }
+    table = action_table(rows, context.ids, zones)
+    # Before the first and after the last row of market data nothing is held that an action could change.
+    spans = [each.prepared.report.span_ns for each in context.loaded]
+    first = min(span[0] for span in spans if span is not None)
+    last = max(span[1] for span in spans if span is not None)
+    inside = table.filter(pl.col("ts") > first, pl.col("ts") <= last)
+    notes = list(left_out)
+    if inside.height < table.height:
+        notes.append(
+            f"{table.height - inside.height} corporate actions lie outside the span of the market data"
+        )
+    return inside.rechunk(), actions, tuple(notes)
+
+
+def _signals(
+    given: object, feeds: Sequence[sources.DataFeed], context: _Context
+) -> tuple[SignalTable | None, tuple[str, ...]]:
+    """Return the table of signals within the range of the run, and notes on the others."""
+    found = [*as_signals(given), *(each for feed in feeds for each in _signals_of(feed))]
+    if not found:
+        return None, ()
+    notes: list[str] = []
+    frames = []
+    paths: list[Path] = []
+    for rows in [read_signals(each) for each in found]:
+        kept, left_out = _of_universe(rows.frame["symbol"].to_list(), rows.label, context)
+        notes.extend(left_out)
+        mine = evolve(rows, frame=rows.frame.filter(pl.Series(kept, dtype=pl.Boolean)))
+        tables = _signal_calendars(mine, context)
+        frame = signal_instants(mine, tables)
+        inside = _signals_within(frame, context.bounds, tables)
+        if inside.height < frame.height:
+            notes.append(
+                f"{rows.label}: {frame.height - inside.height} signals arrive outside the range of the run"
+            )
+        frames.append(inside)
+        paths.extend(rows.paths)
+    return signal_table(frames, context.ids, paths), tuple(notes)
+
+
+def _signals_of(feed: sources.DataFeed) -> list[Signals]:
+    """Return the signals that a feed brings; what it declares about its stamps holds for them too."""
+    stamp = _own(feed, "stamp")
+    sessions = stamp in (StampMeaning.SESSION, StampMeaning.SESSION.value)
+    zone = _own(feed, "timezone")
+    return [
+        evolve(each, follows_sessions=sessions and each.stamp is None, timezone=each.timezone or zone)
+        for each in as_signals(_own(feed, "signals"))
+    ]
+
+
+def _signal_calendars(rows: SignalRows, context: _Context) -> dict[str, SessionTable]:
+    """Return the session table of each symbol, wide enough for the dates of the signals."""
+    first, last = context.span
+    for name in ("stamp", "arrival"):
+        column = rows.frame[name]
+        low, high = column.min(), column.max()
+        if isinstance(low, dt.date) and isinstance(high, dt.date):
+            first, last = min(first, low), max(last, high)
+    return {
+        symbol: context.book.table(instrument.calendar, first, last)
+        for symbol, instrument in context.universe.items()
+    }
+
+
+def _signals_within(frame: pl.DataFrame, bounds: Bounds, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
+    conditions = [pl.lit(value=True)]
+    for limit, is_start in ((bounds.start_ns, True), (bounds.end_ns, False)):
+        limits = {symbol: limit(table) for symbol, table in tables.items()}
+        if None not in limits.values():
+            bound = pl.col("symbol").replace_strict(limits, return_dtype=pl.Int64)
+            conditions.append(pl.col("ts_arrival") >= bound if is_start else pl.col("ts_arrival") <= bound)
+    return frame.filter(*conditions)
+
+
+def _of_universe(symbols: Sequence[str], what: str, context: _Context) -> tuple[list[bool], tuple[str, ...]]:
+    """Say which rows belong to the universe; a symbol that no feed knows is refused.
+
+    Rows of a symbol that a feed has, but that was not selected or has no rows in range, are left out
+    and noted: that was the caller's choice.
+    """
+    kept = [symbol in context.universe for symbol in symbols]
+    others = sorted({symbol for symbol, keep in zip(symbols, kept, strict=True) if not keep})
+    if not others:
+        return kept, ()
+    known = _all_symbols(context.loaded)
+    for symbol in others:
+        if symbol not in known:
+            message = (
+                f"{what}: symbol {symbol!r} is in no feed{_hint(symbol, known)}. Correct it, or drop its "
+                f"rows: frame.filter(pl.col('symbol') != {symbol!r})"
+            )
+            raise DataError(message)
+    return kept, (
+        f"{what}: {kept.count(False)} rows of symbols that were not loaded are left out: {', '.join(others)}",
+    )

@@ -1,0 +1,362 @@
+"""One feed, from whatever the user gave to sorted and checked columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from attrs import evolve, field, frozen
+
+from ml4t.backtest.calendars import SessionTable
+from ml4t.backtest.data.bounds import Bounds, SessionBook
+from ml4t.backtest.data.checks import Rows, check_order, check_values
+from ml4t.backtest.data.columns import Layout, find_layout
+from ml4t.backtest.data.frames import Part, Source
+from ml4t.backtest.data.report import FeedReport, largest_gaps, missing_sessions, symbol_reports
+from ml4t.backtest.data.settings import FeedSettings
+from ml4t.backtest.data.stamps import instants, resolve, session_labels
+from ml4t.backtest.data.tables import VALUE_COLUMNS
+from ml4t.core.errors import DataError
+from ml4t.core.instrument import Instrument
+from ml4t.core.types import DataKind, StampMeaning
+from ml4t.core.values import format_ns
+
+__all__ = ["Prepared", "Raw", "prepare", "read"]
+
+
+@frozen(kw_only=True, eq=False)
+class Raw:
+    """Rows as read, in the order of the source: keys with raw stamps, and values.
+
+    `keys` has ``symbol`` (not for context), ``stamp`` (Int64 UTC ns, or Date for session labels), and
+    where the source has them ``ts_open`` and ``ts_arrival`` in UTC ns.
+    """
+
+    settings: FeedSettings
+    keys: pl.DataFrame = field(repr=False)
+    values: pl.DataFrame = field(repr=False)
+    paths: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True, eq=False)
+class Prepared:
+    """Sorted and checked rows of one feed; symbols not yet replaced by ids."""
+
+    settings: FeedSettings
+    rows: Rows
+    instruments: Mapping[str, Instrument]
+    report: FeedReport
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(self.rows.values.columns[len(VALUE_COLUMNS[self.rows.kind]) :])
+
+
+# Reading ----------------------------------------------------------------------------------------
+
+
+def read(source: Source, settings: FeedSettings, bounds: Bounds) -> Raw:
+    """Return the rows of a source, read with projection and coarse bounds pushed down.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read, a column is absent, or a stamp cannot be turned into an instant.
+    """
+    read_parts = [_read_part(part, settings, bounds) for part in source.parts]
+    if not read_parts:
+        message = (
+            f"feed {settings.name}: none of symbols={list(settings.symbols)} is in the mapping of frames"
+        )
+        raise DataError(message)
+    keys = [keys for keys, _, _ in read_parts]
+    values = [values for _, values, _ in read_parts]
+    skipped = sorted({name for _, _, layout in read_parts for name in layout.skipped})
+    left_out = (f"not loaded, since they are no numbers: {', '.join(skipped)}",) if skipped else ()
+    notes = (*dict.fromkeys(note for part in source.parts for note in part.notes), *left_out)
+    if len(read_parts) == 1:
+        return Raw(settings=settings, keys=keys[0], values=values[0], paths=source.paths, notes=notes)
+    if len({tuple(each.columns) for each in keys}) > 1:
+        message = (
+            f"feed {settings.name}: some frames of the mapping have ts_arrival and others do not; give it to "
+            "all"
+        )
+        raise DataError(message)
+    return Raw(
+        settings=settings,
+        keys=pl.concat(keys),
+        values=pl.concat(values, how="diagonal"),
+        paths=source.paths,
+        notes=notes,
+    )
+
+
+def plan(part: Part, settings: FeedSettings, bounds: Bounds) -> tuple[pl.LazyFrame, Layout]:
+    """Return the lazy query of one part: the columns in use, the symbols and dates asked for."""
+    layout = find_layout(
+        part.schema, settings, needs_symbol=part.symbol is None and settings.kind is not DataKind.CONTEXT
+    )
+    query = part.frame.lazy()
+    if settings.symbols and layout.symbol is not None:
+        symbol = pl.col(layout.symbol)
+        if part.schema[layout.symbol] != pl.String:
+            symbol = symbol.cast(pl.String)
+        wanted = list(settings.symbols)
+        query = query.filter(symbol == wanted[0] if len(wanted) == 1 else symbol.is_in(wanted))
+    condition = _coarse_condition(part, layout, settings, bounds)
+    if condition is not None:
+        query = query.filter(condition)
+    return query.select(layout.used), layout
+
+
+def _coarse_condition(part: Part, layout: Layout, settings: FeedSettings, bounds: Bounds) -> pl.Expr | None:
+    """Return the condition on raw stamps that file readers can push down."""
+    if bounds.is_open:
+        return None
+    stamp, dtype = pl.col(layout.stamp), part.schema[layout.stamp]
+    if dtype != pl.String:
+        return bounds.coarse_filter(stamp, dtype, settings.interval)
+    sample = part.frame.lazy().select(stamp.drop_nulls().first()).collect().item()
+    return None if sample is None else bounds.coarse_text_filter(stamp, sample, settings.interval)
+
+
+def _read_part(
+    part: Part, settings: FeedSettings, bounds: Bounds
+) -> tuple[pl.DataFrame, pl.DataFrame, Layout]:
+    try:
+        query, layout = plan(part, settings, bounds)
+        frame = query.collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        message = f"feed {settings.name}: the rows cannot be read: {error}"
+        raise DataError(message) from error
+    if part.drops_empty and layout.values:
+        frame = frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in layout.values.values()))
+    return _keys(frame, part, layout, settings), _values(frame, layout, settings), layout
+
+
+def _keys(frame: pl.DataFrame, part: Part, layout: Layout, settings: FeedSettings) -> pl.DataFrame:
+    """Return symbol and stamps; instants are UTC ns from here on."""
+    feed = settings.name
+    columns: dict[str, pl.Series] = {}
+    if layout.symbol is not None:
+        symbols = frame[layout.symbol].cast(pl.String)
+        if symbols.null_count():
+            message = (
+                f"feed {feed}: row {symbols.is_null().arg_max()} has no symbol (column {layout.symbol} is "
+                "null)"
+            )
+            raise DataError(message)
+        columns["symbol"] = symbols
+    elif part.symbol is not None:
+        columns["symbol"] = pl.Series([part.symbol], dtype=pl.String).new_from_index(0, frame.height)
+    if settings.stamp is StampMeaning.SESSION:
+        columns["stamp"] = session_labels(frame[layout.stamp], feed=feed)
+    else:
+        columns["stamp"] = instants(frame[layout.stamp], timezone=settings.timezone, feed=feed)
+    for name, source in (("ts_open", layout.opens), ("ts_arrival", layout.arrival)):
+        if source is not None:
+            columns[name] = instants(frame[source], timezone=settings.timezone, feed=feed)
+    return pl.DataFrame(columns)
+
+
+def _values(frame: pl.DataFrame, layout: Layout, settings: FeedSettings) -> pl.DataFrame:
+    """Return value columns and features as Float64; absent sizes are NaN."""
+    kind = settings.kind
+    missing = [name for name in VALUE_COLUMNS[kind] if name not in layout.values]
+    try:
+        return frame.select(
+            *(pl.col(source).cast(pl.Float64).alias(name) for name, source in layout.values.items()),
+            *(pl.repeat(float("nan"), frame.height, dtype=pl.Float64).alias(name) for name in missing),
+            *(pl.col(name).cast(pl.Float64) for name in layout.extra),
+        ).select(*VALUE_COLUMNS[kind], *layout.extra)
+    except pl.exceptions.PolarsError as error:
+        message = f"feed {settings.name}: a value is no number: {error}"
+        raise DataError(message) from error
+
+
+# Preparing --------------------------------------------------------------------------------------
+
+
+def prepare(raw: Raw, declared: Mapping[str, Instrument], bounds: Bounds, book: SessionBook) -> Prepared:
+    """Return the rows within bounds, with both instants, sorted and checked.
+
+    Parameters
+    ----------
+    raw
+        Rows as read.
+    declared
+        Instruments declared anywhere, by symbol; they win over the feed's defaults.
+    bounds
+        First and last moment of the run.
+    book
+        Where session tables come from.
+    """
+    settings = raw.settings
+    symbols = raw.keys["symbol"].unique().to_list() if "symbol" in raw.keys.columns else []
+    instruments = {symbol: declared.get(symbol) or settings.instrument(symbol) for symbol in sorted(symbols)}
+    tables = _tables(raw, instruments, book)
+    keys, values = _within(_stamped(raw, tables), raw.values, bounds, tables)
+    rows = _sorted(Rows(feed=settings.name, kind=settings.kind, keys=keys, values=values))
+    check_order(rows)
+    negative = [symbol for symbol, instrument in instruments.items() if instrument.allows_negative_prices]
+    rows, unusual = check_values(rows, negative=negative, range_check=settings.range_check)
+    report = _report(rows, settings, tables, (*raw.notes, *unusual))
+    return Prepared(settings=settings, rows=rows, instruments=instruments, report=report, paths=raw.paths)
+
+
+def _tables(raw: Raw, instruments: Mapping[str, Instrument], book: SessionBook) -> dict[str, SessionTable]:
+    """Return the session table of each symbol; context has one, of the feed's own calendar, under ''."""
+    calendars = {symbol: instrument.calendar for symbol, instrument in instruments.items()}
+    if raw.settings.kind is DataKind.CONTEXT:
+        calendars[""] = raw.settings.calendar
+    stamps = raw.keys["stamp"]
+    if not len(stamps):
+        return {}
+    days = stamps if stamps.dtype == pl.Date else stamps.cast(pl.Datetime("ns")).dt.date()
+    first, last = days.min(), days.max()
+    if not isinstance(first, dt.date) or not isinstance(last, dt.date):
+        return {}
+    return {symbol: book.table(name, first, last) for symbol, name in calendars.items()}
+
+
+def _stamped(raw: Raw, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
+    """Return the keys with ``ts_open`` (bars) and ``ts_event`` in place of the stamp."""
+    keys = raw.keys
+    if raw.settings.kind is DataKind.CONTEXT:
+        keys = keys.with_columns(symbol=pl.lit(""))
+    if not keys.height:
+        both = pl.DataFrame(schema={"ts_open": pl.Int64, "ts_event": pl.Int64})
+    elif "ts_open" in keys.columns:
+        both = keys.select("ts_open", ts_event="stamp")
+    else:
+        both = resolve(keys, raw.settings.meaning, tables)
+    if raw.settings.kind is not DataKind.BAR:
+        both = both.select("ts_event")
+    elif raw.settings.cuts_to_session and keys.height:
+        both = _cut(keys["symbol"], both, tables)
+    return raw.keys.drop("stamp", "ts_open", strict=False).hstack(both.get_columns())
+
+
+def _cut(symbols: pl.Series, both: pl.DataFrame, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
+    """Return the instants of bars with what lies outside their session cut off.
+
+    A bar that begins in a session and ends in none ends at the close; one that begins in none and ends
+    in one begins at the open. Bars in no session, or across two, are left as they are.
+    """
+    opens, closes = both["ts_open"].to_numpy(), both["ts_event"].to_numpy()
+    first, last = opens.copy(), closes.copy()
+    for name in sorted({table.name for table in tables.values()}):
+        table = next(table for table in tables.values() if table.name == name)
+        mine = symbols.is_in([symbol for symbol in tables if tables[symbol].name == name]).to_numpy()
+        begin, _, holds_end = table.containing(closes - 1)
+        _, end, holds_start = table.containing(opens)
+        first = np.where(mine & holds_end & ~holds_start, begin, first)
+        last = np.where(mine & holds_start & ~holds_end, end, last)
+    return pl.DataFrame({"ts_open": first, "ts_event": last})
+
+
+def _outside_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[str, ...]:
+    """Return a note on rows that do not lie within a session; many of them mean a wrong zone or calendar."""
+    first = "ts_open" if "ts_open" in keys.columns else "ts_event"
+    count = 0
+    example = ""
+    for name in sorted({table.name for table in tables.values()}):
+        table = next(table for table in tables.values() if table.name == name)
+        rows = keys.filter(
+            pl.col("symbol").is_in([symbol for symbol in tables if tables[symbol].name == name])
+        )
+        _, closes, inside = table.containing(rows[first].to_numpy())
+        # A print at the very close belongs to the session.
+        _, _, at_close = table.containing(rows[first].to_numpy() - 1)
+        whole = (inside & (rows["ts_event"].to_numpy() <= closes)) | (at_close & (first == "ts_event"))
+        outside = np.flatnonzero(~whole)
+        if len(outside) and not example:
+            row = rows.row(int(outside[0]), named=True)
+            example = f"{row['symbol']} at {format_ns(row['ts_event'])}, calendar {name}"
+        count += len(outside)
+    if not count:
+        return ()
+    return (
+        f"{count:,} of {keys.height:,} rows reach beyond the sessions of their calendar (first: {example})",
+    )
+
+
+def _within(
+    keys: pl.DataFrame, values: pl.DataFrame, bounds: Bounds, tables: Mapping[str, SessionTable]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that lie within bounds; columns keep their buffers where no row between is dropped."""
+    if bounds.is_open or not keys.height:
+        return keys, values
+    symbol = pl.col("symbol") if "symbol" in keys.columns else pl.lit("")
+    first = pl.col("ts_open") if "ts_open" in keys.columns else pl.col("ts_event")
+    starts = {name: bounds.start_ns(table) for name, table in tables.items()}
+    ends = {name: bounds.end_ns(table) for name, table in tables.items()}
+    conditions = []
+    for limits, is_start in ((starts, True), (ends, False)):
+        if None in limits.values():
+            continue
+        distinct = set(limits.values())
+        limit = (
+            pl.lit(distinct.pop(), dtype=pl.Int64)
+            if len(distinct) == 1
+            else symbol.replace_strict(limits, return_dtype=pl.Int64)
+        )
+        conditions.append(first >= limit if is_start else pl.col("ts_event") <= limit)
+    kept = keys.select(pl.all_horizontal(conditions)).to_series()
+    count = int(kept.sum())
+    if count == keys.height:
+        return keys, values
+    begin = kept.arg_max() or 0
+    if count and kept[begin : begin + count].all():
+        return keys.slice(begin, count), values.slice(begin, count)
+    return keys.filter(kept), values.filter(kept)
+
+
+def _sorted(rows: Rows) -> Rows:
+    """Return the rows by ``(ts_event, symbol)``, ties as they were; rows in order keep their buffers."""
+    by = [name for name in ("ts_event", "symbol") if name in rows.keys.columns]
+    keys, values = rows.keys, rows.values
+    later = pl.col("ts_event") > pl.col("ts_event").shift(1)
+    same = pl.col("ts_event") == pl.col("ts_event").shift(1)
+    in_order = (
+        later | (same & (pl.col("symbol") >= pl.col("symbol").shift(1))) if len(by) > 1 else later | same
+    )
+    if not keys.select(in_order.slice(1).all()).item():
+        order = keys.select(pl.arg_sort_by(by, maintain_order=True)).to_series()
+        keys, values = keys[order], values[order]
+    return evolve(rows, keys=keys.rechunk(), values=values.rechunk())
+
+
+def _report(
+    rows: Rows, settings: FeedSettings, tables: Mapping[str, SessionTable], notes: tuple[str, ...]
+) -> FeedReport:
+    keys = rows.keys
+    if not keys.height:
+        return FeedReport(name=settings.name, kind=rows.kind, rows=0, notes=notes)
+    first = "ts_open" if "ts_open" in keys.columns else "ts_event"
+    span = (int(keys[first].min()), int(keys["ts_event"].max()))  # type: ignore[arg-type]
+    if "symbol" not in keys.columns:
+        return FeedReport(name=settings.name, kind=rows.kind, rows=keys.height, span_ns=span, notes=notes)
+    by_symbol = symbol_reports(keys)
+    silent = sorted(set(settings.symbols).difference(keys["symbol"].unique().to_list()))
+    if silent:
+        notes = (*notes, f"no rows in the range: {', '.join(silent)}")
+    if not settings.is_by_session:
+        notes = (*notes, *_outside_sessions(keys, tables))
+    find = missing_sessions if settings.is_by_session else largest_gaps
+    return FeedReport(
+        name=settings.name,
+        kind=rows.kind,
+        rows=keys.height,
+        symbols=tuple(each.symbol for each in by_symbol),
+        by_symbol=by_symbol,
+        span_ns=span,
+        gaps=find(keys, tables),
+        notes=notes,
+    )

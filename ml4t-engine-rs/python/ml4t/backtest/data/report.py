@@ -1,0 +1,200 @@
+"""What a feed loaded: symbols, span, rows and the gaps in them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from attrs import frozen
+
+from ml4t.backtest.calendars import SessionTable
+from ml4t.core.types import DataKind
+from ml4t.core.values import format_ns
+
+__all__ = ["FeedReport", "Gap", "SymbolReport"]
+
+LARGEST_GAPS = 10
+SHOWN_SYMBOLS = 20
+
+
+@frozen(kw_only=True)
+class Gap:
+    """A stretch without rows while the instrument's venue was open.
+
+    Attributes
+    ----------
+    symbol
+        Instrument that has no row there.
+    start_ns, end_ns
+        For session bars, the open of the first and the close of the last missing session. For
+        anything finer, the rows on either side of the gap.
+    sessions
+        Number of missing sessions; 0 for anything finer than a session.
+    open_ns
+        Length of the gap in ns of time during which the venue was open.
+    """
+
+    symbol: str
+    start_ns: int
+    end_ns: int
+    sessions: int
+    open_ns: int
+
+    def __str__(self) -> str:
+        span = f"{self.symbol}  {format_ns(self.start_ns)} .. {format_ns(self.end_ns)}"
+        if self.sessions:
+            return f"{span}  {self.sessions} session{'s' if self.sessions > 1 else ''} missing"
+        return f"{span}  {dt.timedelta(microseconds=self.open_ns // 1000)} of open time"
+
+
+@frozen(kw_only=True)
+class SymbolReport:
+    """Rows of one symbol: how many, and the instants of the first and the last."""
+
+    symbol: str
+    rows: int
+    first_ns: int
+    last_ns: int
+
+
+@frozen(kw_only=True, repr=False)
+class FeedReport:
+    """What a feed loaded.
+
+    Attributes
+    ----------
+    name, kind
+        Name of the feed; kind of its rows.
+    rows
+        Number of rows.
+    symbols
+        Symbols with at least one row, sorted; empty for context.
+    by_symbol
+        Rows and span of each of them.
+    span_ns
+        First and last instant; None for a feed without rows in the range asked for.
+    gaps
+        Session bars: every run of sessions of the instrument's calendar that lies between its first
+        and last row and has none. Other bars, quotes and trades: the largest stretches of open
+        time without a row, at most ten. Largest first.
+    notes
+        What was left out or is unusual, one sentence each.
+    """
+
+    name: str
+    kind: DataKind
+    rows: int
+    symbols: tuple[str, ...] = ()
+    by_symbol: tuple[SymbolReport, ...] = ()
+    span_ns: tuple[int, int] | None = None
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def span(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """First and last instant as UTC datetimes (to the microsecond); None without rows."""
+        if self.span_ns is None:
+            return None
+        epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+        first, last = self.span_ns
+        return epoch + dt.timedelta(microseconds=first // 1000), epoch + dt.timedelta(
+            microseconds=last // 1000
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        count = f"{self.rows:,} {self.kind.value} row{'' if self.rows == 1 else 's'}"
+        symbols = (
+            f" of {len(self.symbols)} symbol{'' if len(self.symbols) == 1 else 's'}" if self.symbols else ""
+        )
+        lines = [f"feed {self.name}: {count}{symbols}"]
+        if self.span_ns is not None:
+            lines.append(f"  span {format_ns(self.span_ns[0])} .. {format_ns(self.span_ns[1])}")
+        width = max((len(symbol) for symbol in self.symbols), default=0)
+        for each in self.by_symbol[:SHOWN_SYMBOLS]:
+            span = f"{format_ns(each.first_ns)} .. {format_ns(each.last_ns)}"
+            lines.append(f"  {each.symbol:<{width}}  {each.rows:>12,}  {span}")
+        if len(self.by_symbol) > SHOWN_SYMBOLS:
+            lines.append(f"  and {len(self.by_symbol) - SHOWN_SYMBOLS} more symbols")
+        lines.append(f"  gaps: {len(self.gaps) or 'none'}")
+        lines.extend(f"    {gap}" for gap in self.gaps[:LARGEST_GAPS])
+        if len(self.gaps) > LARGEST_GAPS:
+            lines.append(f"    and {len(self.gaps) - LARGEST_GAPS} more")
+        lines.extend(f"  note: {note}" for note in self.notes)
+        return lines
+
+
+def symbol_reports(keys: pl.DataFrame) -> tuple[SymbolReport, ...]:
+    """Return rows and span per symbol of a frame with ``symbol``, ``ts_event`` and maybe ``ts_open``."""
+    first = "ts_open" if "ts_open" in keys.columns else "ts_event"
+    grouped = keys.group_by("symbol").agg(
+        rows=pl.len(), first_ns=pl.col(first).min(), last_ns=pl.col("ts_event").max()
+    )
+    return tuple(
+        SymbolReport(symbol=symbol, rows=rows, first_ns=first_ns, last_ns=last_ns)
+        for symbol, rows, first_ns, last_ns in grouped.sort("symbol").iter_rows()
+    )
+
+
+def missing_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[Gap, ...]:
+    """Return the runs of sessions without a row between the first and last row of each symbol.
+
+    `keys` has ``symbol`` and ``ts_event`` of session bars; `tables` the session table of each symbol.
+    """
+    gaps: list[Gap] = []
+    for (symbol,), rows in keys.select("symbol", "ts_event").group_by("symbol", maintain_order=True):
+        sessions = tables[str(symbol)].frame
+        closes = sessions["close_ns"].to_numpy()
+        present = np.isin(closes, rows["ts_event"].to_numpy())
+        have = np.flatnonzero(present)
+        for before, after in itertools.pairwise(have):
+            if after - before > 1:
+                gaps.append(_session_gap(str(symbol), sessions, range(before + 1, after)))
+    return _largest_first(gaps)
+
+
+def _session_gap(symbol: str, sessions: pl.DataFrame, missing: Sequence[int]) -> Gap:
+    lost = sessions[missing[0] : missing[-1] + 1]
+    return Gap(
+        symbol=symbol,
+        start_ns=lost["open_ns"][0],
+        end_ns=lost["close_ns"][-1],
+        sessions=lost.height,
+        open_ns=int((lost["close_ns"] - lost["open_ns"]).sum()),
+    )
+
+
+def largest_gaps(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[Gap, ...]:
+    """Return the longest stretches of open time between two rows of one symbol, at most ten.
+
+    A bar covers the time from ``ts_open`` to ``ts_event``; a quote or a trade covers none.
+    """
+    first = "ts_open" if "ts_open" in keys.columns else "ts_event"
+    gaps: list[Gap] = []
+    for (symbol,), rows in keys.group_by("symbol", maintain_order=True):
+        ends = rows["ts_event"].to_numpy()[:-1]
+        starts = rows[first].to_numpy()[1:]
+        table = tables[str(symbol)]
+        lengths = table.open_time_before(starts) - table.open_time_before(ends)
+        longest = np.argsort(-lengths, kind="stable")[:LARGEST_GAPS]
+        gaps.extend(
+            Gap(
+                symbol=str(symbol),
+                start_ns=int(ends[i]),
+                end_ns=int(starts[i]),
+                sessions=0,
+                open_ns=int(lengths[i]),
+            )
+            for i in longest
+            if lengths[i] > 0
+        )
+    return _largest_first(gaps)[:LARGEST_GAPS]
+
+
+def _largest_first(gaps: Sequence[Gap]) -> tuple[Gap, ...]:
+    return tuple(sorted(gaps, key=lambda gap: (-gap.open_ns, gap.symbol, gap.start_ns)))

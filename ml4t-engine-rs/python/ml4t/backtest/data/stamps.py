@@ -1,0 +1,373 @@
+"""From what a feed's stamps mean to two instants per row: when it opened and when it was complete.
+
+A stamp is read in three steps, each refusing what it cannot read without guessing:
+
+1. text becomes a date or a datetime (ISO 8601 only),
+2. a datetime becomes UTC ns: an aware one as it is, a naive one through the declared `timezone`;
+   a local time that daylight saving time repeats or skips is refused, for no rule could tell which
+   of two instants was meant,
+3. the declared meaning gives ``ts_open`` and ``ts_event``:
+
+========== ====================== ==================================== =========================
+meaning    stamp is               bar                                  quote, trade, context
+========== ====================== ==================================== =========================
+open       start of the bar       ts_open = stamp, ts_event = + interval  context only, as for bars
+close      end of the bar         ts_event = stamp, ts_open = - interval  ts_event = stamp
+event      the instant            both columns ``ts_open`` and ``ts_event``  ts_event = stamp
+session    label of a session     open and close of that session       ts_event = close
+========== ====================== ==================================== =========================
+
+An interval of one day is a session of the instrument's calendar, not 24 hours: a daily bar of a
+New York share that closes at 16:00 opened at 9:30, and saying that it opened 24 hours earlier
+would offer its opening price to orders sent before the opening.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+
+import polars as pl
+from attrs import frozen
+
+from ml4t.backtest.calendars import SessionTable
+from ml4t.core.errors import DataError
+from ml4t.core.types import StampMeaning
+from ml4t.core.values import NS_PER_DAY, format_ns, parse_duration
+
+__all__ = ["Interval", "Meaning", "instants", "parse_text", "resolve", "session_labels"]
+
+# Integers below this are not ns since 1970: as ns they would lie before 1973, as ms or s they would not.
+SMALLEST_NS = 10**17
+
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+PLAIN_DATE = re.compile(r"\d{8}")
+ISO_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}.*")
+OFFSET = r"(?:Z|z|[+-]\d{2}:?\d{2})$"
+
+
+@frozen
+class Interval:
+    """Length of a bar.
+
+    Attributes
+    ----------
+    text
+        As it was written, for messages.
+    ns
+        Length in ns; a session counts as one day.
+    is_session
+        True for one day, which is a session of the instrument's calendar.
+    """
+
+    text: str
+    ns: int
+    is_session: bool
+
+    @classmethod
+    def parse(cls, value: str | dt.timedelta) -> Interval:
+        """Return the interval of a text such as ``1m``, ``5m``, ``1h``, ``30s``, ``1d``, or a timedelta.
+
+        Raises
+        ------
+        DataError
+            The text is not an interval; or it is longer than a day (such bars carry both stamps).
+        """
+        if isinstance(value, dt.timedelta):
+            ns, text = (value // dt.timedelta(microseconds=1)) * 1_000, str(value)
+        else:
+            text = value
+            try:
+                ns = parse_duration(value)
+            except ValueError as error:
+                message = f"interval: {error}"
+                raise DataError(message) from None
+        if not 0 < ns <= NS_PER_DAY:
+            message = (
+                f"interval {text!r} is not a length of at most a day; write for example '1m', '15m', '1h' or "
+                "'1d'. Longer bars carry both stamps: columns ts_open and ts_event with stamp='event'"
+            )
+            raise DataError(message)
+        return cls(text, ns, ns == NS_PER_DAY)
+
+
+# Text -------------------------------------------------------------------------------------------
+
+
+def parse_text(name: str, sample: str, *, feed: str) -> pl.Expr:
+    """Return the expression that reads text stamps, chosen by the form of one of them.
+
+    Rows of another form become null, which :func:`instants` and :func:`session_labels` refuse.
+    """
+    column = pl.col(name)
+    if ISO_DATE.fullmatch(sample):
+        return column.str.to_date("%Y-%m-%d", strict=False)
+    if PLAIN_DATE.fullmatch(sample):
+        return column.str.to_date("%Y%m%d", strict=False)
+    if ISO_DATETIME.fullmatch(sample):
+        aware = re.search(OFFSET, sample) is not None
+        same_form = column.str.contains(OFFSET) if aware else ~column.str.contains(OFFSET)
+        zone = "UTC" if aware else None
+        return pl.when(same_form).then(column.str.to_datetime(time_unit="ns", time_zone=zone, strict=False))
+    message = (
+        f"feed {feed}: the stamp {sample!r} in column {name} is not an ISO 8601 date or datetime such as "
+        "2012-07-03 or 2012-07-03T09:30:00-04:00; convert the column to a date or a datetime first"
+    )
+    raise DataError(message)
+
+
+def _read_text(stamps: pl.Series, *, feed: str) -> pl.Series:
+    """Return text stamps as dates or datetimes; the first one decides the form of all."""
+    known = stamps.drop_nulls()
+    if not len(known):
+        return stamps
+    parsed = stamps.to_frame().select(parse_text(stamps.name, known[0], feed=feed)).to_series()
+    odd = parsed.is_null() & stamps.is_not_null()
+    if odd.any():
+        row = odd.arg_max() or 0
+        message = (
+            f"feed {feed}: stamp {stamps[row]!r} in row {row} is not of the form of the first one, "
+            f"{known[0]!r}; all stamps of a column are dates, or naive datetimes, or datetimes with an offset"
+        )
+        raise DataError(message)
+    return parsed
+
+
+# Instants and labels ----------------------------------------------------------------------------
+
+
+def instants(stamps: pl.Series, *, timezone: str | None, feed: str) -> pl.Series:
+    """Return stamps as Int64 UTC ns.
+
+    Parameters
+    ----------
+    stamps
+        Datetimes, ISO text, or Int64 UTC ns.
+    timezone
+        IANA zone of naive datetimes.
+    feed
+        Name used in messages.
+
+    Raises
+    ------
+    DataError
+        A stamp is missing, a date without time of day, naive without `timezone`, in two zones at
+        once, or a local time that does not exist or exists twice.
+    """
+    if stamps.dtype == pl.String:
+        stamps = _read_text(stamps, feed=feed)
+    _refuse_missing(stamps, feed=feed)
+    if stamps.dtype == pl.Date:
+        message = (
+            f"feed {feed}: the stamps are dates ({stamps.name}: {stamps[0] if len(stamps) else 'empty'}), "
+            "and a date is not an instant; declare stamp='session' (the calendar then says when each "
+            "session opened and closed) or give datetimes"
+        )
+        raise DataError(message)
+    if stamps.dtype.is_integer():
+        return _integer_instants(stamps, feed=feed)
+    if not isinstance(stamps.dtype, pl.Datetime):
+        message = (
+            f"feed {feed}: column {stamps.name} is {stamps.dtype}; stamps are datetimes, dates, ISO 8601 "
+            "text or Int64 UTC ns"
+        )
+        raise DataError(message)
+    return _nanoseconds(_aware(stamps, timezone=timezone, feed=feed), feed=feed)
+
+
+def _integer_instants(stamps: pl.Series, *, feed: str) -> pl.Series:
+    smallest = stamps.min()
+    if isinstance(smallest, int) and abs(smallest) < SMALLEST_NS:
+        message = (
+            f"feed {feed}: integer stamps are ns since 1970 in UTC, but column {stamps.name} holds "
+            f"{smallest}, which looks like s, ms or us; convert with pl.from_epoch(column, time_unit=...)"
+        )
+        raise DataError(message)
+    return stamps.cast(pl.Int64)
+
+
+def _aware(stamps: pl.Series, *, timezone: str | None, feed: str) -> pl.Series:
+    """Return datetimes with a zone."""
+    zone = stamps.dtype.time_zone if isinstance(stamps.dtype, pl.Datetime) else None
+    if zone is not None:
+        if timezone is not None and zone not in (timezone, "UTC") and timezone != "UTC":
+            message = (
+                f"feed {feed}: the stamps carry the zone {zone} and timezone={timezone!r} was declared; "
+                "timezone is for naive stamps: leave it out, or strip the zone if it is wrong"
+            )
+            raise DataError(message)
+        return stamps
+    if timezone is None:
+        message = (
+            f"feed {feed}: the stamps are naive (first: {stamps[0] if len(stamps) else 'none'}), so the "
+            "instant is not known; declare timezone='America/New_York' (or whichever zone they are in; "
+            "'UTC' if so)"
+        )
+        raise DataError(message)
+    try:
+        aware = stamps.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null")
+    except pl.exceptions.ComputeError as error:
+        message = (
+            f"feed {feed}: timezone {timezone!r} is not an IANA zone such as 'America/New_York': {error}"
+        )
+        raise DataError(message) from error
+    lost = aware.is_null()
+    if lost.any():
+        row = lost.arg_max() or 0
+        message = (
+            f"feed {feed}: {stamps[row]} in row {row} does not exist, or exists twice, in {timezone}, "
+            "because clocks changed there on that day; give stamps in UTC or with their offset"
+        )
+        raise DataError(message)
+    return aware
+
+
+def _nanoseconds(stamps: pl.Series, *, feed: str) -> pl.Series:
+    try:
+        return stamps.dt.cast_time_unit("ns").to_physical()
+    except pl.exceptions.InvalidOperationError:
+        # us and ms reach further than the years 1678 to 2261 of 64-bit ns.
+        message = (
+            f"feed {feed}: the stamps {stamps.min()} to {stamps.max()} reach beyond the years 1678 to 2261"
+        )
+        raise DataError(message) from None
+
+
+def session_labels(stamps: pl.Series, *, feed: str) -> pl.Series:
+    """Return stamps as session labels (Date).
+
+    Accepts dates, text dates and datetimes at midnight (of their own zone).
+
+    Raises
+    ------
+    DataError
+        A stamp is missing or carries a time of day.
+    """
+    if stamps.dtype == pl.String:
+        stamps = _read_text(stamps, feed=feed)
+    _refuse_missing(stamps, feed=feed)
+    if stamps.dtype == pl.Date:
+        return stamps
+    if not isinstance(stamps.dtype, pl.Datetime):
+        message = f"feed {feed}: column {stamps.name} is {stamps.dtype}; session labels are dates"
+        raise DataError(message)
+    late = stamps.dt.time() != dt.time(0)
+    if late.any():
+        message = (
+            f"feed {feed}: stamp {stamps[late.arg_max() or 0]} has a time of day, and session labels are "
+            "dates; declare stamp='open' or stamp='close' with interval='1d', or cast the column to a date"
+        )
+        raise DataError(message)
+    return stamps.dt.date()
+
+
+def _refuse_missing(stamps: pl.Series, *, feed: str) -> None:
+    if stamps.null_count():
+        row = stamps.is_null().arg_max() or 0
+        message = (
+            f"feed {feed}: row {row} has no stamp (column {stamps.name} is null); drop the row or fill the "
+            "stamp"
+        )
+        raise DataError(message)
+
+
+# Meaning ----------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Meaning:
+    """What the stamps of a feed were declared to be."""
+
+    feed: str
+    stamp: StampMeaning
+    interval: Interval | None
+
+
+def resolve(keys: pl.DataFrame, meaning: Meaning, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
+    """Return ``ts_open`` and ``ts_event`` (Int64 UTC ns) of each row, in the order of `keys`.
+
+    Parameters
+    ----------
+    keys
+        ``symbol`` and ``stamp``: Date for session labels, else Int64 UTC ns.
+    meaning
+        The declared meaning and interval.
+    tables
+        Session table of each symbol; read for session labels and for intervals of one day.
+
+    Raises
+    ------
+    DataError
+        A label is not a session of the calendar, or the stamp of a daily bar is not the open or
+        the close of a session. The message names symbol, stamp and nearest sessions.
+    """
+    interval = meaning.interval
+    if meaning.stamp is StampMeaning.SESSION:
+        return _from_sessions(keys, "label", meaning, tables)
+    if interval is not None and interval.is_session:
+        by = "open_ns" if meaning.stamp is StampMeaning.OPEN else "close_ns"
+        return _from_sessions(keys, by, meaning, tables)
+    length = interval.ns if interval is not None else 0
+    if meaning.stamp is StampMeaning.OPEN:
+        return keys.select(ts_open=pl.col("stamp"), ts_event=pl.col("stamp") + length)
+    return keys.select(ts_open=pl.col("stamp") - length, ts_event=pl.col("stamp"))
+
+
+def _from_sessions(
+    keys: pl.DataFrame, by: str, meaning: Meaning, tables: Mapping[str, SessionTable]
+) -> pl.DataFrame:
+    """Return open and close of the session whose label, open or close is the stamp."""
+    calendars = {table.name: table for table in tables.values()}
+    if len(calendars) == 1:
+        (table,) = calendars.values()
+        stamps = keys.select(pl.col("stamp").alias(by), pl.lit(table.name).alias("calendar"))
+    else:
+        names = {symbol: table.name for symbol, table in tables.items()}
+        calendar = pl.col("symbol").replace_strict(names, return_dtype=pl.String)
+        stamps = keys.select(pl.col("stamp").alias(by), calendar.alias("calendar"))
+    rows = pl.concat(
+        [table.frame.with_columns(calendar=pl.lit(name)) for name, table in sorted(calendars.items())]
+    )
+    # The left join keeps the rows' order, so the value columns need not move.
+    copies = rows.with_columns(ts_open=pl.col("open_ns"), ts_event=pl.col("close_ns"))
+    found = stamps.join(copies, on=["calendar", by], how="left", maintain_order="left")
+    missing = found["ts_event"].is_null()
+    if missing.any():
+        row = missing.arg_max() or 0
+        _refuse_session(keys.row(row, named=True), by, meaning, tables)
+    return found.select("ts_open", "ts_event")
+
+
+DAILY_FIX = (
+    "for daily bars stamped with a date use stamp='session'; else give the instrument the calendar of its "
+    "venue ('24/7' for UTC days), or carry both stamps: columns ts_open and ts_event with stamp='event'"
+)
+# What a stamp failed to be, and what to do about it, by the column it was looked up in.
+SESSION_REFUSALS = {
+    "label": ("a session", "drop the row, or give the instrument the calendar of its venue"),
+    "open_ns": ("the open of a session", DAILY_FIX),
+    "close_ns": ("the close of a session", DAILY_FIX),
+}
+
+
+def _refuse_session(
+    row: Mapping[str, object], by: str, meaning: Meaning, tables: Mapping[str, SessionTable]
+) -> None:
+    symbol, stamp = str(row["symbol"]), row["stamp"]
+    table = tables[symbol]
+    calendar = table.name
+    before = table.frame.filter(pl.col(by) < pl.lit(stamp)).tail(1)
+    after = table.frame.filter(pl.col(by) > pl.lit(stamp)).head(1)
+    shown = stamp if by == "label" else format_ns(int(str(stamp)))
+    near = [
+        str(session[by][0]) if by == "label" else format_ns(session[by][0])
+        for session in (before, after)
+        if session.height
+    ]
+    what, fix = SESSION_REFUSALS[by]
+    message = (
+        f"feed {meaning.feed}: {symbol}: {shown} is not {what} of calendar {calendar} (nearest: "
+        f"{' and '.join(near)}); {fix}"
+    )
+    raise DataError(message)

@@ -1,0 +1,141 @@
+"""What the data side hands to the engine: columns, sorted and checked.
+
+All instants are Int64 UTC ns. All values are Float64, NaN where a value is missing. An instrument
+is its index in `MarketData.instruments`, which is sorted by symbol, so ids do not depend on the
+order in which feeds or instruments were given.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+from attrs import field, frozen
+
+from ml4t.backtest.calendars import SessionTable
+from ml4t.backtest.data.report import FeedReport
+from ml4t.core.instrument import Instrument
+from ml4t.core.types import DataKind
+
+__all__ = ["VALUE_COLUMNS", "FeedTable", "MarketData", "SignalTable"]
+
+# The value columns of each kind, in the order of the table.
+VALUE_COLUMNS: dict[DataKind, tuple[str, ...]] = {
+    DataKind.BAR: ("open", "high", "low", "close", "volume"),
+    DataKind.QUOTE: ("bid_price", "ask_price", "bid_size", "ask_size"),
+    DataKind.TRADE: ("price", "size"),
+    DataKind.CONTEXT: (),
+}
+
+
+@frozen(eq=False, kw_only=True)
+class FeedTable:
+    """The rows of one feed.
+
+    Attributes
+    ----------
+    name
+        Name of the feed, unique within a run.
+    kind
+        What a row is. A feed whose events are of several kinds becomes one table per kind.
+    interval_ns
+        Length of a bar; a session bar counts as one day. None for quotes, trades and context.
+    frame
+        One chunk, sorted by ``(ts_event, instrument)``, ties in the order of the source. Columns:
+        ``ts_event``; ``ts_open`` (bars); ``ts_arrival`` (where the source has it); ``instrument``
+        UInt32 (not for context); the value columns of the kind; the columns named in `extra`.
+    extra
+        Names of the further Float64 columns: features, in the order of the source.
+    paths
+        Files the rows were read from, sorted.
+    report
+        What was loaded: symbols, span, rows, gaps.
+    """
+
+    name: str
+    kind: DataKind
+    interval_ns: int | None
+    frame: pl.DataFrame = field(repr=False)
+    extra: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
+    report: FeedReport = field(repr=False)
+
+
+@frozen(eq=False, kw_only=True)
+class SignalTable:
+    """The signals of a run.
+
+    Attributes
+    ----------
+    frame
+        Sorted by ``(ts_arrival, instrument, name)``, ties in the order of the source. Columns
+        ``ts_arrival`` and ``ts_event`` Int64, ``instrument`` and ``name`` UInt32, ``score`` and
+        ``confidence`` Float64 (confidence NaN where not stated), ``version`` UInt32.
+    names
+        What the ``name`` column indexes: model ids, or the column names of a wide frame; sorted.
+    versions
+        What the ``version`` column indexes; sorted; the empty text where no version was stated.
+    paths
+        Files the rows were read from, sorted.
+    """
+
+    frame: pl.DataFrame = field(repr=False)
+    names: tuple[str, ...]
+    versions: tuple[str, ...] = ("",)
+    paths: tuple[Path, ...] = ()
+
+
+@frozen(eq=False, kw_only=True)
+class MarketData:
+    """Everything a run reads, on one time line.
+
+    Attributes
+    ----------
+    instruments
+        The universe, sorted by symbol. The position is the id.
+    feeds
+        Sorted by kind (quote, trade, bar, context), interval and name: the order in which rows of
+        one instant are taken.
+    signals, actions
+        None where the run has none. Columns of `actions`: ``ts`` Int64 (00:00 exchange-local of
+        the ex-date), ``instrument`` UInt32, ``kind`` Utf8, ``ratio_num`` and ``ratio_den`` Int64
+        (1/1 for a dividend), ``amount`` Utf8 (decimal text in the instrument's currency, "0" for
+        a split), ``pay_ts`` Int64. Sorted by ``(ts, instrument)``, dividends before splits: an
+        amount is per share as held before that day's split.
+    calendars
+        The session table of every calendar of the universe and of `nav_calendar`, sorted by name.
+        They reach beyond the data at both ends, so that week and month ends are known.
+    nav_calendar
+        Calendar whose session closes make the NAV.
+    matching
+        Per instrument the index in `feeds` of the table its orders are matched against.
+    action_paths
+        Files the corporate actions were read from, sorted.
+    notes
+        What was left out and why, one sentence each.
+    """
+
+    instruments: tuple[Instrument, ...]
+    feeds: tuple[FeedTable, ...]
+    signals: SignalTable | None = None
+    actions: pl.DataFrame | None = field(default=None, repr=False)
+    calendars: tuple[SessionTable, ...]
+    nav_calendar: str
+    matching: tuple[int, ...]
+    action_paths: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols of the universe, in id order."""
+        return tuple(instrument.symbol for instrument in self.instruments)
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """First instant (the open of the first bar) and last instant of the market data, UTC ns."""
+        firsts = [
+            table.frame["ts_open" if table.kind is DataKind.BAR else "ts_event"] for table in self.feeds
+        ]
+        lasts = [table.frame["ts_event"] for table in self.feeds]
+        first = min(int(column[0]) for column in firsts if len(column))
+        return first, max(int(column[-1]) for column in lasts if len(column))

@@ -1,0 +1,290 @@
+"""Assemble a run, drive it, and hand out its results."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import attrs
+
+from ml4t.backtest.data import assemble
+from ml4t.backtest.strategies import StrategyLike, StrategySource
+from ml4t.core.config import RunConfig, load_config
+from ml4t.core.errors import ConfigError, DataError
+from ml4t.core.plugins import PluginManager, load_plugins
+from ml4t.core.sources import DataFeed
+from ml4t.core.strategy import Strategy, overridden_callbacks
+from ml4t.core.types import ModelKind
+from ml4t.engine._engine import Run
+from ml4t.engine.compile import ChosenModel, describe, model_path, warmup_sessions
+from ml4t.engine.provenance import manifest_of, run_info_of, strategy_identity
+from ml4t.engine.results import Results, RunStatus
+from ml4t.engine.runtime import Runtime, handlers_of
+
+if TYPE_CHECKING:
+    from ml4t.backtest.data import MarketData
+
+__all__ = ["ConfigLike", "Engine", "run"]
+
+ConfigLike: TypeAlias = RunConfig | Mapping[str, Any] | str | Path | None
+Progress: TypeAlias = Callable[[float], object]
+
+
+@attrs.frozen(kw_only=True)
+class _Parts:
+    """What a run reads beside its configuration."""
+
+    signals: object = None
+    actions: object = None
+    instruments: Any = None
+    calendars: Any = None
+
+
+class Engine:
+    """A backtest: data, strategy and configuration, ready to run.
+
+    Parameters
+    ----------
+    feed : DataFeed or iterable of DataFeed
+        Market data.
+    strategy : Strategy subclass, factory, instance, or "module:Class" / "file.py:Class"
+        What decides. Every run gets a fresh instance; an instance given here serves the first run.
+    config : RunConfig, mapping, path or None
+        Account, policies, period, models by name; a mapping has the sections of the TOML file.
+    params : Mapping or None
+        Keywords of the strategy's constructor.
+    signals, actions : object, optional
+        Predictions and corporate actions; frames, paths or objects, in addition to those of the feed.
+    instruments : optional
+        Declared instruments, in addition to those of the configuration and the feed.
+    calendars : optional
+        Calendars of your own.
+    models : Mapping or None
+        Model objects by kind (`fill`, `slippage`, `fee`), in place of those the configuration names.
+    plugins : PluginManager or None
+        Loaded plugins; those of the environment by default.
+
+    Examples
+    --------
+    >>> from ml4t.backtest import DataFeed, Engine, Strategy, datasets
+    >>> class Buy(Strategy):
+    ...     def __init__(self, symbol):
+    ...         self.symbol = symbol
+    ...
+    ...     def on_data(self, timestamp, data, context, broker):
+    ...         if broker.get_position(self.symbol) is None:
+    ...             broker.order_target_percent(self.symbol, 0.9)
+    >>> feed = DataFeed(datasets.us_equity_daily(), stamp="session", symbols=["IBM"])
+    >>> engine = Engine(feed, Buy, params={"symbol": "IBM"}, config={"broker": {"initial_cash": 50_000}})
+    >>> results = engine.run()
+    >>> results.fills["quantity"].to_list()
+    [448.0]
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a run, each by its name
+        self,
+        feed: DataFeed | Iterable[DataFeed],
+        strategy: StrategyLike,
+        *,
+        config: ConfigLike = None,
+        params: Mapping[str, Any] | None = None,
+        signals: object = None,
+        actions: object = None,
+        instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
+        calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
+        models: Mapping[str, Any] | None = None,
+        plugins: PluginManager | None = None,
+    ) -> None:
+        self._plugins = load_plugins() if plugins is None else plugins
+        self.config = _config(config, self._plugins)
+        self._source = StrategySource.of(strategy, params, root=self.config.root)
+        self._feeds = [feed] if isinstance(feed, DataFeed) else list(feed)
+        self._parts = _Parts(signals=signals, actions=actions, instruments=instruments, calendars=calendars)
+        self._models = _models(self.config, models or {}, self._plugins)
+        self._data: MarketData | None = None
+        self.results: Results | None = None
+        """Results of the last run, also of one that was interrupted or failed."""
+
+    @property
+    def data(self) -> MarketData:
+        """The assembled market data; read and checked on first use, shared by all runs."""
+        if self._data is None:
+            period = self.config.backtest
+            self._data = assemble(
+                self._feeds,
+                instruments=_declared(self.config, self._parts.instruments),
+                signals=self._parts.signals,
+                actions=self._parts.actions,
+                start=period.start_date,
+                end=period.end_date,
+                nav_calendar=period.nav_calendar,
+                calendars=self._parts.calendars,
+            )
+        return self._data
+
+    def run(self, *, progress: Progress | None = None) -> Results:
+        """Run from the first to the last row.
+
+        Parameters
+        ----------
+        progress : callable or None
+            Called from time to time with the part of the data's span that is done, 0 to 1.
+
+        Raises
+        ------
+        Exception
+            Whatever the strategy raises, with notes that tell where and when. The results up to then are in
+            `engine.results` and in the exception's attribute `partial_results`.
+        """
+        started = dt.datetime.now(dt.UTC).isoformat()
+        clock = _Stopwatch()
+        data = self.data
+        start, end = _span(data)
+        clock.lap("load")
+        strategy = self._source.make()
+        sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
+        warmup = warmup_sessions(strategy.warmup, sessions, start_ns=start)
+        native = Run(describe(self.config, data, self._models, warmup=warmup))
+        runtime = Runtime(native, strategy, sessions=sessions, span=(start, end))
+        strategy.bind(runtime, broker=native.broker, data=native.data)
+        clock.lap("assemble")
+        status: RunStatus = "complete"
+        try:
+            if "on_start" in overridden_callbacks(strategy):
+                strategy.on_start()
+            native.execute(handlers_of(strategy), _reporter(progress, start, end))
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            clock.lap("run")
+            self._finish(native, strategy, status, started=started, clock=clock)
+            error.add_note(f"the results up to here ({status}) are in engine.results and in error.partial_results")
+            _attach(error, self.results)
+            raise
+        clock.lap("run")
+        return self._finish(native, strategy, status, started=started, clock=clock)
+
+    def _finish(
+        self, native: Run, strategy: Strategy, status: RunStatus, *, started: str, clock: _Stopwatch
+    ) -> Results:
+        manifest = manifest_of(
+            self.config,
+            self.data,
+            self._models.values(),
+            strategy=strategy_identity(strategy, self._source.params),
+            plugins=self._plugins,
+        )
+        tables = native.tables()
+        clock.lap("finish")
+        info = run_info_of(started=started, durations=clock.laps, counts=native.counts())
+        self.results = Results(tables, manifest=manifest, run_info=info, status=status)
+        return self.results
+
+
+def run(  # noqa: PLR0913 - the parts of a run, each by its name
+    strategy: StrategyLike,
+    feed: DataFeed | Iterable[DataFeed],
+    *,
+    params: Mapping[str, Any] | None = None,
+    config: ConfigLike = None,
+    signals: object = None,
+    actions: object = None,
+    instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
+    models: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Run one backtest; the keywords are those of `Engine`.
+
+    Examples
+    --------
+    >>> from ml4t.backtest import DataFeed, Strategy, datasets, run
+    >>> feed = DataFeed(datasets.us_equity_daily(), stamp="session", symbols=["IBM"])
+    >>> run(Strategy, feed).status
+    'complete'
+    """
+    engine = Engine(
+        feed,
+        strategy,
+        config=config,
+        params=params,
+        signals=signals,
+        actions=actions,
+        instruments=instruments,
+        models=models,
+    )
+    return engine.run(progress=progress)
+
+
+class _Stopwatch:
+    """Wall time of the parts of a run, for `run_info.json`."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+def _config(given: ConfigLike, plugins: PluginManager) -> RunConfig:
+    config = given if isinstance(given, RunConfig) else load_config(given or {}, plugins=plugins)
+    plugins.require(config.backtest.required_plugins)
+    return config
+
+
+def _models(config: RunConfig, given: Mapping[str, Any], plugins: PluginManager) -> dict[str, ChosenModel]:
+    tables = {
+        "fill": config.broker.fill_model,
+        "slippage": config.broker.slippage_model,
+        "fee": config.broker.commission_model,
+    }
+    if unknown := sorted(given.keys() - tables.keys()):
+        msg = f"models {unknown} are of no known kind; allowed: fill, slippage, fee"
+        raise ConfigError(msg)
+    chosen = {}
+    for kind, table in tables.items():
+        model = given.get(kind)
+        if model is None:
+            model = plugins.build_model(ModelKind[kind.upper()], table)
+        elif not attrs.has(type(model)) or not callable(getattr(model, "evaluate", None)):
+            msg = f"{kind} model {model!r} must be an instance of an attrs class with a method evaluate(ctx)"
+            raise ConfigError(msg)
+        chosen[kind] = model_path(kind, model, config.backtest.native)
+    return chosen
+
+
+def _declared(config: RunConfig, given: Any) -> Any:  # noqa: ANN401 - instruments in any of the forms of a feed
+    if not config.instruments:
+        return given
+    if given is None:
+        return config.instruments
+    listed = given.values() if isinstance(given, Mapping) else given
+    return (*config.instruments, *listed)
+
+
+def _span(data: MarketData) -> tuple[int, int]:
+    """First and last instant of the data, ns UTC."""
+    edges = [(feed.frame["ts_event"][0], feed.frame["ts_event"][-1]) for feed in data.feeds if feed.frame.height]
+    if not edges:
+        msg = "the feeds have no rows in the period of the run; check start_date, end_date and symbols"
+        raise DataError(msg)
+    return min(first for first, _ in edges), max(last for _, last in edges)
+
+
+def _reporter(progress: Progress | None, start: int, end: int) -> Callable[[int], object] | None:
+    if progress is None:
+        return None
+    width = max(end - start, 1)
+    return lambda now: progress((now - start) / width)
+
+
+def _attach(error: BaseException, results: Results | None) -> None:
+    try:
+        error.partial_results = results  # type: ignore[attr-defined]
+    except AttributeError:
+        # An exception class with slots; `engine.results` still has them.
+        return

@@ -1,0 +1,19 @@
+"""Streaming indicators: O(1) per update, NaN until warm, so that comparisons with them are False.
+
+Each has `update(...)`, `.value`, `.ready` and `reset()`. An input that is NaN answers NaN and changes nothing.
+
+Examples
+--------
+>>> from ml4t.backtest.indicators import SMA
+>>> average = SMA(period=3)
+>>> [average.update(x) for x in (1.0, 2.0, 3.0, 4.0)]
+[nan, nan, 2.0, 3.0]
+>>> average.ready
+True
+"""
+
+from __future__ import annotations
+
+from ml4t.engine._engine import ATR, EMA, MACD, RSI, SMA, Bollinger, RollingStd
+
+__all__ = ["ATR", "EMA", "MACD", "RSI", "SMA", "Bollinger", "RollingStd"]

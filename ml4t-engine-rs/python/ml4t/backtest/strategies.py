@@ -1,0 +1,121 @@
+"""Find strategies: classes, factories, instances, and the names configuration uses for them."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from ml4t.core.errors import StrategyError, unknown_name
+from ml4t.core.strategy import Strategy
+
+__all__ = ["StrategySource", "StrategyLike", "load_class"]
+
+StrategyLike: TypeAlias = type[Strategy] | Callable[..., Strategy] | Strategy | str
+
+
+def load_class(target: str, *, root: Path | None = None) -> type[Strategy]:
+    """Return the class that `package.module:Class` or `file.py:Class` names.
+
+    Parameters
+    ----------
+    target : str
+        Module or file, a colon, and the name of the class.
+    root : Path or None
+        Folder that a relative file counts from; the working directory by default.
+
+    Raises
+    ------
+    StrategyError
+        If the module cannot be imported or what is found is no strategy class.
+    UnknownNameError
+        If the module has no such class; the message names the nearest.
+    """
+    where, _, name = target.rpartition(":")
+    try:
+        module = _load_file((root or Path.cwd()) / where) if where.endswith(".py") else importlib.import_module(where)
+    except ImportError as error:
+        msg = f"strategy {target!r}: cannot import {where!r}: {error}"
+        raise StrategyError(msg) from error
+    found = getattr(module, name, None)
+    classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Strategy)]
+    if found is None:
+        raise unknown_name(f"strategy in {where}", name, [each for each in classes if each != "Strategy"])
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        msg = f"strategy {target!r}: expected a subclass of ml4t.backtest.Strategy, found {found!r}"
+        raise StrategyError(msg)
+    return found
+
+
+def _load_file(path: Path) -> Any:  # noqa: ANN401 - a module
+    if not path.is_file():
+        msg = f"strategy file {path} does not exist"
+        raise StrategyError(msg)
+    name = f"ml4t_strategy_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        msg = f"strategy file {path} cannot be loaded as Python"
+        raise StrategyError(msg)
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling look the module up by name.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@frozen(kw_only=True)
+class StrategySource:
+    """Makes a fresh strategy for every run.
+
+    A class or factory is called with the parameters. An instance is used for the first run, so that its
+    attributes can be looked at afterwards; further runs get copies of what it was before the first.
+    """
+
+    make: Callable[[], Strategy]
+    params: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, strategy: StrategyLike, params: Mapping[str, Any] | None, *, root: Path | None) -> StrategySource:
+        """Read what the user gave.
+
+        Raises
+        ------
+        StrategyError
+            If it is no strategy, or parameters are given for an instance.
+        """
+        given = dict(params or {})
+        target: Any = load_class(strategy, root=root) if isinstance(strategy, str) else strategy
+        if isinstance(target, Strategy):
+            if given:
+                msg = f"params {sorted(given)} go with a strategy class, not with an instance; pass the class itself"
+                raise StrategyError(msg)
+            return cls(make=_reusing(target), params={})
+        if not callable(target):
+            msg = f"expected a Strategy subclass, a factory or an instance, found {target!r}"
+            raise StrategyError(msg)
+        return cls(make=lambda: _called(target, given), params=given)
+
+
+def _reusing(instance: Strategy) -> Callable[[], Strategy]:
+    pristine = copy.deepcopy(instance)
+    unused = [instance]
+    return lambda: unused.pop() if unused else copy.deepcopy(pristine)
+
+
+def _called(factory: Callable[..., object], params: Mapping[str, Any]) -> Strategy:
+    try:
+        made = factory(**params)
+    except TypeError as error:
+        name = getattr(factory, "__qualname__", repr(factory))
+        error.add_note(f"raised while making strategy {name} with params {dict(params)}")
+        raise
+    if not isinstance(made, Strategy):
+        msg = f"{factory!r} returned {made!r}, which is no Strategy"
+        raise StrategyError(msg)
+    return made

@@ -1,0 +1,132 @@
+"""`ml4t run CONFIG`: a backtest from a configuration file, with a progress bar and a summary."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ml4t.core.plugins import PluginManager
+    from ml4t.engine.results import Results
+
+__all__ = ["run_command"]
+
+INTERRUPTED = 130
+"""Exit code of a run stopped with Ctrl-C, as shells have it."""
+
+_SHOWN = (
+    ("total_return", "Total return", "{:.2%}"),
+    ("annual_return", "Annual return", "{:.2%}"),
+    ("annual_volatility", "Annual volatility", "{:.2%}"),
+    ("sharpe", "Sharpe ratio", "{:.2f}"),
+    ("sortino", "Sortino ratio", "{:.2f}"),
+    ("calmar", "Calmar ratio", "{:.2f}"),
+    ("max_drawdown", "Maximum drawdown", "{:.2%}"),
+)
+
+
+@click.command("run")
+@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder of the results."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run in that folder.")
+@click.option("--no-report", is_flag=True, help="Write no HTML page.")
+@click.option("--quiet", is_flag=True, help="Print only where the results are.")
+@click.pass_context
+def run_command(  # noqa: PLR0913 - one parameter an option
+    context: click.Context,
+    config: Path,
+    output: Path | None,
+    *,
+    overwrite: bool,
+    no_report: bool,
+    quiet: bool,
+) -> None:
+    """Run the backtest that a TOML or YAML file describes, and write its results."""
+    from rich.console import Console
+
+    from ml4t.backtest.configured import engine_of
+    from ml4t.core.config import load_config
+    from ml4t.core.errors import Ml4tError
+    from ml4t.core.plugins import load_plugins
+
+    console = Console(quiet=quiet)
+    plugins: PluginManager = context.obj if context.obj is not None else load_plugins()
+    try:
+        settings = load_config(config, plugins=plugins)
+        folder = output or settings.backtest.output_folder
+        _refuse_existing(folder, overwrite=overwrite)
+        engine = engine_of(settings, plugins=plugins)
+        began = time.perf_counter()
+        results, error = _run(engine, console)
+        results.save(folder, overwrite=overwrite)
+        page = None if no_report else _report(results, settings, plugins, folder)
+    except Ml4tError as error:
+        raise click.ClickException(str(error)) from error
+    _summary(console, results, folder, page, seconds=time.perf_counter() - began)
+    if isinstance(error, KeyboardInterrupt):
+        context.exit(INTERRUPTED)
+    if error is not None:
+        raise error
+    if quiet:
+        click.echo(folder)
+
+
+def _refuse_existing(folder: Path, *, overwrite: bool) -> None:
+    from ml4t.core.errors import ResultsError
+
+    if folder.exists() and any(folder.iterdir()) and not overwrite:
+        msg = f"{folder} already holds results; choose another folder with --output, or replace them with --overwrite"
+        raise ResultsError(msg)
+
+
+def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # noqa: ANN401 - rich is imported lazily
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("running", total=1.0)
+        try:
+            return engine.run(progress=lambda part: bar.update(task, completed=part)), None
+        except BaseException as error:
+            # What was computed until then is worth keeping; the caller saves it and raises again.
+            if engine.results is None:
+                raise
+            return engine.results, error
+
+
+def _report(results: Results, settings: Any, plugins: PluginManager, folder: Path) -> Path | None:  # noqa: ANN401
+    from ml4t.core.errors import UnknownNameError
+
+    try:
+        reporter = plugins.resolve("reporter", settings.report.type)
+    except UnknownNameError:
+        if settings.report.path is None:
+            # No report was asked for by name, and no plugin that writes one is installed.
+            return None
+        raise
+    path = settings.report.path or folder / "report.html"
+    written: Path = reporter().write(results, path)
+    return written
+
+
+def _summary(console: Any, results: Results, folder: Path, page: Path | None, *, seconds: float) -> None:  # noqa: ANN401
+    from rich.table import Table
+
+    table = Table(title=f"{results.name}: {results.status}", show_header=False)
+    metrics = results.metrics
+    for key, label, form in _SHOWN:
+        table.add_row(label, form.format(metrics[key]))
+    equity = results.portfolio_history["equity"]
+    if len(equity):
+        table.add_row("Final equity", f"{equity[-1]:,.2f} {results.currency}")
+    table.add_row("Orders / fills", f"{results.orders.height:,} / {results.fills.height:,}")
+    table.add_row("Run time", f"{seconds:.2f} s")
+    console.print(table)
+    console.print(f"Tables and manifest: {folder}", soft_wrap=True)
+    if page is not None:
+        console.print(f"Report: {page}", soft_wrap=True)

@@ -1,0 +1,204 @@
+"""Describe a run to the simulator.
+
+The simulator reads one nested dictionary: instruments, columns, calendars, policies, models. This module
+writes it from the configuration and the assembled market data, and nothing else writes it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import polars as pl
+
+from ml4t.backtest.calendars import SessionTable
+from ml4t.backtest.data.tables import FeedTable, MarketData
+from ml4t.core.config import NativePolicy, RecordCadence, RunConfig
+from ml4t.core.errors import ConfigError
+from ml4t.core.instrument import Instrument
+from ml4t.core.types import DataKind
+from ml4t.core.values import decimal_text
+
+__all__ = ["ChosenModel", "describe", "model_path", "warmup_sessions"]
+
+HOUR_NS = 3_600_000_000_000
+DAY_NS = 24 * HOUR_NS
+
+
+@attrs.frozen(kw_only=True)
+class ChosenModel:
+    """A model of the run and how it is executed.
+
+    Attributes
+    ----------
+    kind : str
+        `fill`, `slippage` or `fee`.
+    model : object
+        The attrs-frozen model.
+    builtin : str or None
+        Name of the function table compiled into the engine, or None for Python.
+    """
+
+    kind: str
+    model: Any
+    builtin: str | None
+
+    @property
+    def path(self) -> str:
+        """What executes the model: `builtin` or `python`."""
+        return "python" if self.builtin is None else "builtin"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters of the model by name."""
+        return attrs.asdict(self.model)
+
+
+def model_path(kind: str, model: object, native: NativePolicy) -> ChosenModel:
+    """Decide once what executes a model.
+
+    Raises
+    ------
+    ConfigError
+        If only native models are allowed and this one has no native form.
+    """
+    builtin = getattr(model, "native_builtin", None)
+    if native is NativePolicy.NEVER:
+        builtin = None
+    elif builtin is None and native is NativePolicy.REQUIRE:
+        msg = (
+            f'{kind} model {type(model).__name__} runs in Python, and backtest.native = "require" allows native '
+            'models only; set it to "prefer", or choose a model with a native form'
+        )
+        raise ConfigError(msg)
+    return ChosenModel(kind=kind, model=model, builtin=builtin)
+
+
+def describe(
+    config: RunConfig, data: MarketData, models: Mapping[str, ChosenModel], *, warmup: int
+) -> dict[str, Any]:
+    """Write the description of a run.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The configuration.
+    data : MarketData
+        Universe, columns, calendars.
+    models : Mapping of str to ChosenModel
+        Keys `fill`, `slippage`, `fee`.
+    warmup : int
+        Sessions of the NAV calendar during which orders are refused.
+    """
+    calendars = [table.name for table in data.calendars]
+    account = config.broker
+    return {
+        "instruments": [
+            _instrument(instrument, calendars.index(instrument.calendar), matching)
+            for instrument, matching in zip(data.instruments, data.matching, strict=True)
+        ],
+        "feeds": [_feed(feed) for feed in data.feeds],
+        "signals": _signals(data),
+        "actions": _actions(data),
+        "calendars": [_calendar(table) for table in data.calendars],
+        "nav_calendar": calendars.index(data.nav_calendar),
+        "base_currency": config.backtest.base_currency,
+        "seed": config.backtest.seed,
+        "record_ns": _record_ns(config.backtest.record, data),
+        "warmup_sessions": warmup,
+        "account": {
+            "initial_cash": decimal_text(account.initial_cash),
+            "lot_policy": account.lot_policy.value,
+            "allows_short": account.allows_short,
+            "leverage": decimal_text(account.leverage),
+            "posting_quantum": decimal_text(account.posting_quantum),
+            "latency_ns": int(account.latency_ns),
+        },
+        "policies": {
+            name: value.value
+            for name, value in attrs.asdict(account.policies).items()
+            if isinstance(value, enum.Enum)
+        },
+        **{f"{kind}_model": _model(model) for kind, model in models.items()},
+    }
+
+
+def _instrument(instrument: Instrument, calendar: int, matching: int | None) -> dict[str, Any]:
+    return {
+        "symbol": instrument.symbol,
+        "currency": instrument.currency,
+        "price_exponent": instrument.price_exponent,
+        "quantity_exponent": instrument.quantity_exponent,
+        "multiplier": decimal_text(instrument.multiplier),
+        "tick_size": decimal_text(instrument.tick_size),
+        "lot_size": decimal_text(instrument.lot_size),
+        "allows_negative_prices": instrument.allows_negative_prices,
+        "calendar": calendar,
+        "matching": None if matching is None or matching < 0 else matching,
+    }
+
+
+def _feed(feed: FeedTable) -> dict[str, Any]:
+    return {
+        "name": feed.name,
+        "kind": feed.kind.value,
+        "interval_ns": feed.interval_ns,
+        "frame": feed.frame,
+        "extra": list(feed.extra),
+    }
+
+
+def _signals(data: MarketData) -> dict[str, Any] | None:
+    if data.signals is None:
+        return None
+    signals = data.signals
+    return {"frame": signals.frame, "names": list(signals.names), "versions": list(signals.versions)}
+
+
+def _actions(data: MarketData) -> list[dict[str, Any]]:
+    return [] if data.actions is None else data.actions.to_dicts()
+
+
+def _calendar(table: SessionTable) -> dict[str, Any]:
+    frame = table.frame.select(pl.col("label").cast(pl.Int32), "open_ns", "close_ns").rechunk()
+    return {"name": table.name, "frame": frame}
+
+
+def _model(chosen: ChosenModel) -> dict[str, Any]:
+    params = chosen.params if chosen.builtin is not None else {}
+    return {"object": chosen.model, "builtin": chosen.builtin, "params": params}
+
+
+def _record_ns(cadence: RecordCadence, data: MarketData) -> int | None:
+    """Distance of portfolio rows in ns; 0 for every step, None for session closes only."""
+    if cadence is RecordCadence.AUTO:
+        return 0 if all(_is_daily(feed) for feed in data.feeds) else HOUR_NS
+    return {RecordCadence.STEP: 0, RecordCadence.HOUR: HOUR_NS, RecordCadence.SESSION: None}[cadence]
+
+
+def _is_daily(feed: FeedTable) -> bool:
+    if feed.kind is DataKind.CONTEXT:
+        return True
+    return feed.kind is DataKind.BAR and feed.interval_ns is not None and feed.interval_ns >= DAY_NS
+
+
+def warmup_sessions(warmup: int | str, sessions: SessionTable, *, start_ns: int) -> int:
+    """Turn a strategy's warm-up into sessions of the NAV calendar, counted from the first row.
+
+    Raises
+    ------
+    ConfigError
+        If it is negative or no duration.
+    """
+    from ml4t.core.values import parse_duration
+
+    if isinstance(warmup, int):
+        if warmup < 0:
+            msg = f"warmup = {warmup}; expected a number of sessions of zero or more, or a duration such as '20d'"
+            raise ConfigError(msg)
+        return warmup
+    end = start_ns + parse_duration(warmup)
+    closes = sessions.frame["close_ns"]
+    return int(((closes >= start_ns) & (closes < end)).sum())

@@ -1,0 +1,329 @@
+"""What is measured on a run, and on which series.
+
+Everything starts from the net asset value at each session's close (`nav_table`). The arithmetic of metrics
+on a series of returns is done by the engine (`ml4t.engine._engine.performance`) and nowhere else; this
+module prepares its inputs and adds what is read off other tables. `ml4t.engine.metrics` names the results
+and states their conventions, `ml4t.engine.trade_statistics` measures round trips.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from ml4t.core.errors import ResultsError, unknown_name
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Every",
+    "activity",
+    "align_benchmark",
+    "drawdown_periods",
+    "drawdown_table",
+    "initial_capital",
+    "nav_table",
+    "periods_per_year_of",
+    "returns_table",
+    "rolling_table",
+    "series_metrics",
+]
+
+Every = Literal["session", "week", "month", "quarter", "year"]
+
+_TRUNCATE: Mapping[str, str] = {"week": "1w", "month": "1mo", "quarter": "1q", "year": "1y"}
+
+_SESSIONS_A_YEAR: Mapping[str, float] = {"24/7": 365.0, "weekdays": 260.0, "fx_24_5": 260.0}
+_EXCHANGE_SESSIONS_A_YEAR = 252.0
+
+
+def periods_per_year_of(calendar: str | None) -> float:
+    """Return the usual number of sessions in a year of a calendar: 365, 260 or, for exchanges, 252."""
+    return _SESSIONS_A_YEAR.get(calendar or "", _EXCHANGE_SESSIONS_A_YEAR)
+
+
+# --------------------------------------------------------------------------- series
+
+
+def initial_capital(ledger: pl.DataFrame) -> float:
+    """Return the money deposited before anything else happened, from the ledger.
+
+    Raises
+    ------
+    ResultsError
+        If capital moved later: returns between such flows have no single definition.
+    """
+    import polars as pl
+
+    if ledger.is_empty():
+        return math.nan
+    start = ledger["ts_event"].min()
+    moved = ledger.filter((pl.col("credit") == "capital") | (pl.col("debit") == "capital"))
+    later = moved.filter(pl.col("ts_event") > start)
+    if not later.is_empty():
+        message = (
+            f"capital moved {later.height} times after the start, first at {later['ts_event'][0]}; "
+            f"returns are defined for runs without deposits or withdrawals in between"
+        )
+        raise ResultsError(message)
+    signed = pl.when(pl.col("credit") == "capital").then(pl.col("amount")).otherwise(-pl.col("amount"))
+    return float(moved.select(signed.sum()).item())
+
+
+def nav_table(portfolio_history: pl.DataFrame) -> pl.DataFrame:
+    """Return the net asset value at each session's close: `session`, `ts_event`, `nav`."""
+    return portfolio_history.filter("is_nav").select("session", "ts_event", nav="equity")
+
+
+def returns_table(nav: pl.DataFrame, *, initial: float, every: Every = "session") -> pl.DataFrame:
+    """Return the change of NAV from one period's last session to the next's: `session`, `return`.
+
+    Parameters
+    ----------
+    nav : polars.DataFrame
+        From `nav_table`.
+    initial : float
+        Capital from which the first return is taken.
+    every : {"session", "week", "month", "quarter", "year"}
+        Sampling; `session` in the result is the last session of each period. The first and last period are
+        as long as the run makes them.
+
+    Notes
+    -----
+    After NAV reached zero or less, a return has no meaning and is NaN.
+    """
+    import polars as pl
+
+    if every != "session":
+        if every not in _TRUNCATE:
+            raise unknown_name("sampling", every, ["session", *_TRUNCATE])  # noqa: EM101
+        period = pl.col("session").dt.truncate(_TRUNCATE[every])
+        nav = nav.group_by(period.alias("period"), maintain_order=True).agg(pl.all().last())
+    before = pl.col("nav").shift(1, fill_value=initial)
+    change = pl.when(before > 0).then(pl.col("nav") / before - 1.0).otherwise(math.nan)
+    return nav.select("session", change.alias("return"))
+
+
+def drawdown_table(nav: pl.DataFrame, *, initial: float) -> pl.DataFrame:
+    """Return how far NAV stands below its highest value so far: `session`, `nav`, `peak`, `drawdown` (<= 0).
+
+    The initial capital counts as the first peak.
+    """
+    import polars as pl
+
+    peak = pl.max_horizontal(pl.col("nav").cum_max(), pl.lit(initial))
+    return nav.select("session", "nav", peak=peak).with_columns(drawdown=pl.col("nav") / pl.col("peak") - 1.0)
+
+
+def drawdown_periods(drawdowns: pl.DataFrame) -> pl.DataFrame:
+    """Return every drawdown, deepest first.
+
+    Parameters
+    ----------
+    drawdowns : polars.DataFrame
+        From `drawdown_table`.
+
+    Returns
+    -------
+    polars.DataFrame
+        `peak` (session of the last high; null for the initial capital), `trough`, `recovery` (first session
+        back at the high; null if that never came), `depth` (< 0), `length` (sessions from peak to recovery,
+        or to the end).
+    """
+    import polars as pl
+
+    around = drawdowns.with_columns(
+        index=pl.int_range(pl.len()),
+        before=pl.col("session").shift(1),
+        after=pl.col("session").shift(-1),
+        run=(pl.col("drawdown") < 0).rle_id(),
+    )
+    periods = (
+        around.filter(pl.col("drawdown") < 0)
+        .group_by("run", maintain_order=True)
+        .agg(
+            peak=pl.col("before").first(),
+            trough=pl.col("session").get(pl.col("drawdown").arg_min()),
+            recovery=pl.col("after").last(),
+            depth=pl.col("drawdown").min(),
+            length=pl.len().cast(pl.Int64) + pl.col("after").last().is_not_null().cast(pl.Int64),
+        )
+    )
+    return periods.drop("run").sort("depth", "trough")
+
+
+def rolling_table(
+    returns: pl.DataFrame, *, window: int, periods_per_year: float, risk_free: float = 0.0
+) -> pl.DataFrame:
+    """Return volatility and Sharpe ratio over a moving window of sessions.
+
+    Returns
+    -------
+    polars.DataFrame
+        `session` (last of the window), `annual_volatility`, `sharpe`; empty when the run is shorter than
+        one window.
+    """
+    import polars as pl
+
+    if window < 2:
+        message = f"window is {window}; a standard deviation needs at least 2 sessions"
+        raise ResultsError(message)
+    values = _up_to_ruin(returns["return"].to_numpy())
+    measured = [
+        series_metrics(values[end - window : end], periods_per_year=periods_per_year, risk_free=risk_free)
+        for end in range(window, len(values) + 1)
+    ]
+    columns = ("annual_volatility", "sharpe")
+    data = {name: pl.Series(name, [row[name] for row in measured], dtype=pl.Float64) for name in columns}
+    return returns.select("session")[window - 1 : len(values)].with_columns(**data)
+
+
+# --------------------------------------------------------------------------- metrics
+
+
+def series_metrics(
+    returns: NDArray[np.float64],
+    *,
+    periods_per_year: float,
+    risk_free: float = 0.0,
+    benchmark: NDArray[np.float64] | None = None,
+) -> dict[str, float]:
+    """Measure a series of returns in the engine.
+
+    Parameters
+    ----------
+    returns : numpy.ndarray of float64, shape (n_sessions,)
+        Simple returns, one per session.
+    periods_per_year : float
+        Sessions per year.
+    risk_free : float
+        Annual rate.
+    benchmark : numpy.ndarray of float64, shape (n_sessions,), optional
+        Returns of the benchmark over the same sessions.
+
+    Notes
+    -----
+    A run that lost everything is measured up to the session in which it did.
+    """
+    from ml4t.engine import _engine
+
+    defined = _up_to_ruin(returns)
+    per_session = math.expm1(math.log1p(risk_free) / periods_per_year)
+    measured = _engine.performance(
+        defined,
+        benchmark=None if benchmark is None else benchmark[: len(defined)],
+        risk_free=per_session,
+        periods_per_year=periods_per_year,
+    )
+    return dict(measured)
+
+
+def _up_to_ruin(returns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what comes before the first undefined return, which follows a NAV of zero or less."""
+    import numpy as np
+
+    undefined = np.flatnonzero(np.isnan(returns))
+    return returns[: undefined[0]] if len(undefined) else returns
+
+
+def activity(
+    fills: pl.DataFrame, portfolio_history: pl.DataFrame, *, periods_per_year: float
+) -> dict[str, float]:
+    """Measure turnover, exposure, time in the market and costs; `ml4t.engine.metrics` has the definitions."""
+    import polars as pl
+
+    price, notional = pl.col("price").abs(), pl.col("notional").abs()
+    # Quantity x multiplier; a fill at a price of zero has no notional to take it from.
+    units = pl.when(price > 0).then(notional / price).otherwise(pl.col("quantity"))
+    lost = units * (pl.col("spread") + pl.col("slippage") + pl.col("impact"))
+    costs = {"fees": float(fills["fee"].sum()), "slippage_cost": float(fills.select(lost.sum()).item())}
+    closes = portfolio_history.filter("is_nav")
+    if closes.is_empty():
+        return {"turnover": math.nan, "exposure": math.nan, "time_in_market": math.nan, **costs}
+    gross = pl.col("long_value") - pl.col("short_value")
+    measured = closes.select(
+        nav=pl.col("equity").mean(), exposure=(gross / pl.col("equity")).mean(), held=(gross > 0).mean()
+    ).row(0, named=True)
+    traded = float(fills["notional"].abs().sum())
+    years = closes.height / periods_per_year
+    nav = measured["nav"]
+    return {
+        "turnover": traded / 2 / nav / years if nav > 0 else math.nan,
+        "exposure": measured["exposure"],
+        "time_in_market": measured["held"],
+        **costs,
+    }
+
+
+def align_benchmark(benchmark: object, sessions: pl.Series) -> NDArray[np.float64]:
+    """Return the benchmark's returns on the sessions of a run.
+
+    Parameters
+    ----------
+    benchmark : object
+        A polars frame with columns `session` (Date) and `return`; a pandas series of returns indexed by date;
+        or a plain sequence of returns, one per session of the run. Further dates are ignored.
+    sessions : polars.Series of Date
+        Sessions of the run.
+
+    Raises
+    ------
+    ResultsError
+        If a session of the run has no return: dropping sessions would change every metric without a word.
+    """
+    import numpy as np
+    import polars as pl
+
+    frame = _benchmark_frame(benchmark)
+    if frame is None:
+        values = np.asarray(benchmark, dtype=np.float64)
+        if values.shape != (len(sessions),):
+            message = (
+                f"the benchmark has shape {values.shape}, the run {len(sessions)} sessions; give one return "
+                f"per session, or a frame with the columns `session` and `return`"
+            )
+            raise ResultsError(message)
+        dated = pl.DataFrame({"session": sessions, "return": values})
+    else:
+        if frame["session"].is_duplicated().any():
+            twice = frame.filter(frame["session"].is_duplicated())["session"][0]
+            message = f"the benchmark has more than one return for {twice}"
+            raise ResultsError(message)
+        dated = pl.DataFrame({"session": sessions}).join(
+            frame, on="session", how="left", maintain_order="left"
+        )
+    missing = dated.filter(pl.col("return").is_null() | pl.col("return").is_nan())["session"]
+    if len(missing):
+        message = (
+            f"the benchmark has no return for {len(missing)} of {len(sessions)} sessions, the first is "
+            f"{missing[0]}; a return needs the price of the session before as well"
+        )
+        raise ResultsError(message)
+    return dated["return"].to_numpy()
+
+
+def _benchmark_frame(benchmark: object) -> pl.DataFrame | None:
+    """Bring a dated benchmark into columns `session`, `return`; None when it carries no dates."""
+    import polars as pl
+
+    if isinstance(benchmark, pl.DataFrame):
+        wanted = {"session", "return"}
+        if not wanted <= set(benchmark.columns):
+            message = f"a benchmark frame needs the columns `session` and `return`, found {benchmark.columns}"
+            raise ResultsError(message)
+        return benchmark.select(pl.col("session").cast(pl.Date), pl.col("return").cast(pl.Float64))
+    index = getattr(benchmark, "index", None)
+    dates = getattr(index, "date", None)
+    if dates is None:
+        return None
+    labels: list[date] = list(dates)
+    values = [float(value) for value in benchmark]  # type: ignore[attr-defined]
+    return pl.DataFrame(
+        {"session": pl.Series(labels, dtype=pl.Date), "return": pl.Series(values, dtype=pl.Float64)}
+    )

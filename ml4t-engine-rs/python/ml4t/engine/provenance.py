@@ -1,0 +1,144 @@
+"""Where a run came from: hashes of inputs and sources, models used, machine and durations."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ml4t.backtest.data.tables import MarketData
+from ml4t.core.config import RunConfig, to_mapping
+from ml4t.core.manifest import build_manifest, sha256_file
+from ml4t.core.plugins import PluginManager
+from ml4t.core.types import ModelKind
+from ml4t.engine.compile import ChosenModel
+
+__all__ = ["RULES_VERSION", "manifest_of", "run_info_of", "strategy_identity"]
+
+RULES_VERSION = 1
+"""Version of the rules of execution and accounting; it rises when equal inputs give other results."""
+
+
+def manifest_of(
+    config: RunConfig,
+    data: MarketData,
+    models: Iterable[ChosenModel],
+    *,
+    strategy: Mapping[str, Any],
+    plugins: PluginManager,
+) -> dict[str, Any]:
+    """Build the manifest of a run."""
+    chosen = list(models)
+    extra = {
+        "rules_version": RULES_VERSION,
+        "strategy": dict(strategy),
+        "data": [_data_entry(feed.name, feed.frame) for feed in data.feeds]
+        + ([] if data.signals is None else [_data_entry("signals", data.signals.frame)])
+        + ([] if data.actions is None else [_data_entry("corporate_actions", data.actions)]),
+        "warnings": _warnings(config, chosen, data),
+    }
+    return build_manifest(
+        config=to_mapping(config),
+        seed=config.backtest.seed,
+        inputs=_inputs(data, config.root),
+        models=[_model_use(model, plugins) for model in chosen],
+        extra=extra,
+    )
+
+
+def _data_entry(name: str, frame: pl.DataFrame) -> dict[str, Any]:
+    """Fingerprint of the rows as the engine reads them, whatever file or frame they came from."""
+    digest = hashlib.sha256()
+    digest.update("\0".join(f"{column}:{dtype}" for column, dtype in frame.schema.items()).encode())
+    for column in frame.get_columns():
+        # Row hashes of polars differ between versions; the values themselves do not.
+        values = column.to_numpy() if column.dtype != pl.String else "\0".join(column.to_list())
+        digest.update(values.encode() if isinstance(values, str) else values.tobytes())
+    return {"name": name, "rows": frame.height, "sha256": digest.hexdigest()}
+
+
+def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData) -> list[str]:
+    found = list(data.notes)
+    if config.broker.policies.fill_timing.value == "same_close":
+        found.append("fill_timing = same_close: orders fill at the close they were decided on, which is optimistic")
+    found += [
+        f"{model.kind} model {type(model.model).__name__} runs in Python, under the interpreter lock"
+        for model in models
+        if model.builtin is None
+    ]
+    return found
+
+
+def _inputs(data: MarketData, root: Path | None) -> dict[str, str]:
+    paths = {path for feed in data.feeds for path in feed.paths} | set(data.action_paths)
+    if data.signals is not None:
+        paths |= set(data.signals.paths)
+    return {_relative(path, root): sha256_file(path) for path in sorted(paths)}
+
+
+def _relative(path: Path, root: Path | None) -> str:
+    if root is None:
+        return path.name
+    try:
+        return Path(os.path.relpath(path.absolute(), root)).as_posix()
+    except ValueError:
+        # Another drive of the machine.
+        return path.name
+
+
+def _model_use(chosen: ChosenModel, plugins: PluginManager) -> dict[str, Any]:
+    cls = type(chosen.model)
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    use = {"kind": chosen.kind, "path": chosen.path, "params": chosen.params}
+    label = ModelKind[chosen.kind.upper()].label
+    for offer in plugins.registry():
+        if offer.kind == label and getattr(offer.spec, "target", "") == target:
+            info = next(each for each in plugins.infos if each.entry == offer.plugin)
+            origin = {"plugin": offer.plugin, "distribution": info.dist, "version": info.version}
+            return {**use, "type": offer.qualified, **origin}
+    return {**use, "type": target, "plugin": "", "distribution": "", "version": ""}
+
+
+def strategy_identity(strategy: object, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Name, parameters and source hash of a strategy's class."""
+    cls = type(strategy)
+    try:
+        file = inspect.getsourcefile(cls)
+        source = None if file is None or not Path(file).is_file() else sha256_file(Path(file))
+    except (TypeError, OSError):
+        source = None
+    return {
+        "type": f"{cls.__module__}:{cls.__qualname__}",
+        "params": {name: _plain(value) for name, value in sorted(params.items())},
+        "source_sha256": source,
+    }
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return repr(value)
+
+
+def run_info_of(*, started: str, durations: Mapping[str, float], counts: Mapping[str, int]) -> dict[str, Any]:
+    """Describe this execution: what may differ between two runs of one manifest."""
+    return {
+        "started": started,
+        "durations_s": {name: round(value, 6) for name, value in durations.items()},
+        "counts": dict(counts),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python_executable": sys.executable,
+        "working_directory": str(Path.cwd()),
+    }

@@ -1,0 +1,504 @@
+"""Results of a run: its tables, what is measured on them, and how they are kept and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from ml4t.core.errors import PluginError, ResultsError, unknown_name
+from ml4t.engine import display, storage
+from ml4t.engine import performance as perf
+from ml4t.engine.metrics import BENCHMARK_GROUP, METRICS, Metrics
+from ml4t.engine.performance import Every
+from ml4t.engine.tables import arrow_table, check_names
+from ml4t.engine.trade_statistics import TradeStatistics, trade_statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    import plotly.graph_objects as go
+    import polars as pl
+    import pyarrow as pa
+
+    from ml4t.engine.export import PyfolioInputs
+
+__all__ = ["Results", "RunStatus"]
+
+RunStatus = Literal["complete", "interrupted", "failed"]
+
+_T = TypeVar("_T")
+_ROLLING_SESSIONS = 126
+_FIGURE_FORMAT = "plotly"
+
+
+class Results:
+    """Everything a run leaves behind.
+
+    Tables are Arrow inside and become polars frames when first asked for. What is derived from them (returns,
+    metrics, statistics) is computed on demand and kept.
+
+    Parameters
+    ----------
+    tables : mapping of str to object
+        One object with `__arrow_c_stream__` for every name in `ml4t.core.schemas.TABLES`.
+    manifest : mapping
+        What decides the run: configuration, seed, hashes of inputs, versions. Saved as `run_manifest.json`.
+    run_info : mapping
+        What may differ between two runs of one manifest: times, host, paths. Saved as `run_info.json`.
+    config : mapping, optional
+        The run's configuration as plain data; by default the manifest's `config`.
+    status : {"complete", "interrupted", "failed"}
+        Whether the run reached its end. Tables hold everything up to where it stopped.
+    benchmark : object, optional
+        Returns to compare with, in any form that `performance` takes. Kept with the run.
+
+    Examples
+    --------
+    >>> results = Results.load("runs/momentum")  # doctest: +SKIP
+    >>> results.metrics["sharpe"]  # doctest: +SKIP
+    >>> results.fills.filter(symbol="AAPL")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, Any],
+        *,
+        manifest: Mapping[str, Any],
+        run_info: Mapping[str, Any],
+        config: Mapping[str, Any] | None = None,
+        status: RunStatus = "complete",
+        benchmark: object = None,
+    ) -> None:
+        check_names(tables)
+        self._raw: dict[str, Any] = dict(tables)
+        self._cache: dict[object, Any] = {}
+        self._manifest = dict(manifest)
+        self._run_info = dict(run_info)
+        self._config: Mapping[str, Any] = manifest.get("config", {}) if config is None else config
+        self._status: RunStatus = status
+        self._benchmark = benchmark
+        self._path: Path | None = None
+
+    # ----------------------------------------------------------------------- what the run was
+
+    @property
+    def status(self) -> RunStatus:
+        """Whether the run reached its end."""
+        return self._status
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What decides the run; two runs with equal manifests have equal tables."""
+        return self._manifest
+
+    @property
+    def run_info(self) -> Mapping[str, Any]:
+        """What may differ between two runs of one manifest."""
+        return self._run_info
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The run's configuration as plain data."""
+        return self._config
+
+    @property
+    def path(self) -> Path | None:
+        """Folder where the run was last saved to or loaded from; None before that."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """Name of the run, from its configuration."""
+        return str(self._setting("backtest", "name") or "backtest")
+
+    @property
+    def currency(self) -> str:
+        """Currency of all money in the results."""
+        return str(self._setting("backtest", "base_currency") or "USD")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the results must know, one sentence each: the manifest's warnings, and the end."""
+        notes = [str(note) for note in self._manifest.get("warnings", ())]
+        if self._status != "complete":
+            times = self.portfolio_history["ts_event"]
+            last = f"the tables end at {times[-1]}" if len(times) else "nothing was recorded"
+            notes.insert(0, f"The run is {self._status}: {last}.")
+        ruined = self.nav.filter(self.nav["nav"] <= 0)
+        if not ruined.is_empty():
+            notes.append(
+                f"Equity was {ruined['nav'][0]:,.2f} at the close of {ruined['session'][0]}; "
+                f"metrics cover the sessions up to that one."
+            )
+        return tuple(notes)
+
+    def _setting(self, section: str, key: str) -> object:
+        part = self._config.get(section)
+        return part.get(key) if isinstance(part, Mapping) else None
+
+    # ----------------------------------------------------------------------- tables
+
+    @property
+    def orders(self) -> pl.DataFrame:
+        """Every order with its final state."""
+        return self.table("orders")
+
+    @property
+    def order_events(self) -> pl.DataFrame:
+        """Every transition of every order."""
+        return self.table("order_events")
+
+    @property
+    def fills(self) -> pl.DataFrame:
+        """Every execution, its cost taken apart."""
+        return self.table("fills")
+
+    @property
+    def round_trips(self) -> pl.DataFrame:
+        """Every pair of an opened lot and the fill that closed it."""
+        return self.table("round_trips")
+
+    @property
+    def trades(self) -> pl.DataFrame:
+        """The same as `round_trips`."""
+        return self.table("round_trips")
+
+    @property
+    def positions(self) -> pl.DataFrame:
+        """Every position at each net asset value."""
+        return self.table("positions")
+
+    @property
+    def ledger(self) -> pl.DataFrame:
+        """Every posting."""
+        return self.table("ledger")
+
+    @property
+    def portfolio_history(self) -> pl.DataFrame:
+        """The account at each recorded instant."""
+        return self.table("portfolio_history")
+
+    @property
+    def recorded(self) -> pl.DataFrame:
+        """What the strategy recorded."""
+        return self.table("recorded")
+
+    @property
+    def logs(self) -> pl.DataFrame:
+        """What the strategy logged."""
+        return self.table("logs")
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return a table by name; `trades` is another name of `round_trips`."""
+        import polars as pl
+
+        name = "round_trips" if name == "trades" else name
+        if name not in self._raw:
+            raise unknown_name("table", name, self._raw)  # noqa: EM101
+        return self._kept(("table", name), lambda: cast("pl.DataFrame", pl.from_arrow(self._arrow(name))))
+
+    def _arrow(self, name: str) -> pa.Table:
+        """Return a table as Arrow, checked against its schema."""
+        return self._kept(("arrow", name), lambda: arrow_table(name, self._raw[name]))
+
+    def _kept(self, key: object, build: Callable[[], _T]) -> _T:
+        """Return what `build` returned when `key` was first asked for."""
+        if key not in self._cache:
+            self._cache[key] = build()
+        return cast("_T", self._cache[key])
+
+    # ----------------------------------------------------------------------- series
+
+    @property
+    def equity(self) -> pl.DataFrame:
+        """Worth of the account at each recorded instant: `ts_event`, `equity`."""
+        return self._kept("equity", lambda: self.portfolio_history.select("ts_event", "equity"))
+
+    @property
+    def nav(self) -> pl.DataFrame:
+        """Net asset value at each session's close: `session`, `ts_event`, `nav`."""
+        return self._kept("nav", lambda: perf.nav_table(self.portfolio_history))
+
+    @property
+    def initial_capital(self) -> float:
+        """Money deposited before the run began."""
+        return self._kept("initial", lambda: perf.initial_capital(self.ledger))
+
+    @property
+    def periods_per_year(self) -> float:
+        """Sessions per year of the NAV calendar: 252 for exchanges, 365 for `24/7`."""
+        calendar = self._manifest.get("nav_calendar") or self._setting("backtest", "nav_calendar")
+        return perf.periods_per_year_of(str(calendar) if calendar else None)
+
+    def returns(self, every: Every = "session") -> pl.DataFrame:
+        """Return simple returns between net asset values: `session`, `return`.
+
+        Parameters
+        ----------
+        every : {"session", "week", "month", "quarter", "year"}
+            Sampling; `session` is the last session of each period. The first return is taken from the
+            initial capital.
+        """
+        return self._kept(
+            ("returns", every),
+            lambda: perf.returns_table(self.nav, initial=self.initial_capital, every=every),
+        )
+
+    def drawdowns(self) -> pl.DataFrame:
+        """Return how far NAV stands below its highest value so far: `session`, `nav`, `peak`, `drawdown`."""
+        return self._kept("drawdowns", lambda: perf.drawdown_table(self.nav, initial=self.initial_capital))
+
+    def drawdown_periods(self) -> pl.DataFrame:
+        """Return every drawdown, deepest first: `peak`, `trough`, `recovery`, `depth`, `length`."""
+        return self._kept("drawdown_periods", lambda: perf.drawdown_periods(self.drawdowns()))
+
+    def rolling(self, window: int = _ROLLING_SESSIONS) -> pl.DataFrame:
+        """Return `annual_volatility` and `sharpe` over the last `window` sessions, from the first full on."""
+        return self._kept(
+            ("rolling", window),
+            lambda: perf.rolling_table(
+                self.returns(),
+                window=window,
+                periods_per_year=self.periods_per_year,
+                risk_free=self._risk_free(),
+            ),
+        )
+
+    # ----------------------------------------------------------------------- metrics
+
+    @property
+    def benchmark(self) -> pl.DataFrame | None:
+        """Returns of the run's benchmark on the run's sessions: `session`, `return`; None without one."""
+        if self._benchmark is None:
+            return None
+        return self._kept("benchmark", lambda: self._aligned(self._benchmark))
+
+    def _aligned(self, benchmark: object) -> pl.DataFrame:
+        """Bring a benchmark in any form onto the sessions of the run."""
+        import polars as pl
+
+        if isinstance(benchmark, Results):
+            benchmark = benchmark.returns()
+        if isinstance(benchmark, storage.StoredTable):
+            benchmark = pl.from_arrow(benchmark.read())
+        sessions = self.nav["session"]
+        return pl.DataFrame({"session": sessions, "return": perf.align_benchmark(benchmark, sessions)})
+
+    @property
+    def metrics(self) -> Metrics:
+        """Metrics of the run against its benchmark, if it has one.
+
+        The risk-free rate is that of the configuration (`report.risk_free`, default 0).
+        """
+        return self._kept("metrics", self.performance)
+
+    def performance(
+        self,
+        *,
+        benchmark: object = None,
+        risk_free: float | None = None,
+        periods_per_year: float | None = None,
+    ) -> Metrics:
+        """Measure the run, if wanted against a benchmark.
+
+        Parameters
+        ----------
+        benchmark : Results, polars.DataFrame, pandas.Series or sequence, optional
+            Returns of the same sessions: another run; a frame with columns `session` and `return`; a series
+            indexed by date; or plain numbers in the order of the sessions. It adds `alpha`, `beta`,
+            `tracking_error` and `information_ratio`. By default the run's own benchmark, if it has one.
+        risk_free : float, optional
+            Annual rate (0.02 is 2%), taken off each session's return as (1 + rate) ^ (1 / sessions per year)
+            - 1. By default the configuration's `report.risk_free`. A rate r per session is given as
+            (1 + r) ** sessions_per_year - 1.
+        periods_per_year : float, optional
+            Sessions per year. By default that of the NAV calendar.
+
+        Raises
+        ------
+        ResultsError
+            If the benchmark lacks a session of the run.
+        """
+        per_year = self.periods_per_year if periods_per_year is None else periods_per_year
+        rate = self._risk_free() if risk_free is None else risk_free
+        returns = self.returns()
+        against = self.benchmark if benchmark is None else self._aligned(benchmark)
+        measured = perf.series_metrics(
+            returns["return"].to_numpy(),
+            periods_per_year=per_year,
+            risk_free=rate,
+            benchmark=None if against is None else against["return"].to_numpy(),
+        )
+        measured |= perf.activity(self.fills, self.portfolio_history, periods_per_year=per_year)
+        trips = self.trade_statistics
+        measured |= {
+            "trades": trips["trades"]["all"],
+            "trade_hit_rate": trips["hit_rate"]["all"],
+            "profit_factor": trips["profit_factor"]["all"],
+            "expectancy": trips["expectancy"]["all"],
+        }
+        ordered = {
+            name: measured[name]
+            for name, metric in METRICS.items()
+            if against is not None or metric.group != BENCHMARK_GROUP
+        }
+        return Metrics(values=ordered, periods_per_year=per_year, risk_free=rate)
+
+    @property
+    def trade_statistics(self) -> TradeStatistics:
+        """Statistics of the round trips: all, long and short."""
+        return self._kept("trade_statistics", lambda: trade_statistics(self.round_trips))
+
+    def summary(self, *, benchmark: object = None, risk_free: float | None = None) -> pl.DataFrame:
+        """Return the metrics as a table: `group`, `name`, `metric`, `value`, `text`, `convention`.
+
+        The parameters are those of `performance`.
+        """
+        import polars as pl
+
+        metrics = self.performance(benchmark=benchmark, risk_free=risk_free)
+        return pl.DataFrame(
+            [
+                {
+                    "group": row.metric.group,
+                    "name": row.metric.name,
+                    "metric": row.metric.label,
+                    "value": row.value,
+                    "text": row.text,
+                    "convention": row.metric.convention,
+                }
+                for row in metrics.rows()
+            ]
+        )
+
+    def _risk_free(self) -> float:
+        rate = self._setting("report", "risk_free")
+        return float(rate) if isinstance(rate, (int, float, str)) else 0.0
+
+    # ----------------------------------------------------------------------- elsewhere
+
+    def to_pyfolio(self) -> PyfolioInputs:
+        """Return `returns`, `positions` and `transactions` as `pyfolio.create_full_tear_sheet` takes them.
+
+        Examples
+        --------
+        >>> pyfolio.create_full_tear_sheet(**results.to_pyfolio()._asdict())  # doctest: +SKIP
+        """
+        from ml4t.engine.export import pyfolio_inputs
+
+        return pyfolio_inputs(
+            returns=self.returns(), nav=self.nav, positions=self.positions, fills=self.fills
+        )
+
+    def to_quantstats(self) -> pd.Series:
+        """Return session returns as `quantstats.reports` takes them: a series named after the run.
+
+        quantstats counts 252 periods a year unless told otherwise: pass `periods_per_year` along.
+        """
+        from ml4t.engine.export import quantstats_returns
+
+        return quantstats_returns(self.returns(), name=self.name)
+
+    def plot(self) -> go.Figure:
+        """Draw equity with its drawdowns, and the underwater curve below it.
+
+        The drawing is done by a plugin: the first installed reporter with the format `plotly`.
+
+        Raises
+        ------
+        ResultsError
+            If no such plugin is installed, or plotly is missing.
+        """
+        from ml4t.core.plugins import load_plugins
+
+        plugins = load_plugins()
+        able = [
+            offer.qualified
+            for offer in plugins.registry()
+            if offer.kind == "reporter" and _FIGURE_FORMAT in offer.spec.formats
+        ]
+        if not able:
+            message = "no installed plugin draws results; run: pip install 'ml4t[report]'"
+            raise ResultsError(message)
+        try:
+            reporter = plugins.resolve("reporter", able[0])
+        except PluginError as error:
+            message = f"results cannot be drawn: {error}; run: pip install 'ml4t[report]'"
+            raise ResultsError(message) from error
+        return cast("go.Figure", reporter().figure(self))
+
+    # ----------------------------------------------------------------------- storage
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the run into a folder and return its path.
+
+        One Parquet file per table (`round_trips` is `trades.parquet`), `run_manifest.json`, `run_info.json`
+        and `metrics.json`. The folder appears complete or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder; made with its parents.
+        overwrite : bool
+            Replace a run that is already there. A folder that holds anything else is never replaced.
+
+        Raises
+        ------
+        ResultsError
+            If the folder is in use.
+        """
+        target = Path(path)
+        info = {**self._run_info, "status": self._status}
+        metrics = self.metrics
+        documents = {
+            storage.MANIFEST_FILE: self._manifest,
+            storage.INFO_FILE: info,
+            storage.METRICS_FILE: {
+                "metrics": dict(metrics),
+                "trade_statistics": {name: dict(row) for name, row in self.trade_statistics.items()},
+                "conventions": metrics.conventions(),
+            },
+        }
+        tables = {name: self._arrow(name) for name in self._raw}
+        if self.benchmark is not None:
+            tables["benchmark"] = self.benchmark.to_arrow()
+        storage.write_folder(target, tables=tables, documents=documents, overwrite=overwrite)
+        self._path = target
+        return target
+
+    @classmethod
+    def load(cls, path: str | Path) -> Results:
+        """Open a run that `save` wrote; tables are read when first asked for.
+
+        Raises
+        ------
+        ResultsError
+            If a file is missing or truncated, or a table does not have its schema.
+        """
+        from ml4t.core.schemas import TABLES
+
+        folder = Path(path)
+        manifest = storage.read_json(folder, name=storage.MANIFEST_FILE)
+        info = storage.read_json(folder, name=storage.INFO_FILE)
+        status = info.pop("status", None)
+        if status not in ("complete", "interrupted", "failed"):
+            file = folder / storage.INFO_FILE
+            message = f"{file} has status {status!r}, expected complete, interrupted or failed"
+            raise ResultsError(message)
+        tables = storage.stored_tables(folder, names=tuple(TABLES))
+        benchmark = storage.stored_tables(folder, names=("benchmark",), optional=True).get("benchmark")
+        results = cls(tables, manifest=manifest, run_info=info, status=status, benchmark=benchmark)
+        results._path = folder
+        return results
+
+    # ----------------------------------------------------------------------- display
+
+    def __repr__(self) -> str:
+        """One line: name, status, span, outcome."""
+        return display.line(self)
+
+    def _repr_html_(self) -> str:
+        """Show the metrics as a small table, for notebooks."""
+        return display.notebook_table(self)

@@ -1,0 +1,60 @@
+"""What a running strategy can ask of its engine, beside orders and data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ml4t.core.schedule import Schedule
+from ml4t.core.strategy import CALLBACKS, Strategy, Subscription, overridden_callbacks
+from ml4t.engine.schedules import instants
+
+if TYPE_CHECKING:
+    from ml4t.backtest.calendars import SessionTable
+    from ml4t.engine._engine import Run
+
+__all__ = ["Runtime", "handlers_of"]
+
+# Called by the front door or through timers, not by the loop.
+_NOT_OF_THE_LOOP = frozenset({"on_start", "on_rebalance_trigger"})
+
+
+class Runtime:
+    """Implements `ml4t.core.strategy.StrategyRuntime` on a run of the Rust engine."""
+
+    def __init__(self, run: Run, strategy: Strategy, *, sessions: SessionTable, span: tuple[int, int]) -> None:
+        self._run = run
+        self._strategy = strategy
+        self._sessions = sessions
+        self._span = span
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Restrict typed events."""
+        kind = None if subscription.event_type is None else subscription.event_type.value
+        self._run.subscribe(subscription.asset, kind, subscription.frequency_ns, subscription.model_id)
+
+    def schedule(self, callback: Callable[[], object] | None, rule: Schedule) -> None:
+        """Set timers for every instant of the rule that lies ahead."""
+        start, end = self._span
+        now = self._run.now
+        after = start if now is None else now + 1
+        times = instants(rule, self._sessions, start_ns=after, end_ns=end)
+        self._run.add_timers(times, self._strategy.on_rebalance_trigger if callback is None else callback)
+
+    def record(self, values: Mapping[str, float]) -> None:
+        """Keep named numbers of this instant."""
+        self._run.record(dict(values))
+
+    def log(self, message: str, level: str) -> None:
+        """Keep a line of text of this instant."""
+        self._run.log(message, level)
+
+
+def handlers_of(strategy: Strategy) -> dict[str, Any]:
+    """Return the bound methods that the loop should call: only what the strategy overrides."""
+    overridden = overridden_callbacks(strategy)
+    return {
+        name: getattr(strategy, name)
+        for name in CALLBACKS
+        if name in overridden and name not in _NOT_OF_THE_LOOP
+    }

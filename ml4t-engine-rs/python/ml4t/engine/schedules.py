@@ -1,0 +1,72 @@
+"""Turn schedule rules into instants with the session table of the NAV calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from ml4t.backtest.calendars import SessionTable
+from ml4t.core.schedule import Schedule, ScheduleKind, SessionEdge
+
+__all__ = ["instants"]
+
+Session = tuple[date, int, int]
+
+
+def instants(rule: Schedule, table: SessionTable, *, start_ns: int, end_ns: int) -> list[int]:
+    """Return the instants of a rule within a span, ascending, ns UTC.
+
+    Parameters
+    ----------
+    rule : Schedule
+        When.
+    table : SessionTable
+        Sessions of the NAV calendar; it reaches beyond the span, so that the last session of a week or
+        month is known to be the last.
+    start_ns, end_ns : int
+        First and last instant that counts, both included.
+    """
+    sessions: list[Session] = list(table.frame.select("label", "open_ns", "close_ns").iter_rows())
+    if rule.kind is ScheduleKind.EVERY:
+        times = [
+            ts
+            for _, opened, closed in sessions
+            if closed >= start_ns and opened <= end_ns
+            for ts in range(opened, closed, rule.interval_ns)
+        ]
+    else:
+        times = [_edge(session, rule) for session in _selected(sessions, rule, start_ns)]
+    return sorted({ts for ts in times if start_ns <= ts <= end_ns})
+
+
+def _edge(session: Session, rule: Schedule) -> int:
+    _, opened, closed = session
+    return (opened if rule.at is SessionEdge.OPEN else closed) + rule.offset_ns
+
+
+def _selected(sessions: list[Session], rule: Schedule, start_ns: int) -> Iterable[Session]:
+    match rule.kind:
+        case ScheduleKind.WEEK_START | ScheduleKind.WEEK_END:
+            groups = _grouped(sessions, week=True)
+        case ScheduleKind.MONTH_START | ScheduleKind.MONTH_END:
+            groups = _grouped(sessions, week=False)
+        case ScheduleKind.EVERY_SESSIONS:
+            return [session for session in sessions if session[2] >= start_ns][:: rule.sessions]
+        case _:
+            return sessions
+    # The table may begin or end inside a week or month; its first and last group are not known in full.
+    if rule.kind in (ScheduleKind.WEEK_START, ScheduleKind.MONTH_START):
+        return [group[0] for group in groups[1:]]
+    return [group[-1] for group in groups[:-1]]
+
+
+def _grouped(sessions: list[Session], *, week: bool) -> list[list[Session]]:
+    groups: list[list[Session]] = []
+    previous: tuple[int, int] | None = None
+    for session in sessions:
+        key = session[0].isocalendar()[:2] if week else (session[0].year, session[0].month)
+        if key != previous:
+            groups.append([])
+            previous = key
+        groups[-1].append(session)
+    return groups

@@ -1,0 +1,247 @@
+"""The folder of a run: one Parquet file per table and the JSON files beside them.
+
+Two runs with the same configuration, code and data leave the same bytes: files are written by one thread
+with fixed settings, and what differs between machines and days (`run_info.json`) has a file of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ml4t.core.errors import ResultsError
+from ml4t.core.manifest import canonical_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "INFO_FILE",
+    "MANIFEST_FILE",
+    "METRICS_FILE",
+    "StoredTable",
+    "dump_json",
+    "read_json",
+    "stored_tables",
+    "table_file",
+    "write_folder",
+]
+
+MANIFEST_FILE = "run_manifest.json"
+INFO_FILE = "run_info.json"
+METRICS_FILE = "metrics.json"
+
+_FILE_NAMES: Mapping[str, str] = {"round_trips": "trades.parquet"}
+_ROW_GROUP_ROWS = 1 << 20
+_REPORTS = (".html",)
+
+
+def table_file(name: str) -> str:
+    """Return the file name of a table: `<name>.parquet`, and `trades.parquet` for `round_trips`."""
+    return _FILE_NAMES.get(name, f"{name}.parquet")
+
+
+# --------------------------------------------------------------------------- writing
+
+
+def write_folder(
+    path: Path, *, tables: Mapping[str, pa.Table], documents: Mapping[str, Any], overwrite: bool
+) -> None:
+    """Write the folder of a run: all of it or nothing.
+
+    The files are written into a hidden folder beside `path`, which is then renamed, so that a reader never
+    meets half a run and an interrupted save leaves what was there.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; its parents are made.
+    tables : mapping of str to pyarrow.Table
+        By table name.
+    documents : mapping of str to JSON-able values
+        By file name.
+    overwrite : bool
+        Whether a run that is already there may be replaced.
+
+    Raises
+    ------
+    ResultsError
+        If `path` exists and `overwrite` is false, or holds something that is not a run.
+    """
+    expected = {*documents, *(table_file(name) for name in tables)}
+    _check_target(path, expected=expected, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    try:
+        run = staging / "run"
+        run.mkdir()
+        for name, table in tables.items():
+            _write_table(table, run / table_file(name))
+        for name, document in documents.items():
+            (run / name).write_text(dump_json(document), encoding="utf-8")
+        if path.exists():
+            path.rename(staging / "replaced")
+        try:
+            run.rename(path)
+        except OSError:
+            if (staging / "replaced").exists():
+                (staging / "replaced").rename(path)
+            raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_target(path: Path, *, expected: set[str], overwrite: bool) -> None:
+    """Refuse to write over anything but, when asked to, a run."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if not path.is_dir() or path.is_symlink():
+        message = f"{path} exists and is not a folder; choose another place for the run"
+        raise ResultsError(message)
+    present = {entry.name for entry in path.iterdir()}
+    if not present:
+        return
+    if not overwrite:
+        what = "already holds a run" if MANIFEST_FILE in present else "is not empty"
+        message = f"{path} {what}; choose another folder, or pass overwrite=True to replace a run"
+        raise ResultsError(message)
+    foreign = sorted(name for name in present - expected if not name.endswith(_REPORTS))
+    if MANIFEST_FILE not in present or foreign:
+        found = foreign or sorted(present)
+        message = (
+            f"{path} is not replaced: it holds files that do not belong to a run "
+            f"({', '.join(found[:5])}{', ...' if len(found) > 5 else ''}); move them or choose another folder"
+        )
+        raise ResultsError(message)
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    """Write one table; equal rows give equal bytes, however they were chunked before."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(
+        table.combine_chunks(),
+        path,
+        compression="zstd",
+        compression_level=3,
+        version="2.6",
+        row_group_size=_ROW_GROUP_ROWS,
+    )
+
+
+def dump_json(document: object) -> str:
+    """Return canonical JSON text, with NaN and the infinities, for which JSON has no word, as null."""
+    return canonical_json(_without_nan(document), indent=2) + "\n"
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# --------------------------------------------------------------------------- reading
+
+
+@attrs.frozen
+class StoredTable:
+    """A table in a run's folder, read when first asked for.
+
+    Attributes
+    ----------
+    path : Path
+        The Parquet file.
+    signature : tuple of int
+        Size and time of change when the run was opened; a file replaced since then is refused, because
+        tables of two runs would be mixed.
+    """
+
+    path: Path
+    signature: tuple[int, int]
+
+    @classmethod
+    def open(cls, path: Path) -> StoredTable:
+        """Check that the file is there and complete, without reading its rows."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            pq.read_metadata(path)
+        except FileNotFoundError:
+            message = (
+                f"{path.parent} has no {path.name}: the folder is not a complete run. Copy all its files, "
+                f"or run the backtest again"
+            )
+            raise ResultsError(message) from None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ResultsError(_unreadable(path, error)) from error
+        return cls(path, _signature(path))
+
+    def read(self) -> pa.Table:
+        """Read the rows."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            if _signature(self.path) != self.signature:
+                message = f"{self.path} changed after the run was loaded; load it again"
+                raise ResultsError(message)
+            return pq.ParquetFile(self.path).read()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ResultsError(_unreadable(self.path, error)) from error
+
+
+def _signature(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    size = path.stat().st_size if path.exists() else 0
+    return f"{path} ({size} bytes) is truncated or not a Parquet file: {error}"
+
+
+def stored_tables(folder: Path, *, names: tuple[str, ...], optional: bool = False) -> dict[str, StoredTable]:
+    """Open tables of a run's folder; with `optional`, absent ones are left out instead of refused."""
+    paths = {name: folder / table_file(name) for name in names}
+    return {name: StoredTable.open(path) for name, path in paths.items() if path.exists() or not optional}
+
+
+def read_json(folder: Path, *, name: str) -> dict[str, Any]:
+    """Read one of a run's JSON files.
+
+    Raises
+    ------
+    ResultsError
+        If the folder or file is missing, or the file does not hold one JSON object.
+    """
+    path = folder / name
+    if not folder.is_dir():
+        message = f"there is no folder {folder}"
+        raise ResultsError(message)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        message = (
+            f"{folder} has no {name}: it is not the folder of a run, or the run was not copied completely"
+        )
+        raise ResultsError(message) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        message = f"{path} is truncated or not JSON: {error}"
+        raise ResultsError(message) from error
+    if not isinstance(document, dict):
+        message = f"{path} holds a {type(document).__name__}, expected a JSON object"
+        raise ResultsError(message)
+    return document

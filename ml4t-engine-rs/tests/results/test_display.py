@@ -1,0 +1,60 @@
+"""How results show themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from ml4t.backtest import Results
+from ml4t.core.errors import ResultsError
+
+Make = Callable[..., Results]
+
+
+def test_the_notebook_table_holds_every_metric(real: Results) -> None:
+    page = real._repr_html_()
+    for row in real.metrics.rows():
+        assert f">{row.metric.label}<" in page
+        assert f">{row.text}<" in page
+    assert "rotation" in page
+
+
+def test_the_notebook_table_escapes_what_it_shows(make: Make) -> None:
+    results = make(nav=[1.0], config={"backtest": {"name": "<b>x</b>"}}, manifest={"warnings": ["a < b"]})
+    page = results._repr_html_()
+    assert "&lt;b&gt;x&lt;/b&gt;" in page and "a &lt; b" in page and "<b>x" not in page
+
+
+def test_the_representation_names_run_span_and_outcome(make: Make) -> None:
+    results = make(nav=[100_000.0, 110_000.0], config={"backtest": {"name": "test"}})
+    assert repr(results) == (
+        "<Results 'test', complete, 2024-01-01 to 2024-01-02, 2 sessions, 0 fills, total return 10.00%>"
+    )
+
+
+def test_the_plot_shows_the_tables(real: Results) -> None:
+    figure = real.plot()
+    traces = {trace.name: trace for trace in figure.data}
+    assert list(traces["Equity"].y) == real.nav["nav"].to_list()
+    assert list(traces["Drawdown"].y) == real.drawdowns()["drawdown"].to_list()
+    assert list(traces["Equity"].x) == [day.isoformat() for day in real.nav["session"]]
+
+
+def test_a_plot_without_a_plugin_that_draws_names_the_extra(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML4T_BLOCK_PLUGINS", "ml4t-report")
+    with pytest.raises(ResultsError, match=re.escape("pip install 'ml4t[report]'")):
+        make(nav=[1.0]).plot()
+
+
+def test_a_plot_without_plotly_names_the_extra(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    for name in [name for name in sys.modules if name.startswith("ml4t.report.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
+    with pytest.raises(ResultsError, match=re.escape("pip install 'ml4t[report]'")):
+        make(nav=[1.0]).plot()

@@ -1,0 +1,93 @@
+"""The default fill model on each kind of data, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml4t.core.errors import ConfigError, ModelError
+from ml4t.core.models import FillArgs, FillOut
+from ml4t.fills import Default
+
+
+def bar(leaves: float, volume: float = math.nan, used: float = 0.0) -> FillArgs:
+    return FillArgs(
+        ts_ns=0, side=1, phase="close", price=25.0, leaves_quantity=leaves, volume=volume, volume_used=used
+    )
+
+
+def test_without_a_limit_an_order_fills_in_full_at_the_price_that_the_rules_allow() -> None:
+    assert Default().evaluate(bar(1e9)) == FillOut(price=25.0, quantity=1e9, liquidity="taker")
+
+
+def test_the_liquidity_that_the_rules_report_is_kept() -> None:
+    assert Default().evaluate(attrs.evolve(bar(10.0), liquidity="maker")).liquidity == "maker"
+
+
+@pytest.mark.parametrize(
+    ("leaves", "volume", "used", "expected"),
+    [(100, 500, 0, 50), (100, 500, 20, 30), (100, 500, 60, 0), (10, 500, 0, 10), (10, 0, 0, 0)],
+)
+def test_with_a_limit_orders_share_a_part_of_the_volume(
+    leaves: float, volume: float, used: float, expected: float
+) -> None:
+    assert Default(volume_limit=0.1).evaluate(bar(leaves, volume, used)).quantity == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(1, 4.0), (-1, 3.0)])
+def test_at_a_quote_a_buy_shares_the_size_at_the_ask_and_a_sell_that_at_the_bid(
+    side: int, expected: float
+) -> None:
+    ctx = FillArgs(
+        ts_ns=0, side=side, phase="quote", price=25.0, leaves_quantity=100.0, bid_size=6.0, ask_size=8.0
+    )
+    assert Default(volume_limit=0.5).evaluate(ctx).quantity == expected
+
+
+def test_at_a_print_an_order_shares_its_size() -> None:
+    ctx = FillArgs(ts_ns=0, side=1, phase="trade", price=25.0, leaves_quantity=100.0, size=30.0)
+    assert Default(volume_limit=1.0).evaluate(ctx).quantity == 30.0
+
+
+@pytest.mark.parametrize("phase", ["open", "range", "close", "quote", "trade"])
+def test_missing_volume_is_refused_under_a_limit_and_not_needed_without(phase: str) -> None:
+    ctx = attrs.evolve(bar(10.0), phase=phase)
+    with pytest.raises(ModelError, match=r"volume_limit needs the volume of a bar or the size of a quote"):
+        Default(volume_limit=0.1).evaluate(ctx)
+    assert Default().evaluate(ctx).quantity == 10.0
+    assert (Default().needs_volume, Default(volume_limit=0.1).needs_volume) == (False, True)
+
+
+@given(
+    leaves=st.lists(st.floats(1e-8, 1e6), min_size=1, max_size=20),
+    volume=st.floats(0, 1e9),
+    limit=st.floats(1e-6, 1),
+)
+def test_orders_at_one_event_never_take_more_than_the_limit_together(
+    leaves: list[float], volume: float, limit: float
+) -> None:
+    model, used = Default(volume_limit=limit), 0.0
+    for quantity in leaves:
+        filled = model.evaluate(bar(quantity, volume, used)).quantity
+        assert 0.0 <= filled <= quantity
+        used += filled
+    assert used <= limit * volume * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("limit", [0.0, -0.1, 1.1, math.nan, math.inf, "0.1", True])
+def test_a_limit_out_of_range_is_refused_with_its_value(limit: object) -> None:
+    with pytest.raises(ConfigError, match=r"volume_limit: expected a number above 0 and at most 1, found"):
+        Default(volume_limit=limit)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", [Default(), Default(volume_limit=0.1)], ids=repr)
+def test_models_are_immutable_hashable_values_that_can_be_sent_to_another_process(model: Default) -> None:
+    assert pickle.loads(pickle.dumps(model)) == model
+    assert hash(model) == hash(pickle.loads(pickle.dumps(model)))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        setattr(model, "volume_limit", 0.5)  # noqa: B010 - the type checker already refuses the assignment
