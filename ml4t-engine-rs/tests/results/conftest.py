@@ -106,7 +106,7 @@ class Rotate(Strategy):
 
     def on_start(self) -> None:
         self.closes: dict[str, deque[float]] = {s: deque(maxlen=63) for s in ("AAPL", "IBM", "MSFT")}
-        self.schedule(month_start())
+        self.schedule(rule=month_start())
 
     def on_daily_close(self) -> None:
         for symbol, closes in self.closes.items():
@@ -134,7 +134,7 @@ def real() -> Results:
             "initial_cash": 1_000_000,
             "allows_short": True,
             "slippage_model": {"type": "BasisPoints", "bps": 2.0},
-            "commission_model": {"type": "PerShare", "rate": 0.005, "minimum": 1.0},
+            "commission_model": {"type": "PerShare", "fee": 0.005, "minimum": 1.0},
         },
     }
     return run(Rotate, feed, config=config)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -50,11 +53,19 @@ def test_a_plot_without_a_plugin_that_draws_names_the_extra(
         make(nav=[1.0]).plot()
 
 
-def test_a_plot_without_plotly_names_the_extra(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    for name in [name for name in sys.modules if name.startswith("ml4t.report.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
-    with pytest.raises(ResultsError, match=re.escape("pip install 'ml4t[report]'")):
-        make(nav=[1.0]).plot()
+def test_a_plot_without_plotly_names_the_extra(make: Make, tmp_path: Path) -> None:
+    folder = make(nav=[1.0]).save(tmp_path / "run")
+    script = """
+import sys
+sys.modules["plotly"] = None
+from ml4t.backtest import Results
+try:
+    Results.load(sys.argv[1]).plot()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", script, folder], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.startswith("ResultsError")
+    assert "plotly" in printed and "pip install 'ml4t[report]'" in printed

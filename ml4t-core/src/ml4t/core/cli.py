@@ -49,8 +49,9 @@ class _Shell(click.Group):
         if cmd_name not in self.commands:
             self._complete(ctx)
         if cmd_name not in self.commands:
-            error = unknown_name("command", cmd_name, self.commands)
-            ctx.fail(f"{error}. Commands come with distributions: run, report and others with ml4t-engine.")
+            has_engine = any(metadata.distributions(name="ml4t-engine"))
+            hint = "" if has_engine else "; `ml4t run` and others come with: pip install ml4t-engine"
+            ctx.fail(f"{unknown_name('command', cmd_name, self.commands)}{hint}")
         return super().get_command(ctx, cmd_name)
 
 
@@ -86,7 +87,7 @@ def cli() -> None:
 @click.option("--kind", type=click.Choice(KINDS), help="Only plugins that offer this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def list_plugins(ctx: click.Context, **wanted: Any) -> None:  # noqa: ANN401
+def list_plugins(ctx: click.Context, /, **wanted: Any) -> None:  # noqa: ANN401
     """List the plugins that were found, and what they offer."""
     # Listing failures is what this command is for: they are never an exception here.
     with warnings.catch_warnings():
@@ -123,17 +124,17 @@ def list_plugins(ctx: click.Context, **wanted: Any) -> None:  # noqa: ANN401
 def _row(manager: PluginManager, info: PluginInfo, *, kind: str | None) -> dict[str, Any]:
     """Describe a plugin as plain values."""
     return {
-        "name": info.entry,
+        "name": info.name,
         "distribution": info.dist,
         "version": info.version,
         "status": info.status,
         "reason": info.reason,
         "traceback": info.traceback if isinstance(info, PluginFailure) else None,
-        "hooks": list(manager.hooks_of(info.entry)) if info.status == "active" else [],
+        "hooks": list(manager.hooks_of(info.name)) if info.status == "active" else [],
         "offers": [
             {"kind": o.kind, "name": o.spec.name, "native": native.value if native else "python"}
             for o in manager.registry()
-            if o.plugin == info.entry and info.status == "active" and kind in (None, o.kind)
+            if o.plugin == info.name and info.status == "active" and kind in (None, o.kind)
             for native in [getattr(o.spec, "native", None)]
         ],
     }
@@ -200,9 +201,10 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status. `ML4T_TRACEBACK=1` shows errors with their tracebacks."""
-    warnings.showwarning = lambda message, *_, **__: click.echo(f"warning: {message}", err=True)
     try:
-        status = cli.main(arguments, prog_name="ml4t", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: click.echo(f"warning: {message}", err=True)
+            status = cli.main(arguments, prog_name="ml4t", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -1,7 +1,7 @@
 """Configuration of a run: frozen classes, read from TOML, YAML or a mapping.
 
-`load_config` reports everything that is wrong at once, each fault with its path, what was found, what is allowed
-and the nearest accepted spelling. The file formats are parsed here and nowhere else.
+`load_config` reports everything that is wrong at once, each fault with its path, what was found, what is
+allowed and the nearest accepted spelling. The file formats are parsed here and nowhere else.
 """
 
 from __future__ import annotations
@@ -98,6 +98,12 @@ class ZeroVolume(enum.Enum):
     FILL = "fill"
 
 
+class QuoteFill(enum.Enum):
+    """Which quote fills an order: the next one after the order is active."""
+
+    NEXT = "next"
+
+
 class TickRounding(enum.Enum):
     """An order price off the tick grid: rejected, or moved to the tick that is worse for a fill."""
 
@@ -115,7 +121,7 @@ class Policies:
     limit_slippage: LimitSlippage = setting(LimitSlippage.NONE)
     insufficient_cash: InsufficientCash = setting(InsufficientCash.REJECT)
     zero_volume: ZeroVolume = setting(ZeroVolume.NO_FILL)
-    quote_fill: Literal["next"] = setting("next")
+    quote_fill: QuoteFill = setting(QuoteFill.NEXT)
     tick_rounding: TickRounding = setting(TickRounding.REJECT)
 
 
@@ -253,7 +259,7 @@ class FeedSection(Checked):
         kind, stamp, interval = values.get("kind"), values.get("stamp"), values.get("interval")
         by_kind = {DataKind.BAR: ("open", "close", "session"), DataKind.CONTEXT: ("event", "session")}
         allowed = by_kind.get(kind, ("event",)) if kind else ()
-        if stamp and allowed and stamp.value not in allowed:
+        if kind and stamp and stamp.value not in allowed:
             yield _fault(
                 "stamp", f"{stamp.value!r} is no stamp of a {kind.value}", stamp.value, allowed=allowed
             )
@@ -391,7 +397,7 @@ def load_config(
         document["instruments"] = [instrument_fields(t) if isinstance(t, Mapping) else t for t in tables]
     findings, values = read_fields(document, RunConfig)
     findings += [] if plugins is None else plugins.check_document(document)
-    config = None
+    config: RunConfig | None = None
     if not findings:
         folder = root if root is not None or name is None else Path(name).parent
         config = _anchored(RunConfig(**values), None if folder is None else Path(folder).absolute())
@@ -425,7 +431,7 @@ def _parse(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _parse_yaml(text: str) -> Any:  # noqa: ANN401
-    """Read YAML 1.2, where ON and NO are text. Dates stay text too: the loader's own would lose their zone."""
+    """Read YAML 1.2, where ON and NO are text. Dates stay text: the loader's own would lose their zone."""
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import SafeConstructor
     from ruamel.yaml.error import YAMLError
@@ -450,6 +456,8 @@ def _located(finding: Finding, text: str) -> Finding:
 
     tomllib reports no positions; the price of exact ones would be a second parser.
     """
+    if finding.code == "missing":
+        return finding
     key = re.escape(re.sub(r"\[\d+\]", "", finding.path).rpartition(".")[2])
     lines = [
         n for n, line in enumerate(text.splitlines(), start=1) if re.search(rf"\b{key}[\"']?\s*[=:]", line)
@@ -483,7 +491,7 @@ def to_mapping(config: RunConfig) -> dict[str, Any]:
     return plain
 
 
-def _plain(value: Any, root: Path | None) -> Any:  # noqa: ANN401, C901 - one case per kind of value
+def _plain(value: Any, root: Path | None) -> Any:  # noqa: ANN401 - one case per kind of value
     if attrs.has(type(value)):
         pairs = [(field, getattr(value, field.name)) for field in readable_fields(type(value))]
         return {key_of(f): format_duration(v) if f.type is DurationNs else _plain(v, root) for f, v in pairs}

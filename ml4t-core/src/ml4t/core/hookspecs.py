@@ -16,7 +16,7 @@ import attrs
 import pluggy
 
 from ml4t.core.errors import unknown_name
-from ml4t.core.structuring import describe, setting
+from ml4t.core.structuring import json_schema, setting
 from ml4t.core.types import AssetClass, ModelKind
 
 if TYPE_CHECKING:
@@ -44,18 +44,25 @@ class Native(enum.Enum):
     BUILTIN = "builtin"
 
 
-@attrs.frozen
 class Spec:
-    """A name, and a target `package.module:attribute` that is imported only when it is used."""
+    """What hooks return: a name, and a target `package.module:attribute` that is imported only when used."""
 
-    name: str = attrs.field(validator=_is_name)
-    target: str = attrs.field(validator=_is_target)
-    summary: str = setting("")
+    __slots__ = ()
+
+    name: str
+    target: str
 
     def load(self) -> Any:  # noqa: ANN401
         """Import the target and return it."""
         module, _, attribute = self.target.partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+
+@attrs.frozen
+class _Named(Spec):
+    name: str = attrs.field(validator=_is_name)
+    target: str = attrs.field(validator=_is_target)
+    summary: str = setting("")
 
 
 def _model_kind(kind: ModelKind | str) -> ModelKind:
@@ -73,32 +80,33 @@ class ModelSpec(Spec):
     name: str = attrs.field(validator=_is_name)
     target: str = attrs.field(validator=_is_target)
     native: Native = setting(Native.NONE, convert=Native)
+    summary: str = setting("")
 
-    def params_schema(self) -> dict[str, dict[str, Any]]:
-        """Return name, type and default of every parameter; imports the model."""
-        return describe(self.load())
+    def params_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the parameters; imports the model."""
+        return json_schema(self.load())
 
 
-class InstrumentSpec(Spec):
+class InstrumentSpec(_Named):
     """A class of instruments, named as the member of `AssetClass` it is for."""
 
     def __attrs_post_init__(self) -> None:
         AssetClass(self.name)
 
 
-class CalendarSpec(Spec):
+class CalendarSpec(_Named):
     """A trading calendar; the target returns a `Calendar`."""
 
 
 @attrs.frozen
-class ReaderSpec(Spec):
+class ReaderSpec(_Named):
     """A data reader; `name` is a URI scheme or a file suffix, `capabilities` are among lazy, live, pit."""
 
     capabilities: frozenset[str] = setting(frozenset(), convert=frozenset)
 
 
 @attrs.frozen
-class BrokerSpec(Spec):
+class BrokerSpec(_Named):
     """A connection to a venue: modes among paper and live, and what it takes, by the values of the enums."""
 
     modes: frozenset[str] = setting(frozenset(), convert=frozenset)
@@ -107,34 +115,34 @@ class BrokerSpec(Spec):
     asset_classes: frozenset[str] = setting(frozenset(), convert=frozenset)
 
 
-class ExecutorSpec(Spec):
+class ExecutorSpec(_Named):
     """An execution algorithm that works a parent order."""
 
 
-class OptimizerSpec(Spec):
+class OptimizerSpec(_Named):
     """A portfolio construction or sizing method."""
 
 
-class MetricSpec(Spec):
+class MetricSpec(_Named):
     """A statistic computed from results."""
 
 
 @attrs.frozen
-class ReporterSpec(Spec):
+class ReporterSpec(_Named):
     """A report writer and the formats it writes."""
 
     formats: tuple[str, ...] = setting((), convert=tuple)
 
 
 @attrs.frozen
-class CompatSpec(Spec):
+class CompatSpec(_Named):
     """A foreign strategy API, and the name of the profile that reproduces its rules."""
 
     source_api: str = setting("")
     profile: str | None = setting(None)
 
 
-class ProfileSpec(Spec):
+class ProfileSpec(_Named):
     """A named set of configuration values; the target is a mapping or a function that returns one."""
 
 
@@ -149,7 +157,7 @@ class Check:
 
 
 class RegistrySpecs(Protocol):
-    """What a plugin offers. Each hook returns a list and does nothing else: nothing is imported before use."""
+    """What a plugin offers. Each hook returns a list, does nothing else, and leaves imports to the targets."""
 
     @hookspec
     def ml4t_register_models(self) -> Sequence[ModelSpec]:
@@ -262,7 +270,7 @@ class RunSpecs(Protocol):
 
     @hookspec
     def ml4t_manifest(self, run: Any) -> Mapping[str, Any]:  # noqa: ANN401
-        """Return entries for the run manifest: plain values, equal for equal runs, under keys of their own."""
+        """Return entries for the run manifest: plain values under keys of their own, equal for equal runs."""
 
 
 class HealthSpecs(Protocol):

@@ -14,13 +14,43 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from ml4t.core.errors import ConfigError, Finding
 
 MANIFEST_VERSION = 1
 KEY_LIBRARIES = ("numba", "numpy", "pandas", "pandas-market-calendars", "polars", "pyarrow")
-_ENTRIES = {"manifest_version": int, "config": Mapping, "config_sha256": str, "seed": int, "inputs": Mapping}
+_ENTRIES = {"manifest_version": int, "config": Mapping, "config_sha256": str, "seed": int, "inputs": list}
 _ENTRIES |= {"models": list, "python": str, "versions": Mapping}
 _EXACT_INTEGER = 2**53
+
+
+@attrs.frozen(kw_only=True)
+class InputFile:
+    """An input by content, and by a name that means the same on every machine: never an absolute path."""
+
+    name: str
+    sha256: str
+    size: int
+
+    @classmethod
+    def of(cls, path: Path, *, name: str) -> InputFile:
+        """Read a file and take its fingerprint."""
+        return cls(name=name, sha256=sha256_file(path), size=path.stat().st_size)
+
+
+@attrs.frozen(kw_only=True)
+class ModelUse:
+    """A model that ran: the plugin it came from, its parameters, and what executed it (`path`)."""
+
+    kind: str
+    type: str
+    plugin: str
+    distribution: str
+    version: str
+    path: str  #: builtin, capsule, python, or whatever the engine names
+    params: Mapping[str, Any]
+    abi: str | None = None  #: version of the native table, where there is one
 
 
 def sha256_file(path: Path) -> str:
@@ -44,8 +74,8 @@ def build_manifest(
     *,
     config: Mapping[str, Any],
     seed: int,
-    inputs: Mapping[str, str],
-    models: Iterable[Mapping[str, Any]],
+    inputs: Iterable[InputFile],
+    models: Iterable[ModelUse],
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Build and check the manifest of a run.
@@ -56,28 +86,33 @@ def build_manifest(
         The whole configuration, as `ml4t.core.config.to_mapping` gives it.
     seed : int
         Master seed of all randomness.
-    inputs : Mapping
-        SHA-256 of everything read (prices, signals, actions, strategy sources) by portable name.
-    models : iterable of Mapping
-        Every model that ran, with at least `kind`, `type` and `distribution`; engines add plugin, version,
-        parameters, ABI version, and what executed it.
+    inputs : iterable of InputFile
+        Every file read: prices, signals, actions, strategy sources.
+    models : iterable of ModelUse
+        Every model that ran.
     extra : Mapping or None
         More entries, from the engine and from the hook `ml4t_manifest`; none may replace the kernel's.
+
+    Raises
+    ------
+    ConfigError
+        If an extra entry would replace one of the kernel's, or the result is not valid.
     """
-    used = sorted(models, key=lambda model: (model["kind"], model["type"]))
-    names = {"ml4t-core", "ml4t-engine", *KEY_LIBRARIES, *(model["distribution"] for model in used)}
+    used = sorted(models, key=lambda model: (model.kind, model.type))
+    owners = {model.distribution for model in used if model.distribution}
     manifest: dict[str, Any] = {
         "manifest_version": MANIFEST_VERSION,
         "config": config,
         "config_sha256": hashlib.sha256(canonical_json(config).encode()).hexdigest(),
         "seed": seed,
-        "inputs": inputs,
-        "models": used,
+        "inputs": [attrs.asdict(item) for item in sorted(inputs, key=lambda item: item.name)],
+        "models": [attrs.asdict(model, recurse=False) for model in used],
         "python": platform.python_version(),
-        "versions": installed_versions(names),
+        "versions": installed_versions({"ml4t-core", "ml4t-engine", *owners, *KEY_LIBRARIES}),
     }
     if clash := sorted(manifest.keys() & (extra or {}).keys()):
-        raise ConfigError(f"manifest entries {clash} belong to the kernel and cannot be replaced")  # noqa: EM102
+        msg = f"manifest entries {clash} belong to the kernel and cannot be replaced"
+        raise ConfigError(msg)
     plain: dict[str, Any] = json.loads(canonical_json(manifest | dict(extra or {})))
     validate_manifest(plain)
     return plain
@@ -101,11 +136,17 @@ def _faults(manifest: Mapping[str, Any]) -> Iterator[Finding]:
         message = f"this ml4t reads version {MANIFEST_VERSION}, found {manifest['manifest_version']!r}"
         yield Finding(path="manifest_version", message=message)
     inputs = manifest.get("inputs")
-    for name, digest in inputs.items() if isinstance(inputs, Mapping) else ():
-        if Path(name).is_absolute():
-            yield Finding(path="inputs", message=f"{name!r} is an absolute path, which is not portable")
-        if not re.fullmatch("[0-9a-f]{64}", str(digest)):
-            yield Finding(path=f"inputs.{name}", message=f"expected a SHA-256, found {digest!r}")
+    for index, item in enumerate(inputs if isinstance(inputs, list) else ()):
+        path = f"inputs[{index}]"
+        if not isinstance(item, Mapping) or not {"name", "sha256", "size"} <= item.keys():
+            yield Finding(
+                path=path, message=f"expected name, sha256 and size, found {item!r}", code="missing"
+            )
+        elif Path(str(item["name"])).is_absolute():
+            message = f"an absolute path means something else on another machine, found {item['name']!r}"
+            yield Finding(path=f"{path}.name", message=message)
+        elif not re.fullmatch("[0-9a-f]{64}", str(item["sha256"])):
+            yield Finding(path=f"{path}.sha256", message=f"expected a SHA-256, found {item['sha256']!r}")
 
 
 def canonical_json(value: object, *, indent: int | None = None) -> str:

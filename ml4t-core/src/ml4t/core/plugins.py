@@ -24,9 +24,18 @@ import pluggy
 
 from ml4t.core import HOOK_API
 from ml4t.core.config import CONFIG_VERSION, MODEL_KEYS, BrokerSection
-from ml4t.core.errors import ConfigError, Finding, Ml4tError, PluginError, PluginWarning, Severity
-from ml4t.core.errors import UnknownNameError, nearest, unknown_name
-from ml4t.core.hookspecs import KINDS, REGISTRY, SPEC_CLASSES, Check, Spec
+from ml4t.core.errors import (
+    ConfigError,
+    Finding,
+    Ml4tError,
+    PluginError,
+    PluginWarning,
+    Severity,
+    UnknownNameError,
+    nearest,
+    unknown_name,
+)
+from ml4t.core.hookspecs import KINDS, REGISTRY, SPEC_CLASSES, Check, ModelSpec, Spec
 from ml4t.core.structuring import structure
 from ml4t.core.types import ModelKind
 
@@ -38,9 +47,9 @@ ENTRY_POINT_GROUP = "ml4t"
 
 @attrs.frozen(kw_only=True)
 class PluginInfo:
-    """A plugin that was found. `reason` says why its status is not active; `entry` names its entry point."""
+    """A plugin that was found, by the name of its entry point; `reason` says why it is not active."""
 
-    entry: str
+    name: str
     dist: str = "(none)"
     version: str = ""
     status: str = "active"  #: active, blocked, failed or incompatible
@@ -48,7 +57,7 @@ class PluginInfo:
 
     def __str__(self) -> str:
         state = f"{self.status}, {self.reason}" if self.reason else self.status
-        return f"plugin {self.entry!r} of {self.dist} {self.version}: {state}"
+        return f"plugin {self.name!r} of {self.dist} {self.version}: {state}"
 
 
 @attrs.frozen(kw_only=True)
@@ -132,8 +141,8 @@ class PluginManager(pluggy.PluginManager):
         blocked = {(entry, dist): self._why_blocked(_names((entry, dist))) for entry, dist, *_ in entries}
         claims = Counter(entry for entry, dist, *_ in entries if not blocked[entry, dist])
         for name, dist, version, entry in entries:
-            info = PluginInfo(entry=name, dist=dist, version=version)
-            key = name if claims[name] + bool(blocked[name, dist]) < 2 else f"{name} of {dist}"  # noqa: PLR2004
+            info = PluginInfo(name=name, dist=dist, version=version)
+            key = name if claims[name] + bool(blocked[name, dist]) < 2 else f"{name} of {dist}"
             if blocked[name, dist]:
                 self._infos[key] = attrs.evolve(info, status="blocked", reason=blocked[name, dist])
             elif claims[name] > 1:
@@ -155,9 +164,9 @@ class PluginManager(pluggy.PluginManager):
         return "" if self._autoload or names & self._env_allow else "ML4T_DISABLE_PLUGIN_AUTOLOAD is set"
 
     def _load(self, entry: metadata.EntryPoint, info: PluginInfo) -> None:
-        self._infos[info.entry] = info
+        self._infos[info.name] = info
         try:
-            self.register(entry.load(), name=info.entry)
+            self.register(entry.load(), name=info.name)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # SystemExit and the panics of native modules are failures too
@@ -180,7 +189,7 @@ class PluginManager(pluggy.PluginManager):
                 raise PluginError(msg)
         registered = super().register(plugin, name=name)
         if registered is not None:
-            self._infos.setdefault(registered, PluginInfo(entry=registered))
+            self._infos.setdefault(registered, PluginInfo(name=registered))
         self._registry = None
         return registered
 
@@ -188,16 +197,16 @@ class PluginManager(pluggy.PluginManager):
         """Keep a failure, drop what the plugin had registered, and warn or raise."""
         prefix = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
         failure = PluginFailure(
-            entry=info.entry,
+            name=info.name,
             dist=info.dist,
             version=info.version,
             status="incompatible" if isinstance(error, _IncompatibleError) else "failed",
             reason=prefix + " ".join(str(error).split()),
             traceback="".join(traceback.format_exception(error)),
         )
-        self._infos[key or info.entry] = failure
-        if self.has_plugin(info.entry):
-            self.unregister(name=info.entry)
+        self._infos[key or info.name] = failure
+        if self.has_plugin(info.name):
+            self.unregister(name=info.name)
         if self._strict:
             raise PluginError(str(failure)) from error
         warnings.warn(f"{failure}; see `ml4t plugins --failed`", PluginWarning, stacklevel=3)
@@ -240,7 +249,7 @@ class PluginManager(pluggy.PluginManager):
                 if not isinstance(spec, cls):
                     msg = f"{hook} must return a list of {cls.__name__}, found {spec!r}"
                     raise PluginError(msg)
-                kind = spec.kind.label if area == "model" else area
+                kind = spec.kind.label if isinstance(spec, ModelSpec) else area
                 offer = Registered(kind=kind, plugin=name, spec=spec)
                 if offers.setdefault((kind, spec.name), offer) is not offer:
                     msg = f"it registers two specs of kind {kind} named {offer.qualified!r}"
@@ -282,7 +291,7 @@ class PluginManager(pluggy.PluginManager):
             msg = f"{label} {name!r} is ambiguous between {choices}; write one of them in full"
             raise PluginError(msg)
         plugin, colon, _ = name.partition(":")
-        broken = [i for i in self.infos if i.status != "active" and (i.entry == plugin or not colon)]
+        broken = [i for i in self.infos if i.status != "active" and (i.name == plugin or not colon)]
         if colon and broken:
             raise PluginError(f"{label} {name!r} needs {_with_traceback(broken[0])}")  # noqa: EM102
         counts = Counter(offer.spec.name for offer in offers)
@@ -351,7 +360,7 @@ class PluginManager(pluggy.PluginManager):
         return findings
 
     def require(self, requirements: Iterable[str]) -> None:
-        """Raise PluginError unless every requirement such as "ml4t-impact>=0.2" is met by an active plugin."""
+        """Raise PluginError unless an active plugin meets every requirement such as "ml4t-impact>=0.2"."""
         if unmet := [message for text in requirements if (message := self._unmet(text))]:
             raise PluginError("\n".join(unmet))
 
@@ -364,7 +373,7 @@ class PluginManager(pluggy.PluginManager):
         except InvalidRequirement:
             return f"{text!r} is no requirement such as 'ml4t-impact>=0.2'"
         wanted = _names((requirement.name,))
-        infos = [info for info in self.infos if wanted & _names((info.entry, info.dist))]
+        infos = [info for info in self.infos if wanted & _names((info.name, info.dist))]
         if not infos:
             return f"{requirement.name} is not installed; run: pip install '{text}'"
         if not (active := [info for info in infos if info.status == "active"]):
@@ -392,7 +401,7 @@ class PluginManager(pluggy.PluginManager):
         for info in self.infos:
             ok = not isinstance(info, PluginFailure)
             fix = "" if ok else f"upgrade {info.dist}, or block it with ML4T_BLOCK_PLUGINS={info.dist}"
-            found.append(Check(name=f"plugin {info.entry}", ok=ok, detail=str(info), fix=fix))
+            found.append(Check(name=f"plugin {info.name}", ok=ok, detail=str(info), fix=fix))
         for offer in self.registry():
             if (detail := _import_fault(offer.spec)) is not None:
                 found.append(Check(name=f"{offer.kind} {offer.qualified}", ok=False, detail=detail))

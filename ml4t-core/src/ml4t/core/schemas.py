@@ -1,7 +1,7 @@
 """Arrow schemas of every table in and out. pyarrow is imported when a schema is asked for.
 
-Times are nanoseconds UTC, text is UTF-8, `?` marks what may be null; quantities are units, prices and amounts are
-in the currency of the row, or of the run where there is none.
+Times are nanoseconds UTC, text is UTF-8, `?` marks what may be null; quantities are units, prices and
+amounts are in the currency of the row, or of the run where there is none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # Results. A fill's price is reference_price + sign x (spread + slippage + impact), per unit and adverse when
 # positive. A row of `portfolio_history` with `is_nav` is the official value of the session it names.
 _TABLES = {
-    "orders": """order_id:u64 client_order_id:str book:u16 symbol:str side:str order_type:str time_in_force:str
-        quantity:f64 limit_price:f64? stop_price:f64? status:str filled_quantity:f64 avg_fill_price:f64?
+    "orders": """order_id:u64 client_order_id:str book:u16 symbol:str side:str order_type:str
+        time_in_force:str quantity:f64 limit_price:f64? stop_price:f64? status:str filled_quantity:f64 avg_fill_price:f64?
         ts_submitted:ts ts_accepted:ts? ts_closed:ts? reason_code:str reason:str tag:str""",
     "order_events": """sequence:u64 ts_event:ts order_id:u64 status_from:str status:str reason_code:str
         filled_quantity:f64""",

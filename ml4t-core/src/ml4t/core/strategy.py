@@ -1,7 +1,7 @@
 """The base class of strategies.
 
-A strategy overrides the callbacks it wants; the engine finds out once which they are and never calls the rest.
-Parameters are keywords of the constructor, which need not call `super().__init__()`.
+A strategy overrides the callbacks it wants; the engine finds out once which they are and never calls the
+rest. Parameters are keywords of the constructor, which need not call `super().__init__()`.
 """
 
 from __future__ import annotations
@@ -159,9 +159,13 @@ class Strategy:
 
     def schedule(self, callback: Callable[[], object] | None = None, *, rule: Schedule) -> None:
         """Have `callback`, or without one `on_rebalance_trigger`, called by a rule of `ml4t.core.schedule`."""
-        if not isinstance(rule, Schedule) or (callback is not None and not callable(callback)):
-            msg = f"expected a callable and a rule such as month_end(), found {callback!r} and {rule!r}"
-            raise StrategyError(msg)
+        for given, is_right in (
+            (rule, isinstance(rule, Schedule)),
+            (callback, callback is None or callable(callback)),
+        ):
+            if not is_right:
+                msg = f"expected a callable and a rule such as schedule.month_end(), found {given!r}"
+                raise StrategyError(msg)
         self._runtime.schedule(callback, rule)
 
     def record(self, **values: float) -> None:

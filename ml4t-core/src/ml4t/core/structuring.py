@@ -96,9 +96,10 @@ def read_fields(data: Mapping[str, Any], cls: type[Any]) -> tuple[list[Finding],
     known: dict[str, Any] = {}
     accepted: dict[str, str] = {}
     for field in readable_fields(cls):
-        key, alias = key_of(field), field.metadata.get(_ALIAS)
-        accepted |= {key: key, alias or key: key}
-        if alias in data and key in data:
+        key = key_of(field)
+        alias: str = field.metadata.get(_ALIAS) or key
+        accepted |= {key: key, alias: key}
+        if alias != key and alias in data and key in data:
             findings.append(Finding(path=alias, message=f"given twice, also as {key!r}; keep one"))
         given = alias if alias in data else key
         if given in data:
@@ -187,7 +188,7 @@ def _instant(value: Any) -> datetime:  # noqa: ANN401
     return moment
 
 
-def _is(*classes: type, but: type = type(None)) -> Callable[[object], bool]:
+def _is(*classes: type, but: type = types.NoneType) -> Callable[[object], bool]:
     return lambda value: isinstance(value, classes) and not isinstance(value, but)
 
 
@@ -301,17 +302,30 @@ def _converter() -> Converter:
     return converter
 
 
-def describe(cls: type[Any]) -> dict[str, dict[str, Any]]:
-    """Describe the parameters of an attrs class by name: type, whether required, default, choices."""
-    described: dict[str, dict[str, Any]] = {}
+_JSON_TYPES: Mapping[Any, str] = {bool: "boolean", int: "integer", float: "number", types.NoneType: "null"}
+
+
+def json_schema(cls: type[Any]) -> dict[str, Any]:
+    """Describe the parameters of an attrs class as a JSON Schema object."""
+    properties: dict[str, Any] = {}
     for field in readable_fields(cls):
-        name = getattr(field.type, "__name__", "") if isinstance(field.type, type) else ""
-        entry: dict[str, Any] = {"type": name or str(field.type).replace("typing.", "")}
-        if field.default is attrs.NOTHING:
-            entry["required"] = True
-        elif isinstance(field.default, bool | int | float | str | None):
-            entry["default"] = field.default
-        described[key_of(field)] = entry | (
-            {"choices": [*_choices(field.type)]} if _is_choice(field.type) else {}
-        )
-    return described
+        properties[key_of(field)] = described = _type_schema(field.type)
+        if isinstance(field.default, bool | int | float | str):
+            described["default"] = field.default
+    required = [key_of(field) for field in readable_fields(cls) if field.default is attrs.NOTHING]
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | ({"required": required} if required else {})
+
+
+def _type_schema(cls: Any) -> dict[str, Any]:  # noqa: ANN401
+    if _is_union(cls):
+        return {"anyOf": [_type_schema(member) for member in get_args(cls)]}
+    if _is_choice(cls):
+        return {"enum": list(_choices(cls))}
+    if _is_sequence(cls):
+        return {"type": "array", "items": _type_schema((*get_args(cls), Any)[0])}
+    if _is_mapping(cls):
+        return {"type": "object"}
+    if isinstance(cls, type) and attrs.has(cls):
+        return json_schema(cls)
+    return {} if cls in (None, Any) else {"type": _JSON_TYPES.get(cls, "string")}

@@ -227,7 +227,12 @@ impl Execution {
             Status::DEFER | Status::REJECT => return Ok(None),
             _ => return Err(self.model_error(desk, models.fill.name(), &models.fill.last_error())),
         }
-        let quantity = scale.quantity_floor(output.quantity, instrument.lot_size);
+        // A model that answers with what it was given means all of it, also beyond the 15 digits of an f64.
+        let quantity = if output.quantity.to_bits() == context.leaves_quantity.to_bits() {
+            Some(order.leaves)
+        } else {
+            scale.quantity_floor(output.quantity, instrument.lot_size)
+        };
         let (Some(price), Some(quantity)) = (scale.price(output.price), quantity) else {
             let text = format!("price {} and quantity {} must be finite", output.price, output.quantity);
             return Err(self.model_error(desk, models.fill.name(), &text));

@@ -284,12 +284,15 @@ impl Scale {
         scale_f64(x, self.price_exponent).and_then(|p| i64::try_from(p).ok()).map(Price)
     }
 
-    /// A model's quantity, rounded down in size to `lot` steps; infinity and NaN give `None`.
+    /// A model's quantity in whole `lot` steps: the most units whose value as `f64` is not above `x`.
+    ///
+    /// Compared as `f64`, so that a quantity which a model was given and hands back is that quantity again,
+    /// although 1.19207306 itself is no `f64`. Infinity, NaN and numbers beyond 64 bits give `None`.
     #[must_use]
     pub fn quantity_floor(&self, x: f64, lot: i64) -> Option<i64> {
-        let steps = libm::floor(x * self.quantity_unit / lot_as_f64(lot));
-        #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
-        (steps.is_finite() && steps.abs() < 9.0e18).then(|| (steps as i64).saturating_mul(lot))
+        let nearest = scale_f64(x, self.quantity_exponent).and_then(|n| i64::try_from(n).ok())?;
+        let units = if self.quantity_f64(nearest) <= x { nearest } else { nearest.checked_sub(1)? };
+        Some(units - units.rem_euclid(lot))
     }
 
     /// Price as `f64`.
@@ -321,11 +324,6 @@ impl Scale {
         }
         cost.to_f64() / (self.quantity_f64(quantity.0) * self.multiplier_f64())
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "lots are small integers")]
-const fn lot_as_f64(lot: i64) -> f64 {
-    lot as f64
 }
 
 /// 10^exponent, exact up to 10^18.
@@ -402,6 +400,17 @@ mod tests {
     }
 
     #[test]
+    fn a_cap_between_two_lots_is_rounded_down() -> Result<()> {
+        let scale = Scale::new(9, 0, Decimal { mantissa: 1, exponent: 0 })?;
+        assert_eq!(scale.quantity_floor(50.999, 1), Some(50));
+        assert_eq!(scale.quantity_floor(299.0, 100), Some(200));
+        assert_eq!(scale.quantity_floor(0.07 * 100.0, 1), Some(7));
+        assert_eq!(scale.quantity_floor(0.29 * 100.0, 1), Some(28));
+        assert_eq!(scale.quantity_floor(f64::INFINITY, 1), None);
+        Ok(())
+    }
+
+    #[test]
     fn cash_renders_without_noise() {
         assert_eq!(Cash(100_000_250_000_000_000_000_000).to_f64().to_bits(), 100_000.25_f64.to_bits());
     }
@@ -412,6 +421,13 @@ mod tests {
             let q = div_half_even(a, c).unwrap_or(i128::MAX);
             let twice_error = (a - q * c).abs() * 2;
             prop_assert!(twice_error < c || (twice_error == c && q % 2 == 0));
+        }
+
+        #[test]
+        fn a_quantity_survives_the_way_through_a_model(units in 0_i64..1_000_000_000_000_000, exponent in 0_u32..9) {
+            let one = Decimal { mantissa: 1, exponent: 0 };
+            let scale = Scale::new(9, exponent, one);
+            prop_assert_eq!(scale.map(|s| s.quantity_floor(s.quantity_f64(units), 1)), Ok(Some(units)));
         }
 
         #[test]

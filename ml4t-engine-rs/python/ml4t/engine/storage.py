@@ -134,6 +134,8 @@ def _write_table(table: pa.Table, path: Path) -> None:
         compression_level=3,
         version="2.6",
         row_group_size=_ROW_GROUP_ROWS,
+        # zstd frames carry none, and a damaged number would look like any other.
+        write_page_checksum=True,
     )
 
 
@@ -198,7 +200,7 @@ class StoredTable:
             if _signature(self.path) != self.signature:
                 message = f"{self.path} changed after the run was loaded; load it again"
                 raise ResultsError(message)
-            return pq.ParquetFile(self.path).read()
+            return pq.ParquetFile(self.path, page_checksum_verification=True).read()
         except (pa.ArrowInvalid, OSError) as error:
             raise ResultsError(_unreadable(self.path, error)) from error
 
@@ -210,7 +212,7 @@ def _signature(path: Path) -> tuple[int, int]:
 
 def _unreadable(path: Path, error: Exception) -> str:
     size = path.stat().st_size if path.exists() else 0
-    return f"{path} ({size} bytes) is truncated or not a Parquet file: {error}"
+    return f"{path} ({size} bytes) is truncated, damaged or no Parquet file: {error}"
 
 
 def stored_tables(folder: Path, *, names: tuple[str, ...], optional: bool = False) -> dict[str, StoredTable]:

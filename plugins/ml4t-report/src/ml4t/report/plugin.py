@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml4t.core import ReporterSpec, hookimpl
+from ml4t.core.hookspecs import ReporterSpec, hookimpl
 
 if TYPE_CHECKING:
     import click
