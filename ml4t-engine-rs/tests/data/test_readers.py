@@ -170,6 +170,12 @@ def test_a_folder_a_list_and_a_pattern_are_one_feed(prices: pl.DataFrame, tmp_pa
         assert data.feeds[0].paths == tuple(files)
 
 
+def test_folders_named_like_columns_are_columns(prices: pl.DataFrame, tmp_path: Path) -> None:
+    prices.write_parquet(pl.PartitionBy(tmp_path / "hive", key="symbol", include_key=False), mkdir=True)
+    assert (tmp_path / "hive" / "symbol=IBM").is_dir()
+    same(assemble(DataFeed(tmp_path / "hive", stamp="session")), assemble(DataFeed(prices, stamp="session")))
+
+
 def test_frames_name_no_paths_and_files_do(prices: pl.DataFrame) -> None:
     assert assemble(DataFeed(prices, stamp="session")).feeds[0].paths == ()
     path = datasets.path("us_equity_daily")

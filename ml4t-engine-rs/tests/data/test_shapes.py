@@ -176,7 +176,7 @@ def test_numeric_columns_become_features_and_others_are_reported(some: pl.DataFr
     assert feed.frame.columns[-3:] == list(feed.extra)
     assert feed.frame["gap"].is_nan().all()
     assert set(feed.frame[name].dtype for name in feed.extra) == {pl.Float64}
-    assert feed.report.notes == ("not loaded, since they are no numbers: venue (String)",)
+    assert feed.report.notes == ("not loaded as features: venue (String)",)
     chosen = assemble(DataFeed(rich, stamp="session", fields=["gap"])).feeds[0]
     assert chosen.extra == ("gap",)
     assert assemble(DataFeed(rich, stamp="session", fields=[])).feeds[0].extra == ()

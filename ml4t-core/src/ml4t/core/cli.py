@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +17,9 @@ import click
 
 from ml4t.core import __version__
 from ml4t.core.errors import Ml4tError, PluginError, PluginWarning, unknown_name
-from ml4t.core.hookspecs import KINDS, Check
+from ml4t.core.hookspecs import KINDS, Check, ModelSpec, Native
 from ml4t.core.manifest import canonical_json
-from ml4t.core.plugins import PluginFailure, PluginInfo, PluginManager, load_plugins
+from ml4t.core.plugins import PluginFailure, PluginInfo, PluginManager, Registered, load_plugins
 
 _LIBRARIES = ("attrs", "cattrs", "click", "pluggy", "polars", "pyarrow", "rich", "ruamel.yaml")
 
@@ -58,14 +59,15 @@ class _Shell(click.Group):
 def _remember(ctx: click.Context, _: click.Parameter, names: tuple[str, ...]) -> None:
     block = [name.removeprefix("no:") for name in names if name.startswith("no:")]
     enable = [name for name in names if not name.startswith("no:")]
-    ctx.obj = {"switches": {"enable": enable, "block": block}}
+    ctx.ensure_object(dict)["switches"] = {"enable": enable, "block": block}
 
 
 def plugins_of(ctx: click.Context, *, strict: bool | None = None) -> PluginManager:
     """Return the plugins of this invocation, loaded once and as its `-p` options say."""
-    state = ctx.find_root().obj
+    state = ctx.find_root().ensure_object(dict)
     if "plugins" not in state:
-        state["plugins"] = load_plugins(**state["switches"], strict=strict)
+        # `ml4t --help` is answered before the options that follow it are read.
+        state["plugins"] = load_plugins(**state.get("switches", {}), strict=strict)
     manager: PluginManager = state["plugins"]
     return manager
 
@@ -81,48 +83,60 @@ def cli() -> None:
 
 
 @cli.command("plugins")
-@click.option("--all", "is_all", is_flag=True, help="Also blocked and failed plugins.")
-@click.option("--failed", "is_failed", is_flag=True, help="Only plugins that failed, with tracebacks.")
-@click.option("--hook", help="Only plugins that implement this hook.")
-@click.option("--kind", type=click.Choice(KINDS), help="Only plugins that offer this kind.")
+@click.option("--all", "with_all", is_flag=True, help="Also blocked and failed plugins.")
+@click.option("--failed", is_flag=True, help="Only plugins that failed, with tracebacks.")
+@click.option("--hook", metavar="HOOK", help="Only plugins that implement this hook.")
+@click.option("--kind", type=click.Choice(KINDS), metavar="KIND", help="Only plugins that offer this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def list_plugins(ctx: click.Context, /, **wanted: Any) -> None:  # noqa: ANN401
+def list_plugins(ctx: click.Context, /, *, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401
     """List the plugins that were found, and what they offer."""
-    # Listing failures is what this command is for: they are never an exception here.
     with warnings.catch_warnings():
+        # Listing failures is what this command is for, so they are neither warnings nor errors here.
         warnings.simplefilter("ignore", PluginWarning)
         manager = plugins_of(ctx, strict=False)
-        rows = [_row(manager, info, kind=wanted["kind"]) for info in manager.infos]
-    if hook := wanted["hook"]:
-        hook = hook if hook.startswith("ml4t_") else f"ml4t_{hook}"
-        if hook not in dir(manager.hook):
-            raise unknown_name("hook", hook, (name for name in dir(manager.hook) if name[0] != "_"))  # noqa: EM101
-        rows = [row for row in rows if hook in row["hooks"]]
-    shown = [
-        row for row in rows
-        if (row["traceback"] if wanted["is_failed"] else wanted["is_all"] or row["status"] == "active")
-        and (row["offers"] or not wanted["kind"])
-    ]  # fmt: skip
-    if wanted["as_json"]:
+        infos = manager.infos
+    wanted["hook"] = _hook_name(manager, wanted["hook"])
+    rows = [_row(manager, info, kind=wanted["kind"]) for info in infos]
+    shown = [row for row in rows if _is_wanted(row, **wanted)]
+    if as_json:
         click.echo(canonical_json(shown, indent=2))
         return
-    offers = [", ".join(f"{o['kind']} {o['name']} [{o['native']}]" for o in row["offers"]) for row in shown]
-    columns = ["name", "distribution", "version", "status"]
-    _print_table(
-        [*columns, "offers"], [[*(row[c] for c in columns), o] for row, o in zip(shown, offers, strict=True)]
-    )
+    _print_table(("name", "distribution", "version", "status", "offers"), shown)
     for row in shown:
         if row["reason"]:
             click.echo(f"\n{row['name']}: {row['reason']}")
-        click.echo(row["traceback"] if wanted["is_failed"] else "", nl=wanted["is_failed"])
-    hidden = len(rows) - len(shown)
-    if hidden and not wanted["is_all"]:
-        click.echo(f"{hidden} more not shown; ml4t plugins --all")
+        if wanted["failed"]:
+            click.echo(row["traceback"])
+    hidden = Counter(row["status"] for row in rows if row["status"] != "active" and row not in shown)
+    if hidden:
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(hidden.items()))
+        click.echo(f"not shown: {counts}; see ml4t plugins --all or --failed")
+
+
+def _hook_name(manager: PluginManager, given: str | None) -> str | None:
+    """Complete the name of a hook, which may be given without its prefix."""
+    if given is None:
+        return None
+    hooks = [name for name in dir(manager.hook) if name.startswith("ml4t_")]
+    name = given if given.startswith("ml4t_") else f"ml4t_{given}"
+    if name not in hooks:
+        raise unknown_name("hook", given, hooks)  # noqa: EM101
+    return name
+
+
+def _is_wanted(row: dict[str, Any], *, hook: str | None, **wanted: Any) -> bool:  # noqa: ANN401
+    if (hook and hook not in row["hooks"]) or (wanted["kind"] and not row["offers"]):
+        return False
+    if wanted["failed"]:
+        return row["traceback"] is not None
+    return bool(wanted["with_all"] or row["status"] == "active")
 
 
 def _row(manager: PluginManager, info: PluginInfo, *, kind: str | None) -> dict[str, Any]:
-    """Describe a plugin as plain values."""
+    """Describe a plugin as plain values; with a `kind`, only what it offers of that kind."""
+    is_active = info.status == "active"
+    offers = [offer for offer in manager.registry() if is_active and offer.plugin == info.name]
     return {
         "name": info.name,
         "distribution": info.dist,
@@ -130,14 +144,20 @@ def _row(manager: PluginManager, info: PluginInfo, *, kind: str | None) -> dict[
         "status": info.status,
         "reason": info.reason,
         "traceback": info.traceback if isinstance(info, PluginFailure) else None,
-        "hooks": list(manager.hooks_of(info.name)) if info.status == "active" else [],
+        "hooks": list(manager.hooks_of(info.name)) if is_active else [],
         "offers": [
-            {"kind": o.kind, "name": o.spec.name, "native": native.value if native else "python"}
-            for o in manager.registry()
-            if o.plugin == info.name and info.status == "active" and kind in (None, o.kind)
-            for native in [getattr(o.spec, "native", None)]
+            {"kind": offer.kind, "name": offer.spec.name, "summary": offer.spec.summary, "runs": _runs(offer)}
+            for offer in offers
+            if kind in (None, offer.kind)
         ],
     }
+
+
+def _runs(offer: Registered) -> str | None:
+    """Say what can execute a model; None for what is no model."""
+    if not isinstance(offer.spec, ModelSpec):
+        return None
+    return "python" if offer.spec.native is Native.NONE else offer.spec.native.value
 
 
 @cli.command()
@@ -182,25 +202,28 @@ def _installation_checks() -> Iterable[Check]:
     ]
     for path in intruders:
         owners = [d.name for d in metadata.distributions() if "ml4t/__init__.py" in map(str, d.files or ())]
-        detail = f"{path} of {', '.join(owners) or 'an unknown package'} occupies the namespace that all parts share"
+        detail = f"{path} of {', '.join(owners) or 'an unknown package'} occupies the namespace of all parts"
         yield Check(name="namespace", ok=False, detail=detail, fix=f"pip uninstall {' '.join(owners)}")
     if not intruders:
         yield Check(name="namespace", ok=True, detail="no distribution owns ml4t/__init__.py")
 
 
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        offers = [
+            f"{o['kind']} {o['name']}" + (f" ({o['runs']})" if o["runs"] else "") for o in row["offers"]
+        ]
+        table.add_row(*(", ".join(offers) if column == "offers" else row[column] for column in columns))
     # Without a terminal there is no width to respect, and wrapped cells would be hard to search.
     Console(width=None if sys.stdout.isatty() else 1_000, highlight=False, markup=False).print(table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status. `ML4T_TRACEBACK=1` shows errors with their tracebacks."""
+    """Run the command line and return its exit status; `ML4T_TRACEBACK=1` shows errors with tracebacks."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: click.echo(f"warning: {message}", err=True)

@@ -192,8 +192,8 @@ def _model(type_name: str) -> FrozenMapping:
 class BrokerSection(Checked):
     """`[broker]`: cash, market models by type name, and the rules of execution.
 
-    A model is a table `{ type = "VolumeShare", volume_limit = 0.025 }`; its parameters are checked against the
-    model's own class where plugins are loaded.
+    A model is a table `{ type = "VolumeShare", volume_limit = 0.025 }`; its parameters are checked against
+    the model's own class where plugins are loaded.
     """
 
     initial_cash: Decimal = setting(Decimal(100_000), convert=to_decimal)
@@ -231,8 +231,8 @@ class BrokerSection(Checked):
 class FeedSection(Checked):
     """`[[data_feeds]]`: a file of market data and what its time stamps mean.
 
-    `columns` maps our names to the file's, `symbols` restricts what is loaded, `timezone` is the zone of stamps
-    that carry none, and `instrument_defaults` are fields of instruments without a section of their own.
+    `columns` maps our names to the file's, `symbols` restricts what is loaded, `timezone` is the zone of
+    stamps that carry none, `instrument_defaults` are fields of instruments without a section of their own.
     """
 
     name: str = setting()

@@ -39,7 +39,7 @@ class _Stamped:
             raise DataError(msg)
         ts_open = getattr(self, "ts_open", None)
         if ts_open is not None and ts_open >= self.ts_event:
-            msg = f"ts_open {format_ns(ts_open)} of a bar of {self.symbol} is not before its end, ts_event {end}"
+            msg = f"ts_open {format_ns(ts_open)} of a bar of {self.symbol} is not before its ts_event {end}"
             raise DataError(msg)
 
 
@@ -89,7 +89,7 @@ class TradeTick(_Stamped):
 
 @attrs.frozen
 class Signal(_Stamped):
-    """A prediction about the instant `ts_event`; a strategy may see it at `ts_arrival`, which has no default."""
+    """A prediction about the instant `ts_event`; strategies see it at `ts_arrival`, which has no default."""
 
     symbol: str
     ts_event: int = attrs.field(converter=to_ns)
@@ -122,11 +122,9 @@ class CorporateAction:
             raise DataError(msg)
 
     def _faults(self) -> Iterator[str]:
-        pay_date = self.ex_date if self.pay_date is None else self.pay_date
-        if not all(
-            isinstance(day, date) and not isinstance(day, datetime) for day in (self.ex_date, pay_date)
-        ):
-            yield f"ex_date and pay_date must be dates without a time, found {self.ex_date!r}, {pay_date!r}"
+        days: list[object] = [self.ex_date, self.ex_date if self.pay_date is None else self.pay_date]
+        if any(isinstance(day, datetime) or not isinstance(day, date) for day in days):
+            yield f"ex_date and pay_date must be dates without a time, found {days}"
         given = {
             ActionKind.SPLIT: (self.ratio, self.amount),
             ActionKind.CASH_DIVIDEND: (self.amount, self.ratio),
@@ -137,8 +135,8 @@ class CorporateAction:
         if value is None or value <= 0 or other is not None:
             name = "ratio" if self.kind is ActionKind.SPLIT else "amount"
             yield f"it takes a {name} above zero and nothing else; ratio={self.ratio}, amount={self.amount}"
-        if pay_date < self.ex_date:
-            yield f"pay_date {pay_date} is before the ex-date"
+        if self.pay_date is not None and self.pay_date < self.ex_date:
+            yield f"pay_date {self.pay_date} is before the ex-date"
 
 
 Event = Bar | Quote | TradeTick | Signal

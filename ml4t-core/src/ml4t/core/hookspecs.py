@@ -157,7 +157,7 @@ class Check:
 
 
 class RegistrySpecs(Protocol):
-    """What a plugin offers. Each hook returns a list, does nothing else, and leaves imports to the targets."""
+    """What a plugin offers. Each hook returns a list and does nothing else; imports are for the targets."""
 
     @hookspec
     def ml4t_register_models(self) -> Sequence[ModelSpec]:

@@ -139,10 +139,11 @@ class PluginManager(pluggy.PluginManager):
         for name in sorted((self._enable | self._block) - known):
             raise unknown_name("plugin", name, known)  # noqa: EM101
         blocked = {(entry, dist): self._why_blocked(_names((entry, dist))) for entry, dist, *_ in entries}
+        namesakes = Counter(entry for entry, *_ in entries)
         claims = Counter(entry for entry, dist, *_ in entries if not blocked[entry, dist])
         for name, dist, version, entry in entries:
             info = PluginInfo(name=name, dist=dist, version=version)
-            key = name if claims[name] + bool(blocked[name, dist]) < 2 else f"{name} of {dist}"
+            key = name if namesakes[name] == 1 else f"{name} of {dist}"
             if blocked[name, dist]:
                 self._infos[key] = attrs.evolve(info, status="blocked", reason=blocked[name, dist])
             elif claims[name] > 1:
@@ -180,11 +181,12 @@ class PluginManager(pluggy.PluginManager):
             raise _IncompatibleError(msg)
         hooks = [attribute for attribute in dir(self.hook) if attribute.startswith("ml4t_")]
         for attribute in dir(plugin):
-            is_hook = self.parse_hookimpl_opts(plugin, attribute) is not None
-            if is_hook and attribute not in hooks:
-                msg = f"{attribute} is no hook; the nearest is {nearest(attribute, hooks)}"
+            options = self.parse_hookimpl_opts(plugin, attribute)
+            hook = (options and options.get("specname")) or attribute
+            if options and hook not in hooks and not options.get("optionalhook"):
+                msg = f"{hook} is no hook; the nearest is {nearest(hook, hooks)}"
                 raise PluginError(msg)
-            if attribute in hooks and not is_hook:
+            if not options and attribute in hooks:
                 msg = f"{attribute} is not marked with @hookimpl (from ml4t.core import hookimpl)"
                 raise PluginError(msg)
         registered = super().register(plugin, name=name)
@@ -293,10 +295,14 @@ class PluginManager(pluggy.PluginManager):
         plugin, colon, _ = name.partition(":")
         broken = [i for i in self.infos if i.status != "active" and (i.name == plugin or not colon)]
         if colon and broken:
-            raise PluginError(f"{label} {name!r} needs {_with_traceback(broken[0])}")  # noqa: EM102
+            msg = f"{label} {name!r} needs {_with_traceback(broken[0])}"
+            raise PluginError(msg)
+        if colon and not self.has_plugin(plugin):
+            raise unknown_name("plugin", plugin, (info.name for info in self.infos))  # noqa: EM101
         counts = Counter(offer.spec.name for offer in offers)
         known = [o.spec.name if counts[o.spec.name] == 1 else o.qualified for o in offers]
-        hint = "".join(f"\nnot loaded, and perhaps what is missing: {_with_traceback(i)}" for i in broken)
+        detail = _with_traceback if len(broken) == 1 else str
+        hint = "".join(f"\nnot loaded, and perhaps what is missing: {detail(info)}" for info in broken)
         raise UnknownNameError(f"{unknown_name(label, name, known)}{hint}")  # noqa: EM102
 
     def resolve(self, kind: ModelKind | str, name: str) -> Any:  # noqa: ANN401

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 # positive. A row of `portfolio_history` with `is_nav` is the official value of the session it names.
 _TABLES = {
     "orders": """order_id:u64 client_order_id:str book:u16 symbol:str side:str order_type:str
-        time_in_force:str quantity:f64 limit_price:f64? stop_price:f64? status:str filled_quantity:f64 avg_fill_price:f64?
-        ts_submitted:ts ts_accepted:ts? ts_closed:ts? reason_code:str reason:str tag:str""",
+        time_in_force:str quantity:f64 limit_price:f64? stop_price:f64? status:str filled_quantity:f64
+        avg_fill_price:f64? ts_submitted:ts ts_accepted:ts? ts_closed:ts? reason_code:str reason:str
+        tag:str""",
     "order_events": """sequence:u64 ts_event:ts order_id:u64 status_from:str status:str reason_code:str
         filled_quantity:f64""",
     "fills": """fill_id:u64 order_id:u64 book:u16 ts_event:ts symbol:str side:str quantity:f64 price:f64
@@ -43,7 +44,7 @@ _INPUTS = {
     "bar": "symbol:str ts_event:ts open:f64 high:f64 low:f64 close:f64 volume:f64?",
     "quote": "symbol:str ts_event:ts bid_price:f64 ask_price:f64 bid_size:f64? ask_size:f64?",
     "trade": "symbol:str ts_event:ts price:f64 size:f64?",
-    "signal": """ts_event:ts ts_arrival:ts asset_id:str score:f64 confidence:f64? version:str? model_id:str?""",
+    "signal": "ts_event:ts ts_arrival:ts asset_id:str score:f64 confidence:f64? version:str? model_id:str?",
     "corporate_action": "symbol:str ex_date:date kind:str ratio:str? amount:str? pay_date:date?",
 }
 

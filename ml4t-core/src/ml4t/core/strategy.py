@@ -145,7 +145,7 @@ class Strategy:
         """Ask for events; a strategy that never does sees them all.
 
         `asset` is a symbol, `event_type` bar, quote, trade, signal, fill or order in any case, `frequency` a
-        bar interval such as "1d", `model_id` the model whose signals are wanted; what is left out matches all.
+        bar interval such as "1d", `model_id` the model whose signals are wanted; left out, all match.
         """
         if isinstance(event_type, str):
             names = [member.value for member in EventType]
@@ -158,14 +158,11 @@ class Strategy:
         )
 
     def schedule(self, callback: Callable[[], object] | None = None, *, rule: Schedule) -> None:
-        """Have `callback`, or without one `on_rebalance_trigger`, called by a rule of `ml4t.core.schedule`."""
-        for given, is_right in (
-            (rule, isinstance(rule, Schedule)),
-            (callback, callback is None or callable(callback)),
-        ):
-            if not is_right:
-                msg = f"expected a callable and a rule such as schedule.month_end(), found {given!r}"
-                raise StrategyError(msg)
+        """Have `callback`, by default `on_rebalance_trigger`, called by a rule of `ml4t.core.schedule`."""
+        given: list[object] = [rule, callback]
+        if not isinstance(given[0], Schedule) or not (given[1] is None or callable(given[1])):
+            msg = f"expected a rule such as schedule.month_end() and a callable, found {given}"
+            raise StrategyError(msg)
         self._runtime.schedule(callback, rule)
 
     def record(self, **values: float) -> None:
@@ -173,7 +170,7 @@ class Strategy:
         self._runtime.record(values)
 
     def log(self, message: str, *, level: str = "info") -> None:
-        """Keep a line of text of this instant, at level debug, info, warning or error, in the `logs` table."""
+        """Keep a line of text of this instant, at level debug, info, warning or error, in table `logs`."""
         if level not in LOG_LEVELS:
             raise unknown_name("log level", level, LOG_LEVELS)  # noqa: EM101
         self._runtime.log(str(message), level)

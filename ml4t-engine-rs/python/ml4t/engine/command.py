@@ -50,12 +50,12 @@ def run_command(  # noqa: PLR0913 - one parameter an option
     from rich.console import Console
 
     from ml4t.backtest.configured import engine_of
+    from ml4t.core.cli import plugins_of
     from ml4t.core.config import load_config
     from ml4t.core.errors import Ml4tError
-    from ml4t.core.plugins import load_plugins
 
     console = Console(quiet=quiet)
-    plugins: PluginManager = context.obj if context.obj is not None else load_plugins()
+    plugins = plugins_of(context)
     try:
         settings = load_config(config, plugins=plugins)
         folder = output or settings.backtest.output_folder

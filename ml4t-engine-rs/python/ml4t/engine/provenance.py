@@ -15,7 +15,7 @@ import polars as pl
 
 from ml4t.backtest.data.tables import MarketData
 from ml4t.core.config import RunConfig, to_mapping
-from ml4t.core.manifest import build_manifest, sha256_file
+from ml4t.core.manifest import InputFile, ModelUse, build_manifest, sha256_file
 from ml4t.core.plugins import PluginManager
 from ml4t.core.types import ModelKind
 from ml4t.engine.compile import ChosenModel
@@ -76,11 +76,11 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
     return found
 
 
-def _inputs(data: MarketData, root: Path | None) -> dict[str, str]:
+def _inputs(data: MarketData, root: Path | None) -> list[InputFile]:
     paths = {path for feed in data.feeds for path in feed.paths} | set(data.action_paths)
     if data.signals is not None:
         paths |= set(data.signals.paths)
-    return {_relative(path, root): sha256_file(path) for path in sorted(paths)}
+    return [InputFile.of(path, name=_relative(path, root)) for path in sorted(paths)]
 
 
 def _relative(path: Path, root: Path | None) -> str:
@@ -93,17 +93,22 @@ def _relative(path: Path, root: Path | None) -> str:
         return path.name
 
 
-def _model_use(chosen: ChosenModel, plugins: PluginManager) -> dict[str, Any]:
+def _model_use(chosen: ChosenModel, plugins: PluginManager) -> ModelUse:
     cls = type(chosen.model)
     target = f"{cls.__module__}:{cls.__qualname__}"
-    use = {"kind": chosen.kind, "path": chosen.path, "params": chosen.params}
-    label = ModelKind[chosen.kind.upper()].label
+    kind = ModelKind[chosen.kind.upper()].label
+    origin = {"type": target, "plugin": "", "distribution": "", "version": ""}
     for offer in plugins.registry():
-        if offer.kind == label and getattr(offer.spec, "target", "") == target:
-            info = next(each for each in plugins.infos if each.entry == offer.plugin)
-            origin = {"plugin": offer.plugin, "distribution": info.dist, "version": info.version}
-            return {**use, "type": offer.qualified, **origin}
-    return {**use, "type": target, "plugin": "", "distribution": "", "version": ""}
+        if offer.kind == kind and getattr(offer.spec, "target", "") == target:
+            info = next(each for each in plugins.infos if each.name == offer.plugin)
+            origin = {
+                "type": offer.qualified,
+                "plugin": offer.plugin,
+                "distribution": info.dist,
+                "version": info.version,
+            }
+            break
+    return ModelUse(kind=chosen.kind, path=chosen.path, params=chosen.params, **origin)
 
 
 def strategy_identity(strategy: object, params: Mapping[str, Any]) -> dict[str, Any]:

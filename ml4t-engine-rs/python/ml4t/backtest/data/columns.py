@@ -253,7 +253,7 @@ def _features(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return features (numbers and booleans, or the ones asked for) and what is left out."""
     # A second stamp or symbol column may hold integers; it is no feature unless it is asked for by name.
-    keys = (*SYMBOL_NAMES, *TIME_NAMES, *RESERVED)
+    keys = (*SYMBOL_NAMES, *TIME_NAMES, "ts_open", "ts_close", "ts_end", "ts_arrival")
     numbers = [name for name, dtype in rest.items() if dtype.is_numeric() or dtype == pl.Boolean]
     plain = [name for name in numbers if folded(name) not in keys]
     chosen = plain if settings.fields is None else list(settings.fields)

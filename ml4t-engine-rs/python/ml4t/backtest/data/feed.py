@@ -163,7 +163,7 @@ class DataFeed(sources.DataFeed):
     def _prepared(self) -> Prepared:
         if yields_events(self):
             message = (
-                f"feed {self.name}: get_next_event can be read only once, by the run; what was loaded is in "
+                f"feed {type(self).__name__}: get_next_event can be read only once, by the run; what was loaded is in "
                 "the report of MarketData.feeds"
             )
             raise DataError(message)
@@ -175,7 +175,8 @@ class DataFeed(sources.DataFeed):
         return rows_as_events(self._prepared.rows)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(name={self.name!r}, kind={self.kind!r}, stamp={self.stamp!r})"
+        declared = (f"{name}={getattr(self, name, None)!r}" for name in ("name", "kind", "stamp", "interval"))
+        return f"{type(self).__name__}({', '.join(declared)})"
 
 
 def yields_events(feed: sources.DataFeed) -> bool:

@@ -78,7 +78,7 @@ def read(source: Source, settings: FeedSettings, bounds: Bounds) -> Raw:
     keys = [keys for keys, _, _ in read_parts]
     values = [values for _, values, _ in read_parts]
     skipped = sorted({name for _, _, layout in read_parts for name in layout.skipped})
-    left_out = (f"not loaded, since they are no numbers: {', '.join(skipped)}",) if skipped else ()
+    left_out = (f"not loaded as features: {', '.join(skipped)}",) if skipped else ()
     notes = (*dict.fromkeys(note for part in source.parts for note in part.notes), *left_out)
     if len(read_parts) == 1:
         return Raw(settings=settings, keys=keys[0], values=values[0], paths=source.paths, notes=notes)

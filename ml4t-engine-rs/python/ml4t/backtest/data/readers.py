@@ -86,9 +86,13 @@ def scan(files: Sequence[Path], *, name: str, columns: Mapping[str, str] | None 
 
 
 def scan_parquet(files: Sequence[Path], *, name: str) -> pl.LazyFrame:
-    """Return a lazy scan of Parquet files; filters reach the row groups."""
+    """Return a lazy scan of Parquet files; filters reach the row groups.
+
+    Folders called ``symbol=IBM`` are read as a column.
+    """
     try:
-        frame = pl.scan_parquet(list(files))
+        partitioned = any("=" in folder.name for file in files for folder in file.parents)
+        frame = pl.scan_parquet(list(files), hive_partitioning=partitioned)
         frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         message = f"{name}: {_shown(files)} cannot be read as Parquet: {error}"

@@ -209,13 +209,11 @@ def trade_statistics(results: Results) -> str:
         )
     else:
         half = (len(rows) + 1) // 2
-        columns = (("statistics-table", rows[:half]), ("statistics-table-2", rows[half:]))
-        body = '<div class="columns">{}{}</div>'.format(
-            *(
-                table(part, element_id=key, classes="pairs", caption="Trade statistics")
-                for key, part in columns
-            )
-        )
+        halves = [
+            table(part, element_id=f"statistics-table-{side}", classes="pairs", caption="Trade statistics")
+            for side, part in (("left", rows[:half]), ("right", rows[half:]))
+        ]
+        body = f'<div class="columns">{"".join(halves)}</div>'
     return section("Trade statistics", body, element_id="trade-statistics", note=note)
 
 

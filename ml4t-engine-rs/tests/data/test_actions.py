@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ml4t.backtest import datasets
+from ml4t.backtest.data import DataFeed, assemble, read_actions
+from ml4t.backtest.data.actions import ACTION_SCHEMA, exact_ratio
+from ml4t.core.errors import DataError
+from ml4t.core.events import CorporateAction
+from ml4t.core.types import ActionKind
+
+
+def actions(**columns: Any) -> pl.DataFrame:  # noqa: ANN401 - columns of any type
+    base = {
+        "symbol": ["IBM", "IBM"],
+        "ex_date": [dt.date(2012, 7, 5), dt.date(2012, 7, 5)],
+        "kind": ["split", "cash_dividend"],
+        "ratio": [1.5, None],
+        "amount": [None, 0.85],
+    }
+    return pl.DataFrame({**base, **columns})
+
+
+def table(prices: pl.DataFrame, source: object, **run: Any) -> pl.DataFrame:  # noqa: ANN401 - options of the run
+    found = assemble(DataFeed(prices, stamp="session"), actions=source, **run).actions
+    assert found is not None
+    return found
+
+
+def test_the_shipped_actions_are_exact(prices: pl.DataFrame, ns: Callable[[str], int]) -> None:
+    frame = table(prices, datasets.us_equity_actions())
+    assert frame.schema == ACTION_SCHEMA
+    assert frame.height == 95
+    assert frame["ts"].is_sorted()
+    special = frame.filter(pl.col("ts") == ns("2004-11-15T00:00:00-05:00")).row(0, named=True)
+    assert (special["instrument"], special["kind"], special["amount"]) == (4, "cash_dividend", "3.08")
+    splits = frame.filter(pl.col("kind") == "split")
+    assert splits.select("ts", "instrument", "ratio_num", "ratio_den").rows() == [
+        (ns("2000-06-21T00:00:00-04:00"), 0, 2, 1),
+        (ns("2003-02-18T00:00:00-05:00"), 4, 2, 1),
+        (ns("2005-02-28T00:00:00-05:00"), 0, 2, 1),
+    ]
+
+
+def test_a_dividend_comes_before_a_split_of_the_same_day(prices: pl.DataFrame, ns: Callable[[str], int]) -> None:
+    at = ns("2012-07-05T00:00:00-04:00")
+    assert table(prices, actions()).rows() == [
+        (at, 3, "cash_dividend", 1, 1, "0.85", at),
+        (at, 3, "split", 3, 2, "0", at),
+    ]
+
+
+def test_a_dividend_is_paid_on_its_pay_date_or_else_on_its_ex_date(
+    prices: pl.DataFrame, ns: Callable[[str], int]
+) -> None:
+    dated = actions(pay_date=[None, dt.date(2012, 9, 10)])
+    assert table(prices, dated)["pay_ts"].to_list() == [ns("2012-09-10T00:00:00-04:00"), ns("2012-07-05T00:00:00-04:00")]
+
+
+def test_actions_take_effect_at_midnight_of_the_venue(ns: Callable[[str], int]) -> None:
+    days = [dt.date(2012, 7, 4), dt.date(2012, 7, 5)]
+    frame = pl.DataFrame({"session": days, "symbol": "VOD", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0})
+    london = DataFeed(frame, stamp="session", calendar="XLON", actions=actions(symbol=["VOD", "VOD"]))
+    found = assemble(london).actions
+    assert found is not None
+    assert found["ts"].to_list() == [ns("2012-07-05T00:00:00+01:00")] * 2
+
+
+@pytest.mark.parametrize("form", ["frame", "pandas", "arrow", "csv", "parquet", "objects", "text columns"])
+def test_every_source_of_actions_gives_the_same_table(form: str, prices: pl.DataFrame, tmp_path: Path) -> None:
+    frame = datasets.us_equity_actions()
+    source: object
+    if form in ("csv", "parquet"):
+        path = tmp_path / f"actions.{form}"
+        frame.write_csv(path) if form == "csv" else frame.write_parquet(path)
+        source = path
+    elif form == "objects":
+        source = [
+            CorporateAction(symbol, day, ActionKind(kind), ratio=ratio, amount=amount)
+            for symbol, day, kind, ratio, amount in frame.iter_rows()
+        ]
+    else:
+        source = {
+            "frame": frame,
+            "pandas": frame.to_pandas(),
+            "arrow": frame.to_arrow(),
+            "text columns": frame.with_columns(pl.all().cast(pl.String)),
+        }[form]
+    assert_frame_equal(table(prices, source), table(prices, frame))
+    files = assemble(DataFeed(prices, stamp="session"), actions=source).action_paths
+    assert files == ((tmp_path / f"actions.{form}",) if form in ("csv", "parquet") else ())
+
+
+def test_columns_of_actions_may_be_renamed(prices: pl.DataFrame) -> None:
+    frame = actions().rename({"ex_date": "effective", "amount": "cash"})
+    found = table(prices, read_actions(frame, columns={"ex_date": "effective", "amount": "cash"}))
+    assert_frame_equal(found, table(prices, actions()))
+
+
+@pytest.mark.parametrize(
+    ("value", "ratio"),
+    [
+        (2, Fraction(2)),
+        (2.0, Fraction(2)),
+        (1.5, Fraction(3, 2)),
+        ("3/2", Fraction(3, 2)),
+        (Decimal("1.05"), Fraction(21, 20)),
+        (0.125, Fraction(1, 8)),
+        ("0.142857", Fraction(1, 7)),
+        (0.142857, Fraction(1, 7)),
+        (1 / 7, Fraction(1, 7)),
+        ("0.3333", Fraction(1, 3)),
+        (1 / 3, Fraction(1, 3)),
+        ("0.0667", Fraction(667, 10_000)),
+        ("0.066667", Fraction(1, 15)),
+        # Not one seventh rounded: the digits given are kept.
+        ("0.1428572", Fraction(357_143, 2_500_000)),
+        ("1.0047", Fraction(10_047, 10_000)),
+        ("0.33", Fraction(33, 100)),
+    ],
+)
+def test_ratios_are_fractions_of_integers(value: object, ratio: Fraction) -> None:
+    assert exact_ratio(value) == ratio
+
+
+@given(st.integers(1, 10**6), st.integers(0, 6))
+def test_a_decimal_stays_itself_or_becomes_a_fraction_that_rounds_to_it(units: int, digits: int) -> None:
+    text = str(Decimal(units).scaleb(-digits))
+    found = exact_ratio(text)
+    assert found == Fraction(text) or (
+        round(found, digits) == Fraction(text) and found.denominator**2 <= 10 ** (digits - 2)
+    )
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_a_simple_split_survives_its_decimal_text(new: int, old: int) -> None:
+    assert exact_ratio(f"{new / old:.8f}") == Fraction(new, old)
+    assert exact_ratio(new / old) == Fraction(new, old)
+
+
+def test_chance_meetings_of_decimals_and_fractions_are_rare() -> None:
+    changed = sum(exact_ratio(f"1.{n:04d}") != Fraction(10_000 + n, 10_000) for n in range(10_000))
+    assert changed / 10_000 < 1 / 300
+
+
+@pytest.mark.parametrize("value", [0, -2, "two", float("nan"), float("inf"), "1/0", "1e-30", 1e300])
+def test_a_ratio_that_cannot_be_is_refused(value: object) -> None:
+    with pytest.raises(DataError, match="ratio"):
+        exact_ratio(value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "fault"),
+    [
+        ({"kind": ["spilt", "cash_dividend"]}, "IBM on 2012-07-05: kind 'spilt' is not one of .*did you mean 'split'"),
+        ({"ratio": [None, None]}, "IBM on 2012-07-05: .*ratio must be above zero, found None"),
+        ({"ratio": [-2.0, None]}, "ratio -2.0 is not a fraction above zero"),
+        ({"amount": [None, 0.0]}, "amount must be above zero, found 0"),
+        ({"amount": [1.0, 0.85]}, "only ratio belongs to it"),
+        ({"ratio": [2.0, 2.0]}, "only amount belongs to it"),
+        ({"pay_date": [None, dt.date(2012, 7, 1)]}, "pay_date 2012-07-01 is before the ex-date"),
+        ({"ex_date": [None, dt.date(2012, 7, 5)]}, "a split of IBM has no ex_date"),
+        ({"symbol": ["IBN", "IBM"]}, "corporate actions: symbol 'IBN' is in no feed; did you mean 'IBM'"),
+        ({"ex_date": ["July 5", "July 6"]}, "ex_date holds something that is no date"),
+    ],
+)
+def test_an_action_that_cannot_be_is_refused(columns: dict[str, Any], fault: str, prices: pl.DataFrame) -> None:
+    with pytest.raises(DataError, match=fault):
+        table(prices, actions(**columns))
+
+
+def test_an_absent_column_is_refused(prices: pl.DataFrame) -> None:
+    with pytest.raises(DataError, match="column kind is absent; the columns are symbol, ex_date, ratio, amount"):
+        table(prices, actions().drop("kind"))
+
+
+def test_an_action_that_is_there_twice_is_refused(prices: pl.DataFrame) -> None:
+    twice = pl.concat([actions(), actions()[1:]])
+    with pytest.raises(DataError, match="the cash_dividend of IBM on 2012-07-05 is there twice"):
+        table(prices, twice)
+    splits = pl.concat([actions()[:1], actions(ratio=[2.0, None])[:1]])
+    with pytest.raises(DataError, match="the split of IBM on 2012-07-05 is there twice"):
+        table(prices, splits)
+    regular_and_special = pl.concat([actions(), actions(amount=[None, 3.0])[1:]])
+    assert table(prices, regular_and_special).height == 3
+
+
+def test_actions_outside_the_data_are_left_out_and_noted(prices: pl.DataFrame) -> None:
+    data = assemble(
+        DataFeed(prices, stamp="session", actions=datasets.us_equity_actions()), start="2012-01-03", end="2012-12-31"
+    )
+    assert data.actions is not None
+    expected = datasets.us_equity_actions().filter(pl.col("ex_date").dt.year() == 2012)
+    assert data.actions.height == expected.height == 10
+    assert data.notes == ("85 corporate actions lie outside the span of the market data",)
+
+
+def test_actions_of_symbols_that_were_not_selected_are_left_out_and_noted(prices: pl.DataFrame) -> None:
+    feed = DataFeed(prices, stamp="session", symbols=["AAPL"], actions=datasets.us_equity_actions())
+    data = assemble(feed)
+    assert data.actions is not None
+    assert data.actions.height == 5
+    assert data.notes == (
+        "corporate actions: 90 rows of symbols that were not loaded are left out: IBM, MSFT",
+    )
+
+
+def test_a_run_without_actions_has_none_and_one_with_an_empty_list_has_an_empty_table(prices: pl.DataFrame) -> None:
+    assert assemble(DataFeed(prices, stamp="session")).actions is None
+    assert table(prices, []).schema == ACTION_SCHEMA
+
+
+def test_dividends_reinvested_at_the_close_of_the_ex_date_reproduce_the_adjusted_close(prices: pl.DataFrame) -> None:
+    """The table by itself, without an engine: AAPL x13.40862, IBM x2.37921, MSFT x0.81667."""
+    data = assemble(DataFeed(prices, stamp="session"), actions=datasets.us_equity_actions())
+    assert data.actions is not None
+    growth = {}
+    for index, symbol in ((0, "AAPL"), (3, "IBM"), (4, "MSFT")):
+        bars = data.feeds[0].frame.filter(pl.col("instrument") == index)
+        shares = 1.0
+        for row in data.actions.filter(pl.col("instrument") == index).iter_rows(named=True):
+            close = bars.filter(pl.col("ts_event") > row["ts"])["close"][0]
+            shares *= row["ratio_num"] / row["ratio_den"] * (1 + float(row["amount"]) / close)
+        growth[symbol] = round(shares * bars["close"][-1] / bars["close"][0], 5)
+    assert growth == {"AAPL": 13.40862, "IBM": 2.37921, "MSFT": 0.81667}
