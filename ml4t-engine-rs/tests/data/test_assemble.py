@@ -49,11 +49,14 @@ def test_the_universe_is_sorted_by_symbol_and_ids_follow(prices: pl.DataFrame) -
     assert data.nav_calendar == "XNYS"
 
 
-def test_the_order_of_rows_feeds_and_instruments_changes_nothing(prices: pl.DataFrame, rng: np.random.Generator) -> None:
+def test_the_order_of_rows_feeds_and_instruments_changes_nothing(
+    prices: pl.DataFrame, rng: np.random.Generator
+) -> None:
     parts = [prices.filter(pl.col("symbol") == name) for name in ("MSFT", "AAPL", "IBM")]
     instruments = [Instrument(name, tick_size="0.05") for name in ("IBM", "MSFT")]
     one = assemble(
-        [DataFeed(part, name=f"f{n}", stamp="session") for n, part in enumerate(parts)], instruments=instruments
+        [DataFeed(part, name=f"f{n}", stamp="session") for n, part in enumerate(parts)],
+        instruments=instruments,
     )
     shuffled = [part[rng.permutation(part.height)] for part in parts]
     feeds = [DataFeed(part, name=f"f{n}", stamp="session") for n, part in enumerate(shuffled)]
@@ -97,7 +100,9 @@ def test_new_york_chicago_and_crypto_share_one_time_line(ns: Callable[[str], int
     # On the holiday the future traded to noon Chicago and New York did not.
     assert [gap for table in data.feeds for gap in table.report.gaps] == []
     assert data.span_ns == (ns("2012-07-01T17:00:00-05:00"), ns("2012-07-10T00:00:00+00:00"))
-    with pytest.raises(DataError, match="the instruments have the calendars 24/7, CMEGlobex_CL, XNYS, so nav_calendar"):
+    with pytest.raises(
+        DataError, match="the instruments have the calendars 24/7, CMEGlobex_CL, XNYS, so nav_calendar"
+    ):
         assemble([coin, oil, shares])
 
 
@@ -154,7 +159,9 @@ def test_a_range_of_dates_is_the_filtered_whole(first: dt.date, days: int) -> No
 
 def test_quotes_trades_bars_and_context_come_in_this_order_finest_bars_first() -> None:
     at = dt.datetime(2012, 7, 3, 10, 0, tzinfo=NEW_YORK).astimezone(dt.UTC)
-    tick = pl.DataFrame({"timestamp": [at], "symbol": "IBM", "price": 1.0, "bid_price": 1.0, "ask_price": 1.0})
+    tick = pl.DataFrame(
+        {"timestamp": [at], "symbol": "IBM", "price": 1.0, "bid_price": 1.0, "ask_price": 1.0}
+    )
     feeds = [
         DataFeed(tick.drop("symbol"), name="a", kind="context", stamp="event"),
         DataFeed(daily("IBM", WEEK), name="b", stamp="session"),
@@ -165,7 +172,14 @@ def test_quotes_trades_bars_and_context_come_in_this_order_finest_bars_first() -
     ]
     data = assemble(feeds)
     assert [table.name for table in data.feeds] == ["f", "e", "c", "d", "b", "a"]
-    assert [table.interval_ns for table in data.feeds] == [None, None, 60 * 10**9, 60 * 10**9, 86400 * 10**9, None]
+    assert [table.interval_ns for table in data.feeds] == [
+        None,
+        None,
+        60 * 10**9,
+        60 * 10**9,
+        86400 * 10**9,
+        None,
+    ]
     assert data.feeds[data.matching[0]].name == "d"
 
 
@@ -186,12 +200,16 @@ def test_an_instrument_in_two_feeds_needs_one_matching_source() -> None:
     assert assemble(feeds(), instruments=named).matching == (1,)
     # What the instrument says wins over what the feed says.
     assert assemble(feeds(matches_orders=False), instruments=named).matching == (1,)
-    with pytest.raises(DataError, match="IBM: matching_source 'slaw' is no feed that has it; did you mean 'slow'"):
+    with pytest.raises(
+        DataError, match="IBM: matching_source 'slaw' is no feed that has it; did you mean 'slow'"
+    ):
         assemble(feeds(), instruments=[Instrument("IBM", matching_source="slaw")])
 
 
 def test_a_declared_instrument_that_no_feed_has_is_refused_with_the_nearest() -> None:
-    with pytest.raises(DataError, match=r"instruments declares 'IBN', which no feed has; did you mean 'IBM'\? Known: IBM"):
+    with pytest.raises(
+        DataError, match=r"instruments declares 'IBN', which no feed has; did you mean 'IBM'\? Known: IBM"
+    ):
         assemble(DataFeed(daily("IBM", WEEK), stamp="session"), instruments=[Instrument("IBN")])
 
 
@@ -227,9 +245,11 @@ def test_a_declared_instrument_settles_what_its_feeds_would_build_differently() 
 
 
 def test_instrument_defaults_that_no_instrument_has_are_refused() -> None:
-    with pytest.raises(DataError, match="instrument_defaults of IBM: .*tick"):
+    with pytest.raises(DataError, match=r"instrument_defaults of IBM: .*tick"):
         assemble(DataFeed(daily("IBM", WEEK), stamp="session", instrument_defaults={"tick": 1}))
-    with pytest.raises(DataError, match="the instrument IBM cannot be built from the feed's defaults: .*tick_size"):
+    with pytest.raises(
+        DataError, match=r"the instrument IBM cannot be built from the feed's defaults: .*tick_size"
+    ):
         assemble(DataFeed(daily("IBM", WEEK), stamp="session", instrument_defaults={"tick_size": -1}))
 
 
@@ -268,15 +288,19 @@ def test_a_calendar_of_ones_own_wins_over_the_library(ns: Callable[[str], int]) 
     fixed = SessionTable(
         name="only",
         timezone="UTC",
-        frame=pl.DataFrame({"label": WEEK, "open_ns": range(0, 50, 10), "close_ns": range(5, 55, 10)}).with_columns(
-            pl.col("open_ns", "close_ns") + ns("2012-07-02T00:00:00+00:00")
-        ),
+        frame=pl.DataFrame(
+            {"label": WEEK, "open_ns": range(0, 50, 10), "close_ns": range(5, 55, 10)}
+        ).with_columns(pl.col("open_ns", "close_ns") + ns("2012-07-02T00:00:00+00:00")),
     )
     feed = DataFeed(daily("IBM", WEEK), stamp="session", calendar="only")
-    assert assemble(feed, calendars=[fixed]).feeds[0].frame["ts_event"][0] == ns("2012-07-02T00:00:00+00:00") + 5
+    assert (
+        assemble(feed, calendars=[fixed]).feeds[0].frame["ts_event"][0] == ns("2012-07-02T00:00:00+00:00") + 5
+    )
 
 
-def test_assembling_twice_gives_the_same_and_leaves_the_feed_as_it_was(prices: pl.DataFrame, tmp_path: Path) -> None:
+def test_assembling_twice_gives_the_same_and_leaves_the_feed_as_it_was(
+    prices: pl.DataFrame, tmp_path: Path
+) -> None:
     prices.write_parquet(tmp_path / "p.parquet")
     feed = DataFeed(tmp_path / "p.parquet", stamp="session")
     narrow = assemble(feed, start="2012-01-01", end="2012-01-31")

@@ -183,7 +183,8 @@ def test_a_session_table_is_a_calendar_of_the_kernel() -> None:
 
 def test_built_in_calendars_and_data_import_neither_pandas_nor_the_calendar_library() -> None:
     code = (
-        "import sys, datetime as dt; from ml4t.backtest.calendars import session_table; import ml4t.backtest.data;"
+        "import sys, datetime as dt; from ml4t.backtest.calendars import session_table;"
+        "import ml4t.backtest.data;"
         "session_table('24/7', dt.date(2012,1,1), dt.date(2012,2,1));"
         "session_table('fx_24_5', dt.date(2012,1,1), dt.date(2012,2,1));"
         "print(sorted({'pandas', 'pandas_market_calendars', 'exchange_calendars'} & set(sys.modules)))"

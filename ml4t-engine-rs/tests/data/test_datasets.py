@@ -35,7 +35,9 @@ def test_the_frames_are_what_the_readme_says() -> None:
 
 def test_no_bar_of_the_shipped_prices_leaves_its_range() -> None:
     daily = datasets.us_equity_daily()
-    inside = (pl.min_horizontal("open", "close") >= pl.col("low")) & (pl.max_horizontal("open", "close") <= pl.col("high"))
+    inside = (pl.min_horizontal("open", "close") >= pl.col("low")) & (
+        pl.max_horizontal("open", "close") <= pl.col("high")
+    )
     assert daily.filter(~inside).height == 0
 
 

@@ -42,9 +42,15 @@ def bar(symbol: str, at: int, price: float = 10.0, **more: object) -> Bar:
 
 
 def test_a_python_feed_equals_the_frame_of_its_rows(at: int) -> None:
-    events: list[MarketEvent] = [bar(symbol, at + n * MINUTE, 10.0 + n) for n in range(50) for symbol in ("B", "A")]
+    events: list[MarketEvent] = [
+        bar(symbol, at + n * MINUTE, 10.0 + n) for n in range(50) for symbol in ("B", "A")
+    ]
     frame = pl.DataFrame(
-        [(e.ts_event, e.symbol, e.open, e.high, e.low, e.close, e.volume) for e in events if isinstance(e, Bar)],
+        [
+            (e.ts_event, e.symbol, e.open, e.high, e.low, e.close, e.volume)
+            for e in events
+            if isinstance(e, Bar)
+        ],
         schema=["ts_event", "symbol", "open", "high", "low", "close", "volume"],
         orient="row",
     )
@@ -61,7 +67,8 @@ def test_the_rows_of_a_frame_read_as_events_make_the_same_frame(prices: pl.DataF
     assert len(events) == prices.height
     first = events[0]
     assert isinstance(first, Bar)
-    assert (first.symbol, first.open, dict(first.fields)) == ("AAPL", 118.56, {"adj_close": 4.186663})
+    assert (first.symbol, first.open) == ("AAPL", 118.56)
+    assert dict(first.fields) == {"adj_close": prices["adj_close"][0]}
 
     class NewYork(Listed):
         calendar = "XNYS"
@@ -153,14 +160,18 @@ def test_an_event_out_of_order_is_refused(at: int) -> None:
 
 
 def test_something_that_is_no_event_is_refused() -> None:
-    with pytest.raises(DataError, match="get_next_event returned a dict; it returns Bar, Quote, TradeTick, or None"):
+    with pytest.raises(
+        DataError, match="get_next_event returned a dict; it returns Bar, Quote, TradeTick, or None"
+    ):
         assemble(Listed([{"symbol": "A"}]))  # type: ignore[list-item]
 
 
 def test_a_feed_at_its_end_is_refused(at: int) -> None:
     feed = Listed([bar("A", at)])
     assemble(feed)
-    with pytest.raises(DataError, match="a feed that has been read once is at its end, so give each run a new one"):
+    with pytest.raises(
+        DataError, match="a feed that has been read once is at its end, so give each run a new one"
+    ):
         assemble(feed)
     with pytest.raises(DataError, match="can be read only once"):
         _ = feed.report
@@ -170,14 +181,16 @@ def test_a_bar_without_an_open_needs_an_interval(at: int) -> None:
     class Unknown(Listed):
         interval = None  # type: ignore[assignment]
 
-    with pytest.raises(DataError, match="the bar of A at 2012-07-03T14:31:00Z has no ts_open and the feed declares no"):
+    with pytest.raises(
+        DataError, match="the bar of A at 2012-07-03T14:31:00Z has no ts_open and the feed declares no"
+    ):
         assemble(Unknown([bar("A", at)]))
     with pytest.raises(DataError, match="has no ts_open and others of this feed have one"):
         assemble(Listed([bar("A", at, ts_open=at - MINUTE), bar("A", at + MINUTE)]))
 
 
 def test_events_are_checked_like_rows(at: int) -> None:
-    with pytest.raises(DataError, match="A at 2012-07-03T14:31:00Z: high 1.0 is below low 2.0"):
+    with pytest.raises(DataError, match=r"A at 2012-07-03T14:31:00Z: high 1.0 is below low 2.0"):
         assemble(Listed([Bar("A", at, 1.5, 1.0, 2.0, 1.5)]))
 
 

@@ -15,7 +15,13 @@ AT = "IBM at 2012-07-03T17:00:00Z"
 
 
 def bars(**columns: Any) -> pl.DataFrame:  # noqa: ANN401 - columns of any type
-    good = {"open": [10.0] * 3, "high": [11.0] * 3, "low": [9.0] * 3, "close": [10.5] * 3, "volume": [100.0] * 3}
+    good = {
+        "open": [10.0] * 3,
+        "high": [11.0] * 3,
+        "low": [9.0] * 3,
+        "close": [10.5] * 3,
+        "volume": [100.0] * 3,
+    }
     return pl.DataFrame({"session": DAYS, "symbol": "IBM", **good, **columns}, strict=False)
 
 
@@ -26,13 +32,16 @@ def refused(frame: pl.DataFrame, fault: str, **options: Any) -> None:  # noqa: A
 
 @pytest.mark.parametrize("column", ["open", "high", "low", "close"])
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "missing"), (float("nan"), "nan"), (float("inf"), "inf"), (-float("inf"), "-inf")]
+    ("value", "shown"),
+    [(None, "missing"), (float("nan"), "nan"), (float("inf"), "inf"), (-float("inf"), "-inf")],
 )
 def test_a_price_that_is_no_number_is_refused_with_symbol_instant_and_value(
     column: str, value: float | None, shown: str
 ) -> None:
     frame = bars(**{column: [10.0, value, 10.0]})
-    refused(frame, f"feed prices: {AT}: {column} is {shown}; each price of a bar is a finite number: drop the row")
+    refused(
+        frame, f"feed prices: {AT}: {column} is {shown}; each price of a bar is a finite number: drop the row"
+    )
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, -37.63])
@@ -46,7 +55,9 @@ def test_a_price_of_zero_or_below_needs_an_instrument_that_allows_it(value: floa
 def test_negative_prices_of_one_instrument_do_not_excuse_another() -> None:
     oil = bars(low=[9.0, -37.63, 9.0]).with_columns(symbol=pl.lit("CL"))
     both = pl.concat([oil, bars(low=[9.0, 9.0, -1.0])])
-    refused(both, "IBM at 2012-07-05.*low is -1.0", instruments=[Instrument("CL", allows_negative_prices=True)])
+    refused(
+        both, "IBM at 2012-07-05.*low is -1.0", instruments=[Instrument("CL", allows_negative_prices=True)]
+    )
 
 
 def test_a_high_below_its_low_is_refused_under_every_policy() -> None:
@@ -57,7 +68,11 @@ def test_a_high_below_its_low_is_refused_under_every_policy() -> None:
 
 def test_an_open_or_close_outside_the_range_follows_the_named_policy() -> None:
     frame = bars(close=[10.5, 11.25, 8.5])
-    refused(frame, rf"{AT}: open or close lies outside low and high \(open 10.0, high 11.0, low 9.0, close 11.25\), in 2 bars")
+    refused(
+        frame,
+        rf"{AT}: open or close lies outside low and high \(open 10.0, high 11.0, low 9.0, close 11.25\), "
+        r"in 2 bars",
+    )
     kept = assemble(DataFeed(frame, stamp="session", range_check="keep")).feeds[0]
     assert kept.frame["high"].to_list() == [11.0, 11.0, 11.0]
     assert kept.report.notes == ("2 bars with open or close outside low and high, kept",)
@@ -83,8 +98,8 @@ def test_overlapping_bars_of_one_instrument_are_refused() -> None:
     frame = bars()[:2].with_columns(timestamp=pl.Series(at)).drop("session")
     with pytest.raises(
         DataError,
-        match="IBM at 2012-07-03T14:36:00Z: the bar opens at 2012-07-03T14:31:00Z, before the last one ended at "
-        "2012-07-03T14:35:00Z; bars of one instrument may not overlap: check interval and stamp",
+        match="IBM at 2012-07-03T14:36:00Z: the bar opens at 2012-07-03T14:31:00Z, before the last one ended "
+        "at 2012-07-03T14:35:00Z; bars of one instrument may not overlap: check interval and stamp",
     ):
         assemble(DataFeed(frame, stamp="open", interval="5m"))
     others = frame.with_columns(symbol=pl.Series(["IBM", "MSFT"]))

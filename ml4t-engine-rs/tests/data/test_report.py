@@ -14,7 +14,11 @@ HOUR = 3600 * 10**9
 
 def test_the_report_counts_rows_symbols_and_span(prices: pl.DataFrame, ns: Callable[[str], int]) -> None:
     report = DataFeed(prices, stamp="session", name="daily").report
-    assert (report.name, report.rows, report.symbols) == ("daily", 12_154, ("AAPL", "FB", "GOOG", "IBM", "MSFT"))
+    assert (report.name, report.rows, report.symbols) == (
+        "daily",
+        12_154,
+        ("AAPL", "FB", "GOOG", "IBM", "MSFT"),
+    )
     assert report.span_ns == (ns("2000-03-01T09:30:00-05:00"), ns("2013-03-01T16:00:00-05:00"))
     assert report.span == (
         dt.datetime(2000, 3, 1, 14, 30, tzinfo=dt.UTC),
@@ -39,7 +43,10 @@ def test_missing_sessions_are_found_per_symbol_and_joined_into_runs(
     )
     first, second = DataFeed(holed, stamp="session").report.gaps
     assert (first.symbol, first.sessions, first.open_ns) == ("IBM", 3, (3 * 13 - 6) * HOUR // 2)
-    assert (first.start_ns, first.end_ns) == (ns("2012-07-03T09:30:00-04:00"), ns("2012-07-06T16:00:00-04:00"))
+    assert (first.start_ns, first.end_ns) == (
+        ns("2012-07-03T09:30:00-04:00"),
+        ns("2012-07-06T16:00:00-04:00"),
+    )
     assert (second.symbol, second.sessions, second.open_ns) == ("AAPL", 1, 7 * HOUR // 2)
 
 
@@ -98,12 +105,17 @@ def test_the_report_reads_well(prices: pl.DataFrame) -> None:
 def test_a_run_reports_the_range_it_loaded(prices: pl.DataFrame, ns: Callable[[str], int]) -> None:
     data = assemble(DataFeed(prices, stamp="session"), start="2012-07-02", end="2012-07-03")
     report = data.feeds[0].report
-    assert (report.rows, report.span_ns) == (10, (ns("2012-07-02T09:30:00-04:00"), ns("2012-07-03T13:00:00-04:00")))
+    assert (report.rows, report.span_ns) == (
+        10,
+        (ns("2012-07-02T09:30:00-04:00"), ns("2012-07-03T13:00:00-04:00")),
+    )
 
 
 def test_context_is_reported_without_symbols() -> None:
     stamps = [dt.datetime(2012, 7, 3, tzinfo=dt.UTC), dt.datetime(2012, 7, 4, tzinfo=dt.UTC)]
-    report = DataFeed(pl.DataFrame({"timestamp": stamps, "vix": [1.0, 2.0]}), kind="context", stamp="event").report
+    report = DataFeed(
+        pl.DataFrame({"timestamp": stamps, "vix": [1.0, 2.0]}), kind="context", stamp="event"
+    ).report
     assert repr(report).splitlines() == [
         "feed prices: 2 context rows",
         "  span 2012-07-03T00:00:00Z .. 2012-07-04T00:00:00Z",

@@ -122,7 +122,7 @@ def test_the_model_of_a_frame_that_names_none_is_declared_or_called_score(feed: 
 
 def test_dates_are_session_closes_once_declared(feed: DataFeed, ns: Callable[[str], int]) -> None:
     dated = pl.DataFrame({"date": [dt.date(2012, 7, 3)], "symbol": ["IBM"], "score": [1.0]})
-    with pytest.raises(DataError, match="a date does not say when a signal was known; .*Signals"):
+    with pytest.raises(DataError, match=r"a date does not say when a signal was known; .*Signals"):
         table(feed, dated)
     found = table(feed, Signals(dated, stamp="session"))
     # An early close: the label says nothing of it, the calendar does.
@@ -157,7 +157,8 @@ def test_a_signal_known_before_its_event_is_refused_by_row(feed: DataFeed) -> No
     early = long(ts_arrival=[CLOSE, CLOSE - dt.timedelta(seconds=1), CLOSE + dt.timedelta(days=2)])
     with pytest.raises(
         DataError,
-        match="signals: row 1: signal xgb of IBM arrives at 2012-07-03T16:59:59Z, before its ts_event 2012-07-03T17:00:00Z",
+        match="signals: row 1: signal xgb of IBM arrives at 2012-07-03T16:59:59Z, before its ts_event "
+        "2012-07-03T17:00:00Z",
     ):
         table(feed, early)
 
@@ -175,7 +176,10 @@ def test_a_score_that_is_no_number_is_refused_by_row(feed: DataFeed, score: floa
         (long().drop("asset_id"), "no column is the symbol"),
         (long().drop("ts_event"), "no column is the stamp"),
         (long(asset_id=["IBM", None, "IBM"]), "row 1 has no symbol"),
-        (long(asset_id=["IBM", "IBN", "IBM"]), r"symbol 'IBN' is in no feed; did you mean 'IBM'\? Known: IBM, MSFT"),
+        (
+            long(asset_id=["IBM", "IBN", "IBM"]),
+            r"symbol 'IBN' is in no feed; did you mean 'IBM'\? Known: IBM, MSFT",
+        ),
         (long(ts_event=[stamp.replace(tzinfo=None) for stamp in [CLOSE] * 3]), "the stamps are naive"),
         (pl.concat([long(), long()[:1]]), "xgb of MSFT arrives twice at 2012-07-03T17:05:00Z"),
     ],

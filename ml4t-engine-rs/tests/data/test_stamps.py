@@ -81,7 +81,8 @@ def test_a_daily_bar_stamped_at_neither_open_nor_close_is_refused_with_the_neare
     with pytest.raises(
         DataError,
         match=r"IBM: 2012-07-03T20:00:00Z is not the close of a session of calendar XNYS \(nearest: "
-        r"2012-07-03T17:00:00Z and 2012-07-05T20:00:00Z\); for daily bars stamped with a date use stamp='session'",
+        r"2012-07-03T17:00:00Z and 2012-07-05T20:00:00Z\); for daily bars stamped with a date use "
+        r"stamp='session'",
     ):
         assemble(feed)
 
@@ -221,7 +222,9 @@ def test_a_stamp_beyond_the_years_of_64_bit_ns_is_refused() -> None:
         (None, "row 0 has no stamp"),
     ],
 )
-def test_a_label_that_is_no_session_is_refused_with_symbol_date_and_remedy(label: Any, fault: str) -> None:
+def test_a_label_that_is_no_session_is_refused_with_symbol_date_and_remedy(
+    label: dt.date | None, fault: str
+) -> None:
     frame = pl.DataFrame({"timestamp": [label], "symbol": "IBM", **ROW})
     if label is None:
         frame = frame.with_columns(timestamp=pl.lit(None, dtype=pl.Date))
@@ -269,7 +272,8 @@ def test_an_hourly_bar_beyond_the_close_is_reported_and_can_be_cut(ns: Callable[
     ]
     data = assemble(DataFeed(bars(stamps), stamp="open", interval="1h"))
     assert data.feeds[0].report.notes == (
-        "1 of 2 rows reach beyond the sessions of their calendar (first: IBM at 2012-07-02T20:30:00Z, calendar XNYS)",
+        "1 of 2 rows reach beyond the sessions of their calendar (first: IBM at 2012-07-02T20:30:00Z, "
+        "calendar XNYS)",
     )
     cut = DataFeed(bars(stamps), stamp="open", interval="1h", cuts_to_session=True)
     assert both(cut)[1] == (ns("2012-07-02T15:30:00-04:00"), ns("2012-07-02T16:00:00-04:00"))

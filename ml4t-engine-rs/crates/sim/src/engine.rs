@@ -100,6 +100,8 @@ pub struct Simulator<S, V, R> {
     /// Return statistics so far, one observation a NAV.
     pub metrics: ReturnStatistics,
     last_nav: Cash,
+    /// Time of the last row.
+    last: Ns,
 }
 
 impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
@@ -112,8 +114,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let state = State::new(&plan);
         let last_nav = plan.account.initial_cash;
         let metrics = ReturnStatistics::new(0.0, 252.0)?;
-        let mut simulator = Self { plan, source, venue, recorder, state, metrics, last_nav };
-        let start = simulator.plan.span().map_or(0, |(first, _)| first);
+        let (start, last) = plan.span().unwrap_or((0, i64::MIN));
+        let mut simulator = Self { plan, source, venue, recorder, state, metrics, last_nav, last };
+        simulator.state.due = simulator.next_due();
         let cash = simulator.plan.account.initial_cash;
         for book in &mut simulator.state.books {
             book.deposit(start, cash, &mut simulator.recorder)?;
@@ -170,30 +173,22 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.finish()
     }
 
-    fn next_instant(&self) -> Ns {
-        let state = &self.state;
-        let plan = &self.plan;
-        let mut next = self.source.peek().min(self.venue.next_due());
+    /// Next instant at which anything but market rows and the venue has something to do.
+    fn next_due(&self) -> Ns {
+        let (state, plan) = (&self.state, &self.plan);
+        let mut next = state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER);
         for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
-            if let Some(arrival) = feed.arrival() {
-                let ts = arrival.get(seen).and_then(|&row| feed.data.ts_arrival.as_ref().map(|a| a[row as usize]));
-                next = next.min(ts.unwrap_or(NEVER));
+            if let (Some(order), Some(arrival)) = (feed.arrival(), &feed.data.ts_arrival) {
+                next = next.min(order.get(seen).map_or(NEVER, |&row| arrival[row as usize]));
             }
         }
         if let Some(signals) = &plan.signals {
             next = next.min(signals.ts_arrival.get(state.signals_seen).copied().unwrap_or(NEVER));
         }
-        if let Some(timer) = state.timers.get(state.timers_seen) {
-            next = next.min(timer.ts);
-        }
-        let last = plan.span().map_or(i64::MIN, |(_, last)| last);
-        next = next.min(state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER));
-        next = next.min(plan.actions.get(state.actions_seen).map_or(NEVER, |a| a.ts));
         let nav = plan.nav_calendar.index();
-        let close = plan.calendars[nav].close.get(state.sessions_seen[nav]).copied().unwrap_or(NEVER);
-        next = next.min(close);
-        // The run ends with the data; what the calendar and the timers hold beyond is not part of it.
-        if next > last { NEVER } else { next }
+        next.min(state.timers.get(state.timers_seen).map_or(NEVER, |t| t.ts))
+            .min(plan.actions.get(state.actions_seen).map_or(NEVER, |a| a.ts))
+            .min(plan.calendars[nav].close.get(state.sessions_seen[nav]).copied().unwrap_or(NEVER))
     }
 
     /// Phases 1 to 7 of the next instant; false when there is none.
@@ -201,23 +196,31 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// A model fails, a number leaves its range, an identity does not hold.
     pub fn begin(&mut self) -> Result<bool> {
-        let now = self.next_instant();
-        if now == NEVER {
+        let now = self.source.peek().min(self.venue.next_due()).min(self.state.due);
+        // The run ends with the data; what the calendar and the timers hold beyond is not part of it.
+        if now > self.last {
             return Ok(false);
         }
         let state = &mut self.state;
         state.now = now;
         state.causes = Causes::default();
         state.blocks.clear();
-        state.due_timers.clear();
-        state.new_signals = (state.signals_seen, state.signals_seen);
         self.complete_data(now)?;
         self.venue.on_expiry(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;
-        self.settle(now)?;
-        self.act(now)?;
-        self.value_session(now)?;
-        self.make_readable(now)?;
-        self.fire_timers(now);
+        // One comparison stands for phases 3 to 7 where none of them has anything to do.
+        if now >= self.state.due {
+            self.settle(now)?;
+            self.act(now)?;
+            self.value_session(now)?;
+            self.make_readable(now)?;
+            self.fire_timers(now);
+            self.state.due = self.next_due();
+            self.state.had_due = true;
+        } else if self.state.had_due {
+            self.state.had_due = false;
+            self.state.due_timers.clear();
+            self.state.new_signals = (self.state.signals_seen, self.state.signals_seen);
+        }
         Ok(true)
     }
 
@@ -350,6 +353,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// Phase 7: timers.
     fn fire_timers(&mut self, now: Ns) {
         let state = &mut self.state;
+        state.due_timers.clear();
         while let Some(&timer) = state.timers.get(state.timers_seen).filter(|t| t.ts <= now) {
             state.timers_seen += 1;
             state.due_timers.push(timer);
@@ -379,9 +383,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         let is_due = match self.plan.record {
             RecordCadence::Step => true,
-            RecordCadence::Every(period) => {
-                self.state.last_recorded.div_euclid(period) != self.state.now.div_euclid(period)
-            }
+            RecordCadence::Every(_) => self.state.now >= self.state.next_record,
             RecordCadence::Session => false,
         };
         if is_due { self.record_portfolio(None) } else { Ok(()) }
@@ -389,7 +391,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     fn record_portfolio(&mut self, session: Option<i32>) -> Result<()> {
         let [cash, receivable, long_value, short_value, cost, realized, fees, dividends] = self.state.totals()?;
-        self.state.last_recorded = self.state.now;
+        if let RecordCadence::Every(period) = self.plan.record {
+            let period_start = self.state.now.div_euclid(period).saturating_mul(period);
+            self.state.next_record = period_start.saturating_add(period);
+        }
         self.recorder.portfolio(&PortfolioRow {
             ts: self.state.now,
             session,

@@ -105,7 +105,12 @@ pub struct State {
     /// Number of the next fill.
     pub fills: u64,
     pub(crate) nav_sessions: u32,
-    pub(crate) last_recorded: Ns,
+    /// Next instant of phases 3 to 7.
+    pub(crate) due: Ns,
+    /// Whether phases 3 to 7 ran at this instant.
+    pub(crate) had_due: bool,
+    /// First instant that is due for a portfolio row.
+    pub(crate) next_record: Ns,
     /// Whether the end of the data was reached.
     pub is_finished: bool,
 }
@@ -142,7 +147,9 @@ impl State {
             timers_seen: 0,
             fills: 0,
             nav_sessions: 0,
-            last_recorded: i64::MIN,
+            due: NEVER,
+            had_due: false,
+            next_record: i64::MIN,
             is_finished: false,
         }
     }
@@ -255,6 +262,7 @@ impl State {
         self.timers.drain(..std::mem::take(&mut self.timers_seen));
         self.timers.extend(times.iter().map(|&ts| Timer { ts, callback }));
         self.timers.sort();
+        self.due = self.due.min(self.timers.first().map_or(NEVER, |t| t.ts));
         Ok(())
     }
 

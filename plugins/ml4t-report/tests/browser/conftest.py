@@ -142,6 +142,10 @@ class Chromium:
     def prefer(self, scheme: str) -> None:
         """Change the colour scheme that the page is asked for."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        # The page hears of it with the next frame.
+        self.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+        )
 
     def evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever the expression gives
         """Evaluate an expression in the page; a promise is awaited."""

@@ -94,7 +94,7 @@ def test_a_heading_sorts_the_trades_by_value_and_not_by_text(
 def test_a_zoom_survives_a_change_of_the_colour_scheme(chromium: Chromium, page_file: Path) -> None:
     chromium.show(page_file, width=1280, scheme="light")
     chromium.evaluate(
-        "Plotly.relayout('equity-chart', {'xaxis.range[0]': '2005-01-01', 'xaxis.range[1]': '2006-01-01'})"
+        "Plotly.relayout('equity-chart', {'xaxis.range': ['2005-01-01', '2006-01-01']}).then(() => null)"
     )
     chromium.prefer("dark")
     shown = chromium.evaluate("document.querySelector('#equity-chart').layout.xaxis.range")

@@ -18,7 +18,7 @@ from ml4t.backtest.data.frames import files_of, scan_files, to_polars
 from ml4t.core.errors import DataError, nearest
 from ml4t.core.events import CorporateAction
 from ml4t.core.types import ActionKind
-from ml4t.core.values import decimal_text
+from ml4t.core.values import decimal_text, to_decimal
 
 __all__ = ["ACTION_SCHEMA", "Actions", "action_table", "exact_ratio", "read_actions"]
 
@@ -49,10 +49,10 @@ def exact_ratio(value: object) -> Fraction:
     """Return a ratio (new shares per old) as a fraction of integers.
 
     ``"3/2"`` and ``1.5`` are 3/2. A decimal that is a simple fraction cut off, such as 0.142857 or
-    0.3333, becomes that fraction (1/7, 1/3), so that seven old shares make exactly one new one. It
-    must round to the very digits given, and with d digits after the point its denominator is at most
-    the square root of 10**(d-2): 9 for four digits, 100 for six. Up to that size fewer than one in 300
-    decimals meet a fraction by chance; all others stay the decimal they are.
+    0.3333, becomes that fraction (1/7, 1/3), so that seven old shares make exactly one new one. It must
+    round to the very digits given (of a float: be the nearest one), and with d digits after the point its
+    denominator is at most the square root of 10**(d-2): 10 for four digits, 100 for six. Up to that size
+    fewer than one in 300 decimals meet a fraction by chance; all others stay the decimal they are.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def exact_ratio(value: object) -> Fraction:
         exponent = Decimal(text.strip()).as_tuple().exponent
         digits = -exponent if isinstance(exponent, int) else 0
         simple = exact.limit_denominator(max(1, math.isqrt(10 ** max(digits - 2, 0))))
-        if round(simple, digits) == exact:
+        if round(simple, digits) == exact or float(simple) == value:
             exact = simple
     if exact <= 0 or max(exact.numerator, exact.denominator) > LARGEST_RATIO_PART:
         message = f"ratio {value!r} is not a fraction above zero of two 64-bit integers"
@@ -172,18 +172,23 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
     if row["symbol"] is None or not isinstance(ex_date, dt.date):
         message = f"corporate actions: a {row['kind']} of {symbol} has no ex_date or no symbol"
         raise DataError(message)
-    ratio, amount = row["ratio"], row["amount"]
+    try:
+        ratio = None if row["ratio"] is None else exact_ratio(row["ratio"])
+        amount = None if row["amount"] is None else to_decimal(row["amount"])
+    except ValueError as error:
+        message = f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: {error}"
+        raise DataError(message) from None
     try:
         return CorporateAction(
             symbol,
             ex_date,
             ActionKind(row["kind"]),
-            ratio=None if ratio is None else exact_ratio(ratio),
+            ratio=ratio,
             amount=amount,
             pay_date=pay_date if isinstance(pay_date, dt.date) else None,
         )
     except DataError as error:
-        message = f"corporate actions: {symbol} on {ex_date}: {error}"
+        message = f"{LABEL}: {error}"
         raise DataError(message) from None
 
 

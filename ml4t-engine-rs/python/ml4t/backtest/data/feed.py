@@ -163,8 +163,8 @@ class DataFeed(sources.DataFeed):
     def _prepared(self) -> Prepared:
         if yields_events(self):
             message = (
-                f"feed {type(self).__name__}: get_next_event can be read only once, by the run; what was loaded is in "
-                "the report of MarketData.feeds"
+                f"feed {type(self).__name__}: get_next_event can be read only once, by the run; what was "
+                "loaded is in the report of MarketData.feeds"
             )
             raise DataError(message)
         raw = read_feed(self, Bounds())

@@ -253,10 +253,12 @@ def _wide(base: pl.DataFrame, frame: pl.DataFrame, names: Sequence[str], signals
             f"by columns ({', '.join(names)}); rename the column instead"
         )
         raise DataError(message)
-    wide = base.with_columns(frame[name].cast(pl.Float64).fill_nan(None) for name in names)
-    rows = wide.unpivot(on=names, index=base.columns, variable_name="name", value_name="score").drop_nulls(
-        "score"
-    )
+    rows = pl.concat(
+        base.with_columns(
+            pl.lit(name).alias("name"), frame[name].cast(pl.Float64).fill_nan(None).alias("score")
+        )
+        for name in names
+    ).drop_nulls("score")
     endless = rows.filter(pl.col("score").is_infinite())
     if endless.height:
         first = endless.row(0, named=True)

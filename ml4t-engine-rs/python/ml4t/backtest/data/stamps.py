@@ -229,7 +229,8 @@ def _nanoseconds(stamps: pl.Series, *, feed: str) -> pl.Series:
     except pl.exceptions.InvalidOperationError:
         # us and ms reach further than the years 1678 to 2261 of 64-bit ns.
         message = (
-            f"feed {feed}: the stamps {stamps.min()} to {stamps.max()} reach beyond the years 1678 to 2261"
+            f"feed {feed}: the stamps {stamps.min()!s} to {stamps.max()!s} reach beyond the years 1678 to "
+            "2261"
         )
         raise DataError(message) from None
 
