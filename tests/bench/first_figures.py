@@ -20,7 +20,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml4t.backtest import DataFeed, Engine, Strategy
+from ml4t.backtest import (
+    Broker,
+    Context,
+    DataFeed,
+    Engine,
+    Event,
+    MarketEvent,
+    PITData,
+    Strategy,
+    Timestamp,
+)
 from ml4t.backtest.indicators import SMA
 
 SEED = 20130301
@@ -34,21 +44,21 @@ class Nothing(Strategy):
 class EmptyEvent(Strategy):
     """An empty typed callback."""
 
-    def on_event(self, event: Any) -> None:
+    def on_event(self, event: Event) -> None:
         """Do nothing."""
 
 
 class EmptyData(Strategy):
     """An empty callback a instant."""
 
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         """Do nothing."""
 
 
 class ReadThree(Strategy):
     """Reads three closes a instant."""
 
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         """Read."""
         self.seen = data["S000"]["close"] + data["S001"]["close"] + data["S002"]["close"]
 
@@ -61,7 +71,7 @@ class Crossover(Strategy):
         self.fast, self.slow = SMA(50), SMA(200)
         self.holds = False
 
-    def on_bar(self, event: Any) -> None:
+    def on_bar(self, event: MarketEvent) -> None:
         """Update and trade."""
         close = event.close
         rising = self.fast.update(close) > self.slow.update(close)
@@ -78,9 +88,9 @@ def ticks(rows: int) -> DataFeed:
     generator = np.random.default_rng(SEED)
     frame = pl.DataFrame(
         {
-            "timestamp": pl.Series(np.arange(rows, dtype=np.int64) * 1_000_000 + 1_600_000_000_000_000_000).cast(
-                pl.Datetime("ns", "UTC")
-            ),
+            "timestamp": pl.Series(
+                np.arange(rows, dtype=np.int64) * 1_000_000 + 1_600_000_000_000_000_000
+            ).cast(pl.Datetime("ns", "UTC")),
             "symbol": pl.repeat("S000", rows, eager=True),
             "price": walk(rows, generator),
             "size": np.ones(rows),
@@ -92,7 +102,9 @@ def ticks(rows: int) -> DataFeed:
 def bars(instruments: int, rows: int) -> DataFeed:
     generator = np.random.default_rng(SEED)
     close = np.stack([walk(rows, generator) for _ in range(instruments)], axis=1).reshape(-1)
-    stamps = np.repeat(np.arange(1, rows + 1, dtype=np.int64) * MINUTE + 1_600_000_000_000_000_000, instruments)
+    stamps = np.repeat(
+        np.arange(1, rows + 1, dtype=np.int64) * MINUTE + 1_600_000_000_000_000_000, instruments
+    )
     frame = pl.DataFrame(
         {
             "timestamp": pl.Series(stamps).cast(pl.Datetime("ns", "UTC")),
@@ -154,18 +166,46 @@ def whole(make: Callable[[], DataFeed], strategy: type[Strategy]) -> dict[str, A
     results = Engine(make(), strategy).run()
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"with_loading_s": round(seconds, 4), "peak_rss_mb": round(peak), "rows": results.run_info["counts"]["rows"]}
+    return {
+        "with_loading_s": round(seconds, 4),
+        "peak_rss_mb": round(peak),
+        "rows": results.run_info["counts"]["rows"],
+    }
 
 
 CASES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
-    "ticks-alone": ("20 M trade ticks, no callback", lambda: timed(lambda: ticks(20_000_000), Nothing, repeat=3)),
-    "ticks-on_event": ("2 M trade ticks, empty on_event", lambda: timed(lambda: ticks(2_000_000), EmptyEvent, repeat=3)),
-    "bars-alone-500": ("500 x 5,000 minute bars, no callback", lambda: timed(lambda: bars(500, 5_000), Nothing)),
-    "bars-on_data-1": ("1 x 500,000 minute bars, empty on_data", lambda: timed(lambda: bars(1, 500_000), EmptyData)),
-    "bars-on_data-500": ("500 x 5,000 minute bars, empty on_data", lambda: timed(lambda: bars(500, 5_000), EmptyData)),
-    "bars-read-3": ("500 x 5,000 minute bars, on_data reads 3 closes", lambda: timed(lambda: bars(500, 5_000), ReadThree)),
-    "daily-crossover": ("1 x 15 years daily, 50/200 crossover", lambda: timed(lambda: sessions(1, 15), Crossover)),
-    "daily-500": ("500 x 10 years daily, peak memory of the process", lambda: whole(lambda: sessions(500, 10), EmptyData)),
+    "ticks-alone": (
+        "20 M trade ticks, no callback",
+        lambda: timed(lambda: ticks(20_000_000), Nothing, repeat=3),
+    ),
+    "ticks-on_event": (
+        "2 M trade ticks, empty on_event",
+        lambda: timed(lambda: ticks(2_000_000), EmptyEvent, repeat=3),
+    ),
+    "bars-alone-500": (
+        "500 x 5,000 minute bars, no callback",
+        lambda: timed(lambda: bars(500, 5_000), Nothing),
+    ),
+    "bars-on_data-1": (
+        "1 x 500,000 minute bars, empty on_data",
+        lambda: timed(lambda: bars(1, 500_000), EmptyData),
+    ),
+    "bars-on_data-500": (
+        "500 x 5,000 minute bars, empty on_data",
+        lambda: timed(lambda: bars(500, 5_000), EmptyData),
+    ),
+    "bars-read-3": (
+        "500 x 5,000 minute bars, on_data reads 3 closes",
+        lambda: timed(lambda: bars(500, 5_000), ReadThree),
+    ),
+    "daily-crossover": (
+        "1 x 15 years daily, 50/200 crossover",
+        lambda: timed(lambda: sessions(1, 15), Crossover),
+    ),
+    "daily-500": (
+        "500 x 10 years daily, peak memory of the process",
+        lambda: whole(lambda: sessions(500, 10), EmptyData),
+    ),
 }
 
 

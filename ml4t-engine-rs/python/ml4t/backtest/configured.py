@@ -23,7 +23,9 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
     if not config.data_feeds:
         missing.append(Finding(path="data_feeds", message="required, but missing", code="missing"))
     if len(config.strategies) != 1:
-        found = f"expected one strategy, found {len(config.strategies)}; several in one run are not supported yet"
+        found = (
+            f"expected one strategy, found {len(config.strategies)}; several in one run are not supported yet"
+        )
         missing.append(Finding(path="strategies", message=found))
     if missing:
         raise ConfigError(missing)

@@ -160,7 +160,9 @@ class Engine:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             clock.lap("run")
             self._finish(native, strategy, status, started=started, clock=clock)
-            error.add_note(f"the results up to here ({status}) are in engine.results and in error.partial_results")
+            error.add_note(
+                f"the results up to here ({status}) are in engine.results and in error.partial_results"
+            )
             _attach(error, self.results)
             raise
         clock.lap("run")
@@ -268,7 +270,9 @@ def _declared(config: RunConfig, given: Any) -> Any:  # noqa: ANN401 - instrumen
 
 def _span(data: MarketData) -> tuple[int, int]:
     """First and last instant of the data, ns UTC."""
-    edges = [(feed.frame["ts_event"][0], feed.frame["ts_event"][-1]) for feed in data.feeds if feed.frame.height]
+    edges = [
+        (feed.frame["ts_event"][0], feed.frame["ts_event"][-1]) for feed in data.feeds if feed.frame.height
+    ]
     if not edges:
         msg = "the feeds have no rows in the period of the run; check start_date, end_date and symbols"
         raise DataError(msg)

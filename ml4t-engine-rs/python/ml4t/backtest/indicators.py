@@ -1,6 +1,6 @@
 """Streaming indicators: O(1) per update, NaN until warm, so that comparisons with them are False.
 
-Each has `update(...)`, `.value`, `.ready` and `reset()`. An input that is NaN answers NaN and changes nothing.
+Each has `update(...)`, `.value`, `.ready` and `reset()`. A NaN input answers NaN and changes nothing.
 
 Examples
 --------

@@ -15,7 +15,7 @@ from attrs import frozen
 from ml4t.core.errors import StrategyError, unknown_name
 from ml4t.core.strategy import Strategy
 
-__all__ = ["StrategySource", "StrategyLike", "load_class"]
+__all__ = ["StrategyLike", "StrategySource", "load_class"]
 
 StrategyLike: TypeAlias = type[Strategy] | Callable[..., Strategy] | Strategy | str
 
@@ -39,14 +39,21 @@ def load_class(target: str, *, root: Path | None = None) -> type[Strategy]:
     """
     where, _, name = target.rpartition(":")
     try:
-        module = _load_file((root or Path.cwd()) / where) if where.endswith(".py") else importlib.import_module(where)
+        module = (
+            _load_file((root or Path.cwd()) / where)
+            if where.endswith(".py")
+            else importlib.import_module(where)
+        )
     except ImportError as error:
         msg = f"strategy {target!r}: cannot import {where!r}: {error}"
         raise StrategyError(msg) from error
     found = getattr(module, name, None)
-    classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Strategy)]
+    classes = [
+        key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Strategy)
+    ]
     if found is None:
-        raise unknown_name(f"strategy in {where}", name, [each for each in classes if each != "Strategy"])
+        kind = f"strategy in {where}"
+        raise unknown_name(kind, name, [each for each in classes if each != "Strategy"])
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         msg = f"strategy {target!r}: expected a subclass of ml4t.backtest.Strategy, found {found!r}"
         raise StrategyError(msg)
@@ -81,7 +88,9 @@ class StrategySource:
     params: Mapping[str, Any]
 
     @classmethod
-    def of(cls, strategy: StrategyLike, params: Mapping[str, Any] | None, *, root: Path | None) -> StrategySource:
+    def of(
+        cls, strategy: StrategyLike, params: Mapping[str, Any] | None, *, root: Path | None
+    ) -> StrategySource:
         """Read what the user gave.
 
         Raises
@@ -93,7 +102,7 @@ class StrategySource:
         target: Any = load_class(strategy, root=root) if isinstance(strategy, str) else strategy
         if isinstance(target, Strategy):
             if given:
-                msg = f"params {sorted(given)} go with a strategy class, not with an instance; pass the class itself"
+                msg = f"params {sorted(given)} go with a class, not with an instance; pass the class itself"
                 raise StrategyError(msg)
             return cls(make=_reusing(target), params={})
         if not callable(target):

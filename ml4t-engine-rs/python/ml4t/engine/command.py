@@ -37,7 +37,7 @@ _SHOWN = (
 @click.option("--no-report", is_flag=True, help="Write no HTML page.")
 @click.option("--quiet", is_flag=True, help="Print only where the results are.")
 @click.pass_context
-def run_command(  # noqa: PLR0913 - one parameter an option
+def run_command(
     context: click.Context,
     config: Path,
     output: Path | None,
@@ -80,14 +80,19 @@ def _refuse_existing(folder: Path, *, overwrite: bool) -> None:
     from ml4t.core.errors import ResultsError
 
     if folder.exists() and any(folder.iterdir()) and not overwrite:
-        msg = f"{folder} already holds results; choose another folder with --output, or replace them with --overwrite"
+        msg = f"{folder} already holds results; name another folder with --output, or use --overwrite"
         raise ResultsError(msg)
 
 
 def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # noqa: ANN401 - rich is imported lazily
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("running", total=1.0)
         try:

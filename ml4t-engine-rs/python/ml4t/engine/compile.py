@@ -69,8 +69,8 @@ def model_path(kind: str, model: object, native: NativePolicy) -> ChosenModel:
         builtin = None
     elif builtin is None and native is NativePolicy.REQUIRE:
         msg = (
-            f'{kind} model {type(model).__name__} runs in Python, and backtest.native = "require" allows native '
-            'models only; set it to "prefer", or choose a model with a native form'
+            f'{kind} model {type(model).__name__} runs in Python, and backtest.native = "require" allows '
+            'native models only; set it to "prefer", or choose a model with a native form'
         )
         raise ConfigError(msg)
     return ChosenModel(kind=kind, model=model, builtin=builtin)
@@ -196,7 +196,7 @@ def warmup_sessions(warmup: int | str, sessions: SessionTable, *, start_ns: int)
 
     if isinstance(warmup, int):
         if warmup < 0:
-            msg = f"warmup = {warmup}; expected a number of sessions of zero or more, or a duration such as '20d'"
+            msg = f"warmup = {warmup}; expected a number of sessions, zero or more, or a duration like '20d'"
             raise ConfigError(msg)
         return warmup
     end = start_ns + parse_duration(warmup)

@@ -67,7 +67,9 @@ def _data_entry(name: str, frame: pl.DataFrame) -> dict[str, Any]:
 def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData) -> list[str]:
     found = list(data.notes)
     if config.broker.policies.fill_timing.value == "same_close":
-        found.append("fill_timing = same_close: orders fill at the close they were decided on, which is optimistic")
+        found.append(
+            "fill_timing = same_close: orders fill at the close they were decided on, which is optimistic"
+        )
     found += [
         f"{model.kind} model {type(model.model).__name__} runs in Python, under the interpreter lock"
         for model in models

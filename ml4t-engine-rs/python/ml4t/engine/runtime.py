@@ -22,7 +22,9 @@ _NOT_OF_THE_LOOP = frozenset({"on_start", "on_rebalance_trigger"})
 class Runtime:
     """Implements `ml4t.core.strategy.StrategyRuntime` on a run of the Rust engine."""
 
-    def __init__(self, run: Run, strategy: Strategy, *, sessions: SessionTable, span: tuple[int, int]) -> None:
+    def __init__(
+        self, run: Run, strategy: Strategy, *, sessions: SessionTable, span: tuple[int, int]
+    ) -> None:
         self._run = run
         self._strategy = strategy
         self._sessions = sessions
