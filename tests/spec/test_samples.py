@@ -141,9 +141,9 @@ def test_the_preserved_strategy_interface_buys_while_the_last_score_is_high(
     text = preserved_interfaces["Strategy interface"]
     sample = strategy_of(text, Strategy=Strategy, OrderSide=OrderSide)
     results = run(sample, scored, config={"broker": {"initial_cash": CASH}})
-    # Called when the score arrives on the 1st, at the closes of the 2nd and 3rd, and no more once the
-    # score of the 3rd has arrived.
-    sessions = [session_of(prices, "AAPL", day) for day in (2, 3, 4)]
+    # Called when the score arrives on the 1st, at the close of the 2nd, when another model's score arrives
+    # that evening, at the close of the 3rd, and no more once the score of the 3rd has arrived.
+    sessions = [session_of(prices, "AAPL", day) for day in (2, 3, 3, 4)]
     assert fills_of(results) == [(each["session"], "buy", 100.0, each["open"]) for each in sessions]
 
 
@@ -156,7 +156,7 @@ def test_a_registered_callback_trades_what_the_strategy_trades(
     namespace = {"feed": scored, "config": config, "strategy": sample()}
     exec(compile(roadmap_samples[0], "design document", "exec"), namespace)
     assert fills_of(namespace["results"]) == fills_of(run(sample, scored, config=config))
-    assert len(fills_of(namespace["results"])) == 3
+    assert len(fills_of(namespace["results"])) == 4
 
 
 class Probe(Strategy):

@@ -308,3 +308,49 @@ def test_assembling_twice_gives_the_same_and_leaves_the_feed_as_it_was(
     again = assemble(feed, start="2012-01-01", end="2012-01-31")
     assert wide.feeds[0].frame.height == 12_154
     assert_frame_equal(narrow.feeds[0].frame, again.feeds[0].frame)
+
+
+def test_rows_in_any_order_are_cut_to_the_range(prices: pl.DataFrame, rng: np.random.Generator) -> None:
+    shuffled = prices[rng.permutation(prices.height)]
+    for run in ({"start": "2008-01-01", "end": "2008-12-31"}, {"start": "2008-01-01"}, {"end": "2008-12-31"}):
+        expected = assemble(DataFeed(prices, stamp="session"), **run).feeds[0].frame
+        assert_frame_equal(assemble(DataFeed(shuffled, stamp="session"), **run).feeds[0].frame, expected)
+
+
+@pytest.mark.parametrize("form", ["naive", "utc", "local", "integer", "text"])
+def test_a_range_reads_stamps_of_every_form(form: str) -> None:
+    first = dt.datetime(2012, 6, 1, 10, 0, tzinfo=NEW_YORK)
+    frame = pl.concat([minutes("IBM", first + dt.timedelta(days=n), 3) for n in range(0, 60, 7)])
+    local = pl.col("timestamp").dt.convert_time_zone("America/New_York")
+    stamp = {
+        "naive": local.dt.replace_time_zone(None),
+        "utc": pl.col("timestamp"),
+        "local": local,
+        "integer": pl.col("timestamp").dt.epoch("ns"),
+        "text": local.dt.to_string("%Y-%m-%dT%H:%M:%S%:z"),
+    }[form]
+    zone = "America/New_York" if form == "naive" else None
+    feed = DataFeed(frame.with_columns(timestamp=stamp), stamp="open", interval="1m", timezone=zone)
+    run = {"start": "2012-06-08", "end": "2012-06-22"}
+    expected = assemble(DataFeed(frame, stamp="open", interval="1m"), **run).feeds[0].frame
+    assert expected.height == 9
+    assert_frame_equal(assemble(feed, **run).feeds[0].frame, expected)
+
+
+def test_a_run_without_instruments_or_without_a_matching_feed_is_refused() -> None:
+    at = dt.datetime(2012, 7, 3, 10, 0, tzinfo=NEW_YORK)
+    context = DataFeed(pl.DataFrame({"timestamp": [at], "vix": [15.0]}), kind="context", stamp="event")
+    with pytest.raises(DataError, match="context feeds alone make no run"):
+        assemble(context)
+    with pytest.raises(
+        DataError, match=r"IBM: every feed that has it \(prices\) declares matches_orders=False"
+    ):
+        assemble(DataFeed(daily("IBM", WEEK), stamp="session", matches_orders=False))
+
+
+def test_instruments_may_be_given_by_symbol() -> None:
+    feed = DataFeed(
+        daily("IBM", WEEK), stamp="session", instruments={"IBM": Instrument("IBM", currency="EUR")}
+    )
+    assert assemble(feed).instruments[0].currency == "EUR"
+    assert feed.report.symbols == ("IBM",)

@@ -191,3 +191,15 @@ def test_built_in_calendars_and_data_import_neither_pandas_nor_the_calendar_libr
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_calendar_without_sessions_in_the_range_holds_no_instant() -> None:
+    table = session_table("XNYS", dt.date(2012, 7, 7), dt.date(2012, 7, 8))
+    instants = np.array([0, 1_341_322_200_000_000_000])
+    assert table.open_time_before(instants).tolist() == [0, 0]
+    assert table.containing(instants)[2].tolist() == [False, False]
+
+
+def test_a_schedule_that_the_library_cannot_make_is_refused_with_its_reason() -> None:
+    with pytest.raises(DataError, match="pandas-market-calendars has no schedule of XKRX for 2199-01-01"):
+        session_table("XKRX", dt.date(2199, 1, 1), dt.date(2199, 12, 31))

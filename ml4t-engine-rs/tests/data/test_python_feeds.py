@@ -198,3 +198,18 @@ def test_reading_context_as_events_is_refused() -> None:
     frame = pl.DataFrame({"timestamp": [dt.datetime(2012, 7, 3, tzinfo=dt.UTC)], "vix": [15.0]})
     with pytest.raises(DataError, match="context rows belong to no instrument"):
         DataFeed(frame, kind="context", stamp="event").get_next_event()
+
+
+def test_quotes_and_trades_of_frames_read_as_events(at: int) -> None:
+    quotes = pl.DataFrame({"ts_event": [at], "symbol": "A", "bid_price": 1.0, "ask_price": 1.5})
+    quote = DataFeed(quotes, kind="quote", stamp="event").get_next_event()
+    assert isinstance(quote, Quote)
+    assert (quote.bid_price, quote.ask_price, quote.ts_event) == (1.0, 1.5, at)
+    trade = DataFeed(quotes.rename({"ask_price": "price"}), kind="trade", stamp="event").get_next_event()
+    assert isinstance(trade, TradeTick)
+    assert trade.price == 1.5
+
+
+def test_symbols_that_a_python_feed_does_not_yield_are_refused_as_unknown(at: int) -> None:
+    with pytest.raises(DataError, match=r"instruments declares 'B', which no feed has"):
+        assemble(Listed([bar("A", at)]), instruments=[Instrument("B", calendar="24/7")])

@@ -121,3 +121,25 @@ def test_context_is_reported_without_symbols() -> None:
         "  span 2012-07-03T00:00:00Z .. 2012-07-04T00:00:00Z",
         "  gaps: none",
     ]
+
+
+def test_a_long_report_is_cut_to_a_readable_length() -> None:
+    days = [dt.date(2012, 7, day) for day in (2, 5)]
+    symbols = pl.DataFrame({"symbol": [f"S{n:02d}" for n in range(25)]})
+    frame = (
+        pl.DataFrame({"session": days})
+        .join(symbols, how="cross")
+        .with_columns(**{name: pl.lit(1.0) for name in ("open", "high", "low", "close")})
+    )
+    lines = repr(DataFeed(frame, stamp="session").report).splitlines()
+    assert len(lines) == 2 + 20 + 1 + 1 + 10 + 1
+    assert lines[22] == "  and 5 more symbols"
+    assert lines[-1] == "    and 15 more"
+
+
+def test_gaps_of_intraday_data_read_as_open_time() -> None:
+    begin = dt.datetime(2012, 7, 3, 10, 0, tzinfo=NEW_YORK)
+    stamps = [begin, begin + dt.timedelta(minutes=5)]
+    frame = pl.DataFrame({"timestamp": stamps, "symbol": "IBM", "price": 1.0})
+    (gap,) = DataFeed(frame, kind="trade", stamp="event").report.gaps
+    assert str(gap) == "IBM  2012-07-03T14:00:00Z .. 2012-07-03T14:05:00Z  0:05:00 of open time"

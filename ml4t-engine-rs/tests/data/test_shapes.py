@@ -327,3 +327,63 @@ def test_a_table_of_another_library_is_read_through_the_arrow_interface(some: pl
     assert_frame_equal(
         table(DataFeed(Foreign(some.to_arrow()), stamp="session")), table(DataFeed(some, stamp="session"))
     )
+
+
+def test_frames_without_a_usable_shape_are_refused(some: pl.DataFrame) -> None:
+    with pytest.raises(DataError, match="the mapping of frames is empty"):
+        assemble(DataFeed({}, stamp="session"))
+    with pytest.raises(DataError, match=r"none of symbols=\['GE'\] is in the mapping"):
+        assemble(DataFeed(by_symbol(some), stamp="session", symbols=["GE"]))
+    words = some.pivot("symbol", index="session", values="close").with_columns(IBM=pl.lit("n/a"))
+    with pytest.raises(DataError, match="column IBM of the wide frame of price is String"):
+        assemble(DataFeed(words, kind="trade", stamp="session"))
+    deep = with_levels(some, ["field", "symbol"])
+    deep.columns = pd.MultiIndex.from_tuples([(*pair, "x") for pair in deep.columns])
+    with pytest.raises(DataError, match="the columns have 3 levels; two are read"):
+        assemble(DataFeed(deep, stamp="session"))
+    closes = with_levels(some, ["field", "symbol"])[["close", "volume"]]
+    with pytest.raises(DataError, match="on neither level of the columns are all of close, high, low, open"):
+        assemble(DataFeed(closes, stamp="session"))
+
+
+def test_symbols_select_from_every_shape(some: pl.DataFrame) -> None:
+    expected = table(DataFeed(some.filter(pl.col("symbol") == "IBM"), stamp="session"))
+    sources = {
+        "long": some,
+        "categorical": some.with_columns(pl.col("symbol").cast(pl.Categorical)),
+        "by symbol": by_symbol(some),
+        "wide": wide(some),
+        "levels": with_levels(some, ["field", "symbol"]),
+    }
+    for source in sources.values():
+        assert_frame_equal(table(DataFeed(source, stamp="session", symbols=["IBM"])), expected)
+        with pytest.raises(DataError, match=r"'IBN', which the source does not have; did you mean 'IBM'"):
+            assemble(DataFeed(source, stamp="session", symbols=["IBM", "IBN"]))
+
+
+def test_one_symbol_may_be_given_as_a_word(some: pl.DataFrame) -> None:
+    feed = DataFeed(some, stamp="session", symbols="IBM")
+    assert assemble(feed).symbols == ("IBM",)
+    with pytest.raises(DataError, match="symbols 3 is neither a symbol nor a list"):
+        DataFeed(some, stamp="session", symbols=3)  # type: ignore[arg-type]
+
+
+def test_a_mapping_in_which_only_some_frames_have_arrivals_is_refused(some: pl.DataFrame) -> None:
+    parts = by_symbol(some)
+    late = parts["IBM"].with_columns(ts_arrival=pl.lit(dt.datetime(2013, 1, 1, tzinfo=dt.UTC)))
+    with pytest.raises(DataError, match="some frames of the mapping have ts_arrival and others do not"):
+        assemble(DataFeed({**parts, "IBM": late}, stamp="session"))
+
+
+def test_frames_of_a_mapping_may_have_different_features(some: pl.DataFrame) -> None:
+    parts = by_symbol(some)
+    parts["IBM"] = parts["IBM"].with_columns(beta=pl.lit(0.8))
+    feed = assemble(DataFeed(parts, stamp="session")).feeds[0]
+    assert feed.extra == ("beta",)
+    assert feed.frame.group_by("instrument").agg(pl.col("beta").mean()).sort("instrument")[
+        "beta"
+    ].is_nan().to_list() == [
+        True,
+        True,
+        False,
+    ]

@@ -267,3 +267,16 @@ def test_what_is_declared_of_signals_is_checked() -> None:
         Signals(long(), name="alpha", stamp="open")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="signals: timezone 'Nowhere' is not an IANA zone"):
         Signals(long(), timezone="Nowhere")
+
+
+def test_a_wide_signal_without_a_limit_is_refused(feed: DataFeed) -> None:
+    wide = pl.DataFrame({"timestamp": [CLOSE], "symbol": ["IBM"], "alpha": [float("inf")]})
+    with pytest.raises(DataError, match="signals: alpha of IBM at 2012-07-03T17:00:00Z is inf"):
+        table(feed, wide)
+
+
+def test_a_signal_file_that_cannot_be_read_is_refused(feed: DataFeed, tmp_path: Path) -> None:
+    path = tmp_path / "signals.csv"
+    path.write_text("ts_event,symbol,score\n2012-07-03T17:00:00Z,IBM,high\n")
+    with pytest.raises(DataError, match="signals: the rows cannot be read"):
+        table(feed, path)

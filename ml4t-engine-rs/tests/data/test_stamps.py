@@ -303,3 +303,45 @@ def test_a_bar_is_known_at_its_arrival_and_never_before_it_is_complete(ns: Calla
         DataError, match="IBM at 2012-07-03T14:32:00Z: ts_arrival 2012-07-03T14:31:00Z is before"
     ):
         assemble(DataFeed(early, stamp="open", interval="1m"))
+
+
+def test_bars_that_carry_both_stamps_need_both_columns() -> None:
+    frame = bars([dt.datetime(2012, 7, 3, 10, 31, tzinfo=NEW_YORK)])
+    with pytest.raises(
+        DataError, match="bars with stamp='event' carry both stamps, in columns ts_open and ts_event"
+    ):
+        assemble(DataFeed(frame, stamp="event"))
+
+
+def test_what_cannot_be_a_declaration_is_refused() -> None:
+    frame = bars([dt.datetime(2012, 7, 3, 10, 31, tzinfo=NEW_YORK)])
+    with pytest.raises(DataError, match="interval 60 is not a text"):
+        DataFeed(frame, stamp="open", interval=60)  # type: ignore[arg-type]
+    with pytest.raises(
+        DataError, match="interval is not declared, so the end of what was stamped at its open"
+    ):
+        DataFeed(frame, kind="context", stamp="open")
+    with pytest.raises(DataError, match="column timestamp is Float64; session labels are dates"):
+        assemble(DataFeed(bars([1.5]), stamp="session"))
+
+
+def test_a_context_stamped_at_its_open_is_known_at_its_end(ns: Callable[[str], int]) -> None:
+    at = dt.datetime(2012, 7, 3, 10, 0, tzinfo=NEW_YORK)
+    context = DataFeed(
+        pl.DataFrame({"timestamp": [at], "vix": [15.0]}),
+        name="vix",
+        kind="context",
+        stamp="open",
+        interval="1h",
+    )
+    data = assemble([DataFeed(bars([at]), stamp="open", interval="1m"), context])
+    assert data.feeds[1].frame["ts_event"].to_list() == [ns("2012-07-03T11:00:00-04:00")]
+
+
+def test_prints_at_the_very_open_and_close_belong_to_the_session() -> None:
+    at = [dt.datetime(2012, 7, 3, 9, 30, tzinfo=NEW_YORK), dt.datetime(2012, 7, 3, 13, 0, tzinfo=NEW_YORK)]
+    late = dt.datetime(2012, 7, 3, 13, 0, 0, 1, tzinfo=NEW_YORK)
+    frame = pl.DataFrame({"timestamp": at, "symbol": "X", "price": 1.0})
+    assert DataFeed(frame, kind="trade", stamp="event").report.notes == ()
+    after = pl.DataFrame({"timestamp": [late], "symbol": "X", "price": 1.0})
+    assert DataFeed(after, kind="trade", stamp="event").report.notes[0].startswith("1 of 1 rows reach beyond")

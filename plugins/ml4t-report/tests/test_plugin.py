@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ml4t.backtest import Results
-from ml4t.core.cli import cli
+from ml4t.core.cli import cli, main
 from ml4t.core.plugins import load_plugins
 from ml4t.report import HtmlReport
 
@@ -61,10 +61,10 @@ def test_the_command_writes_where_it_is_told(results: Results, tmp_path: Path) -
     assert target.exists() and not (folder / "report.html").exists()
 
 
-def test_the_command_explains_what_is_wrong_with_the_folder(tmp_path: Path) -> None:
-    outcome = CliRunner().invoke(cli, ["report", str(tmp_path)])
-    assert outcome.exit_code != 0
-    assert "is not the folder of a run" in outcome.output + str(outcome.exception)
-    outcome = CliRunner().invoke(cli, ["report", str(tmp_path / "nowhere")])
-    assert outcome.exit_code == 2
-    assert "does not exist" in outcome.output
+def test_the_command_explains_what_is_wrong_with_the_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(tmp_path)]) == 1
+    assert "is not the folder of a run" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
+    assert "does not exist" in capsys.readouterr().err

@@ -197,15 +197,21 @@ def _installation_checks() -> Iterable[Check]:
     yield Check(
         name="ml4t", ok=agree, detail=detail, fix="" if agree else "install core and engine of one version"
     )
-    intruders = [
-        path for folder in sys.path if (path := Path(folder or ".") / "ml4t" / "__init__.py").is_file()
-    ]
+    paths = {(Path(folder) / "ml4t" / "__init__.py").resolve() for folder in sys.path}
+    intruders = sorted(path for path in paths if path.is_file())
     for path in intruders:
-        owners = [d.name for d in metadata.distributions() if "ml4t/__init__.py" in map(str, d.files or ())]
-        detail = f"{path} of {', '.join(owners) or 'an unknown package'} occupies the namespace of all parts"
-        yield Check(name="namespace", ok=False, detail=detail, fix=f"pip uninstall {' '.join(owners)}")
+        owners = ", ".join(sorted(_owners(path))) or "an unknown package"
+        detail = f"{path} of {owners} occupies the namespace that all parts share"
+        yield Check(name="namespace", ok=False, detail=detail, fix=f"uninstall {owners}, or remove that file")
     if not intruders:
         yield Check(name="namespace", ok=True, detail="no distribution owns ml4t/__init__.py")
+
+
+def _owners(path: Path) -> set[str]:
+    """Return the names of the distributions whose records list a file `ml4t/__init__.py` at this path."""
+    name = "ml4t/__init__.py"
+    lists = [each for each in metadata.distributions() if name in map(str, each.files or ())]
+    return {each.name for each in lists if Path(str(each.locate_file(name))).resolve() == path}
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:

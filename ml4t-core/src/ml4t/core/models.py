@@ -36,7 +36,7 @@ class FillArgs:
 
     ts_ns: int  #: instant of the data, ns UTC
     side: int
-    order_type: str = "market"  #: market, limit, stop or stop_limit
+    order_type: str = "market"  #: how the order acts now, market or limit: a stop that traded is a market order
     phase: str = "open"  #: open, range or close of a bar; quote; trade
     limit_price: float = NAN
     stop_price: float = NAN
@@ -50,12 +50,12 @@ class FillArgs:
     low: float = NAN
     close: float = NAN
     volume: float = NAN
-    price: float = NAN  #: of the print, in the phase trade
-    size: float = NAN
+    price: float = NAN  #: at which the matching rules allow the order to trade on this data
+    liquidity: str = "taker"  #: what the rules would report, taker or maker
+    size: float = NAN  #: of the print, in the phase trade
     volume_used: float = 0.0  #: taken from the same data by earlier orders
     lot_size: float = 1.0
     tick_size: float = NAN
-    triggered: bool = False  #: the stop price was reached before this data
 
 
 @attrs.frozen

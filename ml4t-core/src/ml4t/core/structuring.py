@@ -162,7 +162,10 @@ def _read_class(data: object, cls: type[Any]) -> Any:  # noqa: ANN401
 def _scalar(what: str, accepts: Callable[[Any], bool], convert: Callable[[Any], Any]) -> Any:  # noqa: ANN401
     """Make the hook of a scalar type: a value it `accepts` is converted, any other is not `what`."""
 
-    def read(value: object, _: object) -> object:
+    def read(value: object, cls: object) -> object:
+        if _is_choice(cls):
+            # cattrs gives an IntEnum to the hook of int.
+            return _read_choice(value, cls)
         try:
             if accepts(value):
                 return convert(value)
@@ -203,7 +206,6 @@ _SCALARS: Mapping[Any, Any] = {
     Decimal: _scalar("a number", lambda _: True, to_decimal),
     Fraction: _scalar("a fraction", lambda _: True, to_fraction),
     DurationNs: _scalar("a duration", lambda _: True, parse_duration),
-    Any: lambda value, _: freeze(value),
 }
 
 
@@ -297,8 +299,9 @@ def _converter() -> Converter:
     converter.register_structure_hook_func(_is_mapping, _read_mapping)
     converter.register_structure_hook_func(_is_choice, _read_choice)
     converter.register_structure_hook_func(_is_union, _read_union)
+    converter.register_structure_hook_func(lambda cls: cls is Any, lambda value, _: freeze(value))
     for scalar, hook in _SCALARS.items():
-        converter.register_structure_hook_func(functools.partial(lambda one, two: one is two, scalar), hook)
+        converter.register_structure_hook(scalar, hook)
     return converter
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from ml4t.backtest import datasets
 from ml4t.backtest.data import DataFeed, Signals, read_actions
 from ml4t.backtest.engine import Engine
 from ml4t.core.config import ActionsSection, FeedSection, RunConfig, SignalSection
@@ -41,10 +44,16 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
     )
 
 
+def _file(path: Path) -> Path:
+    """Return the file a configuration means: `dataset:NAME` is one that ships with ml4t."""
+    scheme, _, name = path.name.partition(":")
+    return datasets.path(name) if scheme == "dataset" and name else path
+
+
 def _feed(section: FeedSection) -> DataFeed:
     make = DataFeed.from_csv if section.type == "CsvFeed" else DataFeed.from_parquet
     return make(
-        section.path,
+        _file(section.path),
         name=section.name,
         kind=section.kind,
         stamp=section.stamp,
@@ -59,11 +68,11 @@ def _feed(section: FeedSection) -> DataFeed:
 
 
 def _signals(section: SignalSection) -> Signals:
-    return Signals(section.path, columns=dict(section.columns) or None, model_id=section.model_id)
+    return Signals(_file(section.path), columns=dict(section.columns) or None, model_id=section.model_id)
 
 
 def _actions(sections: tuple[ActionsSection, ...]) -> object:
     if not sections:
         return None
-    found = [read_actions(section.path, columns=dict(section.columns) or None) for section in sections]
+    found = [read_actions(_file(section.path), columns=dict(section.columns) or None) for section in sections]
     return found[0] if len(found) == 1 else found

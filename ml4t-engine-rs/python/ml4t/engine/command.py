@@ -62,16 +62,16 @@ def run_command(
         _refuse_existing(folder, overwrite=overwrite)
         engine = engine_of(settings, plugins=plugins)
         began = time.perf_counter()
-        results, error = _run(engine, console)
+        results, failure = _run(engine, console)
         results.save(folder, overwrite=overwrite)
         page = None if no_report else _report(results, settings, plugins, folder)
     except Ml4tError as error:
         raise click.ClickException(str(error)) from error
     _summary(console, results, folder, page, seconds=time.perf_counter() - began)
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(failure, KeyboardInterrupt):
         context.exit(INTERRUPTED)
-    if error is not None:
-        raise error
+    if failure is not None:
+        raise failure
     if quiet:
         click.echo(folder)
 

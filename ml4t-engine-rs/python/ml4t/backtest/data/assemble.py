@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.actions import Actions, action_table, read_actions
-from ml4t.backtest.data.bounds import Bounds, Moment, SessionBook, custom_calendars
+from ml4t.backtest.data.bounds import Bounds, Calendars, Moment, SessionBook, custom_calendars
 from ml4t.backtest.data.events import read_events, read_feed, source_symbols
 from ml4t.backtest.data.feed import yields_events
 from ml4t.backtest.data.prepare import Prepared, Raw, prepare
@@ -46,7 +46,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     start: Moment | None = None,
     end: Moment | None = None,
     nav_calendar: str | None = None,
-    calendars: Iterable[sources.Calendar] | None = None,
+    calendars: Calendars = None,
 ) -> MarketData:
     """Read feeds, signals and corporate actions, check them, and sort them into columns.
 

@@ -15,9 +15,10 @@ from ml4t.core.errors import DataError
 from ml4t.core.sources import Calendar
 from ml4t.core.values import NS_PER_DAY, to_ns
 
-__all__ = ["Bounds", "Moment", "SessionBook"]
+__all__ = ["Bounds", "Calendars", "Moment", "SessionBook", "custom_calendars"]
 
 Moment: TypeAlias = dt.date | dt.datetime | str
+Calendars: TypeAlias = Iterable[Calendar | SessionTable] | None
 # A stamp of another zone, meaning or session label lies within this distance of the bound it is
 # compared with; the rows between are dropped once their instants are known.
 COARSE_DAYS = 5
@@ -162,7 +163,7 @@ class SessionBook:
         Calendars given by the caller, by name; they take precedence over the library's.
     """
 
-    custom: Mapping[str, Calendar] = field(factory=dict)
+    custom: Mapping[str, Calendar | SessionTable] = field(factory=dict)
     _known: dict[str, tuple[dt.date, dt.date, SessionTable]] = field(factory=dict, init=False)
 
     def table(self, name: str, first: dt.date, last: dt.date) -> SessionTable:
@@ -189,6 +190,6 @@ class SessionBook:
         )
 
 
-def custom_calendars(calendars: Iterable[Calendar] | None) -> dict[str, Calendar]:
+def custom_calendars(calendars: Calendars) -> dict[str, Calendar | SessionTable]:
     """Return the caller's calendars by name."""
     return {calendar.name: calendar for calendar in calendars or ()}

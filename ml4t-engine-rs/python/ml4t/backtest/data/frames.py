@@ -132,8 +132,6 @@ def to_polars(frame: object, *, name: str) -> pl.DataFrame | pl.LazyFrame:
             return pl.from_pandas(_flat_pandas(frame, name=name))
         if hasattr(frame, "__arrow_c_stream__"):
             return pl.DataFrame(frame)
-        if type(frame).__module__.startswith("pyarrow"):
-            return _dataframe(pl.from_arrow(frame))
     except DataError:
         raise
     except Exception as error:
@@ -147,10 +145,6 @@ def to_polars(frame: object, *, name: str) -> pl.DataFrame | pl.LazyFrame:
         "mappings of frames by symbol or by field, and paths"
     )
     raise DataError(message)
-
-
-def _dataframe(frame: pl.DataFrame | pl.Series) -> pl.DataFrame:
-    return frame.to_frame() if isinstance(frame, pl.Series) else frame
 
 
 def scan_files(
@@ -264,15 +258,11 @@ def _from_wide(frames: Mapping[str, pl.DataFrame | pl.LazyFrame], settings: Feed
             "price per symbol use kind='trade' and the frame itself"
         )
         raise DataError(message)
-    joined: pl.DataFrame | None = None
-    for name in VALUE_COLUMNS[settings.kind]:
-        if name in frames:
-            column = _unpivot(frames[name], name, settings)
-            keys = ["timestamp", "symbol"]
-            joined = column if joined is None else joined.join(column, on=keys, how="full", coalesce=True)
-    if joined is None:
-        message = f"feed {settings.name}: the mapping has no frame of a {settings.kind.value}'s fields"
-        raise DataError(message)
+    first, *others = (name for name in VALUE_COLUMNS[settings.kind] if name in frames)
+    joined = _unpivot(frames[first], first, settings)
+    for name in others:
+        column = _unpivot(frames[name], name, settings)
+        joined = joined.join(column, on=["timestamp", "symbol"], how="full", coalesce=True)
     return Part(frame=joined, drops_empty=True)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -215,13 +214,11 @@ def _tables(raw: Raw, instruments: Mapping[str, Instrument], book: SessionBook) 
     calendars = {symbol: instrument.calendar for symbol, instrument in instruments.items()}
     if raw.settings.kind is DataKind.CONTEXT:
         calendars[""] = raw.settings.calendar
-    stamps = raw.keys["stamp"]
-    if not len(stamps):
+    if not raw.keys.height:
         return {}
-    days = stamps if stamps.dtype == pl.Date else stamps.cast(pl.Datetime("ns")).dt.date()
-    first, last = days.min(), days.max()
-    if not isinstance(first, dt.date) or not isinstance(last, dt.date):
-        return {}
+    stamp = pl.col("stamp")
+    day = stamp if raw.keys.schema["stamp"] == pl.Date else stamp.cast(pl.Datetime("ns")).dt.date()
+    first, last = raw.keys.select(day.min().alias("first"), day.max().alias("last")).row(0)
     return {symbol: book.table(name, first, last) for symbol, name in calendars.items()}
 
 
@@ -243,6 +240,14 @@ def _stamped(raw: Raw, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
     return raw.keys.drop("stamp", "ts_open", strict=False).hstack(both.get_columns())
 
 
+def _by_calendar(
+    symbols: pl.Series, tables: Mapping[str, SessionTable]
+) -> Iterator[tuple[SessionTable, pl.Series]]:
+    """Yield each calendar with the rows whose instruments have it."""
+    for name, table in sorted({table.name: table for table in tables.values()}.items()):
+        yield table, symbols.is_in([symbol for symbol in tables if tables[symbol].name == name])
+
+
 def _cut(symbols: pl.Series, both: pl.DataFrame, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
     """Return the instants of bars with what lies outside their session cut off.
 
@@ -251,9 +256,8 @@ def _cut(symbols: pl.Series, both: pl.DataFrame, tables: Mapping[str, SessionTab
     """
     opens, closes = both["ts_open"].to_numpy(), both["ts_event"].to_numpy()
     first, last = opens.copy(), closes.copy()
-    for name in sorted({table.name for table in tables.values()}):
-        table = next(table for table in tables.values() if table.name == name)
-        mine = symbols.is_in([symbol for symbol in tables if tables[symbol].name == name]).to_numpy()
+    for table, chosen in _by_calendar(symbols, tables):
+        mine = chosen.to_numpy()
         begin, _, holds_end = table.containing(closes - 1)
         _, end, holds_start = table.containing(opens)
         first = np.where(mine & holds_end & ~holds_start, begin, first)
@@ -263,22 +267,20 @@ def _cut(symbols: pl.Series, both: pl.DataFrame, tables: Mapping[str, SessionTab
 
 def _outside_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[str, ...]:
     """Return a note on rows that do not lie within a session; many of them mean a wrong zone or calendar."""
-    first = "ts_open" if "ts_open" in keys.columns else "ts_event"
-    count = 0
-    example = ""
-    for name in sorted({table.name for table in tables.values()}):
-        table = next(table for table in tables.values() if table.name == name)
-        rows = keys.filter(
-            pl.col("symbol").is_in([symbol for symbol in tables if tables[symbol].name == name])
-        )
-        _, closes, inside = table.containing(rows[first].to_numpy())
-        # A print at the very close belongs to the session.
-        _, _, at_close = table.containing(rows[first].to_numpy() - 1)
-        whole = (inside & (rows["ts_event"].to_numpy() <= closes)) | (at_close & (first == "ts_event"))
-        outside = np.flatnonzero(~whole)
+    count, example = 0, ""
+    for table, mine in _by_calendar(keys["symbol"], tables):
+        rows = keys.filter(mine)
+        last = rows["ts_event"].to_numpy()
+        if "ts_open" in keys.columns:
+            _, closes, inside = table.containing(rows["ts_open"].to_numpy())
+            inside &= last <= closes
+        else:
+            # A print at the very close belongs to the session.
+            inside = table.containing(last)[2] | table.containing(last - 1)[2]
+        outside = np.flatnonzero(~inside)
         if len(outside) and not example:
-            row = rows.row(int(outside[0]), named=True)
-            example = f"{row['symbol']} at {format_ns(row['ts_event'])}, calendar {name}"
+            row = int(outside[0])
+            example = f"{rows['symbol'][row]} at {format_ns(rows['ts_event'][row])}, calendar {table.name}"
         count += len(outside)
     if not count:
         return ()

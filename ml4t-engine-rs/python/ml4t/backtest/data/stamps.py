@@ -205,13 +205,7 @@ def _aware(stamps: pl.Series, *, timezone: str | None, feed: str) -> pl.Series:
             "'UTC' if so)"
         )
         raise DataError(message)
-    try:
-        aware = stamps.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null")
-    except pl.exceptions.ComputeError as error:
-        message = (
-            f"feed {feed}: timezone {timezone!r} is not an IANA zone such as 'America/New_York': {error}"
-        )
-        raise DataError(message) from error
+    aware = stamps.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null")
     lost = aware.is_null()
     if lost.any():
         row = lost.arg_max() or 0

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import attrs
 
-__all__ = ["Cell", "escape", "number", "percent", "section", "stamp", "table", "toned"]
+__all__ = ["Cell", "escape", "folded", "number", "percent", "section", "stamp", "table", "toned"]
 
 
 def escape(value: object) -> str:
@@ -84,6 +84,7 @@ def table(
     element_id: str,
     classes: str = "",
     caption: str = "",
+    falling: int | None = None,
 ) -> str:
     """Return a table inside a box that scrolls by itself, so that the page never does sideways.
 
@@ -99,12 +100,15 @@ def table(
         Style classes; `sortable` gives clickable headings.
     caption : str
         What the table holds, for screen readers.
+    falling : int, optional
+        The column by which the rows are sorted, largest first.
     """
     cells = []
-    for heading in head:
+    for column, heading in enumerate(head):
         text = heading.removeprefix("<")
         align = ' class="text"' if heading.startswith("<") else ""
-        cells.append(f'<th scope="col"{align}>{escape(text)}</th>')
+        order = ' aria-sort="descending"' if column == falling else ""
+        cells.append(f'<th scope="col"{align}{order}>{escape(text)}</th>')
     top = f"<thead><tr>{''.join(cells)}</tr></thead>" if cells else ""
     title = f'<caption class="unseen">{escape(caption)}</caption>' if caption else ""
     body = "\n".join(f"<tr>{''.join(map(str, row))}</tr>" for row in rows)
@@ -113,6 +117,11 @@ def table(
         f'<table id="{element_id}" class="{escape(classes)}">{title}{top}'
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
+
+
+def folded(title: str, content: str) -> str:
+    """Return content that opens on demand."""
+    return f"<details><summary>{escape(title)}</summary>{content}</details>"
 
 
 def section(title: str, *content: str, element_id: str, note: str = "") -> str:

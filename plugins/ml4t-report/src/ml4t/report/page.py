@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ml4t.core.errors import ResultsError
-from ml4t.report import figures, sections
+from ml4t.report import figures, provenance, sections
 from ml4t.report.markup import escape, section
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class HtmlReport:
     def _parts(self, results: Results) -> list[str]:
         """Return the sections in reading order."""
         top = [sections.header(results), sections.warnings(results)]
-        end = [sections.orders(results), sections.configuration(results), sections.provenance(results)]
+        end = [sections.orders(results), provenance.configuration(results), provenance.provenance(results)]
         if results.nav.is_empty():
             return [*top, *end]
         return [

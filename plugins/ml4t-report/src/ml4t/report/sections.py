@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ml4t.report.markup import Cell, escape, number, percent, section, stamp, table, toned
+from ml4t.report.markup import Cell, escape, folded, number, percent, section, stamp, table, toned
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -18,13 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "chart",
-    "configuration",
     "drawdowns",
     "header",
     "metrics",
     "monthly_returns",
     "orders",
-    "provenance",
     "round_trips",
     "trade_statistics",
     "warnings",
@@ -175,7 +172,7 @@ def metrics(results: Results) -> str:
     return section(
         "Metrics",
         f'<div class="flow">{"".join(blocks)}</div>',
-        _folded("How each number is defined", f'<dl class="definitions">{definitions}</dl>'),
+        folded("How each number is defined", f'<dl class="definitions">{definitions}</dl>'),
         element_id="metrics",
         note=note,
     )
@@ -224,18 +221,22 @@ def round_trips(results: Results, *, most: int) -> str:
         return ""
     shown = trips.tail(most).reverse()
     rows = [list(_trip_cells(trip)) for trip in shown.iter_rows(named=True)]
-    total = (
-        f"All {trips.height:,}"
-        if len(rows) == trips.height
-        else f"The latest {len(rows):,} of {trips.height:,}"
-    )
+    every = len(rows) == trips.height
+    total = f"All {len(rows):,}" if every else f"The latest {len(rows):,} of {trips.height:,}"
     note = (
         f"{total}, by time of exit; a heading sorts. Times in UTC. "
         f"The full table is <code>trades.parquet</code> in the run{_S} folder, "
         f"or <code>results.trades</code>."
     )
     head = ("<Exit", "<Entry", "<Symbol", "<Direction", *_TRIP_NUMBERS)
-    body = table(rows, head=head, element_id="trades-table", classes="sortable long", caption="Round trips")
+    body = table(
+        rows,
+        head=head,
+        element_id="trades-table",
+        classes="sortable long",
+        caption="Round trips",
+        falling=0,
+    )
     return section("Trades", body, element_id="trades", note=note)
 
 
@@ -282,89 +283,3 @@ def orders(results: Results) -> str:
     head = ("<Final state", "<Reason", "Orders", "<For example")
     body = table(rows, head=head, element_id="orders-table", caption="Orders by final state")
     return section("Orders", body, element_id="orders")
-
-
-def configuration(results: Results) -> str:
-    """Return the configuration, one block per section."""
-    blocks = []
-    for name, content in results.config.items():
-        entries = content if isinstance(content, Sequence) and not isinstance(content, str) else [content]
-        for index, entry in enumerate(entries):
-            title = f"{name} {index + 1}" if len(entries) > 1 else name
-            pairs = list(_flat(entry)) if isinstance(entry, Mapping) else [("", entry)]
-            if pairs:
-                blocks.append(_block(title, pairs))
-    content = f'<div class="columns">{"".join(blocks)}</div>' if blocks else "<p>Not recorded.</p>"
-    return section("Configuration", content, element_id="configuration")
-
-
-def provenance(results: Results) -> str:
-    """Return the rest of the manifest: seed, versions, hashes of inputs, how each model ran."""
-    hidden = {"config", "warnings"}
-    blocks = []
-    loose = []
-    for name, content in results.manifest.items():
-        if name in hidden:
-            continue
-        if isinstance(content, Mapping | list):
-            pairs = list(_flat(content))
-            if pairs:
-                blocks.append(_block(name, pairs))
-        else:
-            loose.append((name, content))
-    if loose:
-        blocks.insert(0, _block("run", loose))
-    note = "From <code>run_manifest.json</code>: runs with equal manifests leave equal tables."
-    return section(
-        "Provenance",
-        _folded("Seed, versions, inputs", f'<div class="columns">{"".join(blocks)}</div>'),
-        element_id="provenance",
-        note=note,
-    )
-
-
-def _folded(title: str, content: str) -> str:
-    """Return content that opens on demand."""
-    return f"<details><summary>{title}</summary>{content}</details>"
-
-
-def _block(title: str, pairs: Sequence[tuple[str, object]]) -> str:
-    """Return a titled list of settings."""
-    items = "".join(
-        f"<div><dt>{_breakable(key)}</dt><dd>{_breakable(_plain_text(value))}</dd></div>"
-        for key, value in pairs
-    )
-    return f'<div><h3>{escape(title.replace("_", " "))}</h3><dl class="settings">{items}</dl></div>'
-
-
-def _flat(content: object, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the leaves of nested plain data with their dotted paths; what is unset is left out.
-
-    A table that names a type, such as a model, is one leaf, written as the configuration writes it.
-    """
-    if isinstance(content, Mapping) and prefix and "type" in content:
-        settings = [f"{key} = {_plain_text(value)}" for key, value in _flat({**content, "type": None})]
-        yield prefix, f"{content['type']} {{ {', '.join(settings)} }}" if settings else content["type"]
-    elif isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    elif isinstance(content, list | tuple) and any(
-        isinstance(item, Mapping | list | tuple) for item in content
-    ):
-        for index, value in enumerate(content):
-            yield from _flat(value, f"{prefix}[{index}]" if prefix else str(index + 1))
-    elif content not in (None, "", [], ()):
-        yield prefix, content
-
-
-def _breakable(text: str) -> str:
-    """Escape text and let its lines break after a dot, an underscore or a slash."""
-    return re.sub(r"([._/])(?=\w)", r"\1<wbr>", escape(text))
-
-
-def _plain_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return str(value)

@@ -1,0 +1,1 @@
+"""What must hold for any input: random markets, random strategies, exact arithmetic."""

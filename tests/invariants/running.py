@@ -1,0 +1,131 @@
+"""Run markets, and look at results up to an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+import polars as pl
+
+from ml4t.backtest import Engine, Results
+
+from .markets import Market
+from .readers import Reader
+
+SLIPPAGE = (
+    {"type": "NoSlippage"},
+    {"type": "FixedFraction", "fraction": 0.001},
+    {"type": "BasisPoints", "bps": 7.0},
+    {"type": "BasisPoints", "bps": 5.0, "volume_limit": 0.1},
+    {"type": "Spread", "spread": 0.03},
+    {"type": "VolumeShare", "volume_limit": 0.05, "price_impact": 0.2},
+    {"type": "VolumeShare", "volume_limit": 0.3, "price_impact": 0.1, "caps_quantity": False},
+)
+FEES = (
+    {"type": "NoFee"},
+    {"type": "PerShare", "fee": 0.005, "minimum": 1.0},
+    {"type": "PerOrder", "fee": 0.7},
+    {"type": "Fraction", "rate": 0.0013},
+)
+FILLS = ({"type": "Default"}, {"type": "Default", "volume_limit": 0.2})
+POLICIES = {
+    "fill_timing": ("next_open", "next_open", "next_close", "same_close"),
+    "limit_touch": ("touch", "through"),
+    "limit_gap": ("open_if_better", "at_limit"),
+    "limit_slippage": ("none", "clamp", "refuse"),
+    "insufficient_cash": ("reject", "partial", "wait"),
+    "zero_volume": ("no_fill", "fill"),
+    "tick_rounding": ("reject", "passive"),
+}
+
+
+def draw_config(rng: np.random.Generator, market: Market, **fixed: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return a configuration with every policy, model and account setting drawn at random."""
+
+    def pick(options: Any) -> Any:  # noqa: ANN401 - one of the options
+        return options[int(rng.integers(len(options)))]
+
+    broker = {
+        "initial_cash": pick(("2500", "100000", "7777.77")),
+        "lot_policy": pick(("fifo", "average")),
+        "allows_short": bool(rng.random() < 0.5),
+        "leverage": pick(("1", "1", "2")),
+        "posting_quantum": pick(("0.000000001", "0.01", "0.000000000000000001")),
+        "latency": pick(("0s", "0s", "1ns", "45s", "3h")),
+        "slippage_model": pick(SLIPPAGE),
+        "commission_model": pick(FEES),
+        "fill_model": pick(FILLS),
+        "policies": {name: pick(values) for name, values in POLICIES.items()},
+    }
+    backtest: dict[str, Any] = {"record": pick(("auto", "step", "session"))}
+    if market.nav_calendar is not None:
+        backtest["nav_calendar"] = market.nav_calendar
+    return {"backtest": backtest, "broker": broker | fixed}
+
+
+def run_reader(market: Market, reader: Reader, config: Mapping[str, Any]) -> Results:
+    """Run a market with a reader."""
+    return Engine(market.feeds(), reader, config=config, **market.parts()).run()
+
+
+@attrs.frozen
+class Past:
+    """What had happened by an instant: what was read and decided, and rows of the tables."""
+
+    seen: list[tuple[int, str, str]]
+    tables: Mapping[str, pl.DataFrame]
+
+
+STAMPS = {
+    "order_events": "ts_event",
+    "fills": "ts_event",
+    "ledger": "ts_event",
+    "portfolio_history": "ts_event",
+    "positions": "ts_event",
+    "recorded": "ts_event",
+    "round_trips": "ts_exit",
+}
+FIXED_AT_SUBMISSION = ["order_id", "client_order_id", "book", "symbol", "side", "order_type", "time_in_force"]
+FIXED_AT_SUBMISSION += ["tag", "ts_submitted"]
+
+
+def past(results: Results, reader: Reader, until_ns: int) -> Past:
+    """Return everything stamped at or before an instant.
+
+    Left out are the cancellations that the end of the data causes: where the data end is something that
+    a change of later rows may move.
+    """
+    limit = pl.lit(until_ns, pl.Int64)
+    tables = {
+        name: results.table(name).filter(pl.col(stamp).cast(pl.Int64) <= limit) for name, stamp in STAMPS.items()
+    }
+    tables["order_events"] = tables["order_events"].filter(pl.col("reason_code") != "END_OF_DATA")
+    orders = results.orders.filter(pl.col("ts_submitted").cast(pl.Int64) <= limit)
+    accepted = pl.col("ts_accepted")
+    tables["orders"] = orders.select(
+        *FIXED_AT_SUBMISSION, pl.when(accepted.cast(pl.Int64) <= limit).then(accepted).alias("ts_accepted")
+    )
+    return Past([each for each in reader.seen if each[0] <= until_ns], tables)
+
+
+def explain(before: Past, after: Past) -> str:
+    """Return the first difference between two pasts, or an empty text."""
+    for one, other in zip(before.seen, after.seen, strict=False):
+        if one != other:
+            if one[:2] != other[:2]:
+                return f"called {one[:2]}, then {other[:2]}"
+            return f"{one[:2]}: {_around(one[2], other[2])}"
+    if len(before.seen) != len(after.seen):
+        longer = max(before.seen, after.seen, key=len)[min(len(before.seen), len(after.seen))]
+        return f"{len(before.seen)} callbacks, then {len(after.seen)}; the first more: {longer[:2]}"
+    for name, table in before.tables.items():
+        if not table.equals(after.tables[name]):
+            return f"table {name}:\n{table}\n{after.tables[name]}"
+    return ""
+
+
+def _around(one: str, other: str) -> str:
+    at = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return f"read {one[max(0, at - 200) : at + 80]!r}, then {other[max(0, at - 200) : at + 80]!r}"
