@@ -44,8 +44,8 @@ def test_a_finding_reads_as_a_sentence() -> None:
         plugin="acme",
     )
     assert str(finding) == (
-        "broker.policies.fill_timing: expected one of the allowed values, found 'next_opn'; allowed: next_open,"
-        " next_close; did you mean 'next_open'? (line 7) [plugin acme]"
+        "broker.policies.fill_timing: expected one of the allowed values, found 'next_opn'; allowed:"
+        " next_open, next_close; did you mean 'next_open'? (line 7) [plugin acme]"
     )
 
 

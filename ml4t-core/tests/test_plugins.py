@@ -38,7 +38,8 @@ def test_a_model_is_resolved_by_short_and_by_qualified_name(site: Site) -> None:
     site.plugin("acme", MODELS)
     code = """
         from ml4t.core import ModelKind
-        answer = [pm.resolve(kind, name).__name__ for kind in ("fee", ModelKind.FEE) for name in ("Flat", "acme:Flat")]
+        kinds, names = ("fee", ModelKind.FEE), ("Flat", "acme:Flat")
+        answer = [pm.resolve(kind, name).__name__ for kind in kinds for name in names]
     """
     assert site.ask(code) == ["Flat"] * 4
 
@@ -282,7 +283,10 @@ def test_a_hook_without_its_mark_is_refused_instead_of_being_ignored(site: Site)
 
 def test_a_hook_with_a_wrong_signature_is_refused_and_leaves_nothing_behind(site: Site) -> None:
     site.plugin("wrong", MODELS + "\n    @hookimpl\n    def ml4t_doctor(patient):\n        return []\n")
-    code = "answer = [pm.failures[0].reason, [n for n, _ in pm.list_name_plugin()], len(pm.registry()), pm.hook.ml4t_doctor()]"
+    code = """
+        names = [name for name, _ in pm.list_name_plugin()]
+        answer = [pm.failures[0].reason, names, len(pm.registry()), pm.hook.ml4t_doctor()]
+    """
     reason, names, offers, checks = site.ask(code)
     assert "patient" in reason
     assert (names, offers, checks) == ([], 0, [])
@@ -384,7 +388,8 @@ def test_build_model_reports_all_wrong_parameters_at_once(site: Site) -> None:
         try:
             pm.build_model(ModelKind.FEE, {"type": "Tiered", "steps": [1, "2"], "capp": 3})
         except ConfigError as error:
-            answer = [[good.rate, good.steps, good.cap], [[f.path, f.code, f.nearest] for f in error.findings]]
+            findings = [[f.path, f.code, f.nearest] for f in error.findings]
+            answer = [[good.rate, good.steps, good.cap], findings]
     """
     good, findings = site.ask(code)
     assert good == [1.0, [1, 2], None]
@@ -430,7 +435,10 @@ def test_a_configuration_is_checked_against_plugins_in_one_pass(site: Site) -> N
     code = """
         from ml4t.core import ConfigError, load_config
         document = {
-            "backtest": {"seed": "x", "required_plugins": ["ml4t-acme>=2", "ml4t-none", "ml4t-broken", "ml4t-acme"]},
+            "backtest": {
+                "seed": "x",
+                "required_plugins": ["ml4t-acme>=2", "ml4t-none", "ml4t-broken", "ml4t-acme"],
+            },
             "broker": {"fee_model": {"type": "Flat", "amout": 1}, "slippage_model": {"type": "NoSuch"},
                        "fill_model": {"type": "acme:Default"}},
         }
@@ -526,7 +534,8 @@ def test_plugins_judge_a_configuration_and_one_that_raises_is_a_warning(site: Si
         try:
             load_config({"backtest": {"name": "forbidden"}}, plugins=pm)
         except ConfigError as error:
-            answer = [[str(w.message) for w in caught], [[f.plugin, f.path, f.severity.value] for f in error.findings]]
+            findings = [[f.plugin, f.path, f.severity.value] for f in error.findings]
+            answer = [[str(w.message) for w in caught], findings]
     """
     warned, findings = site.ask(code)
     assert len(warned) == 1

@@ -114,9 +114,9 @@ def test_a_subscription_is_normalized(bound: tuple[Lazy, Runtime]) -> None:
 
 def test_wrong_arguments_of_services_are_refused(bound: tuple[Lazy, Runtime]) -> None:
     strategy, runtime = bound
-    with pytest.raises(UnknownNameError, match="unknown event type 'bars'.* did you mean 'bar'"):
+    with pytest.raises(UnknownNameError, match=r"unknown event type 'bars'.* did you mean 'bar'"):
         strategy.subscribe(event_type="bars")
-    with pytest.raises(UnknownNameError, match="unknown log level 'warn'.* did you mean 'warning'"):
+    with pytest.raises(UnknownNameError, match=r"unknown log level 'warn'.* did you mean 'warning'"):
         strategy.log("x", level="warn")
     with pytest.raises(StrategyError, match="month_end"):
         strategy.schedule(rule="month_end")  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ class Outer:
     moment: datetime | None = None
     either: date | datetime | None = None
     path: Path | None = None
-    wait: DurationNs = DurationNs(0)
+    wait: DurationNs | None = None
     inner: Inner | None = None
     inners: tuple[Inner, ...] = ()
     pair: tuple[int, str] = (0, "")

@@ -268,7 +268,6 @@ def test_the_migration_sample_finds_the_fallback(roadmap_samples: list[str]) -> 
     exec(compile(roadmap_samples[2], "design document", "exec"), {})
 
 
-@pytest.mark.xfail(strict=True, raises=ImportError, reason="position rules are not built yet")
 def test_the_risk_rules_sample_runs(preserved_interfaces: dict[str, str], plain: DataFeed) -> None:
     from ml4t.backtest import CompositeRule, StopLoss, TakeProfit, TrailingStop
 

@@ -354,3 +354,11 @@ def test_instruments_may_be_given_by_symbol() -> None:
     )
     assert assemble(feed).instruments[0].currency == "EUR"
     assert feed.report.symbols == ("IBM",)
+
+
+def test_a_feed_without_rows_in_the_range_is_refused_even_beside_others(prices: pl.DataFrame) -> None:
+    feeds = [DataFeed(prices, stamp="session"), DataFeed(daily("BTC", WEEK), name="late", stamp="session")]
+    with pytest.raises(
+        DataError, match=r"feed late: there are no rows between the beginning and 2011-12-31; .*leave"
+    ):
+        assemble(feeds, end="2011-12-31")

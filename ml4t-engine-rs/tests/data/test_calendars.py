@@ -8,12 +8,15 @@ from zoneinfo import ZoneInfo
 
 import exchange_calendars
 import numpy as np
+import pandas as pd
+import pandas_market_calendars
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml4t.backtest.calendars import SessionTable, local_midnight_ns, session_table
+from ml4t.backtest.data import DataFeed, assemble
 from ml4t.core.errors import DataError
 
 HOUR = 3600 * 10**9
@@ -200,6 +203,32 @@ def test_a_calendar_without_sessions_in_the_range_holds_no_instant() -> None:
     assert table.containing(instants)[2].tolist() == [False, False]
 
 
-def test_a_schedule_that_the_library_cannot_make_is_refused_with_its_reason() -> None:
-    with pytest.raises(DataError, match="pandas-market-calendars has no schedule of XKRX for 2199-01-01"):
-        session_table("XKRX", dt.date(2199, 1, 1), dt.date(2199, 12, 31))
+class Limited:
+    """A calendar of the library that knows its holidays up to the middle of 2012 only."""
+
+    tz = "UTC"
+
+    def schedule(self, first: str, last: str) -> pd.DataFrame:
+        if last > "2012-06-30":
+            message = "holidays are known up to 2012-06-30"
+            raise ValueError(message)
+        days = pd.date_range(first, last, freq="B")
+        opens = days.tz_localize("UTC") + pd.Timedelta(hours=8)
+        return pd.DataFrame({"market_open": opens, "market_close": opens + pd.Timedelta(hours=8)}, index=days)
+
+
+def test_a_calendar_with_a_last_known_day_is_read_up_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pandas_market_calendars, "get_calendar", lambda name: Limited())
+    table = session_table("XSES", dt.date(2012, 6, 1), dt.date(2012, 6, 30))
+    assert len(table) == 21
+    # Data that reach to that day are read, though the tables of a run usually go further.
+    bars = pl.DataFrame(
+        {"session": [dt.date(2012, 6, 29)], "symbol": "X", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0}
+    )
+    data = assemble(DataFeed(bars, stamp="session", calendar="XSES"))
+    assert data.calendars[0].frame["label"][-1] == dt.date(2012, 6, 29)
+    with pytest.raises(
+        DataError,
+        match="has no schedule of XSES for 2012-06-01 to 2012-07-31: holidays are known up to 2012-06-30",
+    ):
+        session_table("XSES", dt.date(2012, 6, 1), dt.date(2012, 7, 31))

@@ -114,7 +114,9 @@ def test_a_bar_that_opens_when_it_ends_is_refused() -> None:
 
 
 def test_an_empty_feed_is_refused_and_says_the_range() -> None:
-    refused(bars()[:0], "feed prices: there are no rows; check the range, the symbols and the source")
+    refused(
+        bars()[:0], "feed prices: there are no rows; check the range, the symbols and the source, or leave"
+    )
     with pytest.raises(DataError, match="no rows between 2013-01-01 and the end"):
         assemble(DataFeed(bars(), stamp="session"), start="2013-01-01")
     with pytest.raises(DataError, match="no feed was given"):

@@ -64,6 +64,9 @@ SHAPES: dict[str, Shape] = {
     ),
     "pandas": lambda f: DataFeed(f.to_pandas(), stamp="session"),
     "pandas with an index of dates": lambda f: DataFeed(f.to_pandas().set_index("session"), stamp="session"),
+    "pandas with the row numbers of a filter": lambda f: DataFeed(
+        pd.concat([f.to_pandas(), f.to_pandas()]).iloc[f.height :].sort_values("symbol"), stamp="session"
+    ),
     "pandas with an unnamed index": lambda f: DataFeed(
         f.to_pandas().set_index(pd.DatetimeIndex(f["session"].to_numpy())).drop(columns="session"),
         stamp="session",
@@ -266,7 +269,7 @@ def test_pandas_stamps_of_which_some_are_naive_are_refused() -> None:
 
 def test_a_pandas_column_of_several_types_is_refused() -> None:
     frame = pandas_prints([pd.Timestamp("2012-07-03 10:00", tz="UTC")] * 2, [1.0, "one"])
-    with pytest.raises(DataError, match="the pandas frame has a column without an Arrow type"):
+    with pytest.raises(DataError, match="the pandas frame cannot be converted to Arrow columns"):
         assemble(DataFeed(frame, kind="trade", stamp="event"))
 
 
@@ -387,3 +390,8 @@ def test_frames_of_a_mapping_may_have_different_features(some: pl.DataFrame) -> 
         True,
         False,
     ]
+
+
+def test_two_columns_that_differ_in_case_only_are_refused(some: pl.DataFrame) -> None:
+    with pytest.raises(DataError, match="'close' and 'Close' are both our 'close'; drop or rename one"):
+        assemble(DataFeed(some.with_columns(Close=pl.col("close")), stamp="session"))

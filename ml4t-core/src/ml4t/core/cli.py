@@ -193,7 +193,7 @@ def _installation_checks() -> Iterable[Check]:
     versions = {d.name: d.version for d in metadata.distributions() if d.name and d.name.startswith("ml4t")}
     parts = {name: versions.get(name) for name in ("ml4t-core", "ml4t-engine")}
     agree = len(set(parts.values()) - {None}) <= 1
-    detail = ", ".join(f"{name} {version or 'not installed'}" for name, version in (versions | parts).items())
+    detail = ", ".join(f"{name} {version or 'not installed'}" for name, version in sorted((versions | parts).items()))
     yield Check(
         name="ml4t", ok=agree, detail=detail, fix="" if agree else "install core and engine of one version"
     )
@@ -225,7 +225,11 @@ def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None
         ]
         table.add_row(*(", ".join(offers) if column == "offers" else row[column] for column in columns))
     # Without a terminal there is no width to respect, and wrapped cells would be hard to search.
-    Console(width=None if sys.stdout.isatty() else 1_000, highlight=False, markup=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 1_000, highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

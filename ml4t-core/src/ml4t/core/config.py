@@ -265,7 +265,9 @@ class FeedSection(Checked):
             )
         if interval is not None:
             yield from _interval_faults(interval)
-        elif "interval" in values and kind is DataKind.BAR and stamp not in (None, StampMeaning.SESSION):
+        elif (
+            "interval" in values and kind is DataKind.BAR and stamp in (StampMeaning.OPEN, StampMeaning.CLOSE)
+        ):
             message = "required for bars stamped 'open' or 'close', but missing; for example \"1m\" or \"1d\""
             yield attrs.evolve(_fault("interval", message), code="missing")
         if defaults := values.get("instrument_defaults"):

@@ -87,6 +87,7 @@ class ModelSpec(Spec):
         return json_schema(self.load())
 
 
+@attrs.frozen
 class InstrumentSpec(_Named):
     """A class of instruments, named as the member of `AssetClass` it is for."""
 

@@ -36,7 +36,7 @@ class FillArgs:
 
     ts_ns: int  #: instant of the data, ns UTC
     side: int
-    order_type: str = "market"  #: how the order acts now, market or limit: a stop that traded is a market order
+    order_type: str = "market"  #: how it acts now, market or limit: a triggered stop is a market order
     phase: str = "open"  #: open, range or close of a bar; quote; trade
     limit_price: float = NAN
     stop_price: float = NAN

@@ -84,7 +84,7 @@ def to_ns(value: object) -> int:
     A pandas Timestamp keeps its nanoseconds. A datetime without a zone is refused, not guessed.
     """
     if isinstance(value, datetime):
-        if value.utcoffset() is None:
+        if value.tzinfo is None or value.utcoffset() is None:
             msg = f"time stamp {value} has no time zone; attach one, for example .replace(tzinfo=UTC)"
             raise DataError(msg)
         delta = value - _EPOCH

@@ -7,12 +7,13 @@ use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
 use ml4t_sim::money::{Cash, Price};
 use ml4t_sim::order::{Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce};
+use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::targets::{fraction_of_equity, quantity_for_value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::convert::{decimal, scaled};
-use crate::error::{IntoPyResult, to_py};
+use crate::error::{IntoPyResult, to_py, unknown_name};
 use crate::shared::{Core, Shared, Stage};
 use crate::timestamp::Timestamp;
 
@@ -257,6 +258,27 @@ impl Broker {
             tag,
         );
         self.place(asset, quantity, Some(Side::Sell), (limit_price, stop_price), terms)
+    }
+
+    /// Guard all positions, open and future, with rules of `ml4t.backtest.rules`; they replace those set before.
+    ///
+    /// None takes the rules away.
+    fn set_position_rules(&self, py: Python<'_>, rules: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let mut wanted = PositionRules::default();
+        if let Some(rules) = rules {
+            for rule in rules.getattr("rules")?.try_iter()? {
+                let rule = rule?;
+                let name: String = rule.getattr("kind")?.extract()?;
+                let kind = RuleKind::ALL.into_iter().find(|k| k.as_str() == name).ok_or_else(|| {
+                    unknown_name(py, "position rule", &name, RuleKind::ALL.iter().map(|k| k.as_str()))
+                })?;
+                wanted = wanted.with(kind, decimal(&rule.getattr("pct")?, "pct")?).into_py(py)?;
+            }
+        }
+        let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
+        core.run.api().set_position_rules(self.book, wanted);
+        Ok(())
     }
 
     /// Ask to take an order back; False when it is complete already.
@@ -583,11 +605,11 @@ impl OrderHandle {
         Ok(exact.unwrap_or_else(|| core.run.state.order(self.id).reason.sentence().to_owned()))
     }
 
-    /// Free text given with the order.
+    /// Free text given with the order; the name of the rule for an order that a position rule placed.
     #[getter]
     fn tag(&self, py: Python<'_>) -> PyResult<String> {
         let core = self.shared.core(py)?;
-        Ok(core.texts[core.run.state.order(self.id).request.tag as usize].clone())
+        Ok(core.tag(core.run.state.order(self.id)).to_owned())
     }
 
     /// When it was sent.

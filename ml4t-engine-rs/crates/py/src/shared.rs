@@ -9,10 +9,11 @@ use std::thread::ThreadId;
 
 use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::SimError;
-use ml4t_sim::order::{OrderStatus, OrderType, Side, TimeInForce};
+use ml4t_sim::order::{Order, OrderStatus, OrderType, Side, TimeInForce};
 use ml4t_sim::plan::Plan;
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::TableRecorder;
+use ml4t_sim::rules::RuleKind;
 use ml4t_sim::time::Ns;
 use ml4t_sim::venue::SimulatedVenue;
 use pyo3::exceptions::PyTypeError;
@@ -48,6 +49,16 @@ pub(crate) struct Core {
     /// (instant, level, message).
     pub logs: Vec<(Ns, String, String)>,
     pub is_poisoned: bool,
+}
+
+impl Core {
+    /// Free text of an order, or the rule that placed it.
+    pub(crate) fn tag(&self, order: &Order) -> &str {
+        match order.rule {
+            Some(rule) => RuleKind::as_str(rule),
+            None => &self.texts[order.request.tag as usize],
+        }
+    }
 }
 
 /// The enum members of `ml4t.core.types`, fetched once.

@@ -167,7 +167,7 @@ fn orders(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.optional_times("ts_closed", rows.iter().map(|o| o.ts_closed));
     c.texts("reason_code", rows.iter().map(|o| o.reason.code()));
     c.texts("reason", reasons.iter());
-    c.texts("tag", rows.iter().map(|o| core.texts[o.request.tag as usize].as_str()));
+    c.texts("tag", rows.iter().map(|o| core.tag(o)));
     c.finish()
 }
 

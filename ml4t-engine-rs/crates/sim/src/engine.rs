@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use crate::corporate::Corporate;
 use crate::error::Result;
-use crate::ids::OrderId;
+use crate::ids::{BookId, OrderId};
 use crate::metrics::ReturnStatistics;
 use crate::money::{Cash, Price};
 use crate::order::{Order, OrderRequest};
 use crate::plan::{ActionKind, FeedKind, Plan, RecordCadence, bar, quote, trade};
 use crate::queue::Source;
 use crate::recorder::{PortfolioRow, PositionRow, Recorder};
+use crate::rules::PositionRules;
 use crate::state::{Causes, Command, Payment, State};
 use crate::time::{NEVER, Ns};
 use crate::venue::{Desk, Venue};
@@ -75,6 +76,12 @@ impl Api<'_> {
         self.state.orders.push(Order::new(request, self.state.now));
         self.state.commands.push(Command::Submit(id));
         Ok(id)
+    }
+
+    /// Guard all positions of a book, open and future, with rules; they replace those set before.
+    pub fn set_position_rules(&mut self, book: BookId, rules: PositionRules) {
+        self.state.rules[usize::from(book.0)] = rules;
+        self.state.commands.push(Command::ApplyRules(book));
     }
 
     /// Ask to take an order back; false when it is complete already.
@@ -140,7 +147,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn open_orders(&self, i: usize) -> Vec<OrderId> {
         let sent = self.state.commands.iter().filter_map(|command| match command {
             Command::Submit(id) if self.state.order(*id).request.instrument.index() == i => Some(*id),
-            Command::Submit(_) | Command::Cancel(_) => None,
+            Command::Submit(_) | Command::Cancel(_) | Command::ApplyRules(_) => None,
         });
         self.venue.working(i).chain(sent).collect()
     }

@@ -39,6 +39,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                     let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
                     self.venue.cancel(&mut desk, id)?;
                 }
+                Command::ApplyRules(book) => {
+                    let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
+                    self.venue.apply_rules(&mut desk, book)?;
+                }
             }
         }
         self.accept_all(&mut checked)

@@ -31,6 +31,7 @@ pub mod policies;
 pub mod queue;
 pub mod recorder;
 pub mod rng;
+pub mod rules;
 pub mod state;
 pub mod targets;
 pub mod time;

@@ -316,6 +316,13 @@ impl Scale {
         self.multiplier as f64 / power_of_ten(self.multiplier_exponent)
     }
 
+    /// Average price of a signed cost over a signed quantity, rounded half to even to the price exponent.
+    #[must_use]
+    pub fn average_units(&self, cost: Cash, quantity: Qty) -> Option<Price> {
+        let per_price_unit = i128::from(quantity.0).checked_mul(self.unit)?;
+        i64::try_from(div_half_even(cost.0, per_price_unit)?).ok().map(Price)
+    }
+
     /// Exact average price of a signed cost over a signed quantity, as `f64`.
     #[must_use]
     pub fn average_price(&self, cost: Cash, quantity: Qty) -> f64 {

@@ -3,6 +3,7 @@
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::money::{Cash, Price};
+use crate::rules::RuleKind;
 use crate::time::{NEVER, Ns};
 
 macro_rules! named {
@@ -150,6 +151,8 @@ pub enum Reason {
     NoMarketData,
     /// The order shrank to nothing in a corporate action.
     ScaledToNothing,
+    /// The position that a rule's order guarded was closed or turned.
+    PositionClosed,
 }
 
 impl Reason {
@@ -168,6 +171,7 @@ impl Reason {
         Self::InsufficientCash,
         Self::NoMarketData,
         Self::ScaledToNothing,
+        Self::PositionClosed,
     ];
 
     /// Code in the tables.
@@ -187,6 +191,7 @@ impl Reason {
             Self::InsufficientCash => "INSUFFICIENT_CASH",
             Self::NoMarketData => "NO_MARKET_DATA",
             Self::ScaledToNothing => "SCALED_TO_NOTHING",
+            Self::PositionClosed => "POSITION_CLOSED",
         }
     }
 
@@ -207,6 +212,7 @@ impl Reason {
             Self::InsufficientCash => "the account cannot pay for the fill",
             Self::NoMarketData => "the instrument has no feed to match orders on",
             Self::ScaledToNothing => "a corporate action left less than one lot of the order",
+            Self::PositionClosed => "the position that the rule guarded was closed or turned",
         }
     }
 }
@@ -288,6 +294,8 @@ pub struct Order {
     pub status: OrderStatus,
     /// Why the state was left or reached.
     pub reason: Reason,
+    /// The position rule that placed the order, `None` for a strategy's own.
+    pub rule: Option<RuleKind>,
     /// Whether the stop price has traded.
     pub is_triggered: bool,
     /// Whether the order met an event without filling: from then on it provides liquidity.
@@ -326,6 +334,7 @@ impl Order {
             request,
             status: OrderStatus::Created,
             reason: Reason::None,
+            rule: None,
             is_triggered: false,
             has_rested: false,
             cancel_pending: false,

@@ -16,7 +16,7 @@ use crate::time::Ns;
 pub(crate) struct PhaseMarket {
     phase: Phase,
     is_decision_close: bool,
-    ts_open: Ns,
+    pub(crate) ts_open: Ns,
     ts_event: Ns,
     has_traded: bool,
     open: Option<Price>,
@@ -132,6 +132,14 @@ impl PhaseMarket {
         };
         let distance = self.open.map_or(0, |open| reach.at.0.abs_diff(open.0));
         (leg, distance, id)
+    }
+
+    /// Highest and lowest price of the event, where there was one.
+    pub(crate) fn extremes(&self) -> Option<(Price, Price)> {
+        match (self.high, self.low) {
+            (Some(high), Some(low)) => Some((high, low)),
+            _ => self.mark().map(|price| (price, price)),
+        }
     }
 
     /// Price at which positions are valued after this phase: the middle of a quote, else the last price.

@@ -7,6 +7,7 @@ use crate::money::Cash;
 use crate::order::{Order, OrderStatus, Reason};
 use crate::plan::{Plan, Timer};
 use crate::recorder::{OrderEvent, Recorder};
+use crate::rules::PositionRules;
 use crate::time::{NEVER, Ns};
 
 /// Rows of one feed that became readable at one instant.
@@ -38,6 +39,8 @@ pub enum Command {
     Submit(OrderId),
     /// Take an order back.
     Cancel(OrderId),
+    /// Apply the rules of a book to the positions it has.
+    ApplyRules(BookId),
 }
 
 /// Why the strategy is called at an instant.
@@ -70,6 +73,8 @@ pub struct State {
     pub now: Ns,
     /// Accounts.
     pub books: Vec<Book>,
+    /// Position rules of each book.
+    pub rules: Vec<PositionRules>,
     /// All orders ever submitted, by id.
     pub orders: Vec<Order>,
     /// Sentences for orders whose reason has details.
@@ -126,6 +131,7 @@ impl State {
         Self {
             now: i64::MIN,
             books: (0..plan.books).map(|b| Book::new(BookId(b), instruments)).collect(),
+            rules: vec![PositionRules::default(); usize::from(plan.books)],
             orders: Vec::new(),
             reason_texts: Vec::new(),
             notices: Vec::new(),

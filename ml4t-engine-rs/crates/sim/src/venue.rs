@@ -11,7 +11,7 @@ use ml4t_abi::Phase;
 
 use crate::error::{Result, SimError};
 use crate::execution::{Execution, Market};
-use crate::ids::{InstrumentId, OrderId};
+use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::matching::{Outcome, Reach};
 use crate::models::Models;
 use crate::money::{Price, Ratio, mul_div_half_even};
@@ -20,6 +20,7 @@ use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
 use crate::policies::FillTiming;
 use crate::recorder::Recorder;
+use crate::rules::{self, Cause};
 use crate::state::State;
 use crate::time::{NEVER, Ns};
 
@@ -72,6 +73,11 @@ pub trait Venue: Clone {
     /// # Errors
     /// As [`Venue::on_completed`].
     fn on_opens<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 9: the rules of a book changed.
+    ///
+    /// # Errors
+    /// A level leaves its range.
+    fn apply_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()>;
     /// Live orders of an instrument, in submission order.
     fn working(&self, i: usize) -> impl Iterator<Item = OrderId>;
     /// After the last event: nothing will fill any more.
@@ -117,6 +123,8 @@ pub struct SimulatedVenue {
     is_deferred: Vec<bool>,
     /// Quantity taken from the current row of each instrument: (row + 1, quantity).
     used: Vec<(u64, i64)>,
+    /// Whether an instrument has live orders of position rules.
+    guards: Vec<bool>,
     pass: u64,
     set: Vec<(u32, u32)>,
     heads: BinaryHeap<Reverse<(OrderId, u32, u32)>>,
@@ -140,6 +148,7 @@ impl SimulatedVenue {
             touched: Vec::new(),
             is_deferred: vec![false; n],
             used: vec![(0, 0); n],
+            guards: vec![false; n],
             pass: 0,
             set: Vec::new(),
             heads: BinaryHeap::new(),
@@ -263,10 +272,49 @@ impl SimulatedVenue {
         if filled == 0 && !order.status.is_terminal() {
             order.has_rested = true;
         }
+        let book = order.request.book;
         if order.status.is_terminal() {
             self.live[i].retain(|l| l.id != id);
         }
+        if filled > 0 {
+            let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
+            self.guard(desk, book, i, Some(Cause { phase, ts_open }))?;
+        }
         self.refresh_watch(desk.plan, desk.state, i);
+        Ok(())
+    }
+
+    /// Bring the orders of position rules in line with a position.
+    fn guard<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        book: BookId,
+        i: usize,
+        cause: Option<Cause>,
+    ) -> Result<()> {
+        if desk.state.rules[usize::from(book.0)].is_empty() && !self.guards[i] {
+            return Ok(());
+        }
+        let live: Vec<OrderId> = self.working(i).collect();
+        let placed = rules::sync(desk, book, i, &live, cause)?;
+        self.live[i].extend(placed.into_iter().map(|id| Live { id, pass: 0 }));
+        self.live[i].retain(|l| !desk.state.order(l.id).status.is_terminal());
+        self.guards[i] = self.live[i].iter().any(|l| desk.state.order(l.id).rule.is_some());
+        Ok(())
+    }
+
+    /// Move trailing stops after the prices of a bar, quote or print.
+    fn trail<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)], phase: Phase) -> Result<()> {
+        for &(i, row) in set {
+            let i = i as usize;
+            if !self.guards[i] {
+                continue;
+            }
+            if let Some(extremes) = PhaseMarket::read(desk.plan, i, row as usize, phase)?.extremes() {
+                let live: Vec<OrderId> = self.working(i).collect();
+                rules::trail(desk, i, &live, extremes);
+            }
+        }
         Ok(())
     }
 
@@ -316,6 +364,7 @@ impl SimulatedVenue {
         if desk.plan.policies.fill_timing != FillTiming::NextOpen {
             self.match_set(desk, set, Phase::CLOSE)?;
         }
+        self.trail(desk, set, Phase::RANGE)?;
         self.set_marks(desk, set, Phase::CLOSE)
     }
 
@@ -331,6 +380,7 @@ impl SimulatedVenue {
                 if is_new { round.push((i, row)) } else { later.push((i, row)) }
             }
             self.match_set(desk, &round, phase)?;
+            self.trail(desk, &round, phase)?;
             self.set_marks(desk, &round, phase)?;
             rest = later;
         }
@@ -507,6 +557,14 @@ impl Venue for SimulatedVenue {
             self.match_set(desk, &set, Phase::OPEN)?;
         }
         self.set = set;
+        Ok(())
+    }
+
+    fn apply_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()> {
+        for i in 0..self.live.len() {
+            self.guard(desk, book, i, None)?;
+            self.refresh_watch(desk.plan, desk.state, i);
+        }
         Ok(())
     }
 

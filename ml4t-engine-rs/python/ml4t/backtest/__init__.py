@@ -18,6 +18,7 @@ from __future__ import annotations
 from ml4t.backtest import datasets
 from ml4t.backtest.data import DataFeed, Signals
 from ml4t.backtest.engine import Engine, run
+from ml4t.backtest.rules import CompositeRule, PositionRule, StopLoss, TakeProfit, TrailingStop
 from ml4t.core import schedule
 from ml4t.core.config import RunConfig, load_config
 from ml4t.core.events import Bar, CorporateAction, Quote, Signal, TradeTick
@@ -43,6 +44,7 @@ from ml4t.engine.results import Results
 __all__ = [
     "Bar",
     "Broker",
+    "CompositeRule",
     "Context",
     "CorporateAction",
     "DataFeed",
@@ -58,6 +60,7 @@ __all__ = [
     "OrderType",
     "PITData",
     "Position",
+    "PositionRule",
     "Quote",
     "Results",
     "RunConfig",
@@ -66,10 +69,13 @@ __all__ = [
     "SignalEvent",
     "SignalSource",
     "Signals",
+    "StopLoss",
     "Strategy",
+    "TakeProfit",
     "TimeInForce",
     "Timestamp",
     "TradeTick",
+    "TrailingStop",
     "datasets",
     "load_config",
     "run",

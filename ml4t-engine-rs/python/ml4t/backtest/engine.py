@@ -19,6 +19,7 @@ from ml4t.core.sources import DataFeed
 from ml4t.core.strategy import Strategy, overridden_callbacks
 from ml4t.core.types import ModelKind
 from ml4t.engine._engine import Run
+from ml4t.engine.benchmark import symbol_returns
 from ml4t.engine.compile import ChosenModel, describe, model_path, warmup_sessions
 from ml4t.engine.provenance import manifest_of, run_info_of, strategy_identity
 from ml4t.engine.results import Results, RunStatus
@@ -181,7 +182,14 @@ class Engine:
         tables = native.tables()
         clock.lap("finish")
         info = run_info_of(started=started, durations=clock.laps, counts=native.counts())
-        self.results = Results(tables, manifest=manifest, run_info=info, status=status)
+        benchmark = self.config.report.benchmark
+        self.results = Results(
+            tables,
+            manifest=manifest,
+            run_info=info,
+            status=status,
+            benchmark=None if benchmark is None else symbol_returns(self.data, benchmark),
+        )
         return self.results
 
 

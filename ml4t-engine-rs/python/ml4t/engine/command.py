@@ -17,14 +17,8 @@ __all__ = ["run_command"]
 INTERRUPTED = 130
 """Exit code of a run stopped with Ctrl-C, as shells have it."""
 
-_SHOWN = (
-    ("total_return", "Total return", "{:.2%}"),
-    ("annual_return", "Annual return", "{:.2%}"),
-    ("annual_volatility", "Annual volatility", "{:.2%}"),
-    ("sharpe", "Sharpe ratio", "{:.2f}"),
-    ("sortino", "Sortino ratio", "{:.2f}"),
-    ("calmar", "Calmar ratio", "{:.2f}"),
-    ("max_drawdown", "Maximum drawdown", "{:.2%}"),
+_SHOWN = frozenset(
+    {"total_return", "annual_return", "annual_volatility", "sharpe", "sortino", "calmar", "max_drawdown"}
 )
 
 
@@ -123,9 +117,9 @@ def _summary(console: Any, results: Results, folder: Path, page: Path | None, *,
     from rich.table import Table
 
     table = Table(title=f"{results.name}: {results.status}", show_header=False)
-    metrics = results.metrics
-    for key, label, form in _SHOWN:
-        table.add_row(label, form.format(metrics[key]))
+    for row in results.metrics.rows():
+        if row.metric.name in _SHOWN:
+            table.add_row(row.metric.label, row.text)
     equity = results.portfolio_history["equity"]
     if len(equity):
         table.add_row("Final equity", f"{equity[-1]:,.2f} {results.currency}")

@@ -38,6 +38,7 @@ def manifest_of(
     chosen = list(models)
     extra = {
         "rules_version": RULES_VERSION,
+        "nav_calendar": data.nav_calendar,
         "strategy": dict(strategy),
         "data": [_data_entry(feed.name, feed.frame) for feed in data.feeds]
         + ([] if data.signals is None else [_data_entry("signals", data.signals.frame)])

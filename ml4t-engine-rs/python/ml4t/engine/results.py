@@ -255,7 +255,7 @@ class Results:
         return self._kept("drawdown_periods", lambda: perf.drawdown_periods(self.drawdowns()))
 
     def rolling(self, window: int = _ROLLING_SESSIONS) -> pl.DataFrame:
-        """Return `annual_volatility` and `sharpe` over the last `window` sessions, from the first full on."""
+        """Return `annual_volatility` and `sharpe` over the last `window` sessions, once there are as many."""
         return self._kept(
             ("rolling", window),
             lambda: perf.rolling_table(

@@ -125,7 +125,7 @@ def read_actions(source: object, *, columns: Mapping[str, str] | None = None) ->
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame with our column names, dates as dates and absent optional columns as null."""
     by_fold = {folded(name): name for name in reversed(frame.columns)}
-    symbol = find_symbol(by_fold, feed="corporate actions")
+    symbol = find_symbol(by_fold, label=LABEL)
     for name in ("ex_date", "kind"):
         if name not in by_fold:
             message = (

@@ -19,7 +19,6 @@ from ml4t.backtest.data.prepare import Prepared, Raw, prepare
 from ml4t.backtest.data.settings import Instruments, instruments_by_symbol, merge_instruments
 from ml4t.backtest.data.signals import (
     SignalRows,
-    Signals,
     as_signals,
     read_signals,
     signal_instants,
@@ -88,7 +87,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     )
     loaded = _read(listed, declared, bounds, book)
     universe = _universe(loaded, declared)
-    context = _Context(loaded=loaded, universe=universe, bounds=bounds, book=book, span=_span(loaded))
+    context = _Context(loaded=loaded, universe=universe, bounds=bounds, book=book, span_ns=_span_ns(loaded))
     nav = _nav_calendar(nav_calendar, universe)
     names = sorted({nav, *(instrument.calendar for instrument in universe.values())})
     action_frame, used_actions, action_notes = _actions(actions, listed, context)
@@ -130,7 +129,13 @@ class _Context:
     universe: Mapping[str, Instrument]
     bounds: Bounds
     book: SessionBook
-    span: tuple[dt.date, dt.date]
+    span_ns: tuple[int, int]
+
+    @property
+    def span(self) -> tuple[dt.date, dt.date]:
+        """First and last UTC day of the market data."""
+        first, last = (dt.datetime.fromtimestamp(ns // 10**9, tz=dt.UTC).date() for ns in self.span_ns)
+        return first, last
 
     @property
     def ids(self) -> dict[str, int]:
@@ -174,14 +179,7 @@ def _read(
             raise DataError(message)
     for each in loaded:
         _refuse_unknown_selection(each)
-    if not any(each.prepared.rows.keys.height for each in loaded):
-        within = (
-            ""
-            if bounds.is_open
-            else f" between {bounds.start or 'the beginning'} and {bounds.end or 'the end'}"
-        )
-        message = f"feed {names[0]}: there are no rows{within}; check the range, the symbols and the source"
-        raise DataError(message)
+        _refuse_empty(each, bounds)
     return tuple(sorted(loaded, key=_feed_order))
 
 
@@ -200,6 +198,16 @@ def _raws(feed: sources.DataFeed, bounds: Bounds) -> tuple[Raw, ...]:
 def _feed_order(loaded: _Loaded) -> tuple[int, int, str]:
     settings = loaded.prepared.settings
     return KIND_RANK[settings.kind], settings.interval_ns or 0, settings.name
+
+
+def _refuse_empty(loaded: _Loaded, bounds: Bounds) -> None:
+    if not loaded.prepared.rows.keys.height:
+        within = f" between {bounds.start or 'the beginning'} and {bounds.end or 'the end'}"
+        message = (
+            f"feed {loaded.name}: there are no rows{'' if bounds.is_open else within}; check the range, the "
+            "symbols and the source, or leave the feed out"
+        )
+        raise DataError(message)
 
 
 def _refuse_unknown_selection(loaded: _Loaded) -> None:
@@ -323,16 +331,10 @@ def _nav_calendar(wanted: str | None, universe: Mapping[str, Instrument]) -> str
     raise DataError(message)
 
 
-def _span(loaded: Sequence[_Loaded]) -> tuple[dt.date, dt.date]:
-    """Return the first and last UTC day of the market data."""
-    spans = [each.prepared.report.span_ns for each in loaded]
-    first = min(span[0] for span in spans if span is not None)
-    last = max(span[1] for span in spans if span is not None)
-    return _utc_day(first), _utc_day(last)
-
-
-def _utc_day(ns: int) -> dt.date:
-    return dt.datetime.fromtimestamp(ns // 10**9, tz=dt.UTC).date()
+def _span_ns(loaded: Sequence[_Loaded]) -> tuple[int, int]:
+    """Return the first and last instant of the market data."""
+    spans = [span for each in loaded if (span := each.prepared.report.span_ns) is not None]
+    return min(first for first, _ in spans), max(last for _, last in spans)
 
 
 # Corporate actions and signals ------------------------------------------------------------------
@@ -359,9 +361,7 @@ def _actions(
     }
     table = action_table(rows, context.ids, zones)
     # Before the first and after the last row of market data nothing is held that an action could change.
-    spans = [each.prepared.report.span_ns for each in context.loaded]
-    first = min(span[0] for span in spans if span is not None)
-    last = max(span[1] for span in spans if span is not None)
+    first, last = context.span_ns
     inside = table.filter(pl.col("ts") > first, pl.col("ts") <= last)
     notes = list(left_out)
     if inside.height < table.height:
@@ -375,13 +375,14 @@ def _signals(
     given: object, feeds: Sequence[sources.DataFeed], context: _Context
 ) -> tuple[SignalTable | None, tuple[str, ...]]:
     """Return the table of signals within the range of the run, and notes on the others."""
-    found = [*as_signals(given), *(each for feed in feeds for each in _signals_of(feed))]
+    found = [read_signals(each) for each in as_signals(given)]
+    found.extend(rows for feed in feeds for rows in _signals_of(feed))
     if not found:
         return None, ()
     notes: list[str] = []
     frames = []
     paths: list[Path] = []
-    for rows in [read_signals(each) for each in found]:
+    for rows in found:
         kept, left_out = _of_universe(rows.frame["symbol"].to_list(), rows.label, context)
         notes.extend(left_out)
         mine = evolve(rows, frame=rows.frame.filter(pl.Series(kept, dtype=pl.Boolean)))
@@ -397,13 +398,12 @@ def _signals(
     return signal_table(frames, context.ids, paths), tuple(notes)
 
 
-def _signals_of(feed: sources.DataFeed) -> list[Signals]:
+def _signals_of(feed: sources.DataFeed) -> list[SignalRows]:
     """Return the signals that a feed brings; what it declares about its stamps holds for them too."""
-    stamp = _own(feed, "stamp")
-    sessions = stamp in (StampMeaning.SESSION, StampMeaning.SESSION.value)
+    sessions = _own(feed, "stamp") in (StampMeaning.SESSION, StampMeaning.SESSION.value)
     zone = _own(feed, "timezone")
     return [
-        evolve(each, follows_sessions=sessions and each.stamp is None, timezone=each.timezone or zone)
+        read_signals(evolve(each, timezone=each.timezone or zone), with_sessions=sessions)
         for each in as_signals(_own(feed, "signals"))
     ]
 

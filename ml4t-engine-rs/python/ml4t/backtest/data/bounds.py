@@ -168,13 +168,16 @@ class SessionBook:
 
     def table(self, name: str, first: dt.date, last: dt.date) -> SessionTable:
         """Return the sessions of a calendar from some time before `first` to some time after `last`."""
-        first, last = first - TABLE_MARGIN, last + TABLE_MARGIN
         known = self._known.get(name)
         if known is not None and known[0] <= first and last <= known[1]:
             return known[2]
         if known is not None:
             first, last = min(first, known[0]), max(last, known[1])
-        table = self._build(name, first, last)
+        try:
+            table = self._build(name, first - TABLE_MARGIN, last + TABLE_MARGIN)
+        except DataError:
+            # The calendar may be known no further than the data reach.
+            table = self._build(name, first, last)
         self._known[name] = (first, last, table)
         return table
 

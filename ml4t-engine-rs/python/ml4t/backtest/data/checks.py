@@ -38,8 +38,8 @@ class Rows:
 
     Attributes
     ----------
-    feed
-        Name of the feed.
+    label
+        What messages call the feed.
     kind
         What a row is.
     keys
@@ -48,7 +48,7 @@ class Rows:
         Value columns, then features, Float64.
     """
 
-    feed: str
+    label: str
     kind: DataKind
     keys: pl.DataFrame = field(repr=False)
     values: pl.DataFrame = field(repr=False)
@@ -76,7 +76,7 @@ def check_order(rows: Rows) -> None:
         if early.any():
             row = early.arg_max() or 0
             message = (
-                f"feed {rows.feed}: {rows.name_row(row)}: ts_arrival {format_ns(keys['ts_arrival'][row])} is "
+                f"{rows.label}: {rows.name_row(row)}: ts_arrival {format_ns(keys['ts_arrival'][row])} is "
                 "before ts_event; a row cannot be known before it is complete: check the order or the zone "
                 "of the two stamps"
             )
@@ -96,7 +96,7 @@ def _refuse_duplicates(rows: Rows) -> None:
     if neighbours.any():
         row = neighbours.arg_max() or 0
         message = (
-            f"feed {rows.feed}: {rows.name_row(row)} has two rows; keep one, for example "
+            f"{rows.label}: {rows.name_row(row)} has two rows; keep one, for example "
             "frame.unique(subset=[symbol, stamp], keep='last'), or load the second series as a feed of its "
             "own"
         )
@@ -108,8 +108,8 @@ def _refuse_overlap(rows: Rows) -> None:
     if empty.any():
         row = empty.arg_max() or 0
         message = (
-            f"feed {rows.feed}: {rows.name_row(row)}: the bar opens at "
-            f"{format_ns(rows.keys['ts_open'][row])}, not before it ends; check the meaning of the stamps"
+            f"{rows.label}: {rows.name_row(row)}: the bar opens at {format_ns(rows.keys['ts_open'][row])}, "
+            "not before it ends; check the meaning of the stamps"
         )
         raise DataError(message)
     before = rows.keys.select(pl.col("ts_event").shift(1).over("symbol")).to_series()
@@ -117,10 +117,10 @@ def _refuse_overlap(rows: Rows) -> None:
     if overlap.any():
         row = overlap.arg_max() or 0
         message = (
-            f"feed {rows.feed}: {rows.name_row(row)}: the bar opens at "
-            f"{format_ns(rows.keys['ts_open'][row])}, before the last one ended at {format_ns(before[row])}; "
-            "bars of one instrument may not overlap: check interval and stamp, or carry both stamps in "
-            "columns ts_open and ts_event with stamp='event'"
+            f"{rows.label}: {rows.name_row(row)}: the bar opens at {format_ns(rows.keys['ts_open'][row])}, "
+            f"before the last one ended at {format_ns(before[row])}; bars of one instrument may not overlap: "
+            "check interval and stamp, or carry both stamps in columns ts_open and ts_event with "
+            "stamp='event'"
         )
         raise DataError(message)
 
@@ -173,8 +173,8 @@ def _refuse_price(rows: Rows, name: str, negative: Sequence[str]) -> None:
         bad = (rows.values[name].is_null() | ~rows.values[name].is_finite()) & known
         row = bad.arg_max() or 0
         message = (
-            f"feed {rows.feed}: {rows.name_row(row)}: {name} is {_shown(rows.values[name][row])}; each price "
-            f"of a {rows.kind.value} is a finite number: drop the row, or fill it from a source you trust"
+            f"{rows.label}: {rows.name_row(row)}: {name} is {_shown(rows.values[name][row])}; each price of "
+            f"a {rows.kind.value} is a finite number: drop the row, or fill it from a source you trust"
         )
         raise DataError(message)
     lowest = column.min()
@@ -187,9 +187,8 @@ def _refuse_price(rows: Rows, name: str, negative: Sequence[str]) -> None:
         row = bad.arg_max() or 0
         symbol = rows.keys["symbol"][row]
         message = (
-            f"feed {rows.feed}: {rows.name_row(row)}: {name} is {rows.values[name][row]}, and prices of "
-            f"{symbol} are above zero; drop the row, or declare Instrument({symbol!r}, "
-            "allows_negative_prices=True)"
+            f"{rows.label}: {rows.name_row(row)}: {name} is {rows.values[name][row]}, and prices of {symbol} "
+            f"are above zero; drop the row, or declare Instrument({symbol!r}, allows_negative_prices=True)"
         )
         raise DataError(message)
 
@@ -209,8 +208,8 @@ def _refuse_size(rows: Rows, name: str) -> None:
     if bad.any():
         row = bad.arg_max() or 0
         message = (
-            f"feed {rows.feed}: {rows.name_row(row)}: {name} is {column[row]}; a {name} is zero or more, and "
-            "NaN where it is not known"
+            f"{rows.label}: {rows.name_row(row)}: {name} is {column[row]}; a {name} is zero or more, and NaN "
+            "where it is not known"
         )
         raise DataError(message)
 
@@ -221,7 +220,7 @@ def _check_ranges(rows: Rows, range_check: RangeCheck) -> tuple[Rows, list[str]]
     if upside_down.any():
         row = upside_down.arg_max() or 0
         message = (
-            f"feed {rows.feed}: {rows.name_row(row)}: high {values['high'][row]} is below low "
+            f"{rows.label}: {rows.name_row(row)}: high {values['high'][row]} is below low "
             f"{values['low'][row]}; correct or drop the row"
         )
         raise DataError(message)
@@ -240,9 +239,9 @@ def _check_ranges(rows: Rows, range_check: RangeCheck) -> tuple[Rows, list[str]]
     row = outside.arg_max() or 0
     shown = ", ".join(f"{name} {values[name][row]}" for name in PRICES[DataKind.BAR])
     message = (
-        f"feed {rows.feed}: {rows.name_row(row)}: open or close lies outside low and high ({shown}), in "
-        f"{count} bar{'' if count == 1 else 's'}; correct the data, or say what to do: range_check='widen' "
-        "moves low and high, range_check='keep' takes the bars as they are"
+        f"{rows.label}: {rows.name_row(row)}: open or close lies outside low and high ({shown}), in {count} "
+        f"bar{'' if count == 1 else 's'}; correct the data, or say what to do: range_check='widen' moves low "
+        "and high, range_check='keep' takes the bars as they are"
     )
     raise DataError(message)
 
@@ -252,7 +251,7 @@ def _check_quotes(rows: Rows) -> list[str]:
     empty = bid.is_nan() & ask.is_nan()
     if empty.any():
         row = empty.arg_max() or 0
-        message = f"feed {rows.feed}: {rows.name_row(row)}: the quote has neither bid nor ask; drop the row"
+        message = f"{rows.label}: {rows.name_row(row)}: the quote has neither bid nor ask; drop the row"
         raise DataError(message)
     notes = []
     one_sided = int((bid.is_nan() | ask.is_nan()).sum())

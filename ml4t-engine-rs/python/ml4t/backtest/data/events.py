@@ -46,7 +46,7 @@ def source_symbols(feed: sources.DataFeed) -> set[str]:
         elif names.keys().isdisjoint(SYMBOL_NAMES):
             found.update(settings.symbols)
         else:
-            column = pl.col(find_symbol(names, feed=settings.name)).cast(pl.String)
+            column = pl.col(find_symbol(names, label=settings.label)).cast(pl.String)
             found.update(part.frame.lazy().select(column.unique()).collect().to_series().to_list())
     return found
 
@@ -71,13 +71,13 @@ def read_events(feed: sources.DataFeed, bounds: Bounds) -> tuple[Raw, ...]:
         kind = KINDS.get(type(event))
         if kind is None:
             message = (
-                f"feed {settings.name}: get_next_event returned a {type(event).__name__}; it returns Bar, "
-                "Quote, TradeTick, or None at the end"
+                f"{settings.label}: get_next_event returned a {type(event).__name__}; it returns Bar, Quote, "
+                "TradeTick, or None at the end"
             )
             raise DataError(message)
         if previous is not None and event.ts_event < previous.ts_event:
             message = (
-                f"feed {settings.name}: {event.symbol} at {format_ns(event.ts_event)} came after "
+                f"{settings.label}: {event.symbol} at {format_ns(event.ts_event)} came after "
                 f"{previous.symbol} at {format_ns(previous.ts_event)}; get_next_event yields events in the "
                 "order of ts_event"
             )
@@ -88,8 +88,8 @@ def read_events(feed: sources.DataFeed, bounds: Bounds) -> tuple[Raw, ...]:
         previous = event
     if not events:
         message = (
-            f"feed {settings.name}: get_next_event returned no event; a feed that has been read once is at "
-            "its end, so give each run a new one"
+            f"{settings.label}: get_next_event returned no event; a feed that has been read once is at its "
+            "end, so give each run a new one"
         )
         raise DataError(message)
     return tuple(
@@ -131,7 +131,7 @@ def _refuse_unknown_open(bars: list[Bar], settings: FeedSettings) -> None:
     if known or settings.interval is None:
         what = "others of this feed have one" if known else "the feed declares no interval"
         message = (
-            f"feed {settings.name}: the bar of {bar.symbol} at {format_ns(bar.ts_event)} has no ts_open and "
+            f"{settings.label}: the bar of {bar.symbol} at {format_ns(bar.ts_event)} has no ts_open and "
             f"{what}; give ts_open to each bar, or to none and declare interval = '1m' (or '1d') on the feed"
         )
         raise DataError(message)
@@ -140,7 +140,7 @@ def _refuse_unknown_open(bars: list[Bar], settings: FeedSettings) -> None:
 def rows_as_events(rows: Rows) -> Iterator[MarketEvent]:
     """Yield prepared rows as events, in order."""
     if rows.kind is DataKind.CONTEXT:
-        message = f"feed {rows.feed}: context rows belong to no instrument and are no events"
+        message = f"{rows.label}: context rows belong to no instrument and are no events"
         raise DataError(message)
     extra = rows.values.columns[len(VALUE_COLUMNS[rows.kind]) :]
     table = rows.keys.hstack(rows.values.get_columns())

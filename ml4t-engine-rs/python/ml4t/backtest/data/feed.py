@@ -97,7 +97,7 @@ class DataFeed(sources.DataFeed):
     signals, actions
         Signals and corporate actions that belong to these prices; see
         :class:`ml4t.backtest.data.Signals` and :func:`ml4t.backtest.data.actions.read_actions`. Signals
-        are read with this feed's `stamp` (if that is ``session``), `timezone` and `calendar`.
+        that state no `stamp` or `timezone` of their own take the feed's.
 
     Notes
     -----

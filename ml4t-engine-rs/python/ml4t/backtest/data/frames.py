@@ -136,8 +136,8 @@ def to_polars(frame: object, *, name: str) -> pl.DataFrame | pl.LazyFrame:
         raise
     except Exception as error:
         message = (
-            f"{name}: the {type(frame).__module__.partition('.')[0]} frame has a column without an Arrow "
-            f"type, such as objects of several types: {error}"
+            f"{name}: the {type(frame).__module__.partition('.')[0]} frame cannot be converted to Arrow "
+            f"columns (objects of several types? an index named like a column?): {error}"
         )
         raise DataError(message) from error
     message = (
@@ -179,7 +179,7 @@ def _is_pandas(frame: object) -> bool:
 
 def _part(frame: pl.DataFrame | pl.LazyFrame, settings: FeedSettings) -> Part:
     """Return a long frame with our names; one without a symbol column takes the one declared symbol."""
-    frame, displaced = apply_renames(frame, settings.columns, label=f"feed {settings.name}")
+    frame, displaced = apply_renames(frame, settings.columns, label=settings.label)
     notes = tuple(f"column {name} not loaded, another one stands for it" for name in displaced)
     names = {folded(name) for name in frame.collect_schema().names()}
     if (
@@ -196,7 +196,7 @@ def _part(frame: pl.DataFrame | pl.LazyFrame, settings: FeedSettings) -> Part:
 
 def _from_mapping(frames: Mapping[Any, object], settings: FeedSettings) -> tuple[Part, ...]:
     if not frames:
-        message = f"feed {settings.name}: the mapping of frames is empty"
+        message = f"{settings.label}: the mapping of frames is empty"
         raise DataError(message)
     if _is_by_field({str(key) for key in frames}, settings):
         by_field = {folded(str(key)): renamed(frame, settings) for key, frame in frames.items()}
@@ -220,7 +220,7 @@ def _is_by_field(keys: set[str], settings: FeedSettings) -> bool:
 
 def renamed(frame: object, settings: FeedSettings) -> pl.DataFrame | pl.LazyFrame:
     """Return a frame as polars, with our names."""
-    label = f"feed {settings.name}"
+    label = settings.label
     return apply_renames(to_polars(frame, name=label), settings.columns, label=label)[0]
 
 
@@ -239,7 +239,7 @@ def _is_wide(frame: pl.DataFrame | pl.LazyFrame, settings: FeedSettings) -> bool
     if settings.kind is DataKind.TRADE:
         return True
     message = (
-        f"feed {settings.name}: the frame has neither a symbol column nor "
+        f"{settings.label}: the frame has neither a symbol column nor "
         f"{', '.join(required_columns(settings.kind))}, so it seems to hold one price per symbol, and that "
         f"does not make a {settings.kind.value}: its opening price would be invented. Pass one wide frame "
         f"per field, {{'open': ..., 'high': ..., 'low': ..., 'close': ...}}, or trade on the prices as "
@@ -253,9 +253,9 @@ def _from_wide(frames: Mapping[str, pl.DataFrame | pl.LazyFrame], settings: Feed
     absent = [name for name in required_columns(settings.kind) if name not in frames]
     if absent:
         message = (
-            f"feed {settings.name}: a {settings.kind.value} needs "
-            f"{', '.join(required_columns(settings.kind))}; absent: {', '.join(absent)}. To trade on one "
-            "price per symbol use kind='trade' and the frame itself"
+            f"{settings.label}: a {settings.kind.value} needs {', '.join(required_columns(settings.kind))}; "
+            f"absent: {', '.join(absent)}. To trade on one price per symbol use kind='trade' and the frame "
+            "itself"
         )
         raise DataError(message)
     first, *others = (name for name in VALUE_COLUMNS[settings.kind] if name in frames)
@@ -269,13 +269,13 @@ def _from_wide(frames: Mapping[str, pl.DataFrame | pl.LazyFrame], settings: Feed
 def _unpivot(frame: pl.DataFrame | pl.LazyFrame, name: str, settings: FeedSettings) -> pl.DataFrame:
     schema = frame.collect_schema()
     stamp = find_time(
-        {folded(column): column for column in reversed(schema.names())}, settings.stamp, feed=settings.name
+        {folded(column): column for column in reversed(schema.names())}, settings.stamp, label=settings.label
     )
     symbols = [column for column in schema if column != stamp and _is_wanted(column, settings)]
     for column in symbols:
         if not schema[column].is_numeric() and schema[column] != pl.Null:
             message = (
-                f"feed {settings.name}: column {column} of the wide frame of {name} is {schema[column]}; all "
+                f"{settings.label}: column {column} of the wide frame of {name} is {schema[column]}; all "
                 "columns but the stamp are symbols with numbers"
             )
             raise DataError(message)
@@ -321,13 +321,20 @@ def _index_as_columns(frame: Any) -> Any:  # noqa: ANN401 - a pandas frame in an
     index = frame.index
     if index.nlevels == 1 and type(index).__name__ == "RangeIndex" and index.name is None:
         return frame
-    names = []
+    names, counters = [], []
     for level in range(index.nlevels):
         values = index.get_level_values(level)
-        is_time = type(values).__name__ in ("DatetimeIndex", "PeriodIndex")
-        given = values.name
-        names.append(given if given is not None else ("timestamp" if is_time else "symbol"))
-    return frame.rename_axis(index=names if index.nlevels > 1 else names[0]).reset_index()
+        is_time = type(values).__name__ == "DatetimeIndex"
+        if values.name is None and values.dtype.kind in "iu":
+            counters.append(level)
+        names.append(values.name if values.name is not None else ("timestamp" if is_time else "symbol"))
+    named = frame.rename_axis(index=names if index.nlevels > 1 else names[0])
+    # Numbers without a name only count rows, as after a filter or a concat.
+    return (
+        named.reset_index(level=counters, drop=True).reset_index()
+        if len(counters) < index.nlevels
+        else (frame.reset_index(drop=True))
+    )
 
 
 def _from_levels(frame: Any, settings: FeedSettings) -> tuple[Part, ...]:  # noqa: ANN401 - a pandas frame
@@ -335,8 +342,7 @@ def _from_levels(frame: Any, settings: FeedSettings) -> tuple[Part, ...]:  # noq
     columns = frame.columns
     if columns.nlevels != 2:
         message = (
-            f"feed {settings.name}: the columns have {columns.nlevels} levels; two are read, fields and "
-            "symbols"
+            f"{settings.label}: the columns have {columns.nlevels} levels; two are read, fields and symbols"
         )
         raise DataError(message)
     needed = set(required_columns(settings.kind))
@@ -352,7 +358,7 @@ def _from_levels(frame: Any, settings: FeedSettings) -> tuple[Part, ...]:  # noq
     field_level = next((level for level in (0, 1) if needed <= levels[level]), None)
     if field_level is None:
         message = (
-            f"feed {settings.name}: on neither level of the columns are all of {', '.join(sorted(needed))}: "
+            f"{settings.label}: on neither level of the columns are all of {', '.join(sorted(needed))}: "
             f"{', '.join(sorted(levels[0])[:8])} | {', '.join(sorted(levels[1])[:8])}"
         )
         raise DataError(message)

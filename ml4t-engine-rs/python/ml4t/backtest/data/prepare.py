@@ -47,7 +47,6 @@ class Prepared:
 
     settings: FeedSettings
     rows: Rows
-    instruments: Mapping[str, Instrument]
     report: FeedReport
     paths: tuple[Path, ...] = ()
 
@@ -70,9 +69,7 @@ def read(source: Source, settings: FeedSettings, bounds: Bounds) -> Raw:
     """
     read_parts = [_read_part(part, settings, bounds) for part in source.parts]
     if not read_parts:
-        message = (
-            f"feed {settings.name}: none of symbols={list(settings.symbols)} is in the mapping of frames"
-        )
+        message = f"{settings.label}: none of symbols={list(settings.symbols)} is in the mapping of frames"
         raise DataError(message)
     keys = [keys for keys, _, _ in read_parts]
     values = [values for _, values, _ in read_parts]
@@ -83,8 +80,7 @@ def read(source: Source, settings: FeedSettings, bounds: Bounds) -> Raw:
         return Raw(settings=settings, keys=keys[0], values=values[0], paths=source.paths, notes=notes)
     if len({tuple(each.columns) for each in keys}) > 1:
         message = (
-            f"feed {settings.name}: some frames of the mapping have ts_arrival and others do not; give it to "
-            "all"
+            f"{settings.label}: some frames of the mapping have ts_arrival and others do not; give it to all"
         )
         raise DataError(message)
     return Raw(
@@ -132,7 +128,7 @@ def _read_part(
         query, layout = plan(part, settings, bounds)
         frame = query.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        message = f"feed {settings.name}: the rows cannot be read: {error}"
+        message = f"{settings.label}: the rows cannot be read: {error}"
         raise DataError(message) from error
     if part.drops_empty and layout.values:
         frame = frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in layout.values.values()))
@@ -141,26 +137,25 @@ def _read_part(
 
 def _keys(frame: pl.DataFrame, part: Part, layout: Layout, settings: FeedSettings) -> pl.DataFrame:
     """Return symbol and stamps; instants are UTC ns from here on."""
-    feed = settings.name
+    label = settings.label
     columns: dict[str, pl.Series] = {}
     if layout.symbol is not None:
         symbols = frame[layout.symbol].cast(pl.String)
         if symbols.null_count():
             message = (
-                f"feed {feed}: row {symbols.is_null().arg_max()} has no symbol (column {layout.symbol} is "
-                "null)"
+                f"{label}: row {symbols.is_null().arg_max()} has no symbol (column {layout.symbol} is null)"
             )
             raise DataError(message)
         columns["symbol"] = symbols
     elif part.symbol is not None:
         columns["symbol"] = pl.Series([part.symbol], dtype=pl.String).new_from_index(0, frame.height)
     if settings.stamp is StampMeaning.SESSION:
-        columns["stamp"] = session_labels(frame[layout.stamp], feed=feed)
+        columns["stamp"] = session_labels(frame[layout.stamp], label=label)
     else:
-        columns["stamp"] = instants(frame[layout.stamp], timezone=settings.timezone, feed=feed)
+        columns["stamp"] = instants(frame[layout.stamp], timezone=settings.timezone, label=label)
     for name, source in (("ts_open", layout.opens), ("ts_arrival", layout.arrival)):
         if source is not None:
-            columns[name] = instants(frame[source], timezone=settings.timezone, feed=feed)
+            columns[name] = instants(frame[source], timezone=settings.timezone, label=label)
     return pl.DataFrame(columns)
 
 
@@ -175,7 +170,7 @@ def _values(frame: pl.DataFrame, layout: Layout, settings: FeedSettings) -> pl.D
             *(pl.col(name).cast(pl.Float64) for name in layout.extra),
         ).select(*VALUE_COLUMNS[kind], *layout.extra)
     except pl.exceptions.PolarsError as error:
-        message = f"feed {settings.name}: a value is no number: {error}"
+        message = f"{settings.label}: a value is no number: {error}"
         raise DataError(message) from error
 
 
@@ -201,12 +196,12 @@ def prepare(raw: Raw, declared: Mapping[str, Instrument], bounds: Bounds, book: 
     instruments = {symbol: declared.get(symbol) or settings.instrument(symbol) for symbol in sorted(symbols)}
     tables = _tables(raw, instruments, book)
     keys, values = _within(_stamped(raw, tables), raw.values, bounds, tables)
-    rows = _sorted(Rows(feed=settings.name, kind=settings.kind, keys=keys, values=values))
+    rows = _sorted(Rows(label=settings.label, kind=settings.kind, keys=keys, values=values))
     check_order(rows)
     negative = [symbol for symbol, instrument in instruments.items() if instrument.allows_negative_prices]
     rows, unusual = check_values(rows, negative=negative, range_check=settings.range_check)
     report = _report(rows, settings, tables, (*raw.notes, *unusual))
-    return Prepared(settings=settings, rows=rows, instruments=instruments, report=report, paths=raw.paths)
+    return Prepared(settings=settings, rows=rows, report=report, paths=raw.paths)
 
 
 def _tables(raw: Raw, instruments: Mapping[str, Instrument], book: SessionBook) -> dict[str, SessionTable]:

@@ -59,9 +59,14 @@ class FeedSettings:
     cuts_to_session: bool = False
 
     @property
+    def label(self) -> str:
+        """What messages call the feed."""
+        return f"feed {self.name}"
+
+    @property
     def meaning(self) -> Meaning:
         """The part that turns stamps into instants."""
-        return Meaning(feed=self.name, stamp=self.stamp, interval=self.interval)
+        return Meaning(label=self.label, stamp=self.stamp, interval=self.interval)
 
     @property
     def is_by_session(self) -> bool:

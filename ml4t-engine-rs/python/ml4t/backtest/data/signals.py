@@ -76,8 +76,6 @@ class Signals:
     stamp: StampMeaning | Literal["event", "session"] | None = field(default=None, kw_only=True)
     timezone: str | None = field(default=None, kw_only=True)
     columns: Mapping[str, str] | None = field(default=None, kw_only=True)
-    # What a feed that brings its own signals declares about its stamps.
-    follows_sessions: bool = field(default=False, kw_only=True, repr=False)
 
     def __attrs_post_init__(self) -> None:
         allowed = {"event": StampMeaning.EVENT, "session": StampMeaning.SESSION}
@@ -124,8 +122,16 @@ def as_signals(source: object) -> list[Signals]:
     return [Signals(source)]
 
 
-def read_signals(signals: Signals) -> SignalRows:
+def read_signals(signals: Signals, *, with_sessions: bool = False) -> SignalRows:
     """Return the rows of one source.
+
+    Parameters
+    ----------
+    signals
+        The source and what is declared about it.
+    with_sessions
+        True where the signals come with bars stamped by session: dates without a declaration of their
+        own are then session labels as well.
 
     Raises
     ------
@@ -137,13 +143,13 @@ def read_signals(signals: Signals) -> SignalRows:
     frame, paths = _collect(signals)
     frame = apply_renames(frame, signals.columns, label=signals.label)[0].lazy().collect()
     by_fold = {folded(name): name for name in reversed(frame.columns)}
-    symbol = find_symbol(by_fold, feed=signals.label)
-    stamp_name = find_time(by_fold, signals.stamp or StampMeaning.EVENT, feed=signals.label)  # type: ignore[arg-type]
+    symbol = find_symbol(by_fold, label=signals.label)
+    stamp_name = find_time(by_fold, signals.stamp or StampMeaning.EVENT, label=signals.label)  # type: ignore[arg-type]
     arrival_name = next((by_fold[name] for name in ARRIVAL_NAMES if name in by_fold), None)
     keys = {
         "symbol": frame[symbol].cast(pl.String),
-        "stamp": _stamps(frame[stamp_name], signals),
-        "arrival": _stamps(frame[arrival_name or stamp_name], signals),
+        "stamp": _stamps(frame[stamp_name], signals, with_sessions=with_sessions),
+        "arrival": _stamps(frame[arrival_name or stamp_name], signals, with_sessions=with_sessions),
     }
     _refuse_null(keys["symbol"], signals)
     others = [name for name in frame.columns if name not in (symbol, stamp_name, arrival_name)]
@@ -168,10 +174,11 @@ def _collect(signals: Signals) -> tuple[pl.DataFrame, tuple[Path, ...]]:
         raise DataError(message) from error
 
 
-def _stamps(column: pl.Series, signals: Signals) -> pl.Series:
+def _stamps(column: pl.Series, signals: Signals, *, with_sessions: bool) -> pl.Series:
     """Return stamps as instants, or as dates where they label sessions."""
-    if signals.stamp is StampMeaning.SESSION or (signals.follows_sessions and _is_label(column)):
-        return session_labels(column, feed=signals.label)
+    follows = with_sessions and signals.stamp is None and _is_label(column)
+    if signals.stamp is StampMeaning.SESSION or follows:
+        return session_labels(column, label=signals.label)
     if column.dtype == pl.Date:
         message = (
             f"{signals.label}: the stamps are dates ({column.name}: "
@@ -180,7 +187,7 @@ def _stamps(column: pl.Series, signals: Signals) -> pl.Series:
             "that session"
         )
         raise DataError(message)
-    return instants(column, timezone=signals.timezone, feed=signals.label)
+    return instants(column, timezone=signals.timezone, label=signals.label)
 
 
 def _is_label(column: pl.Series) -> bool:
@@ -331,7 +338,7 @@ def signal_instants(rows: SignalRows, tables: Mapping[str, SessionTable]) -> pl.
     both = []
     for name, column in (("ts_event", "stamp"), ("ts_arrival", "arrival")):
         if frame.schema[column] == pl.Date and frame.height:
-            meaning = Meaning(feed=rows.label, stamp=StampMeaning.SESSION, interval=None)
+            meaning = Meaning(label=rows.label, stamp=StampMeaning.SESSION, interval=None)
             keys = frame.select("symbol", pl.col(column).alias("stamp"))
             both.append(resolve(keys, meaning, tables)["ts_event"].alias(name))
         else:

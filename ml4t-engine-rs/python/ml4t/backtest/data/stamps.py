@@ -8,14 +8,14 @@ A stamp is read in three steps, each refusing what it cannot read without guessi
    of two instants was meant,
 3. the declared meaning gives ``ts_open`` and ``ts_event``:
 
-========== ====================== ==================================== =========================
-meaning    stamp is               bar                                  quote, trade, context
-========== ====================== ==================================== =========================
-open       start of the bar       ts_open = stamp, ts_event = + interval  context only, as for bars
-close      end of the bar         ts_event = stamp, ts_open = - interval  ts_event = stamp
-event      the instant            both columns ``ts_open`` and ``ts_event``  ts_event = stamp
-session    label of a session     open and close of that session       ts_event = close
-========== ====================== ==================================== =========================
+======= ================== ============================================ =============================
+meaning the stamp is       of a bar                                     of quotes, prints and context
+======= ================== ============================================ =============================
+open    begin of the bar   ts_open = stamp, ts_event = stamp + interval context only: as of a bar
+close   end of the bar     ts_open = stamp - interval, ts_event = stamp ts_event = stamp
+event   the instant itself two columns, ts_open and ts_event            ts_event = stamp
+session a session's label  open and close of that session               close of that session
+======= ================== ============================================ =============================
 
 An interval of one day is a session of the instrument's calendar, not 24 hours: a daily bar of a
 New York share that closes at 16:00 opened at 9:30, and saying that it opened 24 hours earlier
@@ -36,7 +36,7 @@ from ml4t.core.errors import DataError
 from ml4t.core.types import StampMeaning
 from ml4t.core.values import NS_PER_DAY, format_ns, parse_duration
 
-__all__ = ["Interval", "Meaning", "instants", "parse_text", "resolve", "session_labels"]
+__all__ = ["Interval", "Meaning", "instants", "resolve", "session_labels"]
 
 # Integers below this are not ns since 1970: as ns they would lie before 1973, as ms or s they would not.
 SMALLEST_NS = 10**17
@@ -95,7 +95,7 @@ class Interval:
 # Text -------------------------------------------------------------------------------------------
 
 
-def parse_text(name: str, sample: str, *, feed: str) -> pl.Expr:
+def _parse_text(name: str, sample: str, *, label: str) -> pl.Expr:
     """Return the expression that reads text stamps, chosen by the form of one of them.
 
     Rows of another form become null, which :func:`instants` and :func:`session_labels` refuse.
@@ -111,24 +111,24 @@ def parse_text(name: str, sample: str, *, feed: str) -> pl.Expr:
         zone = "UTC" if aware else None
         return pl.when(same_form).then(column.str.to_datetime(time_unit="ns", time_zone=zone, strict=False))
     message = (
-        f"feed {feed}: the stamp {sample!r} in column {name} is not an ISO 8601 date or datetime such as "
+        f"{label}: the stamp {sample!r} in column {name} is not an ISO 8601 date or datetime such as "
         "2012-07-03 or 2012-07-03T09:30:00-04:00; convert the column to a date or a datetime first"
     )
     raise DataError(message)
 
 
-def _read_text(stamps: pl.Series, *, feed: str) -> pl.Series:
+def _read_text(stamps: pl.Series, *, label: str) -> pl.Series:
     """Return text stamps as dates or datetimes; the first one decides the form of all."""
     known = stamps.drop_nulls()
     if not len(known):
         return stamps
-    parsed = stamps.to_frame().select(parse_text(stamps.name, known[0], feed=feed)).to_series()
+    parsed = stamps.to_frame().select(_parse_text(stamps.name, known[0], label=label)).to_series()
     odd = parsed.is_null() & stamps.is_not_null()
     if odd.any():
         row = odd.arg_max() or 0
         message = (
-            f"feed {feed}: stamp {stamps[row]!r} in row {row} is not of the form of the first one, "
-            f"{known[0]!r}; all stamps of a column are dates, or naive datetimes, or datetimes with an offset"
+            f"{label}: stamp {stamps[row]!r} in row {row} is not of the form of the first one, {known[0]!r}; "
+            "all stamps of a column are dates, or naive datetimes, or datetimes with an offset"
         )
         raise DataError(message)
     return parsed
@@ -137,7 +137,7 @@ def _read_text(stamps: pl.Series, *, feed: str) -> pl.Series:
 # Instants and labels ----------------------------------------------------------------------------
 
 
-def instants(stamps: pl.Series, *, timezone: str | None, feed: str) -> pl.Series:
+def instants(stamps: pl.Series, *, timezone: str | None, label: str) -> pl.Series:
     """Return stamps as Int64 UTC ns.
 
     Parameters
@@ -146,8 +146,8 @@ def instants(stamps: pl.Series, *, timezone: str | None, feed: str) -> pl.Series
         Datetimes, ISO text, or Int64 UTC ns.
     timezone
         IANA zone of naive datetimes.
-    feed
-        Name used in messages.
+    label
+        What messages call the source: ``feed prices``.
 
     Raises
     ------
@@ -156,53 +156,52 @@ def instants(stamps: pl.Series, *, timezone: str | None, feed: str) -> pl.Series
         once, or a local time that does not exist or exists twice.
     """
     if stamps.dtype == pl.String:
-        stamps = _read_text(stamps, feed=feed)
-    _refuse_missing(stamps, feed=feed)
+        stamps = _read_text(stamps, label=label)
+    _refuse_missing(stamps, label=label)
     if stamps.dtype == pl.Date:
         message = (
-            f"feed {feed}: the stamps are dates ({stamps.name}: {stamps[0] if len(stamps) else 'empty'}), "
-            "and a date is not an instant; declare stamp='session' (the calendar then says when each "
-            "session opened and closed) or give datetimes"
+            f"{label}: the stamps are dates ({stamps.name}: {stamps[0] if len(stamps) else 'empty'}), and a "
+            "date is not an instant; declare stamp='session' (the calendar then says when each session "
+            "opened and closed) or give datetimes"
         )
         raise DataError(message)
     if stamps.dtype.is_integer():
-        return _integer_instants(stamps, feed=feed)
+        return _integer_instants(stamps, label=label)
     if not isinstance(stamps.dtype, pl.Datetime):
         message = (
-            f"feed {feed}: column {stamps.name} is {stamps.dtype}; stamps are datetimes, dates, ISO 8601 "
-            "text or Int64 UTC ns"
+            f"{label}: column {stamps.name} is {stamps.dtype}; stamps are datetimes, dates, ISO 8601 text or "
+            "Int64 UTC ns"
         )
         raise DataError(message)
-    return _nanoseconds(_aware(stamps, timezone=timezone, feed=feed), feed=feed)
+    return _nanoseconds(_aware(stamps, timezone=timezone, label=label), label=label)
 
 
-def _integer_instants(stamps: pl.Series, *, feed: str) -> pl.Series:
+def _integer_instants(stamps: pl.Series, *, label: str) -> pl.Series:
     smallest = stamps.min()
     if isinstance(smallest, int) and abs(smallest) < SMALLEST_NS:
         message = (
-            f"feed {feed}: integer stamps are ns since 1970 in UTC, but column {stamps.name} holds "
-            f"{smallest}, which looks like s, ms or us; convert with pl.from_epoch(column, time_unit=...)"
+            f"{label}: integer stamps are ns since 1970 in UTC, but column {stamps.name} holds {smallest}, "
+            "which looks like s, ms or us; convert with pl.from_epoch(column, time_unit=...)"
         )
         raise DataError(message)
     return stamps.cast(pl.Int64)
 
 
-def _aware(stamps: pl.Series, *, timezone: str | None, feed: str) -> pl.Series:
+def _aware(stamps: pl.Series, *, timezone: str | None, label: str) -> pl.Series:
     """Return datetimes with a zone."""
     zone = stamps.dtype.time_zone if isinstance(stamps.dtype, pl.Datetime) else None
     if zone is not None:
         if timezone is not None and zone not in (timezone, "UTC") and timezone != "UTC":
             message = (
-                f"feed {feed}: the stamps carry the zone {zone} and timezone={timezone!r} was declared; "
-                "timezone is for naive stamps: leave it out, or strip the zone if it is wrong"
+                f"{label}: the stamps carry the zone {zone} and timezone={timezone!r} was declared; timezone "
+                "is for naive stamps: leave it out, or strip the zone if it is wrong"
             )
             raise DataError(message)
         return stamps
     if timezone is None:
         message = (
-            f"feed {feed}: the stamps are naive (first: {stamps[0] if len(stamps) else 'none'}), so the "
-            "instant is not known; declare timezone='America/New_York' (or whichever zone they are in; "
-            "'UTC' if so)"
+            f"{label}: the stamps are naive (first: {stamps[0] if len(stamps) else 'none'}), so the instant "
+            "is not known; declare timezone='America/New_York' (or whichever zone they are in; 'UTC' if so)"
         )
         raise DataError(message)
     aware = stamps.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null")
@@ -210,26 +209,25 @@ def _aware(stamps: pl.Series, *, timezone: str | None, feed: str) -> pl.Series:
     if lost.any():
         row = lost.arg_max() or 0
         message = (
-            f"feed {feed}: {stamps[row]} in row {row} does not exist, or exists twice, in {timezone}, "
-            "because clocks changed there on that day; give stamps in UTC or with their offset"
+            f"{label}: {stamps[row]} in row {row} does not exist, or exists twice, in {timezone}, because "
+            "clocks changed there on that day; give stamps in UTC or with their offset"
         )
         raise DataError(message)
     return aware
 
 
-def _nanoseconds(stamps: pl.Series, *, feed: str) -> pl.Series:
+def _nanoseconds(stamps: pl.Series, *, label: str) -> pl.Series:
     try:
         return stamps.dt.cast_time_unit("ns").to_physical()
     except pl.exceptions.InvalidOperationError:
         # us and ms reach further than the years 1678 to 2261 of 64-bit ns.
         message = (
-            f"feed {feed}: the stamps {stamps.min()!s} to {stamps.max()!s} reach beyond the years 1678 to "
-            "2261"
+            f"{label}: the stamps {stamps.min()!s} to {stamps.max()!s} reach beyond the years 1678 to 2261"
         )
         raise DataError(message) from None
 
 
-def session_labels(stamps: pl.Series, *, feed: str) -> pl.Series:
+def session_labels(stamps: pl.Series, *, label: str) -> pl.Series:
     """Return stamps as session labels (Date).
 
     Accepts dates, text dates and datetimes at midnight (of their own zone).
@@ -240,29 +238,28 @@ def session_labels(stamps: pl.Series, *, feed: str) -> pl.Series:
         A stamp is missing or carries a time of day.
     """
     if stamps.dtype == pl.String:
-        stamps = _read_text(stamps, feed=feed)
-    _refuse_missing(stamps, feed=feed)
+        stamps = _read_text(stamps, label=label)
+    _refuse_missing(stamps, label=label)
     if stamps.dtype == pl.Date:
         return stamps
     if not isinstance(stamps.dtype, pl.Datetime):
-        message = f"feed {feed}: column {stamps.name} is {stamps.dtype}; session labels are dates"
+        message = f"{label}: column {stamps.name} is {stamps.dtype}; session labels are dates"
         raise DataError(message)
     late = stamps.dt.time() != dt.time(0)
     if late.any():
         message = (
-            f"feed {feed}: stamp {stamps[late.arg_max() or 0]} has a time of day, and session labels are "
-            "dates; declare stamp='open' or stamp='close' with interval='1d', or cast the column to a date"
+            f"{label}: stamp {stamps[late.arg_max() or 0]} has a time of day, and session labels are dates; "
+            "declare stamp='open' or stamp='close' with interval='1d', or cast the column to a date"
         )
         raise DataError(message)
     return stamps.dt.date()
 
 
-def _refuse_missing(stamps: pl.Series, *, feed: str) -> None:
+def _refuse_missing(stamps: pl.Series, *, label: str) -> None:
     if stamps.null_count():
         row = stamps.is_null().arg_max() or 0
         message = (
-            f"feed {feed}: row {row} has no stamp (column {stamps.name} is null); drop the row or fill the "
-            "stamp"
+            f"{label}: row {row} has no stamp (column {stamps.name} is null); drop the row or fill the stamp"
         )
         raise DataError(message)
 
@@ -274,7 +271,7 @@ def _refuse_missing(stamps: pl.Series, *, feed: str) -> None:
 class Meaning:
     """What the stamps of a feed were declared to be."""
 
-    feed: str
+    label: str
     stamp: StampMeaning
     interval: Interval | None
 
@@ -314,19 +311,19 @@ def _from_sessions(
 ) -> pl.DataFrame:
     """Return open and close of the session whose label, open or close is the stamp."""
     calendars = {table.name: table for table in tables.values()}
-    if len(calendars) == 1:
-        (table,) = calendars.values()
-        stamps = keys.select(pl.col("stamp").alias(by), pl.lit(table.name).alias("calendar"))
-    else:
-        names = {symbol: table.name for symbol, table in tables.items()}
-        calendar = pl.col("symbol").replace_strict(names, return_dtype=pl.String)
-        stamps = keys.select(pl.col("stamp").alias(by), calendar.alias("calendar"))
-    rows = pl.concat(
-        [table.frame.with_columns(calendar=pl.lit(name)) for name, table in sorted(calendars.items())]
+    sessions = pl.concat(
+        table.frame.select(pl.all(), ts_open="open_ns", ts_event="close_ns", calendar=pl.lit(name))
+        for name, table in sorted(calendars.items())
     )
-    # The left join keeps the rows' order, so the value columns need not move.
-    copies = rows.with_columns(ts_open=pl.col("open_ns"), ts_event=pl.col("close_ns"))
-    found = stamps.join(copies, on=["calendar", by], how="left", maintain_order="left")
+    stamps = keys.select(pl.col("stamp").alias(by))
+    on = [by]
+    if len(calendars) > 1:
+        names = {symbol: table.name for symbol, table in tables.items()}
+        calendar = keys.select(pl.col("symbol").replace_strict(names, return_dtype=pl.String)).to_series()
+        stamps = stamps.with_columns(calendar.alias("calendar"))
+        on.append("calendar")
+    # A left join keeps the order of the rows, so the value columns need not move.
+    found = stamps.join(sessions, on=on, how="left", maintain_order="left")
     missing = found["ts_event"].is_null()
     if missing.any():
         row = missing.arg_max() or 0
@@ -362,7 +359,7 @@ def _refuse_session(
     ]
     what, fix = SESSION_REFUSALS[by]
     message = (
-        f"feed {meaning.feed}: {symbol}: {shown} is not {what} of calendar {calendar} (nearest: "
+        f"{meaning.label}: {symbol}: {shown} is not {what} of calendar {calendar} (nearest: "
         f"{' and '.join(near)}); {fix}"
     )
     raise DataError(message)

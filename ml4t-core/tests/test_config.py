@@ -1,0 +1,451 @@
+"""Configuration of a run."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import textwrap
+import warnings
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml4t.core import ConfigError, Instrument, LotPolicy
+from ml4t.core.config import (
+    BacktestSection,
+    BrokerSection,
+    FeedSection,
+    FillTiming,
+    NativePolicy,
+    Policies,
+    RecordCadence,
+    RunConfig,
+    config_hash,
+    load_config,
+    to_mapping,
+)
+
+TOML = """
+[backtest]
+name = "momentum"
+start_date = "2020-01-01"
+end_date = 2024-12-31
+base_currency = "USD"
+seed = 7
+run_manifest = "run_manifest.json"
+
+[broker]
+initial_cash = 100000.0
+commission_model = { type = "FixedPerShare", fee = 0.005 }
+slippage_model = { type = "VolumeShare", volume_limit = 0.025, price_impact = 0.1 }
+latency = "5ms"
+
+[broker.policies]
+fill_timing = "next_close"
+
+[[instruments]]
+symbol = "NO"
+fractional = true
+
+[[instruments]]
+symbol = "ON"
+tick_size = "0.05"
+matching_source = "daily"
+
+[[data_feeds]]
+name = "daily"
+type = "ParquetFeed"
+path = "../data/us_equity_daily.parquet"
+stamp = "close"
+interval = "1d"
+columns = { close = "Adj Close" }
+symbols = ["NO", "ON"]
+
+[[signal_sources]]
+name = "ml"
+type = "ParquetSignalSource"
+path = "signals.parquet"
+
+[[corporate_actions]]
+name = "actions"
+path = "actions.csv"
+
+[[strategies]]
+name = "mine"
+type = "strategies/momentum.py:Momentum"
+params = { lookback = 252, weights = [0.5, 0.5] }
+"""
+
+YAML = """
+backtest:
+  name: momentum
+  start_date: 2020-01-01
+  end_date: 2024-12-31
+  base_currency: USD
+  seed: 7
+  run_manifest: run_manifest.json
+broker:
+  initial_cash: 100000.0
+  commission_model: {type: FixedPerShare, fee: 0.005}
+  slippage_model: {type: VolumeShare, volume_limit: 0.025, price_impact: 0.1}
+  latency: 5ms
+  policies: {fill_timing: next_close}
+instruments:
+  - {symbol: NO, fractional: true}
+  - {symbol: ON, tick_size: 0.05, matching_source: daily}
+data_feeds:
+  - name: daily
+    type: ParquetFeed
+    path: ../data/us_equity_daily.parquet
+    stamp: close
+    interval: 1d
+    columns: {close: Adj Close}
+    symbols: [NO, ON]
+signal_sources:
+  - {name: ml, type: ParquetSignalSource, path: signals.parquet}
+corporate_actions:
+  - {name: actions, path: actions.csv}
+strategies:
+  - name: mine
+    type: strategies/momentum.py:Momentum
+    params: {lookback: 252, weights: [0.5, 0.5]}
+"""
+
+NO_FEE = {"type": "NoFee"}
+FEED = {"name": "f", "type": "CsvFeed", "path": "f.csv", "stamp": "session"}
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return path
+
+
+def faults(document: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+    with pytest.raises(ConfigError) as refused:
+        load_config(document, **options)
+    return {finding.path: finding for finding in refused.value.findings}
+
+
+def test_a_toml_file_becomes_frozen_sections(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path / "a", "run.toml", TOML))
+    assert config.backtest.start_date == date(2020, 1, 1)
+    assert config.backtest.end_date == date(2024, 12, 31)
+    assert config.broker.initial_cash == Decimal(100_000)
+    assert config.broker.commission_model == {"type": "FixedPerShare", "fee": 0.005}
+    assert config.broker.latency_ns == 5_000_000
+    assert config.broker.policies == Policies(fill_timing=FillTiming.NEXT_CLOSE)
+    assert config.instruments[0] == Instrument.fractional("NO")
+    assert config.instruments[1].tick_size == Decimal("0.05")
+    assert config.data_feeds[0].interval_ns == 86_400 * 10**9
+    assert config.strategies[0].params == {"lookback": 252, "weights": (0.5, 0.5)}
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        config.backtest.seed = 8  # type: ignore[misc]
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    config = load_config({})
+    assert config == RunConfig()
+    assert (config.backtest.record, config.backtest.native) == (RecordCadence.AUTO, NativePolicy.PREFER)
+    assert (config.broker.lot_policy, config.broker.allows_short) == (LotPolicy.FIFO, False)
+    assert [config.broker.fill_model["type"], config.broker.slippage_model["type"]] == [
+        "Default",
+        "NoSlippage",
+    ]
+    assert config.broker.commission_model["type"] == "NoFee"
+    assert config.broker.posting_quantum == Decimal("1e-9")
+    assert {
+        field.name: getattr(config.broker.policies, field.name).value for field in attrs.fields(Policies)
+    } == {
+        "fill_timing": "next_open",
+        "limit_touch": "touch",
+        "limit_gap": "open_if_better",
+        "limit_slippage": "none",
+        "insufficient_cash": "reject",
+        "zero_volume": "no_fill",
+        "quote_fill": "next",
+        "tick_rounding": "reject",
+    }
+
+
+def test_toml_and_yaml_of_one_content_are_one_configuration(tmp_path: Path) -> None:
+    toml = load_config(written(tmp_path, "run.toml", TOML))
+    yaml = load_config(written(tmp_path, "run.yaml", YAML))
+    assert toml == yaml
+    assert config_hash(toml) == config_hash(yaml)
+
+
+def test_tickers_that_old_yaml_takes_for_booleans_stay_text(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, "run.yml", YAML))
+    assert [instrument.symbol for instrument in config.instruments] == ["NO", "ON"]
+
+
+def test_yaml_times_keep_their_zone(tmp_path: Path) -> None:
+    text = "backtest: {start_date: 2020-01-01T09:30:00-05:00}"
+    config = load_config(written(tmp_path, "run.yaml", text))
+    assert config.backtest.start_date == datetime(2020, 1, 1, 14, 30, tzinfo=UTC)
+
+
+def test_relative_paths_count_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "conf", "run.toml", TOML)
+    monkeypatch.chdir(tmp_path)
+    config = load_config("conf/run.toml")
+    assert config.root == tmp_path / "conf"
+    assert config.data_feeds[0].path.is_absolute()
+    assert config.data_feeds[0].path.resolve() == tmp_path / "data/us_equity_daily.parquet"
+    assert config.backtest.output_folder == tmp_path / "conf/runs/momentum"
+
+
+def test_a_mapping_leaves_paths_alone_unless_it_gets_a_root(tmp_path: Path) -> None:
+    document = {"data_feeds": [FEED]}
+    assert load_config(document).data_feeds[0].path == Path("f.csv")
+    assert load_config(document, root=tmp_path).data_feeds[0].path == tmp_path / "f.csv"
+
+
+def test_the_mapping_of_a_configuration_loads_to_the_same(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path / "a", "run.toml", TOML))
+    plain = to_mapping(config)
+    assert load_config(json.loads(json.dumps(plain)), root=config.root) == config
+
+
+def test_a_copy_of_the_folder_has_the_same_hash_and_no_absolute_path(tmp_path: Path) -> None:
+    hashes = set()
+    for folder in ("a", "somewhere/else"):
+        config = load_config(written(tmp_path / folder, "run.toml", TOML))
+        assert str(tmp_path) not in json.dumps(to_mapping(config))
+        hashes.add(config_hash(config))
+    assert len(hashes) == 1
+
+
+def test_any_change_changes_the_hash() -> None:
+    hashes = {
+        config_hash(load_config(document))
+        for document in (
+            {},
+            {"backtest": {"seed": 1}},
+            {"broker": {"initial_cash": "100000.01"}},
+            {"broker": {"commission_model": {"type": "NoFee", "x": 1}}},
+            {"strategies": [{"name": "a", "type": "m:C"}]},
+        )
+    }
+    assert len(hashes) == 5
+
+
+def test_the_hash_does_not_depend_on_the_spelling_of_numbers_or_the_order_of_keys() -> None:
+    one = {"broker": {"initial_cash": 50000, "leverage": "2.0"}, "backtest": {"seed": 1, "name": "x"}}
+    two = {"backtest": {"name": "x", "seed": 1}, "broker": {"leverage": 2, "initial_cash": "50000.00"}}
+    assert config_hash(load_config(one)) == config_hash(load_config(two))
+
+
+def test_loading_does_not_change_the_document() -> None:
+    document = {"instruments": [{"symbol": "A", "fractional": True}], "data_feeds": [FEED]}
+    before = copy.deepcopy(document)
+    load_config(document)
+    assert document == before
+
+
+def test_a_configuration_can_be_pickled_and_hashed(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, "run.toml", TOML))
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert hash(config) == hash(load_config(tmp_path / "run.toml"))
+
+
+def test_everything_wrong_is_reported_at_once_with_lines(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "run.toml",
+        """\
+        [backtest]
+        base_curency = "USD"
+        seed = -1
+        [broker]
+        lot_policy = "fifoo"
+        commission_model = { typ = "PerShare" }
+        [broker.policies]
+        fill_timing = "next_opn"
+        [[data_feeds]]
+        name = "us"
+        type = "ParquetFed"
+        path = "us.parquet"
+        stamp = "close"
+        [[strategies]]
+        name = "s"
+        type = "Declarative"
+        [raport]
+        """,
+    )
+    found = faults(path)
+    assert {path: (f.code, f.nearest, f.line) for path, f in found.items()} == {
+        "backtest.base_curency": ("unknown_key", "base_currency", 2),
+        "backtest.seed": ("invalid_value", None, 3),
+        "broker.lot_policy": ("invalid_value", "fifo", 5),
+        "broker.commission_model.type": ("missing", None, None),
+        "broker.policies.fill_timing": ("invalid_value", "next_open", 8),
+        "data_feeds[0].type": ("invalid_value", "ParquetFeed", None),
+        "data_feeds[0].interval": ("missing", None, None),
+        "strategies[0].type": ("invalid_value", None, None),
+        "raport": ("unknown_key", "report", None),
+    }
+    with pytest.raises(ConfigError, match=r"run\.toml: 9 problems"):
+        load_config(path)
+
+
+def test_a_line_is_given_only_when_it_is_certain(tmp_path: Path) -> None:
+    text = "data_feeds:\n  - {name: a, stamp: x}\n  - {name: b, stamp: y}\nbacktest:\n  recrod: auto\n"
+    found = faults(written(tmp_path, "run.yaml", text))
+    assert found["backtest.recrod"].line == 5
+    assert found["data_feeds[1].stamp"].line is None
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "words"),
+    [
+        ({"backtest": {"start_date": "2020-01-02", "end_date": "2020-01-01"}}, "backtest.end_date", "before"),
+        ({"backtest": {"start_date": "2020-01-01T09:30:00"}}, "backtest.start_date", "expected a date"),
+        ({"backtest": {"seed": 2**64}}, "backtest.seed", "2\\*\\*64"),
+        ({"backtest": {"run_manifest": "a/b.json"}}, "backtest.run_manifest", "without a folder"),
+        ({"backtest": {"name": " "}}, "backtest.name", "expected a name"),
+        ({"backtest": {"engine": "reference"}}, "backtest.engine", "one of the allowed values"),
+        ({"backtest": {"required_plugins": ["a b"]}}, "backtest.required_plugins\\[0\\]", "requirement such as"),
+        ({"broker": {"initial_cash": 0}}, "broker.initial_cash", "above zero"),
+        ({"broker": {"leverage": -1}}, "broker.leverage", "above zero"),
+        ({"broker": {"posting_quantum": "0.05"}}, "broker.posting_quantum", "power of ten"),
+        ({"broker": {"posting_quantum": "10"}}, "broker.posting_quantum", "power of ten"),
+        ({"broker": {"posting_quantum": "1e-19"}}, "broker.posting_quantum", "power of ten"),
+        ({"broker": {"latency": "-1s"}}, "broker.latency", "zero or more"),
+        ({"broker": {"latency": 5}}, "broker.latency", "expected a duration"),
+        ({"broker": {"fill_model": "Default"}}, "broker.fill_model", "expected a table"),
+        ({"broker": {"fee_model": NO_FEE, "commission_model": NO_FEE}}, "broker.fee_model", "given twice"),
+        ({"data_feeds": [FEED | {"stamp": "event"}]}, "data_feeds\\[0\\].stamp", "no stamp of a bar"),
+        ({"data_feeds": [FEED | {"kind": "quote"}]}, "data_feeds\\[0\\].stamp", "no stamp of a quote"),
+        ({"data_feeds": [FEED | {"stamp": "open"}]}, "data_feeds\\[0\\].interval", "required for bars"),
+        ({"data_feeds": [FEED | {"interval": "1M"}]}, "data_feeds\\[0\\].interval", "unit 'M'"),
+        ({"data_feeds": [FEED | {"interval": "0m"}]}, "data_feeds\\[0\\].interval", "above zero"),
+        ({"data_feeds": [FEED | {"path": "s3://b/x"}]}, "data_feeds\\[0\\].path", "local path"),
+        ({"data_feeds": [FEED, FEED]}, "data_feeds\\[1\\].name", "already used by data_feeds\\[0\\]"),
+        ({"data_feeds": [FEED | {"instrument_defaults": {"t": 1}}]}, "data_feeds.*_defaults.t", "unknown key"),
+        ({"instruments": [{"symbol": "A", "lot_size": 0.1}]}, "instruments\\[0\\].lot_size", "needs quantity"),
+        ({"instruments": [{"symbol": "A", "fractional": 1}]}, "instruments\\[0\\].fractional", "unknown key"),
+        ({"instruments": [{"symbol": "A"}, {"symbol": "A"}]}, "instruments\\[1\\].symbol", "already used"),
+        ({"config_version": 2}, "config_version", "upgrade ml4t-core"),
+        ({"broker": 5}, "broker", "expected a table"),
+        ({"strategies": {"name": "a"}}, "strategies", "expected a list"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_located_and_explained(document: dict[str, Any], path: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{path}: .*{words}"):
+        load_config(document)
+
+
+def test_a_matching_source_must_be_a_feed() -> None:
+    document = {"data_feeds": [FEED], "instruments": [{"symbol": "A", "matching_source": "ff"}]}
+    finding = faults(document)["instruments[0].matching_source"]
+    assert (finding.allowed, finding.nearest) == (("f",), "f")
+
+
+def test_python_and_files_obey_the_same_rules() -> None:
+    with pytest.raises(ConfigError, match="above zero"):
+        BrokerSection(initial_cash=-1)
+    with pytest.raises(ConfigError, match="required for bars"):
+        FeedSection(
+            **FEED
+            | {
+                "stamp": load_config({"data_feeds": [FEED | {"interval": "1d", "stamp": "open"}]})
+                .data_feeds[0]
+                .stamp
+            }
+        )
+    assert BacktestSection(output="x/{name}").output_folder == Path("x/backtest")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("run.toml", "[backtest\nseed = 1", "line 1"),
+        ("run.toml", "seed = 1\nseed = 2", "Cannot overwrite a value"),
+        ("run.yaml", "a: [1\nb: 2", "line 2"),
+        ("run.yaml", "a: 1\na: 2", "duplicate key"),
+        ("run.yaml", "- 1\n- 2", "expected sections"),
+        ("run.yaml", "a: !!python/object:os.system {}", "constructor"),
+        ("run.json", "{}", "expected a .toml, .yaml or .yml file, found '.json'"),
+    ],
+)
+def test_a_broken_file_is_one_clear_error(tmp_path: Path, name: str, text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(written(tmp_path, name, text))
+    assert words in str(refused.value)
+    assert name in str(refused.value)
+
+
+def test_a_file_that_is_missing_or_no_text_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.toml: cannot be read: No such file"):
+        load_config(tmp_path / "gone.toml")
+    (tmp_path / "latin.toml").write_bytes(b'[backtest]\nname = "caf\xe9"')
+    with pytest.raises(ConfigError, match=r"latin\.toml.*utf-8"):
+        load_config(tmp_path / "latin.toml")
+
+
+def test_an_empty_file_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, "empty.yaml", "")).broker == BrokerSection()
+    (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf[backtest]\nseed = 3\n")
+    assert load_config(tmp_path / "bom.toml").backtest.seed == 3
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def leaves(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401
+    children = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document)
+        if isinstance(document, list)
+        else ()
+    )
+    return [path, *(leaf for key, child in children for leaf in leaves(child, (*path, key)))]
+
+
+@given(st.data())
+def test_whatever_stands_in_a_place_loading_succeeds_or_locates_the_fault(data: st.DataObject) -> None:
+    document = to_mapping(load_config({"data_feeds": [FEED], "instruments": [{"symbol": "A"}]}))
+    path = data.draw(st.sampled_from([leaf for leaf in leaves(document) if leaf]))
+    junk = data.draw(JUNK)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = junk
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            load_config(document)
+        except ConfigError as error:
+            assert all(finding.path for finding in error.findings)
+            assert all(
+                finding.path.startswith(path[0]) or finding.path.startswith("instruments")
+                for finding in error.findings
+            )
+
+
+@given(st.data())
+def test_a_misspelled_key_is_always_found_and_its_name_suggested(data: st.DataObject) -> None:
+    document = to_mapping(load_config({"data_feeds": [FEED]}))
+    section = data.draw(st.sampled_from(["backtest", "broker", "report"]))
+    key = data.draw(st.sampled_from([key for key in document[section] if len(key) > 4]))
+    position = data.draw(st.integers(1, len(key) - 2))
+    wrong = key[:position] + key[position + 1 :]
+    document[section][wrong] = document[section].pop(key)
+    finding = faults(document)[f"{section}.{wrong}"]
+    assert finding.nearest is not None
+    assert key in finding.allowed

@@ -1,0 +1,358 @@
+"""Orders towards a target: of one instrument, of a basket, and out of a position."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ml4t.backtest import DataFeed, Instrument, OrderStatus, OrderType, Side
+from ml4t.core.errors import DataError, OrderError
+
+Build = Callable[..., DataFeed]
+Play = Callable[..., Any]
+
+CASH = {"initial_cash": 1_000}
+
+
+@pytest.fixture
+def market(daily: Build) -> DataFeed:
+    return daily({"A": [10, 10, 10, 20, 20, 20], "B": [100, 100, 100, 50, 50, 50]})
+
+
+@pytest.mark.parametrize("percent", [0.5, "0.5", Decimal("0.50"), np.float64(0.5)])
+def test_a_percent_is_a_fraction_of_equity_at_the_last_price(play: Play, market: DataFeed, percent: Any) -> None:
+    run = play({0: lambda now: now.broker.order_target_percent("A", percent)}, market, broker=CASH)
+    assert (run[0].side, run[0].quantity, run[0].order_type) == (Side.BUY, 50.0, OrderType.MARKET)
+
+
+def test_equity_counts_cash_and_all_positions(play: Play, market: DataFeed) -> None:
+    # 40 of A at 20 and 6 of B at 50 beside no cash: 1,100.
+    steps = {
+        0: lambda now: [now.broker.buy("A", 40), now.broker.buy("B", 6)],
+        3: lambda now: (now.broker.get_account_value(), now.broker.order_target_percent("B", 0.5).quantity),
+    }
+    assert play(steps, market, broker=CASH)[3] == (1_100.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "quantity"), [(200, 20.0), ("209.99", 20.0), (Decimal(210), 21.0), (9.99, 0.0), (0, 0.0)]
+)
+def test_a_value_is_rounded_toward_zero_to_whole_lots(
+    play: Play, market: DataFeed, value: Any, quantity: float
+) -> None:
+    order = play({0: lambda now: now.broker.order_target_value("A", value)}, market, broker=CASH)[0]
+    assert (0.0 if order is None else order.quantity) == quantity
+
+
+def test_a_negative_target_is_a_short_position_rounded_toward_zero(play: Play, market: DataFeed) -> None:
+    steps = {
+        0: lambda now: [
+            now.broker.order_target_value("A", -209.99),
+            now.broker.order_target_percent("B", "-0.55"),
+        ]
+    }
+    run = play(steps, market, broker={**CASH, "allows_short": True})
+    assert [(o.side, o.quantity) for o in run[0]] == [(Side.SELL, 20.0), (Side.SELL, 5.0)]
+
+
+def test_lots_are_whole(play: Play, daily: Build) -> None:
+    feed = daily({"A": [10] * 3}, instruments=[Instrument("A", lot_size=7, calendar="24/7")])
+    run = play({0: lambda now: now.broker.order_target_value("A", 400)}, feed)
+    assert run[0].quantity == 35.0
+
+
+def test_the_multiplier_counts_in_a_value(play: Play, daily: Build) -> None:
+    feed = daily({"A": [10] * 3}, instruments=[Instrument("A", multiplier=50, calendar="24/7")])
+    assert play({0: lambda now: now.broker.order_target_value("A", 1_600)}, feed)[0].quantity == 3.0
+
+
+def test_fractional_instruments_reach_their_target_to_the_last_unit(play: Play, daily: Build) -> None:
+    feed = daily({"A": [3, 3, 3]}, instruments=[Instrument.fractional("A", calendar="24/7")])
+    run = play({0: lambda now: now.broker.order_target_value("A", 100)}, feed)
+    assert run[0].quantity == 33.33333333
+
+
+@pytest.mark.parametrize("quantity", [30, 30.0, "30", Decimal(30)])
+def test_a_target_quantity_orders_the_difference(play: Play, market: DataFeed, quantity: Any) -> None:
+    steps = {
+        0: lambda now: now.broker.buy("A", 10),
+        1: lambda now: now.broker.order_target_quantity("A", quantity),
+        2: lambda now: now.broker.order_target_quantity("A", 5),
+        3: lambda now: now.broker.order_target_quantity("A", 5),
+    }
+    run = play(steps, market, broker=CASH)
+    assert run.fills == [("A", "buy", 10.0, 10.0), ("A", "buy", 20.0, 10.0), ("A", "sell", 25.0, 20.0)]
+    assert run[3] is None
+
+
+def test_a_target_through_zero_turns_the_position_round(play: Play, market: DataFeed) -> None:
+    steps = {
+        0: lambda now: now.broker.order_target_quantity("A", 10),
+        1: lambda now: now.broker.order_target_quantity("A", -10),
+        2: lambda now: now.broker.get_position("A").quantity,
+    }
+    assert play(steps, market, broker={**CASH, "allows_short": True})[2] == -10.0
+
+
+def test_working_market_orders_count_as_filled(play: Play, market: DataFeed) -> None:
+    def send(now: Any) -> list[Any]:
+        broker = now.broker
+        return [
+            broker.order_target_quantity("A", 20),
+            broker.order_target_quantity("A", 20),
+            broker.order_target_percent("A", 0.3),
+            broker.order_target_value("A", 300),
+            broker.close_position("A"),
+            broker.close_position("A"),
+        ]
+
+    run = play({0: send}, market, broker=CASH)
+    quantities = [None if order is None else (order.side.value, order.quantity) for order in run[0]]
+    assert quantities == [("buy", 20.0), None, ("buy", 10.0), None, ("sell", 30.0), None]
+    assert run.results.positions.height == 0
+
+
+def test_market_orders_that_the_venue_has_but_could_not_fill_yet_count_too(play: Play, daily: Build) -> None:
+    feed = daily({"A": [10, (10, 10, 10, 10, 0), (10, 10, 10, 10, 0), 10]})
+    steps = {n: lambda now: now.broker.order_target_quantity("A", 20) for n in range(3)}
+    run = play(steps, feed)
+    assert [run[n] is None for n in range(3)] == [False, True, True]
+    assert run.fills == [("A", "buy", 20.0, 10.0)]
+
+
+def test_resting_orders_do_not_count(play: Play, market: DataFeed) -> None:
+    def send(now: Any) -> Any:
+        now.broker.buy("A", 20, limit_price=5)
+        now.broker.buy("A", 20, stop_price=50)
+        return now.broker.order_target_quantity("A", 20)
+
+    assert play({0: send}, market, broker={"initial_cash": 10_000})[0].quantity == 20.0
+
+
+def test_a_canceled_or_rejected_order_does_not_count(play: Play, market: DataFeed) -> None:
+    def send(now: Any) -> None:
+        now.broker.buy("A", 1_000)
+
+    def again(now: Any) -> tuple[Any, ...]:
+        order = now.broker.order_target_quantity("A", 20)
+        order.cancel()
+        return order.quantity, now.strategy.broker.rejected_orders[0].quantity
+
+    def third(now: Any) -> Any:
+        return now.broker.order_target_quantity("A", 20).quantity
+
+    run = play({0: send, 1: again, 2: third}, market, broker=CASH)
+    assert run[1] == (20.0, 1_000.0)
+    assert run[2] == 20.0
+
+
+def test_a_size_needs_a_price(play: Play, daily: Build) -> None:
+    feed = daily({"A": [10, 10, 10], "Z": [None, None, 10]})
+
+    def send(now: Any) -> None:
+        expected = r"Z has no price at 2024-01-02T00:00:00Z to size an order with"
+        with pytest.raises(OrderError, match=expected):
+            now.broker.order_target_percent("Z", 0.5)
+        with pytest.raises(OrderError, match=expected):
+            now.broker.order_target_value("Z", 50)
+        # A quantity, and nothing at all, need none.
+        assert now.broker.order_target_quantity("Z", 5).quantity == 5.0
+        assert now.broker.order_target_value("Z", 0).quantity == 5.0
+        assert now.broker.close_position("Z") is None
+
+    run = play({0: send}, feed)
+    assert [order["status"] for order in run.results.orders.to_dicts()] == ["filled", "filled"]
+
+
+@pytest.mark.parametrize("method", ["order_target_percent", "order_target_value", "order_target_quantity"])
+@pytest.mark.parametrize("number", [True, "half", None, float("nan")])
+def test_a_target_that_is_no_number_is_refused(play: Play, market: DataFeed, method: str, number: Any) -> None:
+    def send(now: Any) -> None:
+        with pytest.raises(OrderError, match="is not a finite number"):
+            getattr(now.broker, method)("A", number)
+
+    assert play({0: send}, market).results.orders.height == 0
+
+
+def test_targets_take_a_lifetime_and_a_tag(play: Play, market: DataFeed) -> None:
+    def send(now: Any) -> list[Any]:
+        b = now.broker
+        return [
+            b.order_target_percent("A", 0.1, time_in_force="day", tag="p"),
+            b.order_target_value("B", 100, time_in_force="day", tag="v"),
+            b.order_target_quantity("B", 2, time_in_force="day", tag="q"),
+            b.close_position("A", time_in_force="day", tag="c"),
+        ]
+
+    orders = play({0: send}, market, broker=CASH).results.orders
+    assert orders.select("symbol", "quantity", "time_in_force", "tag").rows() == [
+        ("A", 10.0, "day", "p"),
+        ("B", 1.0, "day", "v"),
+        ("B", 1.0, "day", "q"),
+        ("A", 10.0, "day", "c"),
+    ]
+
+
+# -- baskets ---------------------------------------------------------------------------------------------
+
+BASKET = {"A": [10] * 6, "B": [10] * 6, "C": [10] * 6, "D": [10] * 6}
+
+
+def test_a_basket_sends_sells_first_and_then_goes_by_symbol(play: Play, daily: Build) -> None:
+    steps = {
+        0: lambda now: now.broker.order_target_weights({"D": 0.5, "B": 0.5}),
+        1: lambda now: now.broker.order_target_weights({"D": 0.1, "C": 0.5, "B": 0.1, "A": 0.3}),
+    }
+    run = play(steps, daily(BASKET), broker=CASH)
+    assert run.fills == [
+        ("B", "buy", 50.0, 10.0),
+        ("D", "buy", 50.0, 10.0),
+        ("B", "sell", 40.0, 10.0),
+        ("D", "sell", 40.0, 10.0),
+        ("A", "buy", 30.0, 10.0),
+        ("C", "buy", 50.0, 10.0),
+    ]
+    assert [order.id for order in run[1]] == [3, 4, 5, 6]
+
+
+def test_the_order_of_the_mapping_does_not_matter(play: Play, daily: Build) -> None:
+    weights = {"D": 0.2, "A": 0.3, "C": 0.1}
+    one = play({0: lambda now: now.broker.order_target_weights(weights)}, daily(BASKET))
+    reverse = dict(reversed(weights.items()))
+    other = play({0: lambda now: now.broker.order_target_weights(reverse)}, daily(BASKET))
+    assert one.results.orders.equals(other.results.orders)
+
+
+def test_a_full_basket_is_paid_for_by_its_own_sells(play: Play, daily: Build) -> None:
+    steps = {
+        0: lambda now: now.broker.order_target_weights({"A": 1.0}),
+        1: lambda now: now.broker.order_target_weights({"B": 1.0}),
+        2: lambda now: (now.broker.get_cash(), sorted(now.broker.positions)),
+    }
+    run = play(steps, daily(BASKET), broker=CASH)
+    assert run[2] == (0.0, ["B"])
+    assert run.results.orders["status"].to_list() == ["filled"] * 3
+
+
+def test_what_the_basket_does_not_name_is_closed_unless_kept(play: Play, daily: Build) -> None:
+    def held(now: Any) -> dict[str, float]:
+        return {symbol: position.quantity for symbol, position in now.broker.positions.items()}
+
+    steps = {
+        0: lambda now: now.broker.order_target_weights({"A": 0.2, "B": -0.2}),
+        1: lambda now: now.broker.order_target_weights({"C": 0.1}, keep_others=True),
+        2: held,
+        3: lambda now: now.broker.order_target_weights({"C": 0.1}),
+        4: held,
+    }
+    run = play(steps, daily(BASKET), broker={**CASH, "allows_short": True})
+    assert run[2] == {"A": 20.0, "B": -20.0, "C": 10.0}
+    assert run[4] == {"C": 10.0}
+
+
+def test_an_empty_basket_closes_everything(play: Play, daily: Build) -> None:
+    steps = {
+        0: lambda now: now.broker.order_target_weights({"A": 0.2, "C": 0.2}),
+        1: lambda now: [order.asset for order in now.broker.order_target_weights({})],
+        2: lambda now: now.broker.positions,
+    }
+    run = play(steps, daily(BASKET), broker=CASH)
+    assert (run[1], run[2]) == (["A", "C"], {})
+
+
+def test_a_basket_that_is_reached_sends_nothing(play: Play, daily: Build) -> None:
+    steps = {n: lambda now: now.broker.order_target_weights({"A": 0.2, "C": "0.3"}) for n in range(3)}
+    run = play(steps, daily(BASKET), broker=CASH)
+    assert [len(run[n]) for n in range(3)] == [2, 0, 0]
+
+
+def test_a_basket_sends_all_its_orders_or_none(play: Play, daily: Build) -> None:
+    feed = daily({**BASKET, "Z": [None, None, None, 10]})
+
+    def send(now: Any) -> None:
+        with pytest.raises(OrderError, match="Z has no price"):
+            now.broker.order_target_weights({"A": 0.5, "Z": 0.5})
+        with pytest.raises(OrderError, match="weight = 'half' is not a finite number"):
+            now.broker.order_target_weights({"A": 0.5, "B": "half"})
+
+    assert play({0: send}, feed).results.orders.height == 0
+
+
+@pytest.mark.parametrize("weights", [None, 0.5, "A", [("A", 0.5)]])
+def test_weights_that_are_no_mapping_are_a_type_error(play: Play, daily: Build, weights: Any) -> None:
+    def send(now: Any) -> None:
+        with pytest.raises(TypeError, match="mapping"):
+            now.broker.order_target_weights(weights)
+
+    play({0: send}, daily(BASKET))
+
+
+# -- closing ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("buy", "sell"), ("sell", "buy")])
+def test_closing_sends_what_takes_the_position_to_zero(
+    play: Play, market: DataFeed, opening: str, closing: str
+) -> None:
+    steps = {
+        0: lambda now: getattr(now.broker, opening)("A", 7),
+        1: lambda now: now.broker.close_position("A"),
+        2: lambda now: (now.broker.get_position("A"), now.broker.close_position("A")),
+    }
+    run = play(steps, market, broker={**CASH, "allows_short": True})
+    assert run.fills == [("A", opening, 7.0, 10.0), ("A", closing, 7.0, 10.0)]
+    assert run[2] == (None, None)
+
+
+def test_closing_counts_the_entry_that_is_still_working(play: Play, daily: Build) -> None:
+    feed = daily({"A": [10, (10, 10, 10, 10, 0), 10, 10]})
+    steps = {0: lambda now: now.broker.buy("A", 7), 1: lambda now: now.broker.close_position("A")}
+    run = play(steps, feed)
+    assert run.fills == [("A", "buy", 7.0, 10.0), ("A", "sell", 7.0, 10.0)]
+    assert run[1].status is OrderStatus.FILLED
+
+
+# -- what a size may be made from ------------------------------------------------------------------------
+
+
+def test_a_target_is_sized_with_the_price_that_the_strategy_can_read(play: Play) -> None:
+    day = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    rows = [
+        {
+            "symbol": "A",
+            "ts_open": day + dt.timedelta(hours=n),
+            "ts_event": day + dt.timedelta(hours=n + 1),
+            # The second row becomes known one hour after it is complete.
+            "ts_arrival": day + dt.timedelta(hours=n + 1 + (n == 1)),
+            "open": price,
+            "high": price,
+            "low": price,
+            "close": price,
+            "volume": 1e6,
+        }
+        for n, price in enumerate([10.0, 50.0, 50.0, 50.0])
+    ]
+    feed = DataFeed(pl.DataFrame(rows), stamp="event", calendar="24/7")
+    clock = pl.DataFrame({"ts_event": [day + dt.timedelta(hours=2)], "vix": [1.0]})
+    context = DataFeed(clock, name="clock", kind="context", stamp="event")
+
+    def send(now: Any) -> tuple[float, float]:
+        return now.data["A"]["close"], now.broker.order_target_value("A", 100).quantity
+
+    assert play({1: send}, [feed, context])[1] == (10.0, 10.0)
+
+
+def test_numbers_of_a_size_beyond_64_bits_are_refused(play: Play, market: DataFeed) -> None:
+    def send(now: Any) -> None:
+        with pytest.raises((OverflowError, DataError, OrderError), match="range|large"):
+            now.broker.order_target_percent("A", 10**30)
+        with pytest.raises((OverflowError, DataError, OrderError), match="range|large"):
+            now.broker.order_target_value("A", 10**25)
+
+    assert play({0: send}, market).results.orders.height == 0
