@@ -254,6 +254,13 @@ def test_doctor_finds_targets_that_do_not_exist_without_importing_any(site: Site
     assert "Here" not in text
 
 
+def test_doctor_finds_switches_that_name_nothing(site: Site) -> None:
+    site.plugin("acme", ACME)
+    finished = site.ml4t("doctor", ML4T_BLOCK_PLUGINS="acmee")
+    assert finished.returncode == 1
+    assert "'acmee', which is not installed" in finished.stdout
+
+
 def test_doctor_compares_the_versions_of_core_and_engine(site: Site) -> None:
     site.install("ml4t-engine", version="9.9")
     finished = site.ml4t("doctor")

@@ -66,7 +66,7 @@ def test_names_and_targets_have_their_form(name: str, target: str) -> None:
 
 def test_an_instrument_spec_is_named_as_its_asset_class() -> None:
     assert InstrumentSpec("future", "m:C").name == "future"
-    with pytest.raises(ValueError, match="stock"):
+    with pytest.raises(UnknownNameError, match="unknown asset class 'stock'"):
         InstrumentSpec("stock", "m:C")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,20 @@ def test_the_package_is_typed_and_shares_its_namespace() -> None:
     spec = importlib.util.find_spec("ml4t")
     assert spec is not None
     assert spec.loader is None or spec.origin is None
+
+
+def test_the_blocks_of_the_readme_run() -> None:
+    text = (PROJECT.parent / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+    scope: dict[str, Any] = {}
+    for language, block in blocks:
+        if language == "python":
+            exec(block, scope)
+        else:
+            assert tomllib.loads(block)
+    (spec,) = scope["ml4t_register_models"]()
+    assert spec.kind is ml4t.core.ModelKind.FEE
+    assert scope["Flat"](2.5).evaluate(ml4t.core.FeeArgs(ts_ns=0, side=1, quantity=1.0, price=1.0)).fee == 2.5
 
 
 def test_every_module_says_what_it_is_for() -> None:

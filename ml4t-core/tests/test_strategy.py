@@ -182,5 +182,5 @@ def test_a_rule_that_would_never_advance_is_refused(make: Any) -> None:  # noqa:
 
 
 def test_an_edge_that_is_no_edge_is_refused() -> None:
-    with pytest.raises(ValueError, match="noon"):
+    with pytest.raises(UnknownNameError, match="unknown edge of a session 'noon'; known: close, open"):
         schedule.month_end(at="noon")

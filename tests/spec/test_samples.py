@@ -15,8 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, OrderSide, OrderType, Strategy, run
-from ml4t.core.account import Position
+from ml4t.backtest import DataFeed, OrderSide, OrderType, Position, Strategy, run
 
 CASH = 100_000
 NEW_YORK = "America/New_York"

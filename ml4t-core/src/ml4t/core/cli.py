@@ -193,7 +193,8 @@ def _installation_checks() -> Iterable[Check]:
     versions = {d.name: d.version for d in metadata.distributions() if d.name and d.name.startswith("ml4t")}
     parts = {name: versions.get(name) for name in ("ml4t-core", "ml4t-engine")}
     agree = len(set(parts.values()) - {None}) <= 1
-    detail = ", ".join(f"{name} {version or 'not installed'}" for name, version in sorted((versions | parts).items()))
+    every = sorted((versions | parts).items())
+    detail = ", ".join(f"{name} {version or 'not installed'}" for name, version in every)
     yield Check(
         name="ml4t", ok=agree, detail=detail, fix="" if agree else "install core and engine of one version"
     )

@@ -92,7 +92,9 @@ class InstrumentSpec(_Named):
     """A class of instruments, named as the member of `AssetClass` it is for."""
 
     def __attrs_post_init__(self) -> None:
-        AssetClass(self.name)
+        known = [asset_class.value for asset_class in AssetClass]
+        if self.name not in known:
+            raise unknown_name("asset class", self.name, known)  # noqa: EM101
 
 
 class CalendarSpec(_Named):

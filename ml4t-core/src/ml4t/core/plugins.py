@@ -118,6 +118,7 @@ class PluginManager(pluggy.PluginManager):
         self._autoload = not _is_on(environ, "ML4T_DISABLE_PLUGIN_AUTOLOAD")
         switch = "ML4T_STRICT_PLUGINS" if "ML4T_STRICT_PLUGINS" in environ else "CI"
         self._strict = _is_on(environ, switch) if strict is None else strict
+        self._known: set[str] = set()
         self._infos: dict[str, PluginInfo] = {}
         self._registry: tuple[Registered, ...] | None = None
         for specs in SPEC_CLASSES:
@@ -135,7 +136,7 @@ class PluginManager(pluggy.PluginManager):
         """
         found = metadata.entry_points(group=ENTRY_POINT_GROUP)
         entries = sorted((entry.name, *_owner(entry), entry) for entry in found)
-        known = {name for entry, dist, *_ in entries for name in _names((entry, dist))}
+        known = self._known = {name for entry, dist, *_ in entries for name in _names((entry, dist))}
         for name in sorted((self._enable | self._block) - known):
             raise unknown_name("plugin", name, known)  # noqa: EM101
         blocked = {(entry, dist): self._why_blocked(_names((entry, dist))) for entry, dist, *_ in entries}
@@ -404,6 +405,9 @@ class PluginManager(pluggy.PluginManager):
     def checks(self) -> list[Check]:
         """Return the health of every plugin found, and what the plugins' own checks say."""
         found: list[Check] = []
+        for unmatched in sorted((self._env_block | self._env_allow) - self._known):
+            detail = f"ML4T_BLOCK_PLUGINS or ML4T_PLUGINS names {unmatched!r}, which is not installed"
+            found.append(Check(name="plugin switches", ok=False, detail=detail, fix="check the spelling"))
         for info in self.infos:
             ok = not isinstance(info, PluginFailure)
             fix = "" if ok else f"upgrade {info.dist}, or block it with ML4T_BLOCK_PLUGINS={info.dist}"

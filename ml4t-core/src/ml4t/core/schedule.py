@@ -10,7 +10,7 @@ import enum
 
 import attrs
 
-from ml4t.core.errors import ConfigError
+from ml4t.core.errors import ConfigError, unknown_name
 from ml4t.core.values import format_duration, parse_duration
 
 __all__ = ["Schedule"]
@@ -35,12 +35,19 @@ class SessionEdge(enum.Enum):
     CLOSE = "close"
 
 
+def _edge(value: str | SessionEdge) -> SessionEdge:
+    edges = {edge.value: edge for edge in SessionEdge}
+    if isinstance(value, str) and value not in edges:
+        raise unknown_name("edge of a session", value, edges)  # noqa: EM101
+    return edges[value] if isinstance(value, str) else value
+
+
 @attrs.frozen
 class Schedule:
     """One rule, built by the functions of this module."""
 
     kind: ScheduleKind
-    at: SessionEdge = attrs.field(default=SessionEdge.OPEN, converter=SessionEdge, kw_only=True)
+    at: SessionEdge = attrs.field(default=SessionEdge.OPEN, converter=_edge, kw_only=True)
     offset_ns: int = attrs.field(default=0, converter=parse_duration, kw_only=True)
     interval_ns: int = attrs.field(default=0, converter=parse_duration, kw_only=True)  #: of EVERY
     sessions: int = attrs.field(default=0, kw_only=True)  #: of EVERY_SESSIONS

@@ -56,7 +56,9 @@ class Checked:
     def __attrs_post_init__(self) -> None:
         names = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type]
         if findings := list(self.cross_check({name: getattr(self, name) for name in names})):
-            raise ConfigError(findings, type(self).__name__)
+            names = [getattr(self, key, None) for key in ("symbol", "name")]
+            label = next((f" {name!r}" for name in names if isinstance(name, str)), "")
+            raise ConfigError(findings, f"{type(self).__name__}{label}")
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
