@@ -31,7 +31,7 @@ def account(broker: Any) -> list[object]:  # noqa: ANN401 - the broker of the en
         broker.buying_power,
         [[getattr(position, name) for name in POSITION_FIELDS] for position in positions.values()],
         [[getattr(order, name) for name in ORDER_FIELDS] for order in broker.open_orders],
-        [[getattr(order, name) for name in ORDER_FIELDS] for order in broker.rejected_orders],
+        [[getattr(order, name) for name in ORDER_FIELDS] for order in broker.rejected_orders[-3:]],
     ]
 
 
@@ -96,7 +96,9 @@ class Reader(Strategy):
         now = self.data.timestamp.ns
         digest = hashlib.blake2b(f"{self.seed} {place} {text}".encode(), digest_size=8).digest()
         draw = random.Random(int.from_bytes(digest, "big"))
-        sent = [self.decide(draw) for _ in range(3) if draw.random() < self.activity]
+        # An answer to each answer would never end.
+        rate = self.activity / 10 if place in ("on_order", "on_fill") else self.activity
+        sent = [self.decide(draw) for _ in range(2) if draw.random() < rate]
         self.record(digest=draw.random(), sent=len(sent))
         self.seen.append((now, place, f"{text} -> {sent}"))
 

@@ -114,8 +114,12 @@ impl OrderStatus {
         match self {
             Self::Created => matches!(next, Self::Submitted | Self::Rejected),
             Self::Submitted => matches!(next, Self::Accepted | Self::Rejected | Self::Canceled),
-            Self::Accepted | Self::PartiallyFilled => {
+            Self::Accepted => {
                 matches!(next, Self::PartiallyFilled | Self::Filled | Self::Canceled | Self::Rejected | Self::Expired)
+            }
+            // An order with fills is canceled, never rejected: a rejected order has moved no money.
+            Self::PartiallyFilled => {
+                matches!(next, Self::PartiallyFilled | Self::Filled | Self::Canceled | Self::Expired)
             }
             Self::Filled | Self::Canceled | Self::Rejected | Self::Expired => false,
         }

@@ -68,7 +68,12 @@ def _feed(section: FeedSection) -> DataFeed:
 
 
 def _signals(section: SignalSection) -> Signals:
-    return Signals(_file(section.path), columns=dict(section.columns) or None, model_id=section.model_id)
+    return Signals(
+        _file(section.path),
+        name=section.name,
+        columns=dict(section.columns) or None,
+        model_id=section.model_id,
+    )
 
 
 def _actions(sections: tuple[ActionsSection, ...]) -> object:

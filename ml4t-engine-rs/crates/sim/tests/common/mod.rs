@@ -4,7 +4,7 @@
 //! reads `["d1 10:31 #1 AAA buy 10 @ 100.32 open"]` and still compares integers.
 //!
 //! Every [`World::run`] runs twice, compares all tables, and adds up the ledger anew (see [`ledger`]).
-#![allow(dead_code, reason = "each test binary uses its own part of the builder")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part of the builder")]
 
 pub(crate) mod ledger;
 mod outcome;
