@@ -107,7 +107,8 @@ def test_an_instrument_that_no_feed_matches_takes_no_orders(engine: Callable[...
 def test_an_order_for_an_instrument_without_rows_in_the_period_waits_in_vain(play: Play, daily: Build) -> None:
     feed = daily({"A": [10] * 5, "LATER": [None] * 4 + [7]})
     period = {"end_date": "2024-01-03"}
-    run = play({0: lambda now: now.broker.buy("LATER", 1)}, feed, backtest=period, instruments=[Instrument("LATER")])
+    later = [Instrument("LATER", calendar="24/7")]
+    run = play({0: lambda now: now.broker.buy("LATER", 1)}, feed, backtest=period, instruments=later)
     assert (run[0].status, run[0].reason_code) == (OrderStatus.CANCELED, "END_OF_DATA")
 
 

@@ -19,6 +19,7 @@ pub(crate) struct PhaseMarket {
     pub(crate) ts_open: Ns,
     ts_event: Ns,
     has_traded: bool,
+    allows_short: bool,
     open: Option<Price>,
     high: Option<Price>,
     low: Option<Price>,
@@ -55,6 +56,7 @@ impl PhaseMarket {
             ts_open: ts_event,
             ts_event,
             has_traded: true,
+            allows_short: plan.account.allows_short,
             open: None,
             high: None,
             low: None,
@@ -124,7 +126,9 @@ impl PhaseMarket {
         if self.phase != Phase::RANGE {
             return (0, 0, id);
         }
-        let closes = position.quantity.signum() == -order.request.side.sign();
+        let sells_long_only = order.request.side == Side::Sell && !self.allows_short;
+        // An account that may not sell short has no selling entries: its sells wait for the entry they protect.
+        let closes = sells_long_only || position.quantity.signum() == -order.request.side.sign();
         let leg = match (closes, order.request.order_type) {
             (false, _) => 0,
             (true, OrderType::Stop | OrderType::StopLimit) => 1,

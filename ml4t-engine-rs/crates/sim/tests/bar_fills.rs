@@ -193,10 +193,7 @@ fn entries_come_before_the_stop_that_they_make_worse() -> TestResult {
     let mut world = world_of(World::new(), &[BAR]);
     world.sends(at(1, 16, 0), sell("AAA", 100).stop("98")).sends(at(1, 16, 0), buy("AAA", 10).stop("103"));
     let run = world.run()?;
-    assert_eq!(
-        run.fills().split_off(1),
-        ["d2 16:00 #3 AAA buy 10 @ 103 range", "d2 16:00 #2 AAA sell 100 @ 98 range"]
-    );
+    assert_eq!(run.fills().split_off(1), ["d2 16:00 #3 AAA buy 10 @ 103 range", "d2 16:00 #2 AAA sell 100 @ 98 range"]);
     Ok(())
 }
 
@@ -228,7 +225,8 @@ fn an_entry_that_fills_in_the_range_meets_its_stop_in_the_same_bar() -> TestResu
 
 #[test]
 fn entries_on_one_leg_come_by_distance_and_then_by_submission() -> TestResult {
-    let asks = [buy("AAA", 1).limit("97.5"), buy("AAA", 2).limit("99"), buy("AAA", 3).limit("98"), buy("AAA", 4).limit("99")];
+    let asks =
+        [buy("AAA", 1).limit("97.5"), buy("AAA", 2).limit("99"), buy("AAA", 3).limit("98"), buy("AAA", 4).limit("99")];
     assert_eq!(
         fills_of(World::new(), &[BAR], &asks)?,
         [
@@ -259,7 +257,11 @@ fn orders_at_one_open_come_by_submission_whatever_their_type() -> TestResult {
 #[test]
 fn a_bar_without_volume_fills_nothing_and_the_next_one_does() -> TestResult {
     let mut world = World::new();
-    let bars = [day_bar("AAA", 1, flat(100.0)), volume(day_bar("AAA", 2, BAR), 0.0), day_bar("AAA", 3, [100.5, 103.0, 97.0, 101.0])];
+    let bars = [
+        day_bar("AAA", 1, flat(100.0)),
+        volume(day_bar("AAA", 2, BAR), 0.0),
+        day_bar("AAA", 3, [100.5, 103.0, 97.0, 101.0]),
+    ];
     world.bars("1d", &bars);
     world.sends(at(1, 16, 0), buy("AAA", 10)).sends(at(1, 16, 0), buy("AAA", 10).limit("98"));
     world.sends(at(1, 16, 0), buy("AAA", 1).stop("102"));
@@ -282,10 +284,7 @@ fn a_bar_without_volume_fills_where_the_data_marks_missing_volume_that_way() -> 
     world.policies.zero_volume = ZeroVolume::Fill;
     world.bars("1d", &[volume(day_bar("AAA", 1, flat(100.0)), 0.0), volume(day_bar("AAA", 2, BAR), 0.0)]);
     world.sends(at(1, 16, 0), buy("AAA", 10)).sends(at(1, 16, 0), buy("AAA", 10).limit("98"));
-    assert_eq!(
-        world.run()?.fills(),
-        ["d2 09:30 #1 AAA buy 10 @ 100 open", "d2 16:00 #2 AAA buy 10 @ 98 range"]
-    );
+    assert_eq!(world.run()?.fills(), ["d2 09:30 #1 AAA buy 10 @ 100 open", "d2 16:00 #2 AAA buy 10 @ 98 range"]);
     Ok(())
 }
 
@@ -304,21 +303,19 @@ fn a_bar_without_an_open_price_leaves_market_orders_waiting() -> TestResult {
     let hole = [f64::NAN, 103.0, 97.0, 101.0];
     world.bars("1d", &[day_bar("AAA", 1, flat(100.0)), day_bar("AAA", 2, hole), day_bar("AAA", 3, flat(102.0))]);
     world.sends(at(1, 16, 0), buy("AAA", 10)).sends(at(1, 16, 0), buy("AAA", 5).limit("98"));
-    assert_eq!(
-        world.run()?.fills(),
-        ["d2 16:00 #2 AAA buy 5 @ 98 range", "d3 09:30 #1 AAA buy 10 @ 102 open"]
-    );
+    assert_eq!(world.run()?.fills(), ["d2 16:00 #2 AAA buy 5 @ 98 range", "d3 09:30 #1 AAA buy 10 @ 102 open"]);
     Ok(())
 }
 
 #[test]
 fn liquidity_is_taken_at_the_open_and_provided_by_what_rested() -> TestResult {
     let mut world = world_of(World::new(), &[BAR, [97.5, 99.0, 97.0, 98.0]]);
-    world.sends(at(1, 16, 0), buy("AAA", 1).limit("105")); // takes at the open
-    world.sends(at(1, 16, 0), buy("AAA", 2).limit("98")); // rests, is met in the range
-    world.sends(at(1, 16, 0), buy("AAA", 3).stop("102")); // becomes a market order
-    world.sends(at(1, 16, 0), sell("AAA", 4).limit("104")); // rests for good
-    assert_eq!(world.run()?.liquidity(), ["#1 taker", "#2 taker", "#4 taker", "#3 maker"]);
+    let sent = at(1, 16, 0);
+    world.sends(sent, buy("AAA", 1).limit("105")); // takes at the open
+    world.sends(sent, buy("AAA", 2).limit("98")); // rests, is met in the range
+    world.sends(sent, buy("AAA", 3).stop("102")); // becomes a market order
+    world.sends(sent, sell("AAA", 4).limit("104")); // rests for good
+    assert_eq!(world.run()?.liquidity(), ["#1 taker", "#2 taker", "#3 maker", "#4 taker"]);
     Ok(())
 }
 
