@@ -194,6 +194,14 @@ def test_yaml_times_keep_their_zone(tmp_path: Path) -> None:
     assert config.backtest.start_date == datetime(2020, 1, 1, 14, 30, tzinfo=UTC)
 
 
+def test_dates_in_free_parameters_are_dates_in_both_formats(tmp_path: Path) -> None:
+    toml = '[[strategies]]\nname = "s"\ntype = "m:C"\nparams = { day = 2020-01-31 }\n'
+    yaml = "strategies: [{name: s, type: 'm:C', params: {day: 2020-01-31}}]"
+    configs = [load_config(written(tmp_path, n, t)) for n, t in (("a.toml", toml), ("a.yaml", yaml))]
+    assert [config.strategies[0].params["day"] for config in configs] == [date(2020, 1, 31)] * 2
+    assert configs[0] == configs[1]
+
+
 def test_relative_paths_count_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path / "conf", "run.toml", TOML)
     monkeypatch.chdir(tmp_path)
@@ -276,6 +284,12 @@ def test_everything_wrong_is_reported_at_once_with_lines(tmp_path: Path) -> None
         type = "ParquetFed"
         path = "us.parquet"
         stamp = "close"
+        [[data_feeds]]
+        name = "eu"
+        type = "ParquetFeed"
+        path = "eu.parquet"
+        stamp = "close"
+        interval = "1d"
         [[strategies]]
         name = "s"
         type = "Declarative"

@@ -275,6 +275,21 @@ def test_a_misspelled_hook_is_refused_with_the_nearest_name(site: Site) -> None:
     assert reason == "ml4t_register_model is no hook; the nearest is ml4t_register_models"
 
 
+def test_hooks_under_another_name_and_hooks_of_newer_kernels_are_accepted(site: Site) -> None:
+    body = """
+        @hookimpl(specname="ml4t_open_data")
+        def read(uri):
+            return "read " + uri
+
+        @hookimpl(optionalhook=True)
+        def ml4t_not_yet_invented():
+            return None
+    """
+    site.plugin("modern", body)
+    assert site.ask("answer = pm.hook.ml4t_open_data(uri='x', options={})") == "read x"
+    assert site.ask(STATUS) == {"modern": "active"}
+
+
 def test_a_hook_without_its_mark_is_refused_instead_of_being_ignored(site: Site) -> None:
     site.plugin("bare", "def ml4t_register_models():\n    return []\n")
     assert "not marked with @hookimpl" in site.ask("answer = pm.failures[0].reason")
@@ -293,8 +308,19 @@ def test_a_hook_with_a_wrong_signature_is_refused_and_leaves_nothing_behind(site
 
 def test_a_registry_hook_that_raises_fails_its_plugin_only(site: Site) -> None:
     site.plugin("acme", MODELS)
-    site.plugin("angry", "@hookimpl\ndef ml4t_register_models():\n    raise ValueError('not today')\n")
+    body = """
+        @hookimpl
+        def ml4t_register_models():
+            raise ValueError("not today")
+
+        @hookimpl
+        def ml4t_doctor():
+            return [Check(name="pulse", ok=True, detail="still here")]
+    """
+    site.plugin("angry", body)
     assert site.ask(STATUS) == {"acme": "active", "angry": "failed"}
+    # Nothing of a failed plugin is asked again.
+    assert site.ask("pm.registry()\nanswer = [pm.hook.ml4t_doctor(), pm.has_plugin('angry')]") == [[], False]
     assert site.ask("answer = pm.find('fee', 'Flat').qualified") == "acme:Flat"
 
 

@@ -130,6 +130,12 @@ def test_values_of_a_wrong_type_are_refused_with_the_value_found(
     assert finding.message.startswith(message)
 
 
+def test_tables_are_read_as_immutable_mappings() -> None:
+    table = structure({"table": {"a": 1}}, Outer).table
+    with pytest.raises(TypeError):
+        table["b"] = 2  # type: ignore[index]
+
+
 def test_faults_at_every_depth_are_collected_with_their_paths() -> None:
     document = {
         "cuont": 1,

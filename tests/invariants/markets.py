@@ -23,6 +23,7 @@ from ml4t.core.types import ActionKind
 
 MINUTE = 60 * 10**9
 SYMBOLS = ("A", "B", "C", "D")
+MODELS = ("slow", "fast")
 FIRST_DAY = dt.date(2012, 6, 25)  # the week of an early close, 3 July, and a holiday, 4 July
 PRICES = {"bar": ("open", "high", "low", "close"), "quote": ("bid_price", "ask_price"), "trade": ("price",)}
 
@@ -166,21 +167,20 @@ def ticks_between(
 def draw_signals(
     rng: np.random.Generator, instants: Sequence[int], symbols: Sequence[str], *, delay: int
 ) -> pl.DataFrame:
-    """Return predictions of two models, many of them late."""
+    """Return predictions of two models, many of them late; both models speak first and last."""
     rows: dict[tuple[object, ...], dict[str, object]] = {}
-    for at in instants:
-        for symbol in symbols:
-            if rng.random() < 0.4:
-                model = str(rng.choice(["slow", "fast"]))
-                arrival = at + draw_delay(rng, longest=delay)
-                rows[at, arrival, symbol, model] = {
-                    "ts_event": at,
-                    "ts_arrival": arrival,
-                    "asset_id": symbol,
-                    "model_id": model,
-                    "score": round(float(rng.normal()), 6),
-                    "confidence": round(float(rng.random()), 6),
-                }
+    wanted = [(at, symbol, str(rng.choice(MODELS))) for at in instants for symbol in symbols if rng.random() < 0.4]
+    edges = [(at, symbols[0], model) for at in (instants[0], instants[-1]) for model in MODELS]
+    for at, symbol, model in [*wanted, *edges]:
+        arrival = at if (at, symbol, model) in edges else at + draw_delay(rng, longest=delay)
+        rows[at, arrival, symbol, model] = {
+            "ts_event": at,
+            "ts_arrival": arrival,
+            "asset_id": symbol,
+            "model_id": model,
+            "score": round(float(rng.normal()), 6),
+            "confidence": round(float(rng.random()), 6),
+        }
     utc = pl.Datetime("ns", "UTC")
     return pl.DataFrame(list(rows.values())).with_columns(pl.col("ts_event", "ts_arrival").cast(utc))
 

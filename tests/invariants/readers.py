@@ -53,8 +53,7 @@ def market(data: Any) -> list[object]:  # noqa: ANN401 - the view of the engine
         seen += [[name, row[name]] for name in row.keys()]
         seen += [[name, attempt(lambda name=name, row=row: row[name])] for name in ("close", "alpha", "bid_price")]
         signals = row["signals"]
-        seen += [[name, signals[name]] for name in signals.keys()]
-        seen.append(signals.get("score"))
+        seen += [signals.get(name) for name in ("fast", "slow", "score")]
     for name in ("open", "close", "volume", "alpha", "bid_price", "price", "prices.close", "daily.close"):
         seen.append(attempt(lambda name=name: getattr(data, name).tolist()))
     for name in ("high", "close", "alpha", "ask_size", "size"):
@@ -74,22 +73,27 @@ class Reader(Strategy):
         Sessions during which its orders are refused.
     activity : float
         How often it sends an order, 0 to 1.
+    reads_all : bool
+        Whether it reads everything; otherwise it only trades.
     """
 
-    def __init__(self, seed: int = 0, warmup: int = 0, activity: float = 0.5) -> None:
+    def __init__(
+        self, *, seed: int = 0, warmup: int = 0, activity: float = 0.5, reads_all: bool = True
+    ) -> None:
         self.seed = seed
         self.warmup = warmup
         self.activity = activity
+        self.reads_all = reads_all
         self.seen: list[tuple[int, str, str]] = []
         """Instant in ns, callback, text of everything read and of every order sent."""
 
     def on_start(self) -> None:
         self.schedule(lambda: self.look("timer", []), rule=schedule.session_close("-5m"))
-        self.schedule(rule=schedule.every("3m"))
+        self.schedule(rule=schedule.every("97m"))
 
     def look(self, place: str, given: list[object], *, context: Any = None) -> None:  # noqa: ANN401
         """Read everything and decide."""
-        seen = [given, market(self.data), account(self.broker)]
+        seen = [given, market(self.data), account(self.broker)] if self.reads_all else [len(self.seen)]
         if context is not None:
             seen.append([(name, context[name]) for name in context])
         text = repr(seen)
@@ -106,7 +110,7 @@ class Reader(Strategy):
         """Send or cancel one order; return what was done."""
         symbol = draw.choice(self.data.symbols)
         price = self.data.get_latest_price(symbol)
-        if draw.random() < 0.1 and self.broker.open_orders:
+        if self.broker.open_orders and draw.random() < 0.04 * len(self.broker.open_orders):
             order = draw.choice(self.broker.open_orders)
             return f"cancel {order.id} {self.broker.cancel_order(order)}"
         if price is None:
@@ -138,7 +142,8 @@ class Reader(Strategy):
         }
 
     def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
-        self.look("on_data", [timestamp.isoformat(), market(data), account(broker)], context=context)
+        given = [timestamp.isoformat(), market(data), account(broker)] if self.reads_all else []
+        self.look("on_data", given, context=context)
 
     def on_bar(self, event: Any) -> None:  # noqa: ANN401
         self.look("on_bar", [repr(event), event.feed, event.ts_open])

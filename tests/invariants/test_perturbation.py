@@ -44,7 +44,7 @@ def _perturb_row(rng: np.random.Generator, kind: str, row: dict[str, object], un
         changed = {"alpha": 9.0} if kind == "bar" else {"vix": 99.0} if kind == "context" else {}
         return {**row, "ts_arrival": later, **changed}
     if opened is not None and opened <= until:
-        return {**row, **_straddling(rng, float(str(row["open"])))}
+        return {**row, **_straddling(rng, row)}
     if rng.random() < 0.2:
         return None
     if kind == "context":
@@ -53,8 +53,14 @@ def _perturb_row(rng: np.random.Generator, kind: str, row: dict[str, object], un
     return {**row, **draw_values(rng, kind, float(rng.uniform(2, 200))), "ts_arrival": event + delay}
 
 
-def _straddling(rng: np.random.Generator, opened: float) -> dict[str, float]:
+def _straddling(rng: np.random.Generator, row: dict[str, object]) -> dict[str, float]:
+    """Return new values of a bar that is open: its open price, and whether there was one, are known.
+
+    A bar without volume did not trade at its open either: it has no open to fill orders or to set marks.
+    """
+    opened, volume = float(str(row["open"])), float(str(row["volume"]))
     drawn = draw_values(rng, "bar", opened * float(rng.uniform(0.5, 2)))
+    drawn["volume"] = 0.0 if volume == 0 else drawn["volume"] + 10
     return {**drawn, "open": opened, "low": min(drawn["low"], opened), "high": max(drawn["high"], opened)}
 
 
@@ -124,7 +130,7 @@ def check(name: str, seed: int) -> int:
     rng = np.random.default_rng([seed, *name.encode()])
     market = MARKETS[name](rng)
     config = draw_config(rng, market)
-    terms = {"seed": seed, "warmup": int(rng.choice([0, 0, 1])), "activity": float(rng.choice([0.2, 0.6]))}
+    terms = {"seed": seed, "warmup": int(rng.choice([0, 0, 1])) if name == "daily" else 0, "activity": float(rng.choice([0.1, 0.4]))}
     reader = Reader(**terms)
     results = run_reader(market, reader, config)
     instants = market.instants()

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ml4t.backtest import DataFeed, Instrument, PITData, Strategy
-from ml4t.core.errors import UnknownNameError
+from ml4t.core.errors import EngineStateError, UnknownNameError
 
 Build = Callable[..., DataFeed]
 Play = Callable[..., Any]
@@ -202,9 +202,8 @@ def two_feeds(daily: Build) -> list[DataFeed]:
     hour = dt.timedelta(hours=1)
     first = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
     rows = [
-        {"symbol": "A", "timestamp": first + n * hour, "close": float(n), "beta": 0.5 + n}
-        | dict.fromkeys(("open", "high", "low"), float(n))
-        | {"volume": 1.0}
+        {"symbol": "A", "timestamp": first + n * hour, "volume": 1.0, "beta": 0.5 + n}
+        | dict.fromkeys(("open", "high", "low", "close"), 100.0 + n)
         for n in range(48)
     ]
     hourly = DataFeed(
@@ -216,12 +215,12 @@ def two_feeds(daily: Build) -> list[DataFeed]:
 def test_the_feed_that_orders_meet_comes_first_and_others_by_their_name(play: Play, two_feeds: list[DataFeed]) -> None:
     def look(now: Any) -> None:
         row = now.data["A"]
-        assert (row["close"], row["days.close"], row["hourly.close"], row["beta"]) == (10.0, 10.0, 23.0, 23.5)
+        assert (row["close"], row["days.close"], row["hourly.close"], row["beta"]) == (10.0, 10.0, 123.0, 23.5)
         assert row["hourly.beta"] == 23.5
         assert row.keys() == ["open", "high", "low", "close", "volume", "beta"]
         np.testing.assert_equal(now.data.beta, [23.5, np.nan])
         np.testing.assert_equal(now.data.close, [10.0, 7.0])
-        np.testing.assert_equal(now.data.history("hourly.close", 3, "A"), [21.0, 22.0, 23.0])
+        np.testing.assert_equal(now.data.history("hourly.close", 3, "A"), [121.0, 122.0, 123.0])
         for wrong in ("days.beta", "weekly.close", "hourly.vwap"):
             with pytest.raises(UnknownNameError, match="unknown field of A"):
                 row[wrong]
@@ -297,8 +296,6 @@ def test_the_view_is_empty_before_the_first_event(run_of: Callable[..., Any], ma
 
 
 def test_there_is_no_present_instant_before_the_first_event(run_of: Callable[..., Any], market: DataFeed) -> None:
-    from ml4t.core.errors import EngineStateError
-
     class Early(Strategy):
         def on_start(self) -> None:
             with pytest.raises(EngineStateError, match="first event"):

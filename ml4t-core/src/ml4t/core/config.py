@@ -433,19 +433,12 @@ def _parse(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _parse_yaml(text: str) -> Any:  # noqa: ANN401
-    """Read YAML 1.2, where ON and NO are text. Dates stay text: the loader's own would lose their zone."""
+    """Read YAML 1.2, where ON and NO are text; `safe` builds plain values only."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import SafeConstructor
     from ruamel.yaml.error import YAMLError
 
-    class Constructor(SafeConstructor):
-        pass
-
-    Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
-    loader = YAML(typ="safe", pure=True)
-    loader.Constructor = Constructor
     try:
-        document = loader.load(text)
+        document = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (at line {mark.line + 1}, column {mark.column + 1})" if mark else ""

@@ -413,8 +413,8 @@ class PluginManager(pluggy.PluginManager):
             fix = "" if ok else f"upgrade {info.dist}, or block it with ML4T_BLOCK_PLUGINS={info.dist}"
             found.append(Check(name=f"plugin {info.name}", ok=ok, detail=str(info), fix=fix))
         for offer in self.registry():
-            if (detail := _import_fault(offer.spec)) is not None:
-                found.append(Check(name=f"{offer.kind} {offer.qualified}", ok=False, detail=detail))
+            if (fault := _import_fault(offer.spec)) is not None:
+                found.append(Check(name=f"{offer.kind} {offer.qualified}", ok=False, detail=fault))
         for name, answer in self.ask_each("ml4t_doctor"):
             for check in [answer] if isinstance(answer, Exception) else answer:
                 if isinstance(check, Check):

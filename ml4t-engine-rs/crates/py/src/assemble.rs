@@ -86,7 +86,7 @@ pub(crate) fn plan(spec: &Dict<'_>) -> PyResult<(Arc<Plan>, Vec<Option<i64>>)> {
             Some(ns) if ns <= 0 => RecordCadence::Step,
             Some(ns) => RecordCadence::Every(ns),
         },
-        warmup_sessions: take(spec, "warmup_sessions")?,
+        warm_from: take(spec, "warm_from_ns")?,
         instruments,
     };
     plan.validate().into_py(py)?;

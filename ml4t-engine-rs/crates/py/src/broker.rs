@@ -6,13 +6,15 @@ use ml4t_sim::account::buying_power;
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
 use ml4t_sim::money::{Cash, Price};
-use ml4t_sim::order::{Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce};
+use ml4t_sim::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side, TimeInForce};
+use ml4t_sim::policies::TickRounding;
 use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::targets::{fraction_of_equity, quantity_for_value};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::convert::{decimal, scaled};
+use crate::convert::{decimal, nearest, scaled};
 use crate::error::{IntoPyResult, to_py, unknown_name};
 use crate::shared::{Core, Shared, Stage};
 use crate::timestamp::Timestamp;
@@ -91,16 +93,32 @@ impl Broker {
         let py = asset.py();
         let i = self.shared.instrument(asset)?;
         let instrument = &self.shared.plan.instruments[i];
-        let units = scaled(quantity, instrument.scale.quantity_exponent, "quantity", &instrument.symbol)?;
-        let price = |value: Option<&Bound<'_, PyAny>>, field: &str| -> PyResult<Option<Price>> {
-            value
-                .filter(|v| !v.is_none())
-                .map(|v| scaled(v, instrument.scale.price_exponent, field, &instrument.symbol).map(Price))
-                .transpose()
-        };
+        let symbol = &instrument.symbol;
+        let (units, is_whole) = nearest(quantity, instrument.scale.quantity_exponent, ("quantity", symbol), false)?;
         let (side, units) = match side {
             Some(side) => (side, units),
             None => (if units < 0 { Side::Sell } else { Side::Buy }, units.saturating_abs()),
+        };
+        let price = |value: Option<&Bound<'_, PyAny>>, field: &str, up: bool| -> PyResult<Option<(Price, bool)>> {
+            let value = value.filter(|v| !v.is_none());
+            let read = |v| nearest(v, instrument.scale.price_exponent, (field, symbol), up);
+            Ok(value.map(read).transpose()?.map(|(p, is_exact)| (Price(p), is_exact)))
+        };
+        // Rounded to the side that fills less, as the policy for prices off the tick does.
+        let limit = price(prices.0, "limit_price", side == Side::Sell)?;
+        let stop = price(prices.1, "stop_price", side == Side::Buy)?;
+        let is_strict = self.shared.plan.policies.tick_rounding == TickRounding::Reject;
+        let is_off = |p: Option<(Price, bool)>| is_strict && p.is_some_and(|(_, is_exact)| !is_exact);
+        let tick = ("tick_size", instrument.scale.price_f64(Price(instrument.tick_size)));
+        let lot = ("lot_size", instrument.scale.quantity_f64(instrument.lot_size));
+        let off_grid = if !is_whole {
+            Some((Reason::OffLot, "quantity", quantity.str()?, lot))
+        } else if is_off(limit) {
+            prices.0.map(PyAnyMethods::str).transpose()?.map(|text| (Reason::OffTick, "limit_price", text, tick))
+        } else if is_off(stop) {
+            prices.1.map(PyAnyMethods::str).transpose()?.map(|text| (Reason::OffTick, "stop_price", text, tick))
+        } else {
+            None
         };
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
@@ -110,13 +128,21 @@ impl Broker {
             side,
             order_type,
             time_in_force,
-            quantity: units,
-            limit_price: price(prices.0, "limit_price")?,
-            stop_price: price(prices.1, "stop_price")?,
+            quantity: if is_whole { units } else { units.max(1) },
+            limit_price: limit.map(|(p, _)| p),
+            stop_price: stop.map(|(p, _)| p),
             tag: Self::tag(&mut core, tag),
         };
-        let id = core.run.api().submit(request).map_err(|e| {
-            let text = format!("{} ({}, {})", e.message, instrument.symbol, ml4t_sim::time::render(core.run.state.now));
+        let now = ml4t_sim::time::render(core.run.state.now);
+        let sent = match off_grid {
+            None => core.run.api().submit(request),
+            Some((reason, field, found, (grid, width))) => {
+                let text = format!("{field} {found} is not a multiple of {grid} {width} ({symbol}, {now})");
+                core.run.api().submit_refused(request, reason, text)
+            }
+        };
+        let id = sent.map_err(|e| {
+            let text = format!("{} ({symbol}, {now})", e.message);
             to_py(py, &SimError { message: text, ..e })
         })?;
         drop(core);
@@ -162,6 +188,9 @@ impl Broker {
     fn find(&self, order: &Bound<'_, PyAny>) -> PyResult<OrderId> {
         let py = order.py();
         if let Ok(handle) = order.cast::<OrderHandle>() {
+            if !Arc::ptr_eq(&handle.get().shared, &self.shared) {
+                return Err(to_py(py, &SimError::order("the order belongs to another run".to_owned())));
+            }
             return Ok(handle.get().id);
         }
         let number: u64 = order.extract().map_err(|_| {
@@ -361,6 +390,7 @@ impl Broker {
         let i = self.shared.instrument(asset)?;
         let fraction = decimal(percent, "percent")?;
         let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
         let value = fraction_of_equity(&core.run.state, self.book, fraction).into_py(py)?;
         let target = if value == Cash::ZERO { 0 } else { self.quantity_for(py, &core, i, value)? };
         let terms = Self::terms(&mut core, time_in_force, tag)?;
@@ -381,6 +411,7 @@ impl Broker {
         let amount = Cash::from_decimal(decimal(value, "value")?)
             .ok_or_else(|| to_py(py, &SimError::order("value has more than 18 decimals or is too large".to_owned())))?;
         let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
         let target = if amount == Cash::ZERO { 0 } else { self.quantity_for(py, &core, i, amount)? };
         let terms = Self::terms(&mut core, time_in_force, tag)?;
         self.towards(py, &mut core, i, target, terms)
@@ -417,11 +448,18 @@ impl Broker {
     ) -> PyResult<Vec<OrderHandle>> {
         let py = weights.py();
         let mut targets: Vec<(usize, Option<ml4t_sim::money::Decimal>)> = Vec::new();
-        for pair in weights.call_method0("items")?.try_iter()? {
+        let Ok(items) = weights.call_method0("items") else {
+            return Err(PyTypeError::new_err(format!(
+                "weights is a mapping of symbol to fraction of equity, found {}",
+                weights.repr()?
+            )));
+        };
+        for pair in items.try_iter()? {
             let (asset, weight): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
             targets.push((self.shared.instrument(&asset)?, Some(decimal(&weight, "weight")?)));
         }
         let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
         if !keep_others {
             let held = &core.run.state.book(self.book).positions;
             let named: Vec<usize> = targets.iter().map(|t| t.0).collect();

@@ -116,6 +116,18 @@ pub(crate) fn decimal(value: &Bound<'_, PyAny>, field: &str) -> PyResult<Decimal
     Decimal::parse(value.str()?.to_str()?).ok_or_else(refuse)
 }
 
+/// `decimal` in units of 10^-`exponent`, rounded down or up, and whether that was exact.
+pub(crate) fn nearest(
+    value: &Bound<'_, PyAny>,
+    exponent: u32,
+    (field, symbol): (&str, &str),
+    up: bool,
+) -> PyResult<(i64, bool)> {
+    decimal(value, field)?
+        .scaled_toward(exponent, up)
+        .map_or_else(|| scaled(value, exponent, field, symbol).map(|x| (x, true)), Ok)
+}
+
 /// `decimal` in units of 10^-`exponent`.
 pub(crate) fn scaled(value: &Bound<'_, PyAny>, exponent: u32, field: &str, symbol: &str) -> PyResult<i64> {
     let number = decimal(value, field)?;

@@ -8,7 +8,7 @@ use ml4t_sim::recorder::{Fill, OrderEvent as SimOrderEvent};
 use ml4t_sim::time::Ns;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyIterator, PyList, PyString};
 
 use crate::broker::OrderHandle;
 use crate::error::unknown_name;
@@ -150,6 +150,10 @@ impl EventFields {
 
     fn keys(&self) -> Vec<String> {
         self.shared.plan.feeds[self.feed].data.columns.iter().map(|c| c.name.clone()).collect()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        PyList::new(py, self.keys())?.as_any().try_iter()
     }
 
     fn __len__(&self) -> usize {

@@ -58,8 +58,11 @@ struct Handlers {
     on_stop: Option<Py<PyAny>>,
     /// Which rows of which feed go to a callback: per feed, per instrument.
     passes: Vec<Vec<bool>>,
-    sends_fills: bool,
-    sends_orders: bool,
+    /// Whether any callback gets fills or order events.
+    hears_of_orders: bool,
+    /// Whether `on_event` gets fills and order events, per instrument.
+    fills_of: Vec<bool>,
+    orders_of: Vec<bool>,
 }
 
 impl Handlers {
@@ -77,13 +80,13 @@ impl Handlers {
         self.on_signal.as_ref().map(|f| ("on_signal", f)).or_else(|| self.on_event.as_ref().map(|f| ("on_event", f)))
     }
 
-    fn for_fills(&self) -> Option<(&'static str, &Py<PyAny>)> {
-        let general = self.on_event.as_ref().filter(|_| self.sends_fills).map(|f| ("on_event", f));
+    fn for_fills(&self, instrument: usize) -> Option<(&'static str, &Py<PyAny>)> {
+        let general = self.on_event.as_ref().filter(|_| self.fills_of[instrument]).map(|f| ("on_event", f));
         self.on_fill.as_ref().map(|f| ("on_fill", f)).or(general)
     }
 
-    fn for_orders(&self) -> Option<(&'static str, &Py<PyAny>)> {
-        let general = self.on_event.as_ref().filter(|_| self.sends_orders).map(|f| ("on_event", f));
+    fn for_orders(&self, instrument: usize) -> Option<(&'static str, &Py<PyAny>)> {
+        let general = self.on_event.as_ref().filter(|_| self.orders_of[instrument]).map(|f| ("on_event", f));
         self.on_order.as_ref().map(|f| ("on_order", f)).or(general)
     }
 }
@@ -115,9 +118,11 @@ impl Work {
 #[pyclass(frozen, module = "ml4t.engine", name = "Run")]
 pub(crate) struct PyRun {
     shared: Arc<Shared>,
+    broker: Py<Broker>,
     intervals: Vec<Option<i64>>,
     subscriptions: Mutex<Vec<Subscription>>,
-    timers: Mutex<Vec<Py<PyAny>>>,
+    /// Callbacks of timers and what messages call them.
+    timers: Mutex<Vec<(Py<PyAny>, String)>>,
 }
 
 impl PyRun {
@@ -166,10 +171,18 @@ impl PyRun {
     /// Notices that some handler wants; the others are dropped.
     fn notices(core: &mut Core, handlers: &Handlers) -> Vec<Notice> {
         let mut notices = std::mem::take(&mut core.run.state.notices);
-        notices.retain(|notice| match notice {
-            Notice::Order(_) => handlers.for_orders().is_some(),
-            Notice::Fill(_) => handlers.for_fills().is_some(),
-        });
+        if handlers.hears_of_orders {
+            let orders = &core.run.state;
+            let fills = &core.run.recorder.fills;
+            notices.retain(|notice| match notice {
+                Notice::Order(e) => handlers.for_orders(orders.order(e.order).request.instrument.index()).is_some(),
+                Notice::Fill(k) => fills
+                    .get(usize::try_from(*k).unwrap_or(usize::MAX))
+                    .is_some_and(|f| handlers.for_fills(f.instrument.index()).is_some()),
+            });
+        } else {
+            notices.clear();
+        }
         notices
     }
 
@@ -214,6 +227,14 @@ impl PyRun {
         f.call1(py, (event,)).map(drop).map_err(|e| self.noted(py, e, &format!("in {name}, {asset}")))
     }
 
+    /// The present instant, or the begin of the run before the first one.
+    fn present(&self, core: &Core) -> i64 {
+        match core.run.state.now {
+            i64::MIN => self.shared.plan.span().map_or(0, |(first, _)| first),
+            now => now,
+        }
+    }
+
     /// Name the place and the instant on an exception of the strategy.
     fn noted(&self, py: Python<'_>, error: PyErr, place: &str) -> PyErr {
         let now = self.shared.core(py).map_or_else(|_| String::new(), |core| render(core.run.state.now));
@@ -225,16 +246,16 @@ impl PyRun {
         for &notice in notices {
             match notice {
                 Notice::Order(event) => {
-                    let Some((name, f)) = handlers.for_orders() else { continue };
                     let id = self.shared.core(py)?.run.state.order(event.order).request.instrument;
+                    let Some((name, f)) = handlers.for_orders(id.index()) else { continue };
                     let object = OrderEvent::create(py, &self.shared, event, id.index())?.into_any();
                     self.call(py, name, f, object, &self.shared.plan.instrument(id).symbol)?;
                 }
                 Notice::Fill(number) => {
-                    let Some((name, f)) = handlers.for_fills() else { continue };
                     let fill = usize::try_from(number).map(|k| self.shared.core(py).map(|c| c.run.recorder.fills[k]));
                     let Ok(fill) = fill else { continue };
                     let fill = fill?;
+                    let Some((name, f)) = handlers.for_fills(fill.instrument.index()) else { continue };
                     let object = FillEvent::create(py, &self.shared, fill)?.into_any();
                     self.call(py, name, f, object, &self.shared.plan.instrument(fill.instrument).symbol)?;
                 }
@@ -249,9 +270,10 @@ impl PyRun {
             f.call0(py).map_err(|e| self.noted(py, e, "in on_daily_close"))?;
         }
         for &timer in &work.timers {
-            let f = self.timers.lock().ok().and_then(|t| t.get(timer as usize).map(|f| f.clone_ref(py)));
-            if let Some(f) = f {
-                f.call0(py).map_err(|e| self.noted(py, e, "in a scheduled callback"))?;
+            let entry =
+                |t: &Vec<(Py<PyAny>, String)>| t.get(timer as usize).map(|(f, name)| (f.clone_ref(py), name.clone()));
+            if let Some((f, name)) = self.timers.lock().ok().and_then(|t| entry(&t)) {
+                f.call0(py).map_err(|e| self.noted(py, e, &format!("in {name}")))?;
             }
         }
         let plan = &self.shared.plan;
@@ -282,8 +304,11 @@ impl PyRun {
         };
         let subscriptions = self.subscriptions.lock().map_err(|_| internal(py, "subscriptions"))?;
         let is_open = subscriptions.is_empty();
-        let any = |kind: &str| is_open || subscriptions.iter().any(|s| s.wants(kind));
         let n = self.shared.plan.instruments.len();
+        let of = |kind: &str| -> Vec<bool> {
+            let wants = |s: &Subscription, i: usize| s.wants(kind) && s.instrument.is_none_or(|wanted| wanted == i);
+            (0..n).map(|i| is_open || subscriptions.iter().any(|s| wants(s, i))).collect()
+        };
         let feeds = self.shared.plan.feeds.iter().enumerate();
         let passes = feeds.map(|(f, feed)| {
             let kind = kind_name(feed.data.kind);
@@ -293,25 +318,27 @@ impl PyRun {
             let passes = |i: usize| fitting.iter().any(|s| s.instrument.is_none_or(|wanted| wanted == i));
             (0..n).map(|i| is_open || passes(i)).collect()
         });
+        let (on_event, on_fill, on_order) = (get("on_event")?, get("on_fill")?, get("on_order")?);
         Ok(Handlers {
+            hears_of_orders: on_event.is_some() || on_fill.is_some() || on_order.is_some(),
             on_data: get("on_data")?,
-            on_event: get("on_event")?,
+            on_event,
             on_bar: get("on_bar")?,
             on_quote: get("on_quote")?,
             on_trade: get("on_trade")?,
             on_signal: get("on_signal")?,
-            on_fill: get("on_fill")?,
-            on_order: get("on_order")?,
+            on_fill,
+            on_order,
             on_daily_close: get("on_daily_close")?,
             on_stop: get("on_stop")?,
             passes: passes.collect(),
-            sends_fills: any("fill"),
-            sends_orders: any("order"),
+            fills_of: of("fill"),
+            orders_of: of("order"),
         })
     }
 
     fn drive(&self, py: Python<'_>, handlers: &Handlers, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let mut call_data = DataCall::new(py, &self.shared)?;
+        let mut call_data = DataCall::new(py, self)?;
         let mut resumes = false;
         let mut calls: u32 = 0;
         while let Some(work) = self.advance(py, handlers, resumes)? {
@@ -348,6 +375,20 @@ impl PyRun {
     }
 }
 
+/// A duration in its largest whole unit: `5m`, `1d`.
+fn duration(ns: i64) -> String {
+    const UNITS: [(i64, &str); 6] = [
+        (86_400_000_000_000, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1, "ns"),
+    ];
+    let (unit, name) = UNITS.into_iter().find(|(unit, _)| ns % unit == 0).unwrap_or((1, "ns"));
+    format!("{}{name}", ns / unit)
+}
+
 const fn kind_name(kind: FeedKind) -> &'static str {
     match kind {
         FeedKind::Bar => "bar",
@@ -365,11 +406,12 @@ struct DataCall {
 }
 
 impl DataCall {
-    fn new(py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Self> {
+    fn new(py: Python<'_>, run: &PyRun) -> PyResult<Self> {
+        let shared = &run.shared;
         Ok(Self {
             view: Py::new(py, View::now(shared))?,
             context: Py::new(py, Context::new(shared))?,
-            broker: Py::new(py, Broker::new(shared, BookId(0)))?,
+            broker: run.broker.clone_ref(py),
         })
     }
 
@@ -395,8 +437,10 @@ impl PyRun {
         let source = ColumnSource::new(Arc::clone(&plan));
         let venue = SimulatedVenue::new(&plan);
         let run = Run::new(plan, source, venue, TableRecorder::default()).into_py(py)?;
+        let shared = Shared::new(py, run)?;
         Ok(Self {
-            shared: Shared::new(py, run)?,
+            broker: Py::new(py, Broker::new(&shared, BookId(0)))?,
+            shared,
             intervals,
             subscriptions: Mutex::new(Vec::new()),
             timers: Mutex::new(Vec::new()),
@@ -405,8 +449,8 @@ impl PyRun {
 
     /// The strategy's broker.
     #[getter]
-    fn broker(&self) -> Broker {
-        Broker::new(&self.shared, BookId(0))
+    fn broker(&self, py: Python<'_>) -> Py<Broker> {
+        self.broker.clone_ref(py)
     }
 
     /// A view that always shows the present instant.
@@ -440,21 +484,34 @@ impl PyRun {
                 found.ok_or_else(|| unknown_name(py, "model_id", m, names.iter().map(String::as_str)))
             })
             .transpose()?;
+        if self.shared.core(py)?.stage != Stage::Starting {
+            let text = "events are subscribed to in on_start, before the first of them".to_owned();
+            return Err(to_py(py, &SimError::state(text)));
+        }
         if let Some(ns) = interval_ns.filter(|ns| !self.intervals.contains(&Some(*ns))) {
-            let text = format!("no feed has bars of {ns} ns; intervals of this run in ns: {:?}", self.intervals);
+            let known: Vec<String> = self.intervals.iter().flatten().map(|&ns| duration(ns)).collect();
+            let text = format!("no feed has bars of {}; this run has {}", duration(ns), known.join(", "));
             return Err(to_py(py, &SimError::config(text)));
         }
+        // A model has nothing but signals, an interval nothing but bars.
+        let implied = match (model, interval_ns) {
+            (Some(_), _) => Some("signal".to_owned()),
+            (None, Some(_)) => Some("bar".to_owned()),
+            (None, None) => None,
+        };
+        let kind = kind.or(implied);
         let mut subscriptions = self.subscriptions.lock().map_err(|_| internal(py, "subscriptions"))?;
         subscriptions.push(Subscription { instrument, kind, interval_ns, model });
         Ok(())
     }
 
-    /// Call `callback` without arguments at each of `times` (ns UTC, after the present instant).
-    fn add_timers(&self, py: Python<'_>, times: Vec<i64>, callback: Py<PyAny>) -> PyResult<()> {
+    /// Call `callback` without arguments at each of `times` (ns UTC, after the present instant); `name` is what
+    /// messages call it.
+    fn add_timers(&self, py: Python<'_>, times: Vec<i64>, callback: Py<PyAny>, name: String) -> PyResult<()> {
         let mut callbacks = self.timers.lock().map_err(|_| internal(py, "timers"))?;
         let number = u32::try_from(callbacks.len()).map_err(|_| PyValueError::new_err("too many timers"))?;
         self.shared.core(py)?.run.state.add_timers(&times, number).into_py(py)?;
-        callbacks.push(callback);
+        callbacks.push((callback, name));
         Ok(())
     }
 
@@ -462,7 +519,7 @@ impl PyRun {
     fn record(&self, values: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = values.py();
         let mut core = self.shared.core(py)?;
-        let now = core.run.state.now;
+        let now = self.present(&core);
         for (name, value) in values {
             let name: String = name.extract()?;
             let value: f64 = value.extract().map_err(|_| {
@@ -480,7 +537,7 @@ impl PyRun {
     /// Keep a line of text of this instant.
     fn log(&self, py: Python<'_>, message: String, level: String) -> PyResult<()> {
         let mut core = self.shared.core(py)?;
-        let now = core.run.state.now.max(0);
+        let now = self.present(&core);
         core.logs.push((now, level, message));
         Ok(())
     }

@@ -32,7 +32,7 @@ fn api(py: Python<'_>) -> PyResult<&DatetimeApi> {
 }
 
 /// A duration of `ns` nanoseconds as a `timedelta` (microseconds, rounded down).
-pub(crate) fn timedelta(py: Python<'_>, ns: i64) -> PyResult<Py<PyAny>> {
+pub(crate) fn timedelta(py: Python<'_>, ns: i128) -> PyResult<Py<PyAny>> {
     Ok(api(py)?.timedelta.bind(py).call1((0, 0, ns.div_euclid(1000)))?.unbind())
 }
 
@@ -52,19 +52,21 @@ impl Timestamp {
         Self { ns }
     }
 
-    /// Nanoseconds of another instant: a `Timestamp` or an aware `datetime`.
-    fn other_ns(other: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    /// Nanoseconds of another instant: a `Timestamp` or an aware `datetime`, pandas' included.
+    fn other_ns(other: &Bound<'_, PyAny>) -> PyResult<Option<i128>> {
         let py = other.py();
         if let Ok(stamp) = other.cast::<Self>() {
-            return Ok(Some(stamp.get().ns));
+            return Ok(Some(i128::from(stamp.get().ns)));
         }
         let api = api(py)?;
-        if !other.is_instance(api.datetime.bind(py))? {
+        if !other.is_instance(api.datetime.bind(py))? || other.call_method0("utcoffset")?.is_none() {
+            // Naive datetimes are unequal to aware ones and not ordered with them, as everywhere in Python.
             return Ok(None);
         }
         let since = other.sub(api.epoch.bind(py))?;
-        let micros: i64 = since.floor_div(api.microsecond.bind(py))?.extract()?;
-        Ok(Some(micros * 1000))
+        let micros: i128 = since.floor_div(api.microsecond.bind(py))?.extract()?;
+        let beyond: i128 = other.getattr("nanosecond").and_then(|n| n.extract()).unwrap_or(0);
+        Ok(Some(micros * 1000 + beyond))
     }
 }
 
@@ -79,7 +81,7 @@ impl Timestamp {
     #[getter]
     fn datetime(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let api = api(py)?;
-        Ok(api.epoch.bind(py).add(timedelta(py, self.ns)?)?.unbind())
+        Ok(api.epoch.bind(py).add(timedelta(py, i128::from(self.ns))?)?.unbind())
     }
 
     fn __getattr__(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
@@ -89,7 +91,10 @@ impl Timestamp {
     fn __richcmp__(&self, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
         let py = other.py();
         Ok(match Self::other_ns(other)? {
-            Some(ns) => op.matches(self.ns.cmp(&ns)).into_pyobject(py)?.to_owned().into_any().unbind(),
+            Some(ns) => op.matches(i128::from(self.ns).cmp(&ns)).into_pyobject(py)?.to_owned().into_any().unbind(),
+            None if other.is_instance(api(py)?.datetime.bind(py))? => {
+                self.datetime(py)?.bind(py).rich_compare(other, op)?.unbind()
+            }
             None => py.NotImplemented(),
         })
     }
@@ -97,7 +102,7 @@ impl Timestamp {
     fn __sub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = other.py();
         match Self::other_ns(other)? {
-            Some(ns) => timedelta(py, self.ns - ns),
+            Some(ns) => timedelta(py, i128::from(self.ns) - ns),
             None => Ok(self.datetime(py)?.bind(py).sub(other)?.unbind()),
         }
     }
@@ -108,6 +113,14 @@ impl Timestamp {
 
     fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         Ok(self.datetime(other.py())?.bind(other.py()).add(other)?.unbind())
+    }
+
+    fn __radd__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.__add__(other)
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> (Py<PyAny>, (i64,)) {
+        (slf.get_type().into_any().unbind(), (slf.get().ns,))
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<i64> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ml4t_sim::error::SimError;
 use ml4t_sim::ids::FeedId;
 use ml4t_sim::plan::{FeedKind, Plan};
 use ml4t_sim::state::State;
@@ -11,7 +12,7 @@ use pyo3::exceptions::{PyAttributeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
-use crate::error::{stale, unknown_name};
+use crate::error::{stale, to_py, unknown_name};
 use crate::shared::Shared;
 use crate::timestamp::{Timestamp, timedelta};
 
@@ -133,9 +134,14 @@ impl View {
         Ok(Some(PyArray1::from_vec(py, values.collect())))
     }
 
-    fn window(&self, py: Python<'_>, i: usize, field: &str, n: usize) -> PyResult<Vec<f64>> {
+    /// Last `n` values of a field. Where others have the field and this instrument lacks it, that is a mistake
+    /// when the instrument was asked for by name, and missing data in a window over all.
+    fn window(&self, py: Python<'_>, i: usize, field: &str, n: usize, is_named: bool) -> PyResult<Vec<f64>> {
         let plan = &self.shared.plan;
-        let (f, c) = find_field(plan, i, field).ok_or_else(|| unknown_field(py, plan, i, field))?;
+        let Some((f, c)) = find_field(plan, i, field) else {
+            let is_known = !is_named && (0..plan.instruments.len()).any(|k| find_field(plan, k, field).is_some());
+            return if is_known { Ok(vec![f64::NAN; n]) } else { Err(unknown_field(py, plan, i, field)) };
+        };
         let core = self.shared.core(py)?;
         let rows = core.run.state.readable_rows(plan, f, i);
         let known = &rows[rows.len().saturating_sub(n)..];
@@ -233,7 +239,10 @@ impl View {
     #[getter]
     fn timestamp(&self, py: Python<'_>) -> PyResult<Timestamp> {
         self.check(py)?;
-        Ok(Timestamp::new(self.shared.core(py)?.run.state.now))
+        match self.shared.core(py)?.run.state.now {
+            i64::MIN => Err(to_py(py, &SimError::state("there is no present before the first event".to_owned()))),
+            now => Ok(Timestamp::new(now)),
+        }
     }
 
     /// Last `n` known values, oldest first, padded with NaN in front.
@@ -302,7 +311,7 @@ impl View {
     ) -> PyResult<Bound<'py, PyAny>> {
         if let Some(symbol) = symbols.filter(|s| s.is_instance_of::<PyString>()) {
             let i = self.shared.instrument(symbol)?;
-            return Ok(PyArray1::from_vec(py, self.window(py, i, field, n)?).into_any());
+            return Ok(PyArray1::from_vec(py, self.window(py, i, field, n, true)?).into_any());
         }
         let ids = match symbols {
             Some(symbols) => self.symbols_of(symbols)?,
@@ -313,7 +322,7 @@ impl View {
             let mut guard = array.readwrite();
             let cells = guard.as_slice_mut()?;
             for (k, &i) in ids.iter().enumerate() {
-                for (t, x) in self.window(py, i, field, n)?.into_iter().enumerate() {
+                for (t, x) in self.window(py, i, field, n, symbols.is_some())?.into_iter().enumerate() {
                     cells[t * ids.len() + k] = x;
                 }
             }
@@ -418,7 +427,7 @@ impl Row {
         self.check(py)?;
         let last = self.last(py)?;
         let now = self.shared.core(py)?.run.state.now;
-        last.map(|ts| timedelta(py, now - ts)).transpose()
+        last.map(|ts| timedelta(py, i128::from(now) - i128::from(ts))).transpose()
     }
 
     /// When the last row was complete, or None before the first.
@@ -490,7 +499,8 @@ impl SignalRow {
     }
 
     fn __contains__(&self, name: &str) -> bool {
-        self.names().iter().any(|n| n == name)
+        let names = self.names();
+        names.iter().any(|n| n == name) || (name == "score" && !names.is_empty())
     }
 
     fn keys(&self) -> Vec<String> {

@@ -34,24 +34,16 @@ impl Book {
             return Ok(());
         };
         let range = || out_of_range(&instrument.symbol);
-        let step = instrument.lot_size;
-        let exact = i128::from(position.quantity) * i128::from(ratio.num);
-        let lots = i128::from(ratio.den) * i128::from(step);
-        let target = i64::try_from(exact / lots).ok().and_then(|n| n.checked_mul(step)).ok_or_else(range)?;
-        let total_cost = position.cost;
-        let kept_cost =
-            mul_div_half_even(total_cost.0, i128::from(target) * i128::from(ratio.den), exact).ok_or_else(range)?;
-        position.rescale(target, Cash(kept_cost), ratio)?;
-        let removed = total_cost.minus(Cash(kept_cost), WHAT)?;
-        let mark = mul_div_half_even(i128::from(old_mark.0), i128::from(ratio.den), i128::from(ratio.num))
+        let (removed, fraction) = position.split(ratio, instrument.lot_size)?;
+        let (num, den) = (i128::from(ratio.num), i128::from(ratio.den));
+        let mark = mul_div_half_even(i128::from(old_mark.0), den, num)
             .and_then(|p| i64::try_from(p).ok())
             .map(Price)
             .ok_or_else(range)?;
-        // Fraction left = exact / den - target, in quantity units; paid at the mark of the new shares.
-        let fraction = exact - i128::from(target) * i128::from(ratio.den);
+        // What the fraction is worth in new shares, rounded once, straight to the posting quantum.
         let unit = instrument.scale.notional(mark, Qty(1)).ok_or_else(range)?;
-        let paid = mul_div_half_even(unit.0, fraction, i128::from(ratio.den)).ok_or_else(range)?;
-        let paid = Cash(mul_div_half_even(paid, 1, quantum).and_then(|q| q.checked_mul(quantum)).ok_or_else(range)?);
+        let units = den.checked_mul(quantum).and_then(|d| mul_div_half_even(unit.0, fraction, d)).ok_or_else(range)?;
+        let paid = Cash(units.checked_mul(quantum).ok_or_else(range)?);
         let template = Posting {
             ts,
             book: self.id,

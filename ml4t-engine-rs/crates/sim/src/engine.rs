@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::ids::{BookId, OrderId};
 use crate::metrics::ReturnStatistics;
 use crate::money::{Cash, Price};
-use crate::order::{Order, OrderRequest};
+use crate::order::{Order, OrderRequest, Reason};
 use crate::plan::{ActionKind, FeedKind, Plan, RecordCadence, bar, quote, trade};
 use crate::queue::Source;
 use crate::recorder::{PortfolioRow, PositionRow, Recorder};
@@ -75,6 +75,17 @@ impl Api<'_> {
         let id = OrderId(self.state.orders.len() as u64);
         self.state.orders.push(Order::new(request, self.state.now));
         self.state.commands.push(Command::Submit(id));
+        Ok(id)
+    }
+
+    /// Send an order that intake refuses for `reason`: one with a number that the instrument cannot keep.
+    ///
+    /// # Errors
+    /// As [`Api::submit`].
+    pub fn submit_refused(&mut self, request: OrderRequest, reason: Reason, text: String) -> Result<OrderId> {
+        let id = self.submit(request)?;
+        self.state.order_mut(id).refusal = Some(reason);
+        self.state.reason_texts.push((id, text));
         Ok(id)
     }
 
@@ -299,7 +310,6 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             return Ok(());
         }
         self.state.sessions_seen[nav] += 1;
-        self.state.nav_sessions += 1;
         self.state.causes.closes_nav_session = true;
         let label = calendar.label[session];
         for book in &self.state.books {
@@ -444,13 +454,15 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     }
 }
 
-/// Last completed price of an instrument's matching feed: close, print, or the middle of the quote.
+/// Last readable price of an instrument's matching feed: close, print, or the middle of the quote.
+///
+/// What has not arrived yet must not show in the size or the refusal of an order either.
 #[must_use]
 pub fn last_price(plan: &Plan, state: &State, i: usize) -> Option<Price> {
     let instrument = &plan.instruments[i];
     let id = instrument.matching?;
     let feed = plan.feed(id);
-    let row = state.completed_row(plan, id.index(), i)?;
+    let row = state.readable_row(plan, id.index(), i)?;
     let x = match feed.data.kind {
         FeedKind::Bar => feed.value(bar::CLOSE, row),
         FeedKind::Trade => feed.value(trade::PRICE, row),

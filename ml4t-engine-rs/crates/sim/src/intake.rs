@@ -52,6 +52,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn check(&mut self, id: OrderId) -> Result<bool> {
         let plan = Arc::clone(&self.plan);
         self.state.move_order(id, OrderStatus::Submitted, Reason::None, &mut self.recorder)?;
+        if let Some(reason) = self.state.order(id).refusal {
+            self.state.move_order(id, OrderStatus::Rejected, reason, &mut self.recorder)?;
+            return Ok(false);
+        }
         let instrument = plan.instrument(self.state.order(id).request.instrument);
         if plan.policies.tick_rounding == TickRounding::Passive {
             let request = &mut self.state.order_mut(id).request;
@@ -68,8 +72,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             prices.iter().find(|(_, p)| p.is_some_and(|p| p.0 <= 0 && !instrument.allows_negative_prices));
         let at = |text: String| format!("{text} ({}, {})", instrument.symbol, crate::time::render(self.state.now));
         let value = |p: Option<Price>| p.map_or(f64::NAN, |p| scale.price_f64(p));
-        let refusal = if self.state.nav_sessions < plan.warmup_sessions {
-            Some((Reason::WarmUp, at(format!("orders are refused in the first {} sessions", plan.warmup_sessions))))
+        let refusal = if self.state.now < plan.warm_from {
+            Some((Reason::WarmUp, at(format!("orders are refused until {}", crate::time::render(plan.warm_from)))))
         } else if let Some((name, price)) = off_tick {
             let tick = scale.price_f64(Price(instrument.tick_size));
             Some((Reason::OffTick, at(format!("{name} {} is not a multiple of tick_size {tick}", value(*price)))))
@@ -207,9 +211,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Quantity that working buy orders of an instrument may still bring in.
     fn incoming(&self, i: usize, except: OrderId) -> i64 {
+        let book = self.state.order(except).request.book;
         self.venue
             .working(i)
-            .filter(|&id| id != except)
+            .filter(|&id| id != except && self.state.order(id).request.book == book)
             .map(|id| self.state.order(id).signed_leaves().max(0))
             .fold(0, i64::saturating_add)
     }

@@ -77,37 +77,39 @@ impl Position {
         Ok(())
     }
 
-    /// Spread `target` units and `cost` over the lots in proportion; both add up exactly.
-    pub(crate) fn rescale(&mut self, target: i64, cost: Cash, ratio: Ratio) -> Result<()> {
-        let (old_quantity, old_cost) = (self.quantity, self.cost);
-        let (mut units, mut money) = (0_i64, Cash::ZERO);
-        let (mut seen_units, mut seen_cost) = (0_i64, Cash::ZERO);
-        let last = self.lots.len().saturating_sub(1);
-        for (k, lot) in self.lots.iter_mut().enumerate() {
-            seen_units += lot.quantity;
-            seen_cost = seen_cost.plus(lot.cost, WHAT)?;
-            let upto = if k == last {
-                (target, cost)
-            } else {
-                let part = ratio.scale_down(seen_units).ok_or_else(|| out_of_range("split"))?;
-                // The total is rounded down to whole lots, so a running share may pass it.
-                let part = if old_quantity >= 0 { part.min(target) } else { part.max(target) };
-                let share = if old_cost == Cash::ZERO {
-                    Cash::ZERO
-                } else {
-                    Cash(mul_div_half_even(cost.0, seen_cost.0, old_cost.0).ok_or_else(|| out_of_range("split"))?)
-                };
-                (part, share)
-            };
-            lot.quantity = upto.0 - units;
-            lot.cost = upto.1.minus(money, WHAT)?;
-            (units, money) = upto;
-        }
-        // A lot that shrank to nothing hands its cost to the next one, or to the last that is left.
+    /// Apply a split: every lot is scaled, the fraction of a `step` that the position as a whole is left with is
+    /// taken out of the oldest lots like a sale, and the lots get whole units by running totals rounded down.
+    ///
+    /// Returns the cost of the fraction, and the fraction in units of 1 / (denominator of the ratio).
+    pub(crate) fn split(&mut self, ratio: Ratio, step: i64) -> Result<(Cash, i128)> {
+        let range = || out_of_range("split");
+        let (num, den) = (i128::from(ratio.num), i128::from(ratio.den));
+        let sign = self.quantity.signum();
+        let exact = i128::from(self.quantity.abs()) * num;
+        let steps = exact / (den * i128::from(step));
+        let target = i64::try_from(steps).ok().and_then(|n| n.checked_mul(step)).ok_or_else(range)?;
+        let fraction = exact - i128::from(target) * den;
+        let (mut unsold, mut removed) = (fraction, Cash::ZERO);
+        let (mut scaled, mut given) = (0_i128, 0_i64);
         let mut carried = Cash::ZERO;
         let mut kept: VecDeque<Lot> = VecDeque::with_capacity(self.lots.len());
         for mut lot in self.lots.drain(..) {
-            lot.cost = lot.cost.plus(carried, WHAT)?;
+            let whole = i128::from(lot.quantity.abs()) * num;
+            let sold = unsold.min(whole);
+            let rest = |amount: Cash| -> Result<Cash> {
+                let part = mul_div_half_even(amount.0, sold, whole).ok_or_else(range)?;
+                amount.minus(Cash(part), WHAT)
+            };
+            let cost = rest(lot.cost)?;
+            removed = removed.plus(lot.cost.minus(cost, WHAT)?, WHAT)?;
+            (lot.fees, lot.slippage) = (rest(lot.fees)?, rest(lot.slippage)?);
+            unsold -= sold;
+            scaled += whole - sold;
+            let upto = i64::try_from(scaled / den).map_err(|_| range())?;
+            lot.quantity = sign * (upto - given);
+            given = upto;
+            // A lot that shrank to nothing hands its cost to the next.
+            lot.cost = cost.plus(carried, WHAT)?;
             carried = Cash::ZERO;
             if lot.quantity == 0 {
                 carried = lot.cost;
@@ -115,13 +117,10 @@ impl Position {
                 kept.push_back(lot);
             }
         }
-        if let Some(lot) = kept.back_mut() {
-            lot.cost = lot.cost.plus(carried, WHAT)?;
-        }
         self.lots = kept;
-        self.quantity = target;
-        self.cost = cost;
-        Ok(())
+        self.quantity = sign * target;
+        self.cost = self.cost.minus(removed, WHAT)?;
+        Ok((removed, fraction * i128::from(sign)))
     }
 
     /// The cheap half of the audit: what a fill can break.

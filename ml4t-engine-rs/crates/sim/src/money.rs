@@ -221,6 +221,17 @@ impl Decimal {
         self.mantissa.checked_mul(10_i128.checked_pow(exponent - self.exponent)?)
     }
 
+    /// The number in units of 10^-`exponent`, rounded down or up, and whether that was exact; within `i64`.
+    #[must_use]
+    pub fn scaled_toward(self, exponent: u32, up: bool) -> Option<(i64, bool)> {
+        if let Some(exact) = self.scaled(exponent) {
+            return i64::try_from(exact).ok().map(|x| (x, true));
+        }
+        let unit = 10_i128.checked_pow(self.exponent.checked_sub(exponent)?)?;
+        let floor = i64::try_from(self.mantissa.div_euclid(unit)).ok()?;
+        Some((if up { floor.checked_add(1)? } else { floor }, false))
+    }
+
     /// As [`Decimal::scaled`], within `i64`.
     #[must_use]
     pub fn scaled_i64(self, exponent: u32) -> Option<i64> {

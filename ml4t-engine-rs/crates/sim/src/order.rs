@@ -306,6 +306,8 @@ pub struct Order {
     pub has_rested: bool,
     /// A cancel request waits for a fill that was decided at the open and is booked at the bar's end.
     pub cancel_pending: bool,
+    /// Why it will be refused at intake whatever the account says: a number off the grid cannot be kept.
+    pub refusal: Option<Reason>,
     /// How often models were asked about it.
     pub attempts: u32,
     /// Open quantity.
@@ -342,6 +344,7 @@ impl Order {
             is_triggered: false,
             has_rested: false,
             cancel_pending: false,
+            refusal: None,
             attempts: 0,
             leaves: request.quantity,
             filled: 0,

@@ -412,8 +412,8 @@ pub struct Plan {
     pub seed: u64,
     /// Portfolio rows.
     pub record: RecordCadence,
-    /// NAV sessions during which orders are refused.
-    pub warmup_sessions: u32,
+    /// Orders sent before this instant are refused.
+    pub warm_from: Ns,
 }
 
 impl Plan {
@@ -472,10 +472,16 @@ impl Plan {
         &self.feeds[id.index()]
     }
 
-    /// First and last instant with data, over all feeds.
+    /// First and last instant with data, over all feeds: the first open of a bar begins the run.
     #[must_use]
     pub fn span(&self) -> Option<(Ns, Ns)> {
         let feeds = self.feeds.iter().filter(|f| !f.is_empty());
-        feeds.map(|f| (f.data.ts_event[0], f.data.ts_event[f.len() - 1])).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        let edges = feeds.map(|f| {
+            let opens = f.data.ts_open.as_ref();
+            let first = |i: usize| f.rows_of(i).first().and_then(|&row| opens.map(|o| o[row as usize]));
+            let open = (0..f.start.len() - 1).filter_map(first).min();
+            (open.unwrap_or(f.data.ts_event[0]), f.data.ts_event[f.len() - 1])
+        });
+        edges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 }

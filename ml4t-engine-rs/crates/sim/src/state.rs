@@ -109,7 +109,6 @@ pub struct State {
     pub(crate) timers_seen: usize,
     /// Number of the next fill.
     pub fills: u64,
-    pub(crate) nav_sessions: u32,
     /// Next instant of phases 3 to 7.
     pub(crate) due: Ns,
     /// Whether phases 3 to 7 ran at this instant.
@@ -146,13 +145,12 @@ impl State {
             signals_seen: 0,
             latest_signal: vec![0; instruments * names],
             actions_seen: 0,
-            // Sessions that closed before the first row are not part of the run.
-            sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t < start)).collect(),
+            // Sessions that closed when the run begins, or before, are not part of it.
+            sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t <= start)).collect(),
             payments: Vec::new(),
             timers: Vec::new(),
             timers_seen: 0,
             fills: 0,
-            nav_sessions: 0,
             due: NEVER,
             had_due: false,
             next_record: i64::MIN,

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Ask, TestResult, World, at, buy, day_bar, flat, sell, volume};
-use ml4t_sim::policies::{LimitGap, LimitTouch, TickRounding, ZeroVolume};
+use ml4t_sim::policies::{InsufficientCash, LimitGap, LimitTouch, TickRounding, ZeroVolume};
 
 const NO_FILLS: [&str; 0] = [];
 
@@ -304,6 +304,54 @@ fn a_bar_without_an_open_price_leaves_market_orders_waiting() -> TestResult {
     world.bars("1d", &[day_bar("AAA", 1, flat(100.0)), day_bar("AAA", 2, hole), day_bar("AAA", 3, flat(102.0))]);
     world.sends(at(1, 16, 0), buy("AAA", 10)).sends(at(1, 16, 0), buy("AAA", 5).limit("98"));
     assert_eq!(world.run()?.fills(), ["d2 16:00 #2 AAA buy 5 @ 98 range", "d3 09:30 #1 AAA buy 10 @ 102 open"]);
+    Ok(())
+}
+
+#[test]
+fn a_limit_above_a_bar_whose_open_is_missing_does_not_fill_above_the_bar() -> TestResult {
+    let mut world = World::new();
+    let hole = [f64::NAN, 103.0, 97.0, 101.0];
+    world.bars("1d", &[day_bar("AAA", 1, flat(100.0)), day_bar("AAA", 2, hole)]);
+    world.sends(at(1, 16, 0), buy("AAA", 10).limit("105")).sends(at(1, 16, 0), buy("AAA", 10).stop("95"));
+    let run = world.run()?;
+    for fill in &run.recorder().fills {
+        let cents = fill.reference.0 / 10_000_000;
+        assert!((9_700..=10_300).contains(&cents), "{:?}: the bar went from 97 to 103", run.fills());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_gapped_stop_that_could_not_be_paid_at_the_open_waits_for_the_next_one() -> TestResult {
+    let mut world = World::new();
+    world.cash("1000")?;
+    world.policies.insufficient_cash = InsufficientCash::Wait;
+    let bars = [flat(90.0), [101.0, 103.0, 97.0, 98.0], [99.0, 99.5, 98.5, 99.0]];
+    world.bars("1d", &(1..).zip(bars).map(|(day, prices)| day_bar("AAA", day, prices)).collect::<Vec<_>>());
+    // Triggered at the open of 101, where 10 cost 1010. From there on it is a market order; 95 was never offered.
+    world.sends(at(1, 16, 0), buy("AAA", 10).stop("95"));
+    assert_eq!(world.run()?.fills(), ["d3 09:30 #1 AAA buy 10 @ 99 open"]);
+    Ok(())
+}
+
+#[test]
+fn a_gapped_limit_that_is_paid_for_later_in_the_bar_pays_a_price_of_the_bar() -> TestResult {
+    let mut world = World::new();
+    world.cash("1000")?;
+    world.policies.insufficient_cash = InsufficientCash::Wait;
+    let rows = |symbol, bars: [[f64; 4]; 3]| {
+        (1..).zip(bars).map(|(day, prices)| day_bar(symbol, day, prices)).collect::<Vec<_>>()
+    };
+    world.bars("1d", &rows("AAA", [flat(100.0), flat(100.0), [100.0, 103.0, 97.0, 101.0]]));
+    world.bars("1d", &rows("BBB", [flat(10.0), flat(10.0), [10.0, 12.0, 10.0, 12.0]]));
+    // The sale of BBB at 12 inside the bar of day 3 brings the money for AAA, whose open was already below 105.
+    world.sends(at(1, 16, 0), buy("BBB", 90));
+    world.sends(at(2, 16, 0), sell("BBB", 90).limit("12")).sends(at(2, 16, 0), buy("AAA", 10).limit("105"));
+    let run = world.run()?;
+    for fill in run.recorder().fills.iter().filter(|f| run.symbol(f.instrument) == "AAA") {
+        let cents = fill.reference.0 / 10_000_000;
+        assert!((9_700..=10_300).contains(&cents), "{:?}: the bar went from 97 to 103", run.fills());
+    }
     Ok(())
 }
 

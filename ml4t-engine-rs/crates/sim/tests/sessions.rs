@@ -157,9 +157,9 @@ fn returns_are_taken_from_one_nav_to_the_next() -> TestResult {
 }
 
 #[test]
-fn orders_are_refused_until_the_warm_up_sessions_have_closed() -> TestResult {
+fn orders_are_refused_before_the_strategy_is_warm() -> TestResult {
     let mut world = daily(1..=4);
-    world.warmup_sessions = 2;
+    world.warm_from = at(2, 16, 0);
     world.signal(at(2, 12, 0), at(2, 12, 0), "AAA", "m", 1.0);
     world.sends(at(1, 16, 0), buy("AAA", 10)).sends(at(2, 12, 0), buy("AAA", 10)).sends(at(2, 16, 0), buy("AAA", 10));
     let run = world.run()?;

@@ -39,14 +39,16 @@ class RustEngine:
     def __init__(self, feed: DataFeed, config: RunConfig | Mapping[str, Any] | str | None = None) -> None:
         self._feed = feed
         self._config = config
-        self._callback: Callable[..., object] | None = None
+        self._engine: Engine | None = None
 
     def register_callback(self, callback: Callable[..., object]) -> None:
         """Call `callback(timestamp, data, context, broker)` at every instant.
 
         A bound method of a `Strategy` brings the strategy with it: its other callbacks are called as well.
         """
-        self._callback = callback
+        owner = getattr(callback, "__self__", None)
+        strategy = owner if isinstance(owner, Strategy) else _of_callback(callback)
+        self._engine = Engine(self._feed, strategy, config=self._config)
 
     def run(self) -> Results:
         """Run to the end of the data.
@@ -56,12 +58,10 @@ class RustEngine:
         EngineStateError
             If no callback was registered.
         """
-        if self._callback is None:
+        if self._engine is None:
             msg = "no callback; call engine.register_callback(strategy.on_data) first"
             raise EngineStateError(msg)
-        owner = getattr(self._callback, "__self__", None)
-        strategy = owner if isinstance(owner, Strategy) else _of_callback(self._callback)
-        return Engine(self._feed, strategy, config=self._config).run()
+        return self._engine.run()
 
 
 def _of_callback(callback: Callable[..., object]) -> Strategy:

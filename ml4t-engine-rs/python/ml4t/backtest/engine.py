@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,14 +14,14 @@ import attrs
 from ml4t.backtest.data import assemble
 from ml4t.backtest.strategies import StrategyLike, StrategySource
 from ml4t.core.config import RunConfig, load_config
-from ml4t.core.errors import ConfigError, DataError
+from ml4t.core.errors import ConfigError
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed
 from ml4t.core.strategy import Strategy, overridden_callbacks
 from ml4t.core.types import ModelKind
 from ml4t.engine._engine import Run
 from ml4t.engine.benchmark import symbol_returns
-from ml4t.engine.compile import ChosenModel, describe, model_path, warmup_sessions
+from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
 from ml4t.engine.provenance import manifest_of, run_info_of, strategy_identity
 from ml4t.engine.results import Results, RunStatus
 from ml4t.engine.runtime import Runtime, handlers_of
@@ -143,30 +144,32 @@ class Engine:
         started = dt.datetime.now(dt.UTC).isoformat()
         clock = _Stopwatch()
         data = self.data
-        start, end = _span(data)
+        start, end = data.span_ns
         clock.lap("load")
         strategy = self._source.make()
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
-        warmup = warmup_sessions(strategy.warmup, sessions, start_ns=start)
-        native = Run(describe(self.config, data, self._models, warmup=warmup))
+        warm_from = warm_from_ns(strategy.warmup, sessions, start_ns=start)
+        native = Run(describe(self.config, data, self._models, warm_from=warm_from))
         runtime = Runtime(native, strategy, sessions=sessions, span=(start, end))
         strategy.bind(runtime, broker=native.broker, data=native.data)
         clock.lap("assemble")
         status: RunStatus = "complete"
         try:
             if "on_start" in overridden_callbacks(strategy):
-                strategy.on_start()
+                _begin(strategy)
             native.execute(handlers_of(strategy), _reporter(progress, start, end))
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             clock.lap("run")
             self._finish(native, strategy, status, started=started, clock=clock)
-            error.add_note(
-                f"the results up to here ({status}) are in engine.results and in error.partial_results"
+            _note(
+                error, f"the results up to here ({status}) are in engine.results and in error.partial_results"
             )
             _attach(error, self.results)
             raise
         clock.lap("run")
+        if progress is not None:
+            progress(1.0)
         return self._finish(native, strategy, status, started=started, clock=clock)
 
     def _finish(
@@ -276,22 +279,25 @@ def _declared(config: RunConfig, given: Any) -> Any:  # noqa: ANN401 - instrumen
     return (*config.instruments, *listed)
 
 
-def _span(data: MarketData) -> tuple[int, int]:
-    """First and last instant of the data, ns UTC."""
-    edges = [
-        (feed.frame["ts_event"][0], feed.frame["ts_event"][-1]) for feed in data.feeds if feed.frame.height
-    ]
-    if not edges:
-        msg = "the feeds have no rows in the period of the run; check start_date, end_date and symbols"
-        raise DataError(msg)
-    return min(first for first, _ in edges), max(last for _, last in edges)
-
-
 def _reporter(progress: Progress | None, start: int, end: int) -> Callable[[int], object] | None:
     if progress is None:
         return None
     width = max(end - start, 1)
     return lambda now: progress((now - start) / width)
+
+
+def _begin(strategy: Strategy) -> None:
+    try:
+        strategy.on_start()
+    except BaseException as error:
+        _note(error, "raised in on_start")
+        raise
+
+
+def _note(error: BaseException, text: str) -> None:
+    # An exception class may refuse notes; the exception itself matters more.
+    with contextlib.suppress(Exception):
+        error.add_note(text)
 
 
 def _attach(error: BaseException, results: Results | None) -> None:

@@ -38,13 +38,16 @@ def load_class(target: str, *, root: Path | None = None) -> type[Strategy]:
         If the module has no such class; the message names the nearest.
     """
     where, _, name = target.rpartition(":")
+    if not (where and name):
+        msg = f"strategy {target!r}: expected 'package.module:Class' or 'file.py:Class'"
+        raise StrategyError(msg)
     try:
         module = (
             _load_file((root or Path.cwd()) / where)
             if where.endswith(".py")
             else importlib.import_module(where)
         )
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         msg = f"strategy {target!r}: cannot import {where!r}: {error}"
         raise StrategyError(msg) from error
     found = getattr(module, name, None)
@@ -101,6 +104,9 @@ class StrategySource:
         given = dict(params or {})
         target: Any = load_class(strategy, root=root) if isinstance(strategy, str) else strategy
         if isinstance(target, Strategy):
+            if "_runtime" in vars(target):
+                msg = f"this {type(target).__name__} has run already; pass the class itself, or a new instance"
+                raise StrategyError(msg)
             if given:
                 msg = f"params {sorted(given)} go with a class, not with an instance; pass the class itself"
                 raise StrategyError(msg)

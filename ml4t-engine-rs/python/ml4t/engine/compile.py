@@ -6,7 +6,6 @@ writes it from the configuration and the assembled market data, and nothing else
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,12 +18,13 @@ from ml4t.core.config import NativePolicy, RecordCadence, RunConfig
 from ml4t.core.errors import ConfigError
 from ml4t.core.instrument import Instrument
 from ml4t.core.types import DataKind
-from ml4t.core.values import decimal_text
+from ml4t.core.values import decimal_text, parse_duration
 
-__all__ = ["ChosenModel", "describe", "model_path", "warmup_sessions"]
+__all__ = ["ChosenModel", "describe", "model_path", "warm_from_ns"]
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
+NEVER_NS = 2**63 - 1
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +77,7 @@ def model_path(kind: str, model: object, native: NativePolicy) -> ChosenModel:
 
 
 def describe(
-    config: RunConfig, data: MarketData, models: Mapping[str, ChosenModel], *, warmup: int
+    config: RunConfig, data: MarketData, models: Mapping[str, ChosenModel], *, warm_from: int
 ) -> dict[str, Any]:
     """Write the description of a run.
 
@@ -89,8 +89,8 @@ def describe(
         Universe, columns, calendars.
     models : Mapping of str to ChosenModel
         Keys `fill`, `slippage`, `fee`.
-    warmup : int
-        Sessions of the NAV calendar during which orders are refused.
+    warm_from : int
+        Instant until which orders are refused, ns UTC.
     """
     calendars = [table.name for table in data.calendars]
     account = config.broker
@@ -107,7 +107,7 @@ def describe(
         "base_currency": config.backtest.base_currency,
         "seed": config.backtest.seed,
         "record_ns": _record_ns(config.backtest.record, data),
-        "warmup_sessions": warmup,
+        "warm_from_ns": warm_from,
         "account": {
             "initial_cash": decimal_text(account.initial_cash),
             "lot_policy": account.lot_policy.value,
@@ -116,11 +116,7 @@ def describe(
             "posting_quantum": decimal_text(account.posting_quantum),
             "latency_ns": int(account.latency_ns),
         },
-        "policies": {
-            name: value.value
-            for name, value in attrs.asdict(account.policies).items()
-            if isinstance(value, enum.Enum)
-        },
+        "policies": {name: value.value for name, value in attrs.asdict(account.policies).items()},
         **{f"{kind}_model": _model(model) for kind, model in models.items()},
     }
 
@@ -184,21 +180,44 @@ def _is_daily(feed: FeedTable) -> bool:
     return feed.kind is DataKind.BAR and feed.interval_ns is not None and feed.interval_ns >= DAY_NS
 
 
-def warmup_sessions(warmup: int | str, sessions: SessionTable, *, start_ns: int) -> int:
-    """Turn a strategy's warm-up into sessions of the NAV calendar, counted from the first row.
+def warm_from_ns(warmup: int | str, sessions: SessionTable, *, start_ns: int) -> int:
+    """Return the instant until which orders are refused.
+
+    Parameters
+    ----------
+    warmup : int or str
+        Sessions of the NAV calendar, or a duration such as `"20d"`, counted from the begin of the run.
+    sessions : SessionTable
+        The NAV calendar.
+    start_ns : int
+        Begin of the run.
 
     Raises
     ------
     ConfigError
-        If it is negative or no duration.
+        If it is negative or neither of the two.
     """
-    from ml4t.core.values import parse_duration
-
-    if isinstance(warmup, int):
-        if warmup < 0:
-            msg = f"warmup = {warmup}; expected a number of sessions, zero or more, or a duration like '20d'"
-            raise ConfigError(msg)
-        return warmup
-    end = start_ns + parse_duration(warmup)
+    allowed = "expected a number of sessions, zero or more, or a duration such as '20d'"
+    if isinstance(warmup, bool) or not isinstance(warmup, int | str):
+        msg = f"warmup = {warmup!r}; {allowed}"
+        raise ConfigError(msg)
+    if isinstance(warmup, str):
+        try:
+            length = parse_duration(warmup)
+        except ValueError as error:
+            msg = f"warmup: {error}; {allowed}"
+            raise ConfigError(msg) from error
+        return start_ns + _not_negative(length, warmup, allowed)
+    if _not_negative(warmup, warmup, allowed) == 0:
+        return start_ns
     closes = sessions.frame["close_ns"]
-    return int(((closes >= start_ns) & (closes < end)).sum())
+    closes = closes.filter(closes > start_ns)
+    # More sessions than the calendar has left: the whole run is warm-up.
+    return int(closes[warmup - 1]) if warmup <= len(closes) else NEVER_NS
+
+
+def _not_negative(number: int, found: object, allowed: str) -> int:
+    if number < 0:
+        msg = f"warmup = {found!r}; {allowed}"
+        raise ConfigError(msg)
+    return number

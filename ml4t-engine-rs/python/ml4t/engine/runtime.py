@@ -41,7 +41,10 @@ class Runtime:
         now = self._run.now
         after = start if now is None else now + 1
         times = instants(rule, self._sessions, start_ns=after, end_ns=end)
-        self._run.add_timers(times, self._strategy.on_rebalance_trigger if callback is None else callback)
+        if callback is None:
+            self._run.add_timers(times, self._strategy.on_rebalance_trigger, "on_rebalance_trigger")
+        else:
+            self._run.add_timers(times, callback, "a scheduled callback")
 
     def record(self, values: Mapping[str, float]) -> None:
         """Keep named numbers of this instant."""

@@ -6,6 +6,7 @@
 //! Every [`World::run`] runs twice, compares all tables, and adds up the ledger anew (see [`ledger`]).
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part of the builder")]
 
+pub(crate) mod busy;
 pub(crate) mod ledger;
 mod outcome;
 mod script;
@@ -135,7 +136,7 @@ pub(crate) struct World {
     pub(crate) models: Models,
     pub(crate) books: u16,
     pub(crate) record: RecordCadence,
-    pub(crate) warmup_sessions: u32,
+    pub(crate) warm_from: Ns,
     pub(crate) nav_calendar: &'static str,
     pub(crate) price_exponent: u32,
     pub(crate) script: Script,
@@ -162,7 +163,7 @@ impl World {
             models: Models::default(),
             books: 1,
             record: RecordCadence::Step,
-            warmup_sessions: 0,
+            warm_from: i64::MIN,
             nav_calendar: "main",
             price_exponent: 9,
             script: Script::default(),
@@ -274,15 +275,56 @@ impl World {
 
     /// A split: new shares for old ones, at midnight of `day`.
     pub(crate) fn split(&mut self, day: i64, symbol: &str, new: i64, old: i64) -> Result<&mut Self> {
+        self.split_at(at(day, 0, 0), symbol, new, old)
+    }
+
+    /// A split at any time.
+    pub(crate) fn split_at(&mut self, ts: Ns, symbol: &str, new: i64, old: i64) -> Result<&mut Self> {
         let row = ActionRow::Split(Ratio::new(new, old)?);
-        self.actions.push((at(day, 0, 0), symbol.to_owned(), row));
+        self.actions.push((ts, symbol.to_owned(), row));
         Ok(self)
     }
 
     /// A cash dividend per unit, ex at midnight of `day`, paid at `pay_ts`.
     pub(crate) fn dividend(&mut self, day: i64, symbol: &str, amount: &str, pay_ts: Ns) -> Result<&mut Self> {
-        self.actions.push((at(day, 0, 0), symbol.to_owned(), ActionRow::Dividend(money(amount)?, pay_ts)));
+        self.dividend_at(at(day, 0, 0), symbol, amount, pay_ts)
+    }
+
+    /// A cash dividend at any time.
+    pub(crate) fn dividend_at(&mut self, ts: Ns, symbol: &str, amount: &str, pay_ts: Ns) -> Result<&mut Self> {
+        self.actions.push((ts, symbol.to_owned(), ActionRow::Dividend(money(amount)?, pay_ts)));
         Ok(self)
+    }
+
+    /// Times of the rows of a feed at which they are readable, ascending and without repetition.
+    pub(crate) fn row_times(&self, feed: &str) -> Vec<Ns> {
+        let rows = self.feeds.iter().filter(|f| f.name == feed).flat_map(|f| &f.rows);
+        let mut times: Vec<Ns> = rows.map(|r| r.ts_arrival.unwrap_or(r.ts_event)).collect();
+        times.sort_unstable();
+        times.dedup();
+        times
+    }
+
+    /// Change every value that nobody can know at `ts`: rows that end later (but not the open of a bar that has
+    /// begun), signals that arrive later, actions that happen later.
+    pub(crate) fn perturb_after(&mut self, ts: Ns, change: impl Fn(f64) -> f64) {
+        for feed in &mut self.feeds {
+            for row in feed.rows.iter_mut().filter(|r| r.ts_event > ts) {
+                let knows_open = feed.kind == FeedKind::Bar && row.ts_open <= ts;
+                for value in row.values.iter_mut().skip(usize::from(knows_open)) {
+                    *value = change(*value);
+                }
+            }
+        }
+        for signal in self.signals.iter_mut().filter(|s| s.0 > ts) {
+            signal.4 = change(signal.4);
+        }
+        for (_, _, action) in self.actions.iter_mut().filter(|a| a.0 > ts) {
+            match action {
+                ActionRow::Split(ratio) => std::mem::swap(&mut ratio.num, &mut ratio.den),
+                ActionRow::Dividend(amount, _) => amount.0 *= 3,
+            }
+        }
     }
 
     /// A prediction: arrival, event, symbol, model, score.
@@ -396,7 +438,7 @@ impl World {
             books: self.books,
             seed: 7,
             record: self.record,
-            warmup_sessions: self.warmup_sessions,
+            warm_from: self.warm_from,
         })
     }
 

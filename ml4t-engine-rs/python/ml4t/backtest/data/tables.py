@@ -137,5 +137,6 @@ class MarketData:
             table.frame["ts_open" if table.kind is DataKind.BAR else "ts_event"] for table in self.feeds
         ]
         lasts = [table.frame["ts_event"] for table in self.feeds]
-        first = min(int(column[0]) for column in firsts if len(column))
+        # An overnight session opens before one that closes earlier, so the first row need not open first.
+        first = min(int(column.to_numpy().min()) for column in firsts if len(column))
         return first, max(int(column[-1]) for column in lasts if len(column))

@@ -1,0 +1,500 @@
+"""Recompute what a run claims, exactly, from its tables and its market alone.
+
+Every number of a table that counts is a decimal with at most 18 places; the shortest text of its float is
+that decimal, so sums of them are compared with `==`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import re
+from collections.abc import Iterator, Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import attrs
+import polars as pl
+
+from ml4t.backtest import Results
+from ml4t.core.types import ActionKind
+from ml4t.core.values import parse_duration
+
+from .markets import Market, Table, midnight_ns, sessions
+
+Row = dict[str, Any]
+
+SIGN = {"buy": 1, "sell": -1}
+ACCOUNTS = {"cash", "inventory", "receivable", "realized_pnl", "fees", "dividends", "capital"}
+NEXT = {
+    "created": {"submitted", "rejected"},
+    "submitted": {"accepted", "rejected", "canceled"},
+    "accepted": {"partially_filled", "filled", "canceled", "rejected", "expired"},
+    "partially_filled": {"partially_filled", "filled", "canceled", "expired"},
+}
+FINAL = {"filled", "canceled", "rejected", "expired"}
+CODES_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "order-codes.md"
+
+
+def exact(value: float) -> Fraction:
+    """Return the decimal number that a float stands for."""
+    return Fraction(repr(float(value)))
+
+
+def ns(stamp: Any) -> Any:  # noqa: ANN401 - a stamp column becomes an int column
+    """Return an expression of a stamp column in ns."""
+    return pl.col(stamp).cast(pl.Int64).alias(stamp)
+
+
+def rows_of(frame: pl.DataFrame) -> list[Row]:
+    """Return rows with stamps in ns."""
+    stamps = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
+    return frame.with_columns(ns(name) for name in stamps).rows(named=True)
+
+
+@attrs.frozen
+class Case:
+    """A run and what it was made of."""
+
+    market: Market
+    config: Mapping[str, Any]
+    results: Results
+
+    @property
+    def broker(self) -> Mapping[str, Any]:
+        return self.config["broker"]  # type: ignore[no-any-return]
+
+    @property
+    def policies(self) -> Mapping[str, str]:
+        return self.broker.get("policies", {})  # type: ignore[no-any-return]
+
+    def source(self, symbol: str) -> Table:
+        """Return the table that fills orders of a symbol."""
+        tables = [table for table in self.market.tables if table.kind != "context"]
+        wanted = next((each.matching_source for each in self.market.instruments if each.symbol == symbol), None)
+        return next(table for table in tables if wanted in (None, table.name))
+
+    def is_scaled(self, symbol: str) -> bool:
+        """Whether a split changes orders and positions of a symbol during the run."""
+        return any(each.symbol == symbol and each.kind is ActionKind.SPLIT for each in self.market.actions)
+
+    def multiplier(self, symbol: str) -> Fraction:
+        return Fraction(next(each.multiplier for each in self.market.instruments if each.symbol == symbol))
+
+    def latency_ns(self) -> int:
+        """Return how long an order takes to the venue."""
+        return parse_duration(self.broker.get("latency", "0s"))
+
+    def needs_volume(self) -> bool:
+        """Whether a model asks for the volume of the bar, so that fills at its open are booked at its end."""
+        slippage, fill = self.broker.get("slippage_model", {}), self.broker.get("fill_model", {})
+        return slippage.get("type") == "VolumeShare" or any(
+            model.get("volume_limit") is not None for model in (slippage, fill)
+        )
+
+    def cap(self) -> Fraction | None:
+        """Return the share of a bar's volume that all orders together may take."""
+        slippage, fill = self.broker.get("slippage_model", {}), self.broker.get("fill_model", {})
+        limits = [fill.get("volume_limit")]
+        if slippage.get("caps_quantity", True):
+            limits.append(slippage.get("volume_limit"))
+        known = [exact(limit) for limit in limits if limit is not None]
+        return min(known) if known else None
+
+
+def check_all(case: Case) -> None:
+    """Check every identity."""
+    check_postings(case)
+    check_fill_postings(case)
+    check_prices(case)
+    check_fills_against_market(case)
+    check_volume_caps(case)
+    check_orders(case)
+    check_lifetimes(case)
+    check_inventory(case)
+    check_quantities(case)
+    check_solvency(case)
+    check_net_asset_value(case)
+
+
+# --------------------------------------------------------------------------- ledger
+
+
+def balances(postings: list[Row]) -> dict[str, Decimal]:
+    """Return the sum of the postings of each account: debits less credits."""
+    found: dict[str, Decimal] = collections.defaultdict(Decimal)
+    with localcontext() as context:
+        context.prec = 60
+        for posting in postings:
+            found[posting["debit"]] += posting["amount"]
+            found[posting["credit"]] -= posting["amount"]
+    return dict(found)
+
+
+def check_postings(case: Case) -> None:
+    """Every amount moves between two known accounts, and what is held is what came in."""
+    postings = rows_of(case.results.ledger)
+    assert [each["posting_id"] for each in postings] == list(range(1, len(postings) + 1))
+    assert all(each["amount"] >= 0 for each in postings)
+    assert {each[side] for each in postings for side in ("debit", "credit")} <= ACCOUNTS
+    times = [each["ts_event"] for each in postings]
+    assert times == sorted(times)
+    total = balances(postings)
+    owned = sum(total.get(name, Decimal()) for name in ("cash", "receivable", "inventory"))
+    earned = sum(-total.get(name, Decimal()) for name in ("realized_pnl", "dividends", "fees"))
+    deposited = sum(each["amount"] for each in postings if each["kind"] == "deposit")
+    assert -total["capital"] == deposited == Decimal(str(case.broker.get("initial_cash", 100_000)))
+    assert owned == deposited + earned
+
+
+def check_fill_postings(case: Case) -> None:
+    """The cash that a fill moves is quantity x price x multiplier and its fee, to the last digit."""
+    moved: dict[int, Fraction] = collections.defaultdict(Fraction)
+    fees: dict[int, Fraction] = collections.defaultdict(Fraction)
+    for posting in rows_of(case.results.ledger):
+        if posting["fill_id"] is not None:
+            change = Fraction(posting["amount"]) * ((posting["debit"] == "cash") - (posting["credit"] == "cash"))
+            (fees if posting["kind"] == "fee" else moved)[posting["fill_id"]] += change
+    quantum = Decimal(str(case.broker.get("posting_quantum", "1e-9")))
+    for fill in rows_of(case.results.fills):
+        value = exact(fill["quantity"]) * exact(fill["price"]) * case.multiplier(fill["symbol"])
+        assert moved.pop(fill["fill_id"]) == -SIGN[fill["side"]] * value, fill
+        assert _close(abs(value), fill["notional"]), fill
+        paid = -fees.pop(fill["fill_id"], Fraction(0))
+        assert _close(paid, fill["fee"]), fill
+        assert paid % Fraction(quantum) == 0, fill
+    assert not moved
+    assert not fees
+
+
+def check_prices(case: Case) -> None:
+    """A price is the reference and its declared costs, each of which hurts."""
+    for fill in rows_of(case.results.fills):
+        costs = [exact(fill[name]) for name in ("spread", "slippage", "impact")]
+        assert exact(fill["price"]) == exact(fill["reference_price"]) + SIGN[fill["side"]] * sum(costs), fill
+        assert all(cost >= 0 for cost in costs), fill
+        assert fill["quantity"] > 0
+
+
+# --------------------------------------------------------------------------- market
+
+
+def fill_row(case: Case, fill: Row) -> list[Row]:
+    """Return the rows of the matching source that can have allowed a fill."""
+    table = case.source(fill["symbol"])
+    stamp = "ts_event"
+    if table.kind == "bar" and fill["phase"] == "open" and not case.needs_volume():
+        stamp = "ts_open"
+    mine = (pl.col("symbol") == fill["symbol"]) & (pl.col(stamp) == fill["ts_event"])
+    return table.rows.filter(mine).rows(named=True)
+
+
+def check_fills_against_market(case: Case) -> None:
+    """A reference price lies in the bar, quote or print that allowed it, and a limit is never passed."""
+    orders = {order["order_id"]: order for order in rows_of(case.results.orders)}
+    for fill in rows_of(case.results.fills):
+        order = orders[fill["order_id"]]
+        allowed = fill_row(case, fill)
+        assert allowed, f"no row of the market at {fill}"
+        assert any(_allows(case, row, fill, order) for row in allowed), (fill, order, allowed)
+        _check_activity(case, fill, order)
+        limit = order["limit_price"]
+        if limit is not None and not case.is_scaled(fill["symbol"]):
+            assert SIGN[fill["side"]] * (exact(fill["price"]) - exact(limit)) <= 0, (fill, order)
+
+
+def _allows(case: Case, row: Row, fill: Row, order: Row) -> bool:
+    price, sign, phase = fill["reference_price"], SIGN[fill["side"]], fill["phase"]
+    limit = None if case.is_scaled(fill["symbol"]) else order["limit_price"]
+    # The one policy under which a fill may lie outside its bar.
+    is_exempt = case.policies.get("limit_gap") == "at_limit" and order["limit_price"] is not None
+    if is_exempt and limit in (None, price):
+        return True
+    match phase:
+        case "open":
+            return bool(price == row["open"])
+        case "close":
+            return bool(price == row["close"])
+        case "range":
+            return bool(row["low"] <= price <= row["high"])
+    offered = row["price"] if phase == "trade" else row["ask_price" if sign > 0 else "bid_price"]
+    if order["limit_price"] is None:
+        return bool(price == offered)
+    # A resting limit takes its own price when the market comes to it.
+    return bool(price == offered or (sign * (price - offered) > 0 and limit in (None, price)))
+
+
+def _check_activity(case: Case, fill: Row, order: Row) -> None:
+    """An order meets a bar only if it was active when the bar opened, and a tick only if before it."""
+    table = case.source(fill["symbol"])
+    assert order["ts_accepted"] is not None, order
+    active = order["ts_accepted"] + case.latency_ns()
+    if table.kind != "bar":
+        assert active < fill["ts_event"], (fill, order)
+        return
+    if case.policies.get("fill_timing") == "same_close" and fill["phase"] == "close":
+        assert active <= fill["ts_event"], (fill, order)
+        return
+    opens = [row["ts_open"] for row in fill_row(case, fill)]
+    assert any(active <= opened for opened in opens), (fill, order)
+
+
+def check_volume_caps(case: Case) -> None:
+    """All fills on a row together stay within the share of what it shows."""
+    cap = case.cap()
+    if cap is None:
+        return
+    taken: dict[tuple[object, ...], Fraction] = collections.defaultdict(Fraction)
+    shown: dict[tuple[object, ...], Fraction] = {}
+    for fill in rows_of(case.results.fills):
+        rows = fill_row(case, fill)
+        kind = case.source(fill["symbol"]).kind
+        side = fill["side"] if kind == "quote" else ""
+        size = {"bar": "volume", "trade": "size", "quote": "ask_size" if side == "buy" else "bid_size"}[kind]
+        key = (fill["symbol"], fill["ts_event"], side)
+        taken[key] += exact(fill["quantity"])
+        shown[key] = sum((exact(row[size]) for row in rows), Fraction(0))
+    for key, quantity in taken.items():
+        assert quantity <= cap * shown[key], (key, float(quantity), float(cap), float(shown[key]))
+
+
+# --------------------------------------------------------------------------- orders
+
+
+def documented_codes() -> set[str]:
+    """Return the reason codes that the reference page lists."""
+    return set(re.findall(r"^\| `([A-Z_]+)` \|", CODES_PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def check_orders(case: Case) -> None:
+    """Orders only go where they may, say why they end, and their fills are their filled quantity."""
+    orders = {order["order_id"]: order for order in rows_of(case.results.orders)}
+    events = rows_of(case.results.order_events)
+    assert [each["sequence"] for each in events] == list(range(1, len(events) + 1))
+    assert [each["ts_event"] for each in events] == sorted(each["ts_event"] for each in events)
+    state = dict.fromkeys(orders, "created")
+    last: dict[int, Row] = {}
+    for event in events:
+        key = event["order_id"]
+        assert event["status_from"] == state[key], event
+        assert event["status"] in NEXT.get(state[key], set()), event
+        assert event["filled_quantity"] >= (last[key]["filled_quantity"] if key in last else 0) or case.is_scaled(
+            orders[key]["symbol"]
+        )
+        state[key], last[key] = event["status"], event
+    fills = collections.defaultdict(list)
+    for fill in rows_of(case.results.fills):
+        fills[fill["order_id"]].append(fill)
+    codes = documented_codes()
+    for key, order in orders.items():
+        assert order["status"] == state[key], order
+        assert order["status"] in FINAL, f"the run is over: {order}"
+        assert order["ts_closed"] == last[key]["ts_event"], order
+        assert order["reason_code"] == last[key]["reason_code"], order
+        assert bool(order["reason"]) == bool(order["reason_code"]), order
+        assert order["reason_code"] in codes or order["status"] == "filled", order
+        _check_filled(case, order, fills[key])
+
+
+def _check_filled(case: Case, order: Row, fills: list[Row]) -> None:
+    assert all((f["symbol"], f["side"]) == (order["symbol"], order["side"]) for f in fills), order
+    assert order["status"] != "rejected" or not fills, order
+    assert (order["avg_fill_price"] is None) == (not fills), order
+    if order["ts_accepted"] is not None:
+        assert order["ts_submitted"] <= order["ts_accepted"] <= order["ts_closed"], order
+    if case.is_scaled(order["symbol"]):
+        return
+    filled = sum((exact(fill["quantity"]) for fill in fills), Fraction(0))
+    assert filled == exact(order["filled_quantity"]), order
+    assert (order["status"] == "filled") == (filled == exact(order["quantity"])), order
+    if fills:
+        value = sum((exact(fill["quantity"]) * exact(fill["price"]) for fill in fills), Fraction(0))
+        assert abs(Fraction(order["avg_fill_price"]) / (value / filled) - 1) < Fraction(1, 10**14), order
+
+
+def check_lifetimes(case: Case) -> None:
+    """A DAY order ends at the close of the session it belongs to, and a GTC order never expires."""
+    closes = [closed for _, _, closed in sessions()]
+    end = max(int(str(table.rows["ts_event"].max())) for table in case.market.tables)
+    for order in rows_of(case.results.orders):
+        if order["time_in_force"] == "gtc":
+            assert order["status"] != "expired", order
+        elif order["ts_accepted"] is not None:
+            at = bisect.bisect_right(closes, order["ts_accepted"] + case.latency_ns())
+            if at < len(closes) and closes[at] <= end:
+                assert order["ts_closed"] <= closes[at], order
+            if order["status"] == "expired":
+                assert order["ts_closed"] in closes, order
+
+
+# --------------------------------------------------------------------------- positions
+
+
+@attrs.define
+class Holding:
+    """Signed quantity and cost of the lots of a symbol, oldest first."""
+
+    lots: list[tuple[Fraction, Fraction]] = attrs.field(factory=list)
+    is_average: bool = False
+
+    @property
+    def quantity(self) -> Fraction:
+        return sum((quantity for quantity, _ in self.lots), Fraction(0))
+
+    @property
+    def cost(self) -> Fraction:
+        return sum((cost for _, cost in self.lots), Fraction(0))
+
+    def trade(self, quantity: Fraction, price: Fraction) -> None:
+        """Close the oldest lots, or a part of all at their average, and open what is left."""
+        if self.is_average and self.lots:
+            self.lots = [(self.quantity, self.cost)]
+        while quantity and self.lots and (self.lots[0][0] > 0) != (quantity > 0):
+            held, cost = self.lots[0]
+            closing = min(abs(held), abs(quantity)) * (1 if held > 0 else -1)
+            self.lots[0] = (held - closing, cost - cost * closing / held)
+            quantity += closing
+            if not self.lots[0][0]:
+                self.lots.pop(0)
+        if quantity:
+            self.lots.append((quantity, quantity * price))
+
+    def split(self, ratio: Fraction) -> None:
+        """Scale the holding; what is no whole share leaves with its part of the cost."""
+        exactly = self.quantity * ratio
+        whole = Fraction(int(exactly))
+        keep = whole / exactly if exactly else Fraction(0)
+        self.lots = [(quantity * ratio * keep, cost * keep) for quantity, cost in self.lots if keep]
+
+
+def story(case: Case) -> Iterator[tuple[int, Row | Any]]:
+    """Yield fills and actions in the order in which they took effect."""
+    fills = [(fill["ts_event"], 1, fill["fill_id"], fill) for fill in rows_of(case.results.fills)]
+    rank = {ActionKind.CASH_DIVIDEND: 0, ActionKind.SPLIT: 1}
+    actions = [(midnight_ns(a.ex_date), 2, rank[a.kind], a) for a in case.market.actions]
+    for at, _, _, what in sorted([*fills, *actions], key=lambda each: each[:3]):
+        yield at, what
+
+
+def check_inventory(case: Case) -> None:
+    """Quantities and costs of the positions follow from fills and splits alone; dividends from quantities."""
+    average = case.broker.get("lot_policy") == "average"
+    holdings = {each.symbol: Holding(is_average=average) for each in case.market.instruments}
+    dividends = Fraction(0)
+    end = max(int(str(table.rows["ts_event"].max())) for table in case.market.tables)
+    for at, what in story(case):
+        if isinstance(what, dict):
+            quantity = exact(what["quantity"]) * SIGN[what["side"]]
+            holdings[what["symbol"]].trade(quantity, exact(what["price"]) * case.multiplier(what["symbol"]))
+        elif at > end:
+            continue
+        elif what.kind is ActionKind.SPLIT:
+            holdings[what.symbol].split(Fraction(what.ratio))
+        else:
+            dividends += holdings[what.symbol].quantity * Fraction(what.amount)
+    inventory: dict[str, Fraction] = collections.defaultdict(Fraction)
+    for posting in rows_of(case.results.ledger):
+        sign = (posting["debit"] == "inventory") - (posting["credit"] == "inventory")
+        if sign:
+            inventory[posting["symbol"]] += sign * Fraction(posting["amount"])
+    for symbol, holding in holdings.items():
+        assert holding.quantity or inventory[symbol] == 0, symbol
+        # Which lots a split leaves whole is a choice, so lots of a split share are compared only as one.
+        if average or not case.is_scaled(symbol):
+            # A part of a cost is rounded at the last of 18 digits.
+            off = abs(holding.cost - inventory[symbol])
+            assert off < Fraction(1, 10**15), (symbol, float(holding.cost), float(inventory[symbol]))
+    total = balances(rows_of(case.results.ledger))
+    assert -total.get("dividends", Decimal()) == Decimal(dividends.numerator) / dividends.denominator
+
+
+def check_quantities(case: Case) -> None:
+    """At each NAV the positions are what fills and splits made of them by then."""
+    held: dict[str, Fraction] = {}
+    steps: list[tuple[int, dict[str, Fraction]]] = [(0, {})]
+    for at, what in story(case):
+        if isinstance(what, dict):
+            change = exact(what["quantity"]) * SIGN[what["side"]]
+            held = {**held, what["symbol"]: held.get(what["symbol"], Fraction(0)) + change}
+        elif what.kind is ActionKind.SPLIT:
+            held = {**held, what.symbol: Fraction(int(held.get(what.symbol, 0) * Fraction(what.ratio)))}
+        steps.append((at, {symbol: quantity for symbol, quantity in held.items() if quantity}))
+    times = [at for at, _ in steps]
+    shown: dict[int, dict[str, Fraction]] = collections.defaultdict(dict)
+    for row in rows_of(case.results.positions):
+        shown[row["ts_event"]][row["symbol"]] = exact(row["quantity"])
+    for row in rows_of(case.results.portfolio_history):
+        if row["is_nav"]:
+            low, high = bisect.bisect_left(times, row["ts_event"]), bisect.bisect_right(times, row["ts_event"])
+            possible = [after for _, after in steps[low - 1 : high]]
+            assert shown[row["ts_event"]] in possible, (row, shown[row["ts_event"]], possible)
+
+
+def check_solvency(case: Case) -> None:
+    """Without credit no fill leaves a debt, and without leave to sell short no position is below zero."""
+    if case.broker.get("allows_short") or Decimal(case.broker.get("leverage", "1")) > 1:
+        return
+    cash, postings = Decimal(), rows_of(case.results.ledger)
+    for number, posting in enumerate(postings, start=1):
+        cash += posting["amount"] * ((posting["debit"] == "cash") - (posting["credit"] == "cash"))
+        is_last = number == len(postings) or postings[number]["fill_id"] != posting["fill_id"]
+        assert cash >= 0 or not is_last, posting
+    held: dict[str, Fraction] = collections.defaultdict(Fraction)
+    for _, what in story(case):
+        if isinstance(what, dict):
+            held[what["symbol"]] += exact(what["quantity"]) * SIGN[what["side"]]
+            assert held[what["symbol"]] >= 0, what
+        elif what.kind is ActionKind.SPLIT:
+            held[what.symbol] = Fraction(int(held[what.symbol] * Fraction(what.ratio)))
+
+
+# --------------------------------------------------------------------------- net asset value
+
+
+def check_net_asset_value(case: Case) -> None:
+    """At each NAV: cash is its postings, positions are quantity x mark, and equity is their sum."""
+    postings = rows_of(case.results.ledger)
+    positions = collections.defaultdict(list)
+    for row in rows_of(case.results.positions):
+        positions[row["ts_event"]].append(row)
+    for row in rows_of(case.results.portfolio_history):
+        _check_cash(row, postings)
+        owned = sum((exact(row[name]) for name in ("cash", "receivable", "long_value", "short_value")), Fraction(0))
+        assert _close(owned, row["equity"]), row
+        if not row["is_nav"]:
+            continue
+        values = [_value(case, each) for each in positions[row["ts_event"]]]
+        assert _close(sum((v for v in values if v > 0), Fraction(0)), row["long_value"]), row
+        assert _close(sum((v for v in values if v < 0), Fraction(0)), row["short_value"]), row
+        attributed = sum(
+            (exact(row[name]) for name in ("realized_pnl", "unrealized_pnl", "dividends")), Fraction(0)
+        ) - exact(row["fees"])
+        start = exact(float(case.broker.get("initial_cash", 100_000)))
+        assert _close(start + attributed, row["equity"]), row
+
+
+def _value(case: Case, row: Row) -> Fraction:
+    value = exact(row["quantity"]) * exact(row["mark_price"]) * case.multiplier(row["symbol"])
+    assert _close(value, row["market_value"]), row
+    return value
+
+
+def _check_cash(row: Row, postings: list[Row]) -> None:
+    """Cash is the sum of the postings up to a point of the instant that the row is of."""
+    times = [posting["ts_event"] for posting in postings]
+    low, high = bisect.bisect_left(times, row["ts_event"]), bisect.bisect_right(times, row["ts_event"])
+    for end in range(low, high + 1):
+        total = balances(postings[:end])
+        if all(_close(Fraction(total.get(name, Decimal())), row[name]) for name in ("cash", "receivable")):
+            return
+    message = f"no sum of postings gives the cash and receivable of {row}"
+    raise AssertionError(message)
+
+
+def _close(exactly: Fraction, value: float) -> bool:
+    """Whether a float is an exact number, rounded; two roundings of large sums may differ in the last digit."""
+    with localcontext() as context:
+        context.prec, context.rounding = 40, ROUND_HALF_EVEN
+        return abs(exactly - Fraction(value)) <= max(abs(Fraction(value)), 1) * Fraction(1, 10**13)

@@ -1,0 +1,1 @@
+"""The engine against the executable specification, on random input."""
