@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 
 from ml4t.core import (
-    Direction,
     Order,
     OrderError,
     OrderRequest,
     OrderStatus,
     OrderType,
-    Position,
     Side,
     TaxLot,
     TimeInForce,
@@ -83,12 +81,3 @@ def test_the_average_price_of_a_lot_is_derived_from_its_total_cost() -> None:
     lot = TaxLot(symbol="ES", quantity=-2.0, cost=-450_000.0, ts_open=0, order_id=1, multiplier=50.0)
     assert lot.avg_price == 4500.0
     assert math.isnan(TaxLot(symbol="ES", quantity=0.0, cost=0.0, ts_open=0, order_id=1).avg_price)
-
-
-@pytest.mark.parametrize(
-    ("quantity", "direction"), [(1.0, Direction.LONG), (-1.0, Direction.SHORT), (0.0, None)]
-)
-def test_a_position_knows_its_direction(quantity: float, direction: Direction | None) -> None:
-    position = Position(symbol="A", quantity=quantity)
-    assert position.direction is direction
-    assert bool(position) is (direction is not None)

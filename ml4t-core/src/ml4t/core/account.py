@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol, runtime_checkable
 
 import attrs
-
-from ml4t.core.types import Direction
 
 __all__ = ["Account", "Position", "TaxLot"]
 
@@ -28,31 +27,28 @@ class TaxLot:
         return self.cost / (self.quantity * self.multiplier) if self.quantity else math.nan
 
 
-@attrs.frozen(kw_only=True)
-class Position:
-    """Net holding of one instrument: `quantity` and `market_value` are negative for a short position.
+@runtime_checkable
+class Position(Protocol):
+    """Net holding of one instrument, as an engine or a broker shows it; `quantity` is negative for shorts.
 
-    `avg_price` is NaN when flat, `mark_price` before the first print; profits are before fees.
+    `avg_price` is the average cost per unit, `mark_price` what `market_value` is based on; profits are before
+    fees.
     """
 
-    symbol: str
-    quantity: float = 0.0
-    avg_price: float = math.nan
-    mark_price: float = math.nan
-    market_value: float = 0.0
-    unrealized_pnl: float = 0.0
-    realized_pnl: float = 0.0
-
     @property
-    def direction(self) -> Direction | None:
-        """Long, short, or None when flat."""
-        if self.quantity == 0:
-            return None
-        return Direction.LONG if self.quantity > 0 else Direction.SHORT
-
-    def __bool__(self) -> bool:
-        """Whether anything is held."""
-        return self.quantity != 0
+    def symbol(self) -> str: ...  # noqa: D102
+    @property
+    def quantity(self) -> float: ...  # noqa: D102
+    @property
+    def avg_price(self) -> float: ...  # noqa: D102
+    @property
+    def mark_price(self) -> float: ...  # noqa: D102
+    @property
+    def market_value(self) -> float: ...  # noqa: D102
+    @property
+    def unrealized_pnl(self) -> float: ...  # noqa: D102
+    @property
+    def realized_pnl(self) -> float: ...  # noqa: D102
 
 
 @attrs.frozen(kw_only=True)

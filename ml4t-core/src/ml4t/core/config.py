@@ -98,12 +98,6 @@ class ZeroVolume(enum.Enum):
     FILL = "fill"
 
 
-class QuoteFill(enum.Enum):
-    """Which quote fills an order: the next one after the order is active."""
-
-    NEXT = "next"
-
-
 class TickRounding(enum.Enum):
     """An order price off the tick grid: rejected, or moved to the tick that is worse for a fill."""
 
@@ -121,7 +115,6 @@ class Policies:
     limit_slippage: LimitSlippage = setting(LimitSlippage.NONE)
     insufficient_cash: InsufficientCash = setting(InsufficientCash.REJECT)
     zero_volume: ZeroVolume = setting(ZeroVolume.NO_FILL)
-    quote_fill: QuoteFill = setting(QuoteFill.NEXT)
     tick_rounding: TickRounding = setting(TickRounding.REJECT)
 
 
@@ -233,6 +226,8 @@ class FeedSection(Checked):
 
     `columns` maps our names to the file's, `symbols` restricts what is loaded, `timezone` is the zone of
     stamps that carry none, `instrument_defaults` are fields of instruments without a section of their own.
+    `fields` names the features to load (all by default), `range_check` says what to do with an open or close
+    outside low and high, `matches_orders` which of several feeds of an instrument its orders meet.
     """
 
     name: str = setting()
@@ -247,6 +242,9 @@ class FeedSection(Checked):
     timezone: str | None = setting(None)
     currency: str = setting("USD")
     instrument_defaults: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
+    fields: tuple[str, ...] | None = setting(None)
+    range_check: Literal["refuse", "widen", "keep"] = setting("refuse")
+    matches_orders: bool | None = setting(None)
 
     @property
     def interval_ns(self) -> int | None:
@@ -257,8 +255,8 @@ class FeedSection(Checked):
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         """Check stamp and interval against the kind of data, and the fields of instruments."""
         kind, stamp, interval = values.get("kind"), values.get("stamp"), values.get("interval")
-        by_kind = {DataKind.BAR: ("open", "close", "session"), DataKind.CONTEXT: ("event", "session")}
-        allowed = by_kind.get(kind, ("event",)) if kind else ()
+        by_kind = {DataKind.BAR: ("open", "close", "event", "session"), DataKind.QUOTE: ("event",)}
+        allowed = by_kind.get(kind, ("event", "close", "session")) if kind else ()
         if kind and stamp and stamp.value not in allowed:
             yield _fault(
                 "stamp", f"{stamp.value!r} is no stamp of a {kind.value}", stamp.value, allowed=allowed
@@ -293,13 +291,18 @@ def instrument_fields(table: Mapping[str, Any]) -> dict[str, Any]:
 
 @attrs.frozen
 class SignalSection:
-    """`[[signal_sources]]`: a file of predictions; `model_id` names those of a file without that column."""
+    """`[[signal_sources]]`: a file of predictions.
+
+    `model_id` names those of a file without that column; `stamp` and `timezone` are as for feeds.
+    """
 
     name: str = setting()
     type: Literal["ParquetSignalSource", "CsvSignalSource"] = setting()
     path: Path = setting(convert=Path)
     columns: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
     model_id: str | None = setting(None)
+    stamp: Literal["event", "session"] | None = setting(None)
+    timezone: str | None = setting(None)
 
 
 @attrs.frozen

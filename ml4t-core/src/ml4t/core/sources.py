@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from ml4t.core.types import OrderType, Side, TimeInForce
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ml4t.core.events import Bar, Quote, Signal, TradeTick
 
     Number = int | float | str | Decimal
+    Column = np.ndarray[Any, np.dtype[np.float64]]
 
 __all__ = ["Broker", "Calendar", "DataFeed", "MarketView", "SignalSource"]
 
@@ -68,22 +69,41 @@ class Broker(Protocol):
         self,
         asset: str,
         quantity: Number,
-        side: Side = ...,
-        order_type: OrderType = ...,
+        side: Side | str | None = None,
+        order_type: OrderType | str | None = None,
         limit_price: Number | None = None,
         stop_price: Number | None = None,
         *,
-        time_in_force: TimeInForce = ...,
-        client_order_id: str = ...,
-        tag: str = ...,
+        time_in_force: TimeInForce | str | None = None,
+        tag: str | None = None,
     ) -> OrderHandle:
-        """Send an order."""
+        """Send an order; without a side the sign of the quantity tells the direction."""
 
-    def buy(self, asset: str, quantity: Number, **order: Any) -> OrderHandle:  # noqa: ANN401
-        """Send a buy order; further keywords are those of `submit_order`."""
+    def buy(  # noqa: PLR0913 - as submit_order
+        self,
+        asset: str,
+        quantity: Number,
+        *,
+        order_type: OrderType | str | None = None,
+        limit_price: Number | None = None,
+        stop_price: Number | None = None,
+        time_in_force: TimeInForce | str | None = None,
+        tag: str | None = None,
+    ) -> OrderHandle:
+        """Send a buy order; without a type the given prices say which."""
 
-    def sell(self, asset: str, quantity: Number, **order: Any) -> OrderHandle:  # noqa: ANN401
-        """Send a sell order; further keywords are those of `submit_order`."""
+    def sell(  # noqa: PLR0913 - as submit_order
+        self,
+        asset: str,
+        quantity: Number,
+        *,
+        order_type: OrderType | str | None = None,
+        limit_price: Number | None = None,
+        stop_price: Number | None = None,
+        time_in_force: TimeInForce | str | None = None,
+        tag: str | None = None,
+    ) -> OrderHandle:
+        """Send a sell order; without a type the given prices say which."""
 
     def cancel_order(self, order: OrderHandle) -> bool:
         """Ask to cancel; False when the order was already closed."""
@@ -91,8 +111,8 @@ class Broker(Protocol):
     def get_order(self, order: OrderHandle) -> OrderHandle:
         """Return the live view of an order."""
 
-    def get_position(self, asset: str) -> Position:
-        """Return the position of one instrument, a flat one when nothing is held."""
+    def get_position(self, asset: str) -> Position | None:
+        """Return the position of one instrument, or None when nothing is held."""
 
     def get_cash(self) -> float:
         """Return settled cash."""
@@ -126,12 +146,16 @@ class MarketView(Protocol):
         """Symbols with an event at this instant."""
 
     def __contains__(self, symbol: object) -> bool:
-        """Whether the run knows the symbol."""
+        """Whether the symbol has an event at this instant."""
 
+    @overload
+    def history(self, fields: str, n: int, symbols: str | Iterable[str] | None = None) -> Column: ...
+    @overload
     def history(
-        self, fields: str | Sequence[str], n: int, symbols: str | Sequence[str] | None = None
-    ) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return the last `n` known values, oldest first, NaN where there were fewer."""
+        self, fields: list[str] | tuple[str, ...], n: int, symbols: str | Iterable[str] | None = None
+    ) -> dict[str, Column]: ...
+    def history(self, fields: Any, n: int, symbols: Any = None) -> Any:
+        """Return the last `n` known values, oldest first, NaN in front; a dict for several fields."""
 
     def get_latest_bar(self, asset: str) -> Any:  # noqa: ANN401
         """Return the last completed bar, or None before the first."""

@@ -129,6 +129,9 @@ fn by_role(outcome: &Outcome, names: [&str; ROLES]) -> Vec<String> {
     let mut rows: Vec<String> = outcome.fills().iter().map(|f| role(f)).collect();
     rows.extend(outcome.costs());
     rows.extend(outcome.equity());
+    for number in 1..=outcome.run.state.orders.len() as u64 {
+        rows.extend(outcome.life(number));
+    }
     rows.extend(outcome.round_trips().iter().map(|r| role(r)));
     let mut postings: Vec<String> = outcome.postings().iter().map(|p| role(p)).collect();
     // Actions of one instant on several instruments are postings side by side; their sum is what counts.

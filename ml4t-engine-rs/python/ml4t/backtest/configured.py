@@ -64,6 +64,9 @@ def _feed(section: FeedSection) -> DataFeed:
         calendar=section.calendar,
         currency=section.currency,
         instrument_defaults=dict(section.instrument_defaults) or None,
+        fields=section.fields,
+        range_check=section.range_check,
+        matches_orders=section.matches_orders,
     )
 
 
@@ -73,6 +76,8 @@ def _signals(section: SignalSection) -> Signals:
         name=section.name,
         columns=dict(section.columns) or None,
         model_id=section.model_id,
+        stamp=section.stamp,
+        timezone=section.timezone,
     )
 
 

@@ -975,7 +975,7 @@ class Run:
             If no feed has bars of that interval.
         """
 
-    def add_timers(self, times: Sequence[int], callback: Callable[[], object]) -> None:
+    def add_timers(self, times: Sequence[int], callback: Callable[[], object], name: str) -> None:
         """Call `callback` at each of `times`.
 
         Raises

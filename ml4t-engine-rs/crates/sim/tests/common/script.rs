@@ -129,6 +129,8 @@ pub(crate) struct Script {
     pub(crate) probed: Vec<String>,
     /// Whether a cancel request found the order open.
     pub(crate) canceled: Vec<bool>,
+    /// Orders that were sent after the opens of their instant.
+    pub(crate) sent_after_opens: Vec<OrderId>,
 }
 
 impl Script {
@@ -156,7 +158,10 @@ impl Script {
             match &step.act {
                 Act::Send(ask) => {
                     let request = ask.request(api.plan)?;
-                    api.submit(request)?;
+                    let id = api.submit(request)?;
+                    if moment == Moment::Opened {
+                        self.sent_after_opens.push(id);
+                    }
                 }
                 Act::Cancel(number) => self.canceled.push(api.cancel(OrderId(number - 1))),
                 Act::Probe(probe) => self.probed.push(format!("{} {}", when(now), probe(api))),

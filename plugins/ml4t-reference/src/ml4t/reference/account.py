@@ -70,32 +70,24 @@ class Account:
 
     def buying_power(self, working: Iterable[Order]) -> Fraction:
         """Return what may still be bought, or sold short, after what working orders need."""
-        power = self.room
-        held = {each.terms.id: each.quantity for each in self.holdings}
-        for order in working:
-            position = held[order.terms.id]
-            power -= self.need(order, position)
-            if order.acts_as_market:
-                held[order.terms.id] = position + order.sign * order.leaves
-        return power
+        return self.room - sum((self.need(order) for order in working), ZERO)
 
-    def need(self, order: Order, position: Fraction) -> Fraction:
-        """Return what an order would take of the buying power, given the position it meets.
+    def need(self, order: Order) -> Fraction:
+        """Return what an order takes of the buying power, given the position that is held.
 
-        What opens or adds to a position takes its notional: at the limit, else at the stop, else at the mark. What
-        closes gives back its notional if it is a market order, which is as good as done; resting orders may
+        What opens or adds to a position takes its notional at the price expected at intake. What closes gives back its notional if it is a market order, which is as good as done; resting orders may
         never trade and give nothing back.
         """
-        closing = min(order.leaves, abs(position)) if order.sign * position < 0 else ZERO
-        price = self.estimate(order)
+        closing = self.holdings[order.terms.id].closable(order.sign, order.leaves)
+        price = order.expected_price
         need = abs(order.terms.value(order.leaves - closing, price))
         if order.acts_as_market:
             need -= abs(order.terms.value(closing, price))
         return need
 
-    def estimate(self, order: Order) -> Fraction:
-        """Return the price that an order is expected to trade at."""
-        for price in (order.limit_price, order.stop_price if not order.triggered else None):
+    def expected_price(self, order: Order) -> Fraction:
+        """Return the price that a new order is expected to trade at: its limit, else its stop, else the mark."""
+        for price in (order.limit_price, order.stop_price):
             if price is not None:
                 return price
         mark = self.holdings[order.terms.id].mark

@@ -109,6 +109,7 @@ def split_orders(orders: Iterable[Order], action: Action) -> Iterator[Order]:
             continue
         leaves = down(order.leaves * action.ratio, order.terms.lot)
         order.quantity = order.filled + leaves
+        order.expected_price /= action.ratio
         if order.limit_price is not None:
             rounded = down if order.sign > 0 else up
             order.limit_price = rounded(order.limit_price / action.ratio, order.terms.tick)

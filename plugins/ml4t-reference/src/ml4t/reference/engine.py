@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import takewhile
 from typing import Protocol
 
 import attrs
@@ -31,7 +32,7 @@ from ml4t.reference.agenda import (
 )
 from ml4t.reference.costs import Models, Proposal
 from ml4t.reference.instruments import Terms
-from ml4t.reference.intake import Refusal, first_refusal
+from ml4t.reference.intake import Refusal, account_refusal, order_refusal
 from ml4t.reference.ledger import Cause
 from ml4t.reference.lots import Lot
 from ml4t.reference.market import Market, Row, Session
@@ -54,6 +55,20 @@ class Wish:
     stop_price: Fraction | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     tag: str = ""
+
+
+@attrs.frozen
+class Send:
+    """A request to send an order."""
+
+    order: Order
+
+
+@attrs.frozen
+class Cancel:
+    """A request to take an order back."""
+
+    order: Order
 
 
 class Listener(Protocol):
@@ -96,12 +111,11 @@ class Simulation:
     now: int | None = None
     _static: list[int] = attrs.field(factory=list)
     _extra: set[int] = attrs.field(factory=set)
-    _requests: deque[tuple[str, Order]] = attrs.field(factory=deque)
+    _requests: deque[Send | Cancel] = attrs.field(factory=deque)
     _cancels: list[tuple[int, Order]] = attrs.field(factory=list)
     _dues: list[Due] = attrs.field(factory=list)
     _visits: dict[tuple[int, int], BarVisit] = attrs.field(factory=dict)
     _news: deque[Callable[[], None]] = attrs.field(factory=deque)
-    _closes_seen: int = 0
     _after_opens: bool = False
     _last_recorded: int | None = None
 
@@ -258,9 +272,9 @@ class Simulation:
     def phase_5_nav(self) -> Session | None:
         """Take the official value of a session of the NAV calendar that closes now; return the session."""
         sessions = self.market.sessions[self.market.nav_calendar]
-        session = next((each for each in sessions if each.closes == self._now), None)
+        # A session that closes where the run begins is not part of it.
+        session = next((s for s in sessions if s.closes == self._now > self.market.first), None)
         if session is not None:
-            self._closes_seen += 1
             self.account.ledger.check(self._inventory(), self._now)
             self.records.add_positions(self.account.holdings, self._now, session)
             self._record(session)
@@ -276,7 +290,7 @@ class Simulation:
         was_due = self.listener.timers()
         if session is not None:
             self.listener.daily_close()
-            self.take_requests()
+        self.take_requests()
         return was_due
 
     def phase_8_decide(self) -> None:
@@ -287,7 +301,7 @@ class Simulation:
     def phase_9_intake(self) -> None:
         """Let cancels arrive that were under way, and fill market orders at the closes of now if told so.
 
-        New requests have been taken in at the return of the callback that sent them.
+        Requests have been taken in when the callback that made them returned.
         """
         for moment, order in list(self._cancels):
             if moment == self._now:
@@ -349,7 +363,7 @@ class Simulation:
     # -- orders ------------------------------------------------------------------------------------------
 
     def submit(self, wish: Wish) -> Order:
-        """Send an order; it is checked when the callback that sent it has returned."""
+        """Send an order. It leaves the strategy when the callback that sent it returns."""
         order = Order(
             id=len(self.orders) + 1,
             terms=wish.terms,
@@ -363,39 +377,44 @@ class Simulation:
             ts_submitted=self._now,
         )
         self.orders.append(order)
-        self._move(order, OrderStatus.SUBMITTED)
-        self._requests.append(("submit", order))
+        self._requests.append(Send(order))
         return order
 
     def cancel(self, order: Order) -> bool:
         """Ask to take an order back; False when it is closed already."""
         if order.status.is_closed:
             return False
-        self._requests.append(("cancel", order))
+        self._requests.append(Cancel(order))
         return True
 
     def take_requests(self) -> None:
-        """Check and accept, or refuse, what was asked for since the last time; tell the listener."""
-        while self._requests:
-            kind, order = self._requests.popleft()
-            if kind == "submit":
-                self._take_order(order)
-            elif self.settings.latency_ns:
-                moment = self._now + self.settings.latency_ns
-                self._extra.add(moment)
-                self._cancels.append((moment, order))
-            else:
-                self._cancel(order)
-        self._tell()
+        """Take in what the callback that has returned asked for, by sequence.
 
-    def _take_order(self, order: Order) -> None:
-        refusal = first_refusal(
-            order,
-            self.account,
-            self._working(),
-            self.settings.policies,
-            is_warm=self._closes_seen >= self.settings.warmup,
-        )
+        Orders sent in a row are a basket: all of them are submitted before the first is accepted.
+        """
+        while self._requests:
+            basket = [each.order for each in takewhile(lambda each: isinstance(each, Send), self._requests)]
+            for order in basket:
+                self._requests.popleft()
+                self._submit(order)
+            for order in basket:
+                self._accept(order)
+            if self._requests:
+                self._take_cancel(self._requests.popleft().order)
+
+    def _submit(self, order: Order) -> None:
+        """Hand an order over, and refuse it if it is wrong in itself."""
+        self._move(order, OrderStatus.SUBMITTED)
+        is_warm = self._now >= self.settings.warm_from
+        refusal = order_refusal(order, self.settings.policies, is_warm=is_warm)
+        if refusal is not None:
+            self._end(order, OrderStatus.REJECTED, refusal.code, refusal.sentence)
+
+    def _accept(self, order: Order) -> None:
+        """Accept an order, or refuse it if the account cannot carry it."""
+        if order.status.is_closed:
+            return
+        refusal = account_refusal(order, self.account, self._working())
         if refusal is not None:
             self._end(order, OrderStatus.REJECTED, refusal.code, refusal.sentence)
             return
@@ -405,6 +424,15 @@ class Simulation:
         if order.time_in_force is TimeInForce.DAY:
             order.expires_at = self.market.next_close(order.terms.calendar, self._now)
         self._move(order, OrderStatus.ACCEPTED)
+
+    def _take_cancel(self, order: Order) -> None:
+        """Cancel an order now, or let the cancel travel as long as orders do."""
+        if not self.settings.latency_ns:
+            self._cancel(order)
+            return
+        moment = self._now + self.settings.latency_ns
+        self._extra.add(moment)
+        self._cancels.append((moment, order))
 
     def _cancel(self, order: Order) -> None:
         if order.is_working:
@@ -426,11 +454,10 @@ class Simulation:
         self._move(order, status, code)
 
     def _tell(self) -> None:
-        """Deliver the news about orders and fills, and take in what is asked for in answer."""
+        """Deliver the news about orders and fills."""
         while self._news:
             self._news.popleft()()
-            if self._requests:
-                self.take_requests()
+            self.take_requests()
 
     # -- fills -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from ml4t.core.config import Policies, TickRounding
-from ml4t.core.values import decimal_text
 from ml4t.reference.account import Account
 from ml4t.reference.numbers import down, is_multiple, up
 from ml4t.reference.orders import REASONS, Order
@@ -26,18 +25,15 @@ class Refusal:
         return cls(code=code, sentence=detail or REASONS[code])
 
 
-def first_refusal(
-    order: Order, account: Account, working: Sequence[Order], policies: Policies, *, is_warm: bool
-) -> Refusal | None:
-    """Return why an order cannot be accepted, or None. Moves prices to the tick where the policy says so."""
+def order_refusal(order: Order, policies: Policies, *, is_warm: bool) -> Refusal | None:
+    """Return what is wrong with an order whatever the account holds, or None.
+
+    Prices off the tick are moved where the policy says so.
+    """
     if not is_warm:
         return Refusal.of("WARM_UP")
     if order.terms.matching < 0:
         return Refusal.of("NO_MARKET_DATA")
-    return _price_refusal(order, policies) or _size_refusal(order, account, working)
-
-
-def _price_refusal(order: Order, policies: Policies) -> Refusal | None:
     tick = order.terms.tick
     for name in ("limit_price", "stop_price"):
         price = getattr(order, name)
@@ -57,15 +53,16 @@ def _price_refusal(order: Order, policies: Policies) -> Refusal | None:
     return None
 
 
-def _size_refusal(order: Order, account: Account, working: Sequence[Order]) -> Refusal | None:
+def account_refusal(order: Order, account: Account, working: Sequence[Order]) -> Refusal | None:
+    """Return why the account cannot carry an order beside those that work already, or None."""
     same = [each for each in working if each.terms.id == order.terms.id]
     held = account.holdings[order.terms.id].quantity
     if order.sign < 0 and not account.allows_short:
         bought = sum(each.leaves for each in same if each.sign > 0)
         if order.leaves > held + bought:
             return Refusal.of("SHORT_NOT_ALLOWED")
-    expected = held + sum(each.sign * each.leaves for each in same if each.acts_as_market)
-    need = account.need(order, expected)
+    order.expected_price = account.expected_price(order)
+    need = account.need(order)
     if need > 0 and need > account.buying_power(working):
         return Refusal.of("INSUFFICIENT_BUYING_POWER")
     return None

@@ -95,7 +95,7 @@ class Market:
     opened : Mapping of int to bars
         Bars of matching feeds by `ts_open`.
     first, last : int
-        First and last instant of the run: the earliest and the latest `ts_event`.
+        Begin of the run, where the first bar opens or the first row is complete, and its end, where the last row is.
     """
 
     terms: tuple[Terms, ...]
@@ -122,7 +122,7 @@ class Market:
                 raise NotCovered(feature)
         rows = [row for feed in range(len(data.feeds)) for row in _rows(data, feed, terms)]
         matched = [row for row in rows if row.terms is not None and row.terms.matching == row.feed]
-        stamps = [row.ts_event for row in rows]
+        first, last = data.span_ns
         return cls(
             terms=terms,
             completed=_by(matched, "ts_event"),
@@ -130,8 +130,8 @@ class Market:
             opened=_by([row for row in matched if row.ts_open is not None], "ts_open"),
             sessions={table.name: _sessions(table.frame.iter_rows()) for table in data.calendars},
             nav_calendar=data.nav_calendar,
-            first=min(stamps),
-            last=max(stamps),
+            first=first,
+            last=last,
         )
 
     def next_close(self, calendar: str, after: int) -> int | None:

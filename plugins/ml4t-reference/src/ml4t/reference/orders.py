@@ -67,6 +67,8 @@ class Order:
         Session close at which a day order ends.
     triggered : bool
         Whether a stop was reached.
+    expected_price : Fraction
+        Price at which the order reserves buying power, settled at intake.
     is_resting : bool
         Whether the order, as a limit, has met data on which it could not trade at once.
     """
@@ -92,6 +94,7 @@ class Order:
     meets_opens_from: int = 0
     expires_at: int | None = None
     triggered: bool = False
+    expected_price: Fraction = ZERO
     is_resting: bool = False
     reason_code: str = ""
     reason: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -76,7 +77,7 @@ class Records:
                 "fees": fees,
                 "net_pnl": gross - fees,
                 "slippage_cost": part.slippage + exit_["slippage"],
-                "return": (gross - fees) / abs(part.cost) if part.cost else None,
+                "return": _ratio(gross - fees, abs(part.cost)),
                 "duration_ns": fill["ts_event"] - part.ts_open,
                 "entry_order_id": part.order_id,
                 "exit_order_id": fill["order_id"],
@@ -102,7 +103,7 @@ class Records:
                 "dividends": account.ledger["dividends"],
                 "gross_exposure": account.exposure,
                 "net_exposure": account.long_value + account.short_value,
-                "leverage": account.exposure / account.equity if account.equity else None,
+                "leverage": _ratio(account.exposure, account.equity),
             }
         )
 
@@ -124,6 +125,11 @@ class Records:
                         "unrealized_pnl": holding.value - holding.cost,
                     }
                 )
+
+
+def _ratio(value: Fraction, of: Fraction) -> float:
+    """Return a ratio of two numbers of a row: a statistic, computed from the floats that the row shows."""
+    return float(value) / float(of) if of else math.nan
 
 
 def order_record(order: Order) -> Record:

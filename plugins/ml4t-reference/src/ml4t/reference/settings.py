@@ -9,7 +9,7 @@ from attrs import frozen
 from ml4t.backtest.data import MarketData
 from ml4t.core.config import Policies, RecordCadence, RunConfig
 from ml4t.core.types import DataKind, LotPolicy
-from ml4t.core.values import NS_PER_DAY
+from ml4t.core.values import NS_PER_DAY, parse_duration
 from ml4t.reference.errors import NotCovered
 
 HOUR_NS = NS_PER_DAY // 24
@@ -36,8 +36,8 @@ class Settings:
     record_ns : int or None
         Rows of the portfolio are kept at most once in each such stretch of time; 0: at every step; None: at session
         closes only.
-    warmup : int
-        Sessions of the NAV calendar during which orders are refused.
+    warm_from : int
+        Instant before which orders are refused.
     """
 
     base_currency: str
@@ -49,10 +49,10 @@ class Settings:
     latency_ns: int
     policies: Policies
     record_ns: int | None
-    warmup: int
+    warm_from: int
 
     @classmethod
-    def of(cls, config: RunConfig, data: MarketData, *, warmup: int = 0) -> Settings:
+    def of(cls, config: RunConfig, data: MarketData, *, warmup: int | str = 0) -> Settings:
         """Read a configuration.
 
         Raises
@@ -72,7 +72,7 @@ class Settings:
             latency_ns=int(broker.latency_ns),
             policies=broker.policies,
             record_ns=_record_ns(config.backtest.record, data),
-            warmup=warmup,
+            warm_from=_warm_from(warmup, data),
         )
 
 
@@ -83,6 +83,19 @@ def _refuse_unknown(policies: Policies) -> None:
         if field.name not in POLICIES and value != getattr(default, field.name):
             feature = f"the policy {field.name} = {getattr(value, 'value', value)!r}"
             raise NotCovered(feature)
+
+
+def _warm_from(warmup: int | str, data: MarketData) -> int:
+    """Return the end of the warm-up: a duration, or sessions of the NAV calendar, counted from the begin."""
+    begin = data.span_ns[0]
+    if isinstance(warmup, str):
+        return begin + parse_duration(warmup)
+    if warmup == 0:
+        return begin
+    (table,) = (table for table in data.calendars if table.name == data.nav_calendar)
+    closes = [closes for closes in table.frame["close_ns"].to_list() if closes > begin]
+    # With fewer sessions than that the whole run is warm-up.
+    return int(closes[warmup - 1]) if warmup <= len(closes) else data.span_ns[1] + 1
 
 
 def _record_ns(cadence: RecordCadence, data: MarketData) -> int | None:

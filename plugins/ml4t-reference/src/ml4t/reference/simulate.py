@@ -156,7 +156,7 @@ class ScriptListener:
 
 
 def simulate(
-    market_data: MarketData, config: RunConfig, models: ModelSet, script: Script, *, warmup: int = 0
+    market_data: MarketData, config: RunConfig, models: ModelSet, script: Script, *, warmup: int | str = 0
 ) -> ReferenceResult:
     """Run a script over assembled market data.
 
@@ -170,8 +170,8 @@ def simulate(
         Fill, slippage and fee model.
     script : callable
         `script(instant_ns, api)`, called wherever a strategy's `on_data` would be.
-    warmup : int
-        Sessions of the NAV calendar during which orders are refused.
+    warmup : int or str
+        How long orders are refused: sessions of the NAV calendar, or a duration such as "20d".
 
     Raises
     ------
