@@ -73,7 +73,9 @@ class Case:
     def source(self, symbol: str) -> Table:
         """Return the table that fills orders of a symbol."""
         tables = [table for table in self.market.tables if table.kind != "context"]
-        wanted = next((each.matching_source for each in self.market.instruments if each.symbol == symbol), None)
+        wanted = next(
+            (each.matching_source for each in self.market.instruments if each.symbol == symbol), None
+        )
         return next(table for table in tables if wanted in (None, table.name))
 
     def is_scaled(self, symbol: str) -> bool:
@@ -155,7 +157,9 @@ def check_fill_postings(case: Case) -> None:
     fees: dict[int, Fraction] = collections.defaultdict(Fraction)
     for posting in rows_of(case.results.ledger):
         if posting["fill_id"] is not None:
-            change = Fraction(posting["amount"]) * ((posting["debit"] == "cash") - (posting["credit"] == "cash"))
+            change = Fraction(posting["amount"]) * (
+                (posting["debit"] == "cash") - (posting["credit"] == "cash")
+            )
             (fees if posting["kind"] == "fee" else moved)[posting["fill_id"]] += change
     quantum = Decimal(str(case.broker.get("posting_quantum", "1e-9")))
     for fill in rows_of(case.results.fills):
@@ -280,9 +284,9 @@ def check_orders(case: Case) -> None:
         key = event["order_id"]
         assert event["status_from"] == state[key], event
         assert event["status"] in NEXT.get(state[key], set()), event
-        assert event["filled_quantity"] >= (last[key]["filled_quantity"] if key in last else 0) or case.is_scaled(
-            orders[key]["symbol"]
-        )
+        assert event["filled_quantity"] >= (
+            last[key]["filled_quantity"] if key in last else 0
+        ) or case.is_scaled(orders[key]["symbol"])
         state[key], last[key] = event["status"], event
     fills = collections.defaultdict(list)
     for fill in rows_of(case.results.fills):
@@ -427,7 +431,10 @@ def check_quantities(case: Case) -> None:
         shown[row["ts_event"]][row["symbol"]] = exact(row["quantity"])
     for row in rows_of(case.results.portfolio_history):
         if row["is_nav"]:
-            low, high = bisect.bisect_left(times, row["ts_event"]), bisect.bisect_right(times, row["ts_event"])
+            low, high = (
+                bisect.bisect_left(times, row["ts_event"]),
+                bisect.bisect_right(times, row["ts_event"]),
+            )
             possible = [after for _, after in steps[low - 1 : high]]
             assert shown[row["ts_event"]] in possible, (row, shown[row["ts_event"]], possible)
 
@@ -461,7 +468,9 @@ def check_net_asset_value(case: Case) -> None:
         positions[row["ts_event"]].append(row)
     for row in rows_of(case.results.portfolio_history):
         _check_cash(row, postings)
-        owned = sum((exact(row[name]) for name in ("cash", "receivable", "long_value", "short_value")), Fraction(0))
+        owned = sum(
+            (exact(row[name]) for name in ("cash", "receivable", "long_value", "short_value")), Fraction(0)
+        )
         assert _close(owned, row["equity"]), row
         if not row["is_nav"]:
             continue

@@ -169,7 +169,9 @@ def draw_signals(
 ) -> pl.DataFrame:
     """Return predictions of two models, many of them late; both models speak first and last."""
     rows: dict[tuple[object, ...], dict[str, object]] = {}
-    wanted = [(at, symbol, str(rng.choice(MODELS))) for at in instants for symbol in symbols if rng.random() < 0.4]
+    wanted = [
+        (at, symbol, str(rng.choice(MODELS))) for at in instants for symbol in symbols if rng.random() < 0.4
+    ]
     edges = [(at, symbols[0], model) for at in (instants[0], instants[-1]) for model in MODELS]
     for at, symbol, model in [*wanted, *edges]:
         arrival = at if (at, symbol, model) in edges else at + draw_delay(rng, longest=delay)
@@ -219,7 +221,11 @@ def _shuffled(rng: np.random.Generator, rows: list[dict[str, Any]]) -> pl.DataFr
 
 def _context(rng: np.random.Generator, instants: Sequence[int]) -> Table:
     rows = [
-        {"ts_event": at, "ts_arrival": at + draw_delay(rng, longest=3 * MINUTE), "vix": float(rng.uniform(10, 40))}
+        {
+            "ts_event": at,
+            "ts_arrival": at + draw_delay(rng, longest=3 * MINUTE),
+            "vix": float(rng.uniform(10, 40)),
+        }
         for at in instants
         if rng.random() < 0.5
     ]

@@ -15,7 +15,14 @@ from ml4t.backtest import Strategy, schedule
 from ml4t.core.errors import UnknownNameError
 
 ORDER_FIELDS = ("id", "client_order_id", "asset", "side", "order_type", "time_in_force", "status", "quantity")
-ORDER_FIELDS += ("filled_quantity", "leaves_quantity", "avg_fill_price", "limit_price", "stop_price", "is_open")
+ORDER_FIELDS += (
+    "filled_quantity",
+    "leaves_quantity",
+    "avg_fill_price",
+    "limit_price",
+    "stop_price",
+    "is_open",
+)
 ORDER_FIELDS += ("reason_code", "reason", "tag", "ts_submitted")
 POSITION_FIELDS = ("symbol", "quantity", "avg_price", "mark_price", "market_value", "unrealized_pnl")
 POSITION_FIELDS += ("realized_pnl",)
@@ -51,7 +58,9 @@ def market(data: Any) -> list[object]:  # noqa: ANN401 - the view of the engine
         seen += [repr(row), list(row.keys()), row.fresh, row.age, str(row.ts_event), symbol in data]
         seen += [bar is None, data.get_latest_price(symbol)]
         seen += [[name, row[name]] for name in row.keys()]
-        seen += [[name, attempt(lambda name=name, row=row: row[name])] for name in ("close", "alpha", "bid_price")]
+        seen += [
+            [name, attempt(lambda name=name, row=row: row[name])] for name in ("close", "alpha", "bid_price")
+        ]
         signals = row["signals"]
         seen += [signals.get(name) for name in ("fast", "slow", "score")]
     for name in ("open", "close", "volume", "alpha", "bid_price", "price", "prices.close", "daily.close"):
@@ -155,7 +164,14 @@ class Reader(Strategy):
         self.look("on_trade", [repr(event)])
 
     def on_signal(self, event: Any) -> None:  # noqa: ANN401
-        fields = [event.asset, event.ts_event, event.ts_arrival, event.score, event.model_id, event.confidence]
+        fields = [
+            event.asset,
+            event.ts_event,
+            event.ts_arrival,
+            event.score,
+            event.model_id,
+            event.confidence,
+        ]
         self.look("on_signal", fields)
 
     def on_fill(self, event: Any) -> None:  # noqa: ANN401

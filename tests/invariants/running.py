@@ -99,7 +99,8 @@ def past(results: Results, reader: Reader, until_ns: int) -> Past:
     """
     limit = pl.lit(until_ns, pl.Int64)
     tables = {
-        name: results.table(name).filter(pl.col(stamp).cast(pl.Int64) <= limit) for name, stamp in STAMPS.items()
+        name: results.table(name).filter(pl.col(stamp).cast(pl.Int64) <= limit)
+        for name, stamp in STAMPS.items()
     }
     tables["order_events"] = tables["order_events"].filter(pl.col("reason_code") != "END_OF_DATA")
     orders = results.orders.filter(pl.col("ts_submitted").cast(pl.Int64) <= limit)
@@ -127,5 +128,7 @@ def explain(before: Past, after: Past) -> str:
 
 
 def _around(one: str, other: str) -> str:
-    at = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    at = next(
+        (k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
     return f"read {one[max(0, at - 200) : at + 80]!r}, then {other[max(0, at - 200) : at + 80]!r}"

@@ -34,7 +34,9 @@ def perturb_table(rng: np.random.Generator, table: Table, market: Market, until:
     return attrs.evolve(table, rows=_sorted_like(table, [*kept, *_additions(rng, table, market, until)]))
 
 
-def _perturb_row(rng: np.random.Generator, kind: str, row: dict[str, object], until: int) -> dict[str, object] | None:
+def _perturb_row(
+    rng: np.random.Generator, kind: str, row: dict[str, object], until: int
+) -> dict[str, object] | None:
     event, arrival = int(str(row["ts_event"])), int(str(row["ts_arrival"]))
     opened = int(str(row["ts_open"])) if kind == "bar" else None
     if arrival <= until:
@@ -98,7 +100,9 @@ def perturb_signals(rng: np.random.Generator, market: Market, until: int) -> pl.
     arrival = pl.col("ts_arrival").cast(pl.Int64)
     known = market.signals.filter(arrival <= until)
     instants = [at for at in market.instants() if at > until - 10**13]
-    fresh = draw_signals(rng, instants, market.tables[0].rows["symbol"].unique().sort().to_list(), delay=10**13)
+    fresh = draw_signals(
+        rng, instants, market.tables[0].rows["symbol"].unique().sort().to_list(), delay=10**13
+    )
     return pl.concat([known, fresh.filter(arrival > until)]).unique(
         ["ts_event", "ts_arrival", "asset_id", "model_id"], keep="first", maintain_order=True
     )
@@ -130,7 +134,11 @@ def check(name: str, seed: int) -> int:
     rng = np.random.default_rng([seed, *name.encode()])
     market = MARKETS[name](rng)
     config = draw_config(rng, market)
-    terms = {"seed": seed, "warmup": int(rng.choice([0, 0, 1])) if name == "daily" else 0, "activity": float(rng.choice([0.1, 0.4]))}
+    terms = {
+        "seed": seed,
+        "warmup": int(rng.choice([0, 0, 1])) if name == "daily" else 0,
+        "activity": float(rng.choice([0.1, 0.4])),
+    }
     reader = Reader(**terms)
     results = run_reader(market, reader, config)
     instants = market.instants()

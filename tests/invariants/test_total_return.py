@@ -81,7 +81,9 @@ def test_next_open_reinvestment_differs_by_the_gaps_between_close_and_open(symbo
     found = growth(hold(symbol, "next_open"))
     assert found == pytest.approx(GROWTH_AT_NEXT_OPENS[symbol], abs=5e-6)
     assert found == pytest.approx(by_hand(symbol), rel=1e-9)
-    first, second = datasets.us_equity_daily().filter(pl.col("symbol") == symbol).sort("session")[:2].rows(named=True)
+    first, second = (
+        datasets.us_equity_daily().filter(pl.col("symbol") == symbol).sort("session")[:2].rows(named=True)
+    )
     assert found / GROWTH[symbol] == pytest.approx(first["close"] / second["open"], abs=5e-4)
 
 

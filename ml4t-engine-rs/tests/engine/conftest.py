@@ -11,7 +11,7 @@ import attrs
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Engine, Results, Strategy
+from ml4t.backtest import Broker, Context, DataFeed, Engine, PITData, Results, Strategy, Timestamp
 from ml4t.core.plugins import PluginManager, load_plugins
 
 FIRST_DAY = dt.date(2024, 1, 1)
@@ -48,7 +48,7 @@ class Script(Strategy):
         if self.start is not None:
             self.start(self)
 
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         step = self.steps.get(len(self.times))
         self.times.append(timestamp)
         if step is not None:
@@ -63,7 +63,7 @@ class Played:
     script: Script
     results: Results
 
-    def __getitem__(self, step: int) -> Any:
+    def __getitem__(self, step: int) -> Any:  # noqa: ANN401 - of many kinds
         return self.script.returned[step]
 
     @property
@@ -108,7 +108,9 @@ def daily() -> Callable[..., DataFeed]:
     fills at the open of day n + 1, at the same instant.
     """
 
-    def build(prices: Mapping[str, Sequence[Price]], *, features: Any = None, **options: Any) -> DataFeed:
+    def build(
+        prices: Mapping[str, Sequence[Price]], *, features: object = None, **options: object
+    ) -> DataFeed:
         rows = [
             row | ({} if features is None else features(symbol, n))
             for symbol, series in prices.items()
@@ -125,12 +127,12 @@ def engine(plugins: PluginManager) -> Callable[..., Engine]:
     """Return a builder of engines that share the loaded plugins; `broker` holds settings of that section."""
 
     def build(
-        strategy: Any,
+        strategy: Strategy,
         feed: DataFeed | Sequence[DataFeed],
         *,
         broker: Mapping[str, Any] | None = None,
         backtest: Mapping[str, Any] | None = None,
-        **parts: Any,
+        **parts: object,
     ) -> Engine:
         config = {"broker": dict(broker or {}), "backtest": dict(backtest or {})}
         return Engine(feed, strategy, config=config, plugins=plugins, **parts)
@@ -142,7 +144,7 @@ def engine(plugins: PluginManager) -> Callable[..., Engine]:
 def play(engine: Callable[..., Engine]) -> Callable[..., Played]:
     """Return a function that runs steps by their number on a feed."""
 
-    def go(steps: Mapping[int, Step], feed: Any, *, start: Any = None, **parts: Any) -> Played:
+    def go(steps: Mapping[int, Step], feed: DataFeed, *, start: object = None, **parts: object) -> Played:
         script = Script(steps, start)
         return Played(script, engine(lambda: script, feed, **parts).run())
 
@@ -153,7 +155,7 @@ def play(engine: Callable[..., Engine]) -> Callable[..., Played]:
 def run_of(engine: Callable[..., Engine]) -> Callable[..., Results]:
     """Return a function that runs a strategy, given as an instance."""
 
-    def go(strategy: Strategy, feed: Any, **parts: Any) -> Results:
+    def go(strategy: Strategy, feed: DataFeed, **parts: object) -> Results:
         return engine(lambda: strategy, feed, **parts).run()
 
     return go
@@ -163,14 +165,22 @@ def run_of(engine: Callable[..., Engine]) -> Callable[..., Results]:
 def minutes() -> Callable[..., DataFeed]:
     """Return a builder of one-minute bars of `A` in the first minutes of sessions of XNYS."""
 
-    def build(days: Sequence[str], count: int = 3, **options: Any) -> DataFeed:
+    def build(days: Sequence[str], count: int = 3, **options: object) -> DataFeed:
         def opens() -> Iterator[dt.datetime]:
             for day in days:
                 first = dt.datetime.fromisoformat(f"{day}T09:30")
                 yield from (first + dt.timedelta(minutes=n) for n in range(count))
 
         rows = [
-            {"symbol": "A", "timestamp": at, "open": 10.0, "high": 10.0, "low": 10.0, "close": 10.0, "volume": 1e6}
+            {
+                "symbol": "A",
+                "timestamp": at,
+                "open": 10.0,
+                "high": 10.0,
+                "low": 10.0,
+                "close": 10.0,
+                "volume": 1e6,
+            }
             for at in opens()
         ]
         settings = {"stamp": "open", "interval": "1m", "timezone": "America/New_York", **options}

@@ -11,13 +11,14 @@ import pytest
 from ml4t.backtest import DataFeed, Instrument, Position, Strategy
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 
 CASH = {"initial_cash": 1_000}
 MARGIN = {"initial_cash": 1_000, "allows_short": True, "leverage": 2}
 
 
-def account(now: Any) -> tuple[float, float, float]:
+def account(now: Now) -> tuple[float, float, float]:
     broker = now.broker
     return broker.get_cash(), broker.get_account_value(), broker.buying_power
 
@@ -44,7 +45,7 @@ def test_equity_follows_the_marks_and_cash_the_fills(play: Play, rising: DataFee
 def test_working_orders_reserve_buying_power_and_free_it_when_they_end(play: Play, daily: Build) -> None:
     feed = daily({"A": [10] * 5})
 
-    def cancel(now: Any) -> None:
+    def cancel(now: Now) -> None:
         now.broker.cancel_order(1)
 
     steps = {0: lambda now: now.broker.buy("A", 40, limit_price=5), 1: account, 2: cancel, 3: account}
@@ -159,13 +160,17 @@ def test_a_dividend_that_is_due_counts_as_equity_before_it_is_cash(play: Play, d
     ]
 
 
-def test_the_account_can_be_read_in_on_start_and_on_stop(run_of: Callable[..., Any], rising: DataFeed) -> None:
+def test_the_account_can_be_read_in_on_start_and_on_stop(
+    run_of: Callable[..., Any], rising: DataFeed
+) -> None:
     seen = []
 
     class Reads(Strategy):
         def look(self) -> None:
             broker = self.broker
-            seen.append((broker.get_cash(), broker.get_account_value(), broker.positions, list(broker.open_orders)))
+            seen.append(
+                (broker.get_cash(), broker.get_account_value(), broker.positions, list(broker.open_orders))
+            )
 
         on_start = on_stop = look
 

@@ -9,7 +9,20 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Strategy, schedule
+from ml4t.backtest import (
+    Broker,
+    Context,
+    DataFeed,
+    Event,
+    FillEvent,
+    MarketEvent,
+    OrderEvent,
+    PITData,
+    SignalEvent,
+    Strategy,
+    Timestamp,
+    schedule,
+)
 
 Build = Callable[..., DataFeed]
 RunOf = Callable[..., Any]
@@ -44,25 +57,25 @@ class Diary(Strategy):
     def on_daily_close(self) -> None:
         self.note("on_daily_close", "daily close")
 
-    def on_bar(self, event: Any) -> None:
+    def on_bar(self, event: MarketEvent) -> None:
         self.note("on_bar", f"bar {event.asset}")
 
-    def on_quote(self, event: Any) -> None:
+    def on_quote(self, event: MarketEvent) -> None:
         self.note("on_quote", f"quote {event.asset}")
 
-    def on_trade(self, event: Any) -> None:
+    def on_trade(self, event: MarketEvent) -> None:
         self.note("on_trade", f"trade {event.asset}")
 
-    def on_signal(self, event: Any) -> None:
+    def on_signal(self, event: SignalEvent) -> None:
         self.note("on_signal", f"signal {event.asset}")
 
-    def on_fill(self, event: Any) -> None:
+    def on_fill(self, event: FillEvent) -> None:
         self.note("on_fill", f"fill {event.order_id} {event.phase}")
 
-    def on_order(self, event: Any) -> None:
+    def on_order(self, event: OrderEvent) -> None:
         self.note("on_order", f"order {event.order_id} {event.status.value}")
 
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         self.note("on_data", "data")
 
     def on_stop(self) -> None:
@@ -106,9 +119,19 @@ def test_what_ended_comes_before_what_begins(run_of: RunOf, daily: Build) -> Non
 
 def test_ties_are_quotes_then_trades_then_bars_by_interval_then_name(run_of: RunOf, daily: Build) -> None:
     def bars(name: str, interval: str) -> DataFeed:
-        row = {"symbol": "A", "timestamp": at(2), "volume": 1.0, **dict.fromkeys(("open", "high", "low", "close"), 10.0)}
+        row = {
+            "symbol": "A",
+            "timestamp": at(2),
+            "volume": 1.0,
+            **dict.fromkeys(("open", "high", "low", "close"), 10.0),
+        }
         return DataFeed(
-            pl.DataFrame([row]), name=name, stamp="close", interval=interval, calendar="24/7", matches_orders=False
+            pl.DataFrame([row]),
+            name=name,
+            stamp="close",
+            interval=interval,
+            calendar="24/7",
+            matches_orders=False,
         )
 
     quote = {"symbol": "A", "timestamp": at(2), "bid_price": 9.0, "ask_price": 11.0}
@@ -119,14 +142,21 @@ def test_ties_are_quotes_then_trades_then_bars_by_interval_then_name(run_of: Run
         bars("a_hour", "1h"),
         bars("minute", "1m"),
         *(
-            DataFeed(pl.DataFrame([row]), kind=kind, name=kind, stamp="event", calendar="24/7", matches_orders=False)  # type: ignore[arg-type]
+            DataFeed(
+                pl.DataFrame([row]),
+                kind=kind,
+                name=kind,
+                stamp="event",
+                calendar="24/7",
+                matches_orders=False,
+            )  # type: ignore[arg-type]
             for kind, row in (("trade", trade), ("quote", quote))
         ),
     ]
     told = []
 
     class Listens(Strategy):
-        def on_event(self, event: Any) -> None:
+        def on_event(self, event: Event) -> None:
             told.append(event.feed)
 
     run_of(Listens(), feeds)
@@ -139,7 +169,7 @@ def test_instruments_of_one_feed_come_by_symbol_and_rows_of_one_by_place(run_of:
     told = []
 
     class Listens(Strategy):
-        def on_trade(self, event: Any) -> None:
+        def on_trade(self, event: MarketEvent) -> None:
             told.append((event.asset, event.price))
 
     run_of(Listens(), DataFeed(frame, kind="trade", stamp="event", calendar="24/7"))
@@ -158,7 +188,7 @@ def test_on_data_is_not_caused_by_opens_actions_or_closes_alone(run_of: RunOf, m
     times = []
 
     class Counts(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             times.append(timestamp)
 
     run_of(Counts(), minutes(["2024-01-02", "2024-01-03"]))
@@ -193,7 +223,10 @@ def test_an_order_of_on_fill_meets_only_later_data(run_of: RunOf, daily: Build) 
 
     results = run_of(Diary(sends), daily({"A": [10, 11, 12, 13]}))
     # Bought at the open of the second day; the sell of that instant meets the open of the third.
-    assert results.fills.select("side", "ts_event", "price").rows() == [("buy", at(2), 11.0), ("sell", at(3), 12.0)]
+    assert results.fills.select("side", "ts_event", "price").rows() == [
+        ("buy", at(2), 11.0),
+        ("sell", at(3), 12.0),
+    ]
 
 
 def test_a_resting_order_of_on_fill_meets_the_rest_of_the_bar(run_of: RunOf, daily: Build) -> None:
@@ -204,7 +237,10 @@ def test_a_resting_order_of_on_fill_meets_the_rest_of_the_bar(run_of: RunOf, dai
             diary.broker.sell("A", 1, limit_price=14)
 
     results = run_of(Diary(sends), daily({"A": [10, (11, 15, 10, 12), 12]}))
-    assert results.fills.select("side", "price", "phase").rows() == [("buy", 11.0, "open"), ("sell", 14.0, "range")]
+    assert results.fills.select("side", "price", "phase").rows() == [
+        ("buy", 11.0, "open"),
+        ("sell", 14.0, "range"),
+    ]
 
 
 def test_an_order_of_on_order_is_taken_in_and_the_chain_ends(run_of: RunOf, daily: Build) -> None:
@@ -234,7 +270,9 @@ def test_the_fill_of_an_order_is_told_before_the_state_it_leads_to(run_of: RunOf
     ]
 
 
-def test_the_broker_in_a_callback_of_the_close_knows_the_fills_of_the_bar(run_of: RunOf, daily: Build) -> None:
+def test_the_broker_in_a_callback_of_the_close_knows_the_fills_of_the_bar(
+    run_of: RunOf, daily: Build
+) -> None:
     held = []
 
     def sends(diary: Diary, name: str) -> None:

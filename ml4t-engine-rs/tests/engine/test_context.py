@@ -14,6 +14,7 @@ from ml4t.backtest import Context, DataFeed
 from ml4t.core.errors import UnknownNameError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 
 
@@ -30,8 +31,14 @@ def feeds(daily: Build) -> list[DataFeed]:
 
 
 def test_the_last_known_value_of_each_series(play: Play, feeds: list[DataFeed]) -> None:
-    def look(now: Any) -> Any:
-        return now.timestamp.day, now.timestamp.hour, now.context["vix"], now.context["vvix"], now.context["fed_funds"]
+    def look(now: Now) -> object:
+        return (
+            now.timestamp.day,
+            now.timestamp.hour,
+            now.context["vix"],
+            now.context["vvix"],
+            now.context["fed_funds"],
+        )
 
     run = play({n: look for n in range(6)}, feeds)
     np.testing.assert_equal(
@@ -48,7 +55,7 @@ def test_the_last_known_value_of_each_series(play: Play, feeds: list[DataFeed]) 
 
 
 def test_the_context_is_a_mapping(play: Play, feeds: list[DataFeed]) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         context = now.context
         assert isinstance(context, Context)
         assert sorted(context) == sorted(context.keys()) == ["fed_funds", "vix", "vvix"]
@@ -69,7 +76,7 @@ def test_the_context_is_a_mapping(play: Play, feeds: list[DataFeed]) -> None:
 
 
 def test_a_run_without_market_wide_series_has_an_empty_context(play: Play, daily: Build) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         assert (list(now.context), len(now.context), now.context.get("vix", 7)) == ([], 0, 7)
         with pytest.raises(UnknownNameError, match="unknown market-wide series 'vix'; known: none"):
             now.context["vix"]
@@ -78,7 +85,7 @@ def test_a_run_without_market_wide_series_has_an_empty_context(play: Play, daily
 
 
 def test_series_are_no_instruments_and_no_columns(play: Play, feeds: list[DataFeed]) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         assert now.data.symbols == ("A",)
         assert list(now.data) == []
         assert not hasattr(now.data, "vix")
@@ -88,7 +95,7 @@ def test_series_are_no_instruments_and_no_columns(play: Play, feeds: list[DataFe
 
 
 def test_a_strategy_may_keep_things_on_the_context(play: Play, feeds: list[DataFeed]) -> None:
-    def store(now: Any) -> None:
+    def store(now: Now) -> None:
         now.context.lookback = 20
 
     run = play({0: store, 3: lambda now: (now.context.lookback, now.context["vix"])}, feeds)
@@ -96,7 +103,7 @@ def test_a_strategy_may_keep_things_on_the_context(play: Play, feeds: list[DataF
 
 
 def test_what_is_kept_on_the_context_ends_with_the_run(play: Play, feeds: list[DataFeed]) -> None:
-    def store(now: Any) -> None:
+    def store(now: Now) -> None:
         assert not hasattr(now.context, "lookback")
         now.context.lookback = 20
 

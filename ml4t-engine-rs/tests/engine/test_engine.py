@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,36 @@ from typing import Any
 import attrs
 import pytest
 
-from ml4t.backtest import DataFeed, Engine, Results, RunConfig, Strategy, run
+from ml4t.backtest import (
+    Broker,
+    Context,
+    DataFeed,
+    Engine,
+    FillEvent,
+    MarketEvent,
+    PITData,
+    Results,
+    RunConfig,
+    Strategy,
+    Timestamp,
+    run,
+)
 from ml4t.backtest.core import RustEngine
 from ml4t.core.config import load_config
-from ml4t.core.errors import ConfigError, DataError, EngineStateError, StrategyError, UnknownNameError
+from ml4t.core.errors import (
+    ConfigError,
+    DataError,
+    EngineStateError,
+    PluginError,
+    StrategyError,
+    UnknownNameError,
+)
 from ml4t.core.schemas import TABLES
 
 Build = Callable[..., DataFeed]
 Make = Callable[..., Engine]
 
-SOURCE = '''
+SOURCE = """
 from ml4t.backtest import Strategy
 
 class Buys(Strategy):
@@ -37,7 +58,7 @@ not_a_strategy = 5
 
 def factory(quantity=1):
     return Buys(quantity)
-'''
+"""
 
 
 class Buys(Strategy):
@@ -47,7 +68,7 @@ class Buys(Strategy):
         self.quantity = quantity
         self.calls = 0
 
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         self.calls += 1
         if self.calls == 1:
             broker.buy("A", self.quantity)
@@ -156,8 +177,16 @@ def test_the_source_of_a_strategy_is_in_the_manifest(
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [
-        ("{module}:Byus", UnknownNameError, r"unknown strategy in quant_house.alpha 'Byus'; known: Buys, Other"),
-        ("{source}:Byus", UnknownNameError, r"unknown strategy in .*strategies.py 'Byus'; .*did you mean 'Buys'\?"),
+        (
+            "{module}:Byus",
+            UnknownNameError,
+            r"unknown strategy in quant_house.alpha 'Byus'; known: Buys, Other",
+        ),
+        (
+            "{source}:Byus",
+            UnknownNameError,
+            r"unknown strategy in .*strategies.py 'Byus'; .*did you mean 'Buys'\?",
+        ),
         ("{module}:not_a_strategy", StrategyError, "expected a subclass of ml4t.backtest.Strategy, found 5"),
         ("{module}:factory", StrategyError, "expected a subclass of ml4t.backtest.Strategy"),
         ("quant_house.beta:Buys", StrategyError, "cannot import 'quant_house.beta'"),
@@ -168,7 +197,7 @@ def test_the_source_of_a_strategy_is_in_the_manifest(
         ("", StrategyError, "module:Class"),
     ],
 )
-def test_a_name_that_leads_to_no_strategy_says_why(
+def test_a_name_that_leads_to_no_strategy_says_why(  # noqa: PLR0913 - fixtures and a row
     engine: Make,
     market: DataFeed,
     source: Path,
@@ -193,6 +222,19 @@ def test_a_strategy_file_that_cannot_be_read_as_python_is_named(
         engine(f"{path}:Buys", market)
 
 
+def test_an_instance_that_cannot_be_copied_serves_one_run(engine: Make, market: DataFeed) -> None:
+    class Holds(Buys):
+        def __init__(self) -> None:
+            super().__init__(5)
+            # As connections and compiled models do, a lock refuses to be copied.
+            self.lock = threading.Lock()
+
+    made = engine(Holds(), market)
+    assert quantity_of(made.run()) == 5.0
+    with pytest.raises(StrategyError, match="cannot be copied"):
+        made.run()
+
+
 def test_an_instance_that_has_run_is_refused_by_another_engine(engine: Make, market: DataFeed) -> None:
     # It carries what it remembers of its run; a second one would begin with that.
     strategy = Buys(5)
@@ -202,7 +244,7 @@ def test_an_instance_that_has_run_is_refused_by_another_engine(engine: Make, mar
 
 
 @pytest.mark.parametrize("strategy", [5, None, object()])
-def test_what_is_no_strategy_is_refused(engine: Make, market: DataFeed, strategy: Any) -> None:
+def test_what_is_no_strategy_is_refused(engine: Make, market: DataFeed, strategy: Strategy) -> None:
     with pytest.raises(StrategyError, match="expected a Strategy subclass, a factory or an instance"):
         engine(strategy, market)
 
@@ -213,7 +255,7 @@ def test_a_factory_must_make_a_strategy(engine: Make, market: DataFeed) -> None:
 
 
 def test_parameters_go_with_a_class_and_not_with_an_instance(engine: Make, market: DataFeed) -> None:
-    with pytest.raises(StrategyError, match=r"params \['quantity'\] go with a .*class, not with an instance"):
+    with pytest.raises(StrategyError, match=r"params \['quantity'\] go with a class"):
         engine(Buys(1), market, params={"quantity": 2})
 
 
@@ -235,10 +277,10 @@ class Hoards(Strategy):
         self.seen = []
         self.subscribe(event_type="bar")
 
-    def on_bar(self, event: Any) -> None:
+    def on_bar(self, event: MarketEvent) -> None:
         self.seen.append(event)
 
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         context.count = getattr(context, "count", 0) + 1
         self.record(count=context.count)
         self.log(f"{len(self.seen)}")
@@ -316,7 +358,7 @@ def test_run_info_tells_durations_and_sizes(engine: Make, market: DataFeed) -> N
 
 
 @pytest.mark.parametrize("form", [dict, RunConfig, "toml", "path"])
-def test_a_configuration_comes_in_any_form(market: DataFeed, tmp_path: Path, form: Any) -> None:
+def test_a_configuration_comes_in_any_form(market: DataFeed, tmp_path: Path, form: object) -> None:
     table = {"broker": {"initial_cash": 5_000}}
     path = tmp_path / "run.toml"
     path.write_text("[broker]\ninitial_cash = 5_000\n")
@@ -331,8 +373,6 @@ def test_an_unknown_setting_is_refused_with_the_nearest(market: DataFeed) -> Non
 
 
 def test_a_required_plugin_must_be_there(market: DataFeed) -> None:
-    from ml4t.core.errors import PluginError
-
     with pytest.raises((PluginError, ConfigError), match="ml4t-nowhere"):
         Engine(market, Strategy, config={"backtest": {"required_plugins": ["ml4t-nowhere>=1"]}})
 
@@ -353,7 +393,7 @@ def test_what_is_no_feed_is_refused(engine: Make) -> None:
 def test_a_registered_function_is_called_at_every_instant(market: DataFeed) -> None:
     calls = []
 
-    def callback(timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def callback(timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         calls.append((timestamp.day, data["A"]["close"], broker.get_cash()))
         if len(calls) == 1:
             broker.buy("A", 1)
@@ -369,7 +409,7 @@ def test_a_registered_method_brings_its_strategy_with_it(market: DataFeed) -> No
     class Counts(Buys):
         fills = 0
 
-        def on_fill(self, event: Any) -> None:
+        def on_fill(self, event: FillEvent) -> None:
             self.fills += 1
 
     strategy = Counts()
@@ -397,7 +437,7 @@ class AttrsStrategy(Strategy):
 
     quantity: float = 2.0
 
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         if not broker.positions and not broker.open_orders:
             broker.buy("A", self.quantity)
 

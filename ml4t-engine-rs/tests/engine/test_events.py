@@ -11,15 +11,19 @@ import polars as pl
 import pytest
 
 from ml4t.backtest import (
+    Broker,
+    Context,
     DataFeed,
     Event,
     FillEvent,
     MarketEvent,
     OrderEvent,
     OrderStatus,
+    PITData,
     Side,
     SignalEvent,
     Strategy,
+    Timestamp,
 )
 from ml4t.core.errors import ConfigError, EngineStateError, UnknownNameError
 
@@ -34,8 +38,10 @@ def at(day: int, hour: float = 0) -> dt.datetime:
 
 
 def listener(
-    *names: str, subscriptions: tuple[Mapping[str, Any], ...] = (), trades: Callable[[Any], object] | None = None
-) -> Any:
+    *names: str,
+    subscriptions: tuple[Mapping[str, Any], ...] = (),
+    trades: Callable[[Any], object] | None = None,
+) -> Any:  # noqa: ANN401 - of many kinds
     """Return a strategy that keeps (callback, event) of the named callbacks."""
 
     class Listener(Strategy):
@@ -51,7 +57,7 @@ def listener(
 
         if trades is not None:
 
-            def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+            def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
                 trades(self)
 
     def handler(name: str) -> Callable[[Any, Any], None]:
@@ -87,7 +93,9 @@ def test_a_bar_event_has_its_fields_as_attributes_and_as_items(run_of: RunOf, ma
     assert (event.bar["close"], event.bar["volume"]) == (11.0, 100.0)
     assert (event.timestamp, event.ts_event) == (at(2), int(at(2).timestamp()) * 10**9)
     assert event.ts_open == int(at(1).timestamp()) * 10**9
-    assert repr(event) == "MarketEvent(A, 2024-01-02T00:00:00Z, open=10, high=12, low=9, close=11, volume=100)"
+    assert (
+        repr(event) == "MarketEvent(A, 2024-01-02T00:00:00Z, open=10, high=12, low=9, close=11, volume=100)"
+    )
 
 
 def test_the_values_of_an_event_are_a_mapping(run_of: RunOf, market: DataFeed) -> None:
@@ -114,13 +122,20 @@ def test_an_unknown_attribute_of_an_event_is_an_attribute_error(run_of: RunOf, m
 
 
 def test_quotes_and_trades_are_events_of_their_own(run_of: RunOf) -> None:
-    quotes = ticks("quote", bid_price=[9.0, 9.5], ask_price=[11.0, 10.5], bid_size=[1.0, 2.0], ask_size=[3.0, 4.0])
+    quotes = ticks(
+        "quote", bid_price=[9.0, 9.5], ask_price=[11.0, 10.5], bid_size=[1.0, 2.0], ask_size=[3.0, 4.0]
+    )
     strategy = listener(*TYPED)
     run_of(strategy, quotes)
     event = strategy.of("on_quote")[1]
     assert [name for name, _ in strategy.told] == ["on_quote", "on_quote"]
     assert (event.kind, event.ts_open) == ("quote", None)
-    assert (event.bid_price, event.ask_price, event.quote["bid_size"], event.quote["ask_size"]) == (9.5, 10.5, 2, 4)
+    assert (event.bid_price, event.ask_price, event.quote["bid_size"], event.quote["ask_size"]) == (
+        9.5,
+        10.5,
+        2,
+        4,
+    )
 
     strategy = listener(*TYPED)
     run_of(strategy, ticks("trade", price=[10.0, 11.0], size=[5.0, np.nan]))
@@ -149,14 +164,20 @@ def test_an_event_may_be_kept(run_of: RunOf, market: DataFeed) -> None:
 
 def test_a_late_row_is_told_when_it_arrives_and_says_when_it_was_true(run_of: RunOf) -> None:
     rows = [
-        {"symbol": "A", "ts_open": at(1, n), "ts_event": at(1, n + 1), "ts_arrival": at(1, n + 1.5), "volume": 1.0}
+        {
+            "symbol": "A",
+            "ts_open": at(1, n),
+            "ts_event": at(1, n + 1),
+            "ts_arrival": at(1, n + 1.5),
+            "volume": 1.0,
+        }
         | dict.fromkeys(("open", "high", "low", "close"), 10.0 + n)
         for n in range(3)
     ]
     seen = []
 
     class Late(Strategy):
-        def on_bar(self, event: Any) -> None:
+        def on_bar(self, event: MarketEvent) -> None:
             seen.append((event.timestamp, self.data.timestamp, event.close))
 
     run_of(Late(), DataFeed(pl.DataFrame(rows), stamp="event", calendar="24/7"))
@@ -166,7 +187,7 @@ def test_a_late_row_is_told_when_it_arrives_and_says_when_it_was_true(run_of: Ru
 # -- fills and orders ------------------------------------------------------------------------------------
 
 
-def buys_once(strategy: Any) -> None:
+def buys_once(strategy: Strategy) -> None:
     if not strategy.broker.open_orders and strategy.broker.get_position("A") is None:
         strategy.broker.buy("A", 5, tag="once")
 
@@ -206,10 +227,12 @@ def test_an_order_event_keeps_its_state_while_its_order_moves_on(run_of: RunOf, 
     assert (first.status, first.order.status) == (OrderStatus.SUBMITTED, OrderStatus.FILLED)
 
 
-def test_every_fill_and_every_state_in_the_tables_was_told(run_of: RunOf, daily: Build, rng: Any) -> None:
+def test_every_fill_and_every_state_in_the_tables_was_told(
+    run_of: RunOf, daily: Build, rng: np.random.Generator
+) -> None:
     prices = np.round(10 + rng.normal(size=60).cumsum() * 0.3 + 5, 2)
 
-    def trades(strategy: Any) -> None:
+    def trades(strategy: Strategy) -> None:
         broker, close = strategy.broker, strategy.data["A"]["close"]
         broker.order_target_quantity("A", 10 * (len(broker.open_orders) % 3))
         broker.buy("A", 3, limit_price=round(close - 0.2, 2), time_in_force="day")
@@ -222,7 +245,9 @@ def test_every_fill_and_every_state_in_the_tables_was_told(run_of: RunOf, daily:
     assert [(e.order_id, e.quantity, e.price) for e in strategy.of("on_fill")] == results.fills.select(
         "order_id", "quantity", "price"
     ).rows()
-    told = [(e.order_id, e.previous_status.value, e.status.value, e.reason_code) for e in strategy.of("on_order")]
+    told = [
+        (e.order_id, e.previous_status.value, e.status.value, e.reason_code) for e in strategy.of("on_order")
+    ]
     table = results.order_events.select("order_id", "status_from", "status", "reason_code").rows()
     # What ends with the data ends after the last callback.
     assert told == [row for row in table if row[3] != "END_OF_DATA"][: len(told)]
@@ -244,7 +269,7 @@ def signals() -> pl.DataFrame:
     )
 
 
-def named(strategy: Any) -> list[tuple[str, str, str]]:
+def named(strategy: Strategy) -> list[tuple[str, str, str]]:
     kinds = {MarketEvent: "market", SignalEvent: "signal", FillEvent: "fill", OrderEvent: "order"}
     return [(name, kinds[type(event)], event.asset) for name, event in strategy.told]
 
@@ -305,7 +330,7 @@ def test_a_subscription_restricts_by_everything_that_it_names(
     subscription: dict[str, Any],
     expected: set[tuple[str, str]],
 ) -> None:
-    def trades(strategy: Any) -> None:
+    def trades(strategy: Strategy) -> None:
         for symbol in "AB":
             strategy.broker.buy(symbol, 1)
 
@@ -335,7 +360,12 @@ def test_a_frequency_picks_the_feed(run_of: RunOf, daily: Build) -> None:
         pl.DataFrame(rows), name="hours", stamp="open", interval="1h", calendar="24/7", matches_orders=False
     )
     feeds = [daily({"A": [10]}, matches_orders=True, name="days"), hourly]
-    for frequency, count, feed in (("1d", 1, "days"), ("1D", 1, "days"), ("1h", 24, "hours"), ("60m", 24, "hours")):
+    for frequency, count, feed in (
+        ("1d", 1, "days"),
+        ("1D", 1, "days"),
+        ("1h", 24, "hours"),
+        ("60m", 24, "hours"),
+    ):
         strategy = listener("on_bar", subscriptions=({"frequency": frequency},))
         run_of(strategy, feeds)
         assert [event.feed for event in strategy.of("on_bar")] == [feed] * count
@@ -346,11 +376,13 @@ def test_a_subscription_does_not_restrict_on_data_and_fills_of_one_s_own_callbac
 ) -> None:
     calls = []
 
-    def trades(strategy: Any) -> None:
+    def trades(strategy: Strategy) -> None:
         calls.append(list(strategy.data))
         buys_once(strategy)
 
-    strategy = listener("on_bar", "on_fill", subscriptions=({"event_type": "bar", "asset": "B"},), trades=trades)
+    strategy = listener(
+        "on_bar", "on_fill", subscriptions=({"event_type": "bar", "asset": "B"},), trades=trades
+    )
     run_of(strategy, market)
     assert calls == [["A", "B"], ["A", "B"]]
     assert [event.asset for event in strategy.of("on_fill")] == ["A"]
@@ -361,7 +393,11 @@ def test_a_subscription_does_not_restrict_on_data_and_fills_of_one_s_own_callbac
     [
         ({"asset": "C"}, UnknownNameError, "unknown symbol 'C'; known: A, B"),
         ({"event_type": "bra"}, UnknownNameError, "unknown event type 'bra'.*did you mean 'bar'"),
-        ({"model_id": "slwo"}, UnknownNameError, "unknown model_id 'slwo'; known: fast, slow; did you mean 'slow'"),
+        (
+            {"model_id": "slwo"},
+            UnknownNameError,
+            "unknown model_id 'slwo'; known: fast, slow; did you mean 'slow'",
+        ),
         ({"frequency": "5m"}, ConfigError, "5m"),
         ({"frequency": "soon"}, ValueError, "expected a duration such as"),
     ],
@@ -380,7 +416,7 @@ def test_a_subscription_to_what_the_run_does_not_have_is_refused(
 
 
 def test_a_subscription_comes_before_the_first_event(run_of: RunOf, market: DataFeed) -> None:
-    def trades(strategy: Any) -> None:
+    def trades(strategy: Strategy) -> None:
         with pytest.raises(EngineStateError, match="on_start"):
             strategy.subscribe(asset="B")
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from ml4t.backtest import DataFeed, Engine, Results, Strategy, schedule
-from ml4t.core.errors import EngineStateError, UnknownNameError
+from ml4t.core.errors import EngineStateError, StrategyError, UnknownNameError
+from ml4t.engine._engine import Run
+from ml4t.engine.compile import describe
 
 Build = Callable[..., DataFeed]
 Make = Callable[..., Engine]
@@ -22,13 +26,13 @@ class OwnError(Exception):
     """Raised by strategies of these tests."""
 
 
-def breaks(self: Strategy, *_: Any) -> None:
+def breaks(self: Strategy, *_: object) -> None:
     if self.data.timestamp.day == 3:
         message = "no such luck"
         raise OwnError(message)
 
 
-def buys(self: Strategy, *_: Any) -> None:
+def buys(self: Strategy, *_: object) -> None:
     if not self.broker.open_orders:
         self.broker.buy("A", 1)
 
@@ -53,7 +57,9 @@ def market(daily: Build) -> DataFeed:
     return daily({"A": [10, 11, 12, 13]}, signals=signals)
 
 
-def failure(engine: Make, strategy: Any, market: DataFeed, error: type[BaseException] = OwnError) -> tuple[Any, Results]:
+def failure(
+    engine: Make, strategy: Strategy, market: DataFeed, error: type[BaseException] = OwnError
+) -> tuple[Any, Results]:
     made = engine(strategy, market)
     with pytest.raises(error) as caught:
         made.run()
@@ -120,17 +126,34 @@ def test_an_exception_of_on_start_leaves_empty_results(engine: Make, market: Dat
 def test_an_exception_of_the_constructor_names_the_strategy(engine: Make, market: DataFeed) -> None:
     class Needs(Strategy):
         def __init__(self, lookback: int) -> None:
+            raise TypeError(lookback)
+
+    with pytest.raises(TypeError) as caught:
+        engine(Needs, market, params={"lookback": 5}).run()
+    assert caught.value.__notes__[0].startswith("raised while making strategy ")
+    assert "Needs with params {'lookback': 5}" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"lookback": 5, "lokback": 6}, "Needs.*'lokback'.*did you mean 'lookback'"),
+        ({}, "Needs.*'lookback'"),
+    ],
+)
+def test_parameters_that_do_not_fit_the_constructor_are_refused_with_the_nearest(
+    engine: Make, market: DataFeed, params: dict[str, Any], message: str
+) -> None:
+    class Needs(Strategy):
+        def __init__(self, lookback: int) -> None:
             self.lookback = lookback
 
-    made = engine(Needs, market, params={"lokback": 5})
-    with pytest.raises(TypeError) as caught:
-        made.run()
-    assert caught.value.__notes__[0].startswith("raised while making strategy ")
-    assert "Needs with params {'lokback': 5}" in caught.value.__notes__[0]
+    with pytest.raises(StrategyError, match=message):
+        engine(Needs, market, params=params).run()
 
 
 def test_what_happened_before_the_exception_is_in_the_results(engine: Make, market: DataFeed) -> None:
-    def on_data(self: Strategy, *_: Any) -> None:
+    def on_data(self: Strategy, *_: object) -> None:
         buys(self)
         self.record(x=1.0)
         breaks(self)
@@ -143,14 +166,16 @@ def test_what_happened_before_the_exception_is_in_the_results(engine: Make, mark
     assert results.warnings[0].startswith("The run is failed: the tables end at 2024-01-03")
 
 
-def test_partial_results_can_be_saved_and_say_what_they_are(engine: Make, market: DataFeed, tmp_path: Any) -> None:
+def test_partial_results_can_be_saved_and_say_what_they_are(
+    engine: Make, market: DataFeed, tmp_path: Path
+) -> None:
     _, results = failure(engine, strategy_that(on_data=breaks), market)
     results.save(tmp_path / "run")
     assert Results.load(tmp_path / "run").status == "failed"
 
 
 def test_a_keyboard_interrupt_ends_the_run_as_interrupted(engine: Make, market: DataFeed) -> None:
-    def on_data(self: Strategy, *_: Any) -> None:
+    def on_data(self: Strategy, *_: object) -> None:
         if self.data.timestamp.day == 3:
             raise KeyboardInterrupt
 
@@ -160,12 +185,10 @@ def test_a_keyboard_interrupt_ends_the_run_as_interrupted(engine: Make, market: 
 
 
 def test_a_signal_of_the_system_stops_a_run_that_calls_nobody(engine: Make, daily: Build) -> None:
-    import signal
-
     feed = daily({f"S{k}": [10.0] * 300 for k in range(20)})
     fired = []
 
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: object) -> None:
         fired.append(True)
         raise KeyboardInterrupt
 
@@ -186,7 +209,7 @@ def test_an_exception_with_slots_and_one_that_refuses_notes_come_out_as_they_are
         def add_note(self, note: str) -> None:
             raise RuntimeError(note)
 
-    def on_data(self: Strategy, *_: Any) -> None:
+    def on_data(self: Strategy, *_: object) -> None:
         raise Stubborn
 
     made = engine(strategy_that(on_data=on_data), market)
@@ -196,7 +219,7 @@ def test_an_exception_with_slots_and_one_that_refuses_notes_come_out_as_they_are
 
 
 def test_exceptions_that_the_strategy_handles_do_not_end_the_run(engine: Make, market: DataFeed) -> None:
-    def on_data(self: Strategy, *_: Any) -> None:
+    def on_data(self: Strategy, *_: object) -> None:
         try:
             self.broker.buy("APPL", 1)
         except UnknownNameError as error:
@@ -210,7 +233,7 @@ def test_exceptions_that_the_strategy_handles_do_not_end_the_run(engine: Make, m
 def test_the_engine_can_run_again_after_a_failure(engine: Make, market: DataFeed) -> None:
     fails = [True]
 
-    def on_data(self: Strategy, *_: Any) -> None:
+    def on_data(self: Strategy, *_: object) -> None:
         if fails:
             fails.clear()
             raise OwnError
@@ -227,7 +250,7 @@ def test_the_engine_can_run_again_after_a_failure(engine: Make, market: DataFeed
 def test_a_run_cannot_be_started_from_within_itself(engine: Make, market: DataFeed) -> None:
     outcomes = []
 
-    def on_data(self: Strategy, *_: Any) -> None:
+    def on_data(self: Strategy, *_: object) -> None:
         if not outcomes:
             # Another run inside a callback is its own world.
             outcomes.append(engine(strategy_that(on_data=buys), market).run().fills.height)
@@ -237,9 +260,6 @@ def test_a_run_cannot_be_started_from_within_itself(engine: Make, market: DataFe
 
 
 def test_a_native_run_executes_once(engine: Make, market: DataFeed) -> None:
-    from ml4t.engine._engine import Run
-    from ml4t.engine.compile import describe
-
     made = engine(Strategy, market)
     run = Run(describe(made.config, made.data, made._models, warmup=0))
     run.execute({})
@@ -248,7 +268,7 @@ def test_a_native_run_executes_once(engine: Make, market: DataFeed) -> None:
 
 
 def test_a_deep_recursion_in_a_strategy_is_a_python_error(engine: Make, market: DataFeed) -> None:
-    def on_data(self: Strategy, *args: Any) -> None:
+    def on_data(self: Strategy, *args: object) -> None:
         on_data(self, *args)
 
     error, _ = failure(engine, strategy_that(on_data=on_data), market, RecursionError)

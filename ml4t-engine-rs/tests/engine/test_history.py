@@ -12,6 +12,7 @@ from ml4t.backtest import DataFeed
 from ml4t.core.errors import UnknownNameError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 
 nan = np.nan
@@ -22,7 +23,7 @@ def market(daily: Build) -> DataFeed:
     return daily({"A": [1, 2, 3, 4], "B": [10, None, 30, None], "C": [None, None, None, 400]})
 
 
-def at_the_end(play: Play, market: DataFeed, step: Callable[[Any], Any]) -> Any:
+def at_the_end(play: Play, market: DataFeed, step: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - of many kinds
     return play({3: step}, market)[3]
 
 
@@ -46,7 +47,9 @@ def test_all_symbols_give_a_matrix_in_the_order_of_the_columns(play: Play, marke
 
 
 @pytest.mark.parametrize("kind", [list, tuple, iter, np.array, lambda names: (name for name in names)])
-def test_several_symbols_are_columns_in_the_order_asked_for(play: Play, market: DataFeed, kind: Any) -> None:
+def test_several_symbols_are_columns_in_the_order_asked_for(
+    play: Play, market: DataFeed, kind: object
+) -> None:
     found = at_the_end(play, market, lambda now: now.data.history("close", 2, kind(["C", "A"])))
     np.testing.assert_equal(found, [[nan, 3], [400, 4]])
 
@@ -78,7 +81,7 @@ def test_a_window_grows_with_the_run_and_ends_at_the_present(play: Play, market:
 
 
 def test_a_window_is_the_caller_s_own(play: Play, market: DataFeed) -> None:
-    def scribble(now: Any) -> None:
+    def scribble(now: Now) -> None:
         now.data.history("close", 2)[:] = -1
         np.testing.assert_equal(now.data.history("close", 2, "A"), [3, 4])
 
@@ -86,8 +89,8 @@ def test_a_window_is_the_caller_s_own(play: Play, market: DataFeed) -> None:
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, "2", None])
-def test_a_length_that_is_no_count_is_refused(play: Play, market: DataFeed, n: Any) -> None:
-    def look(now: Any) -> None:
+def test_a_length_that_is_no_count_is_refused(play: Play, market: DataFeed, n: object) -> None:
+    def look(now: Now) -> None:
         with pytest.raises((ValueError, TypeError, OverflowError)):
             now.data.history("close", n)
 
@@ -95,7 +98,7 @@ def test_a_length_that_is_no_count_is_refused(play: Play, market: DataFeed, n: A
 
 
 def test_an_unknown_field_is_named_with_the_nearest(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         for fields in ("clsoe", ["close", "clsoe"]):
             with pytest.raises(UnknownNameError, match=r"unknown field of A 'clsoe'.*did you mean 'close'\?"):
                 now.data.history(fields, 2)
@@ -109,7 +112,7 @@ def test_a_field_that_only_some_instruments_have_is_nan_for_the_others(play: Pla
         daily({"B": [3, 4]}, name="two"),
     ]
 
-    def look(now: Any) -> Any:
+    def look(now: Now) -> object:
         return now.data.history("beta", 2), now.data.history("beta", 2, "B"), now.data.beta
 
     window, other, column = play({1: look}, feeds)[1]
@@ -118,7 +121,9 @@ def test_a_field_that_only_some_instruments_have_is_nan_for_the_others(play: Pla
     np.testing.assert_equal(column, [1, nan])
 
 
-def test_a_long_window_over_many_instruments_equals_the_prices(play: Play, daily: Build, rng: Any) -> None:
+def test_a_long_window_over_many_instruments_equals_the_prices(
+    play: Play, daily: Build, rng: np.random.Generator
+) -> None:
     prices = np.round(rng.uniform(1, 100, size=(60, 5)), 2)
     feed = daily({f"S{k}": list(prices[:, k]) for k in range(5)})
     run = play({n: lambda now: now.data.history("close", 20) for n in (10, 30, 59)}, feed)

@@ -13,10 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml4t.backtest import DataFeed, Engine, Strategy
 from ml4t.backtest.indicators import ATR, EMA, MACD, RSI, SMA, Bollinger, RollingStd
 from ml4t.core.errors import ConfigError
 
 nan = math.nan
+Build = Callable[..., DataFeed]
+Make = Callable[..., Engine]
 prices = st.lists(st.floats(min_value=0.01, max_value=1e6), min_size=1, max_size=120)
 periods = st.integers(min_value=1, max_value=40)
 
@@ -29,7 +32,7 @@ SCALARS: dict[str, tuple[Callable[[], Any], int]] = {
 }
 
 
-def run(indicator: Any, values: Sequence[float]) -> list[float]:
+def run(indicator: object, values: Sequence[float]) -> list[float]:
     return [indicator.update(value) for value in values]
 
 
@@ -162,7 +165,7 @@ def test_macd_is_the_difference_of_two_averages_and_its_own_average(values: list
         assert histogram == line_ - signal_ or math.isnan(histogram)
 
 
-def test_a_long_stream_at_a_high_level_loses_no_digits(rng: Any) -> None:
+def test_a_long_stream_at_a_high_level_loses_no_digits(rng: np.random.Generator) -> None:
     values = 1e9 + rng.normal(size=50_000)
     sma, std = SMA(20), RollingStd(20)
     for value in values:
@@ -175,7 +178,7 @@ def test_a_long_stream_at_a_high_level_loses_no_digits(rng: Any) -> None:
 
 
 @pytest.mark.parametrize("name", SCALARS)
-def test_an_indicator_is_nan_until_it_is_ready(name: str, rng: Any) -> None:
+def test_an_indicator_is_nan_until_it_is_ready(name: str, rng: np.random.Generator) -> None:
     make, warm = SCALARS[name]
     indicator = make()
     assert math.isnan(indicator.value)
@@ -222,7 +225,9 @@ def test_bands_and_lines_are_ready_with_their_last_part() -> None:
 
 @pytest.mark.parametrize("bad", [nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", SCALARS)
-def test_a_missing_value_answers_nan_and_changes_nothing(name: str, bad: float, rng: Any) -> None:
+def test_a_missing_value_answers_nan_and_changes_nothing(
+    name: str, bad: float, rng: np.random.Generator
+) -> None:
     make, _ = SCALARS[name]
     plain, disturbed = make(), make()
     for value in rng.uniform(10, 20, size=15):
@@ -233,7 +238,7 @@ def test_a_missing_value_answers_nan_and_changes_nothing(name: str, bad: float, 
 
 
 @pytest.mark.parametrize("name", SCALARS)
-def test_reset_forgets_everything(name: str, rng: Any) -> None:
+def test_reset_forgets_everything(name: str, rng: np.random.Generator) -> None:
     make, _ = SCALARS[name]
     values = rng.uniform(10, 20, size=10)
     used = make()
@@ -256,7 +261,7 @@ def test_reset_of_the_others() -> None:
 
 
 def test_the_defaults_are_the_usual_ones() -> None:
-    def warm(indicator: Any, *, bar: bool = False) -> int:
+    def warm(indicator: object, *, bar: bool = False) -> int:
         for n in range(1, 100):
             indicator.update(*((10.0 + n, 9.0 + n, 9.5 + n) if bar else (10.0 + n,)))
             if indicator.ready:
@@ -290,22 +295,20 @@ def test_a_parameter_out_of_range_is_refused(make: Callable[[], object], message
 
 
 @pytest.mark.parametrize("period", [-1, 1.5, "5", None, 2**65])
-def test_a_period_that_is_no_count_is_refused(period: Any) -> None:
+def test_a_period_that_is_no_count_is_refused(period: object) -> None:
     for indicator in (SMA, EMA, RSI, RollingStd, ATR, Bollinger):
         with pytest.raises((TypeError, OverflowError, ConfigError)):
             indicator(period)
 
 
-def test_an_indicator_of_a_strategy_starts_afresh_with_every_run(engine: Any, daily: Any) -> None:
-    from ml4t.backtest import Strategy
-
+def test_an_indicator_of_a_strategy_starts_afresh_with_every_run(engine: Make, daily: Build) -> None:
     seen = []
 
     class Crosses(Strategy):
         def __init__(self) -> None:
             self.average = SMA(3)
 
-        def on_bar(self, event: Any) -> None:
+        def on_bar(self, event: MarketEvent) -> None:
             seen.append(self.average.update(event.close))
 
     made = engine(Crosses, daily({"A": [1.0, 2.0, 3.0, 4.0]}))
@@ -315,16 +318,20 @@ def test_an_indicator_of_a_strategy_starts_afresh_with_every_run(engine: Any, da
         np.testing.assert_equal(seen, [nan, nan, 2.0, 3.0])
 
 
-def test_an_instance_with_indicators_is_copied_for_its_next_run(engine: Any, daily: Any) -> None:
-    from ml4t.backtest import Strategy
-
+def test_an_instance_with_indicators_is_copied_for_its_next_run(engine: Make, daily: Build) -> None:
     seen = []
 
     class Crosses(Strategy):
         def __init__(self) -> None:
-            self.averages = {"sma": SMA(2), "macd": MACD(1, 2, 1), "atr": ATR(1), "bands": Bollinger(2), "rsi": RSI(1)}
+            self.averages = {
+                "sma": SMA(2),
+                "macd": MACD(1, 2, 1),
+                "atr": ATR(1),
+                "bands": Bollinger(2),
+                "rsi": RSI(1),
+            }
 
-        def on_bar(self, event: Any) -> None:
+        def on_bar(self, event: MarketEvent) -> None:
             seen.append(self.averages["sma"].update(event.close))
 
     made = engine(Crosses(), daily({"A": [1.0, 2.0, 3.0]}))

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Engine, Instrument, Results, Strategy
+from ml4t.backtest import Broker, Context, DataFeed, Engine, Instrument, PITData, Results, Strategy, Timestamp
 from ml4t.core.models import FeeArgs, FeeOut, FillArgs, FillOut, SlippageArgs, SlippageOut
+from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
 from ml4t.fees import Fraction, NoFee, PerOrder, PerShare
 from ml4t.fills import Default
@@ -49,7 +50,7 @@ class Noise(Strategy):
     def __init__(self, seed: int) -> None:
         self.random = np.random.default_rng(seed)
 
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
         for symbol in data:
             price = data.get_latest_price(symbol)
             if price is None or self.random.random() < 0.3:
@@ -59,7 +60,7 @@ class Noise(Strategy):
         if len(working) > 8:
             broker.cancel_order(working[int(self.random.integers(len(working)))])
 
-    def send(self, broker: Any, symbol: str, price: float) -> None:
+    def send(self, broker: Broker, symbol: str, price: float) -> None:
         kind = int(self.random.integers(6))
         quantity = int(self.random.integers(1, 60))
         side = "buy" if self.random.random() < 0.5 else "sell"
@@ -70,12 +71,16 @@ class Noise(Strategy):
         elif kind == 1:
             broker.submit_order(symbol, quantity, side, "market", time_in_force=life)
         elif kind == 2:
-            broker.submit_order(symbol, quantity, side, "limit", low if side == "buy" else high, time_in_force=life)
+            broker.submit_order(
+                symbol, quantity, side, "limit", low if side == "buy" else high, time_in_force=life
+            )
         elif kind == 3:
             stop = high if side == "buy" else low
             broker.submit_order(symbol, quantity, side, "stop", stop_price=stop, time_in_force=life)
         elif kind == 4:
-            broker.submit_order(symbol, quantity, side, "stop_limit", round(price, 2), high if side == "buy" else low)
+            broker.submit_order(
+                symbol, quantity, side, "stop_limit", round(price, 2), high if side == "buy" else low
+            )
         else:
             broker.close_position(symbol)
 
@@ -114,7 +119,9 @@ def ticks(random: np.random.Generator, kind: str, count: int = 250) -> DataFeed:
         price, half = middle[symbol], 0.02
         sizes = [float(random.integers(0, 120)) for _ in range(2)]
         time = start + dt.timedelta(minutes=n)
-        values = [round(price - half, 4), round(price + half, 4), *sizes] if kind == "quote" else [price, sizes[0]]
+        values = (
+            [round(price - half, 4), round(price + half, 4), *sizes] if kind == "quote" else [price, sizes[0]]
+        )
         rows.append((symbol, time, *values))
     fields = ["bid_price", "ask_price", "bid_size", "ask_size"] if kind == "quote" else ["price", "size"]
     frame = pl.DataFrame(rows, schema=["symbol", "timestamp", *fields], orient="row")
@@ -126,10 +133,14 @@ def bits(results: Results) -> dict[str, bytes]:
     return {name: results.table(name).write_ipc(None).getvalue() for name in TABLES}
 
 
-def compare(engine: Make, feed: DataFeed, native: dict[str, Any], python: dict[str, Any], **broker: Any) -> Results:
+def compare(
+    engine: Make, feed: DataFeed, native: dict[str, Any], python: dict[str, Any], **broker: object
+) -> Results:
     settings = {"initial_cash": 50_000, "allows_short": True, "leverage": 3, **broker}
     runs = [
-        engine(Noise, feed, params={"seed": 7}, models=models, broker=settings, backtest={"native": policy}).run()
+        engine(
+            Noise, feed, params={"seed": 7}, models=models, broker=settings, backtest={"native": policy}
+        ).run()
         for models, policy in ((native, "require"), (python, "never"))
     ]
     first, second = (bits(run) for run in runs)
@@ -138,13 +149,15 @@ def compare(engine: Make, feed: DataFeed, native: dict[str, Any], python: dict[s
     return runs[0]
 
 
-def label(model: Any) -> str:
+def label(model: object) -> str:
     return str(model)
 
 
 @pytest.mark.parametrize("slippage", SLIPPAGES, ids=label)
 @pytest.mark.parametrize("fill", FILLS, ids=label)
-def test_fill_and_slippage_models_agree_on_bars(engine: Make, rng: Any, fill: Any, slippage: Any) -> None:
+def test_fill_and_slippage_models_agree_on_bars(
+    engine: Make, rng: np.random.Generator, fill: object, slippage: object
+) -> None:
     models = {"fill": fill, "slippage": slippage, "fee": PerShare(0.005, minimum=1.0)}
     results = compare(engine, bars(rng), models, models)
     assert results.fills.height > 40
@@ -152,7 +165,7 @@ def test_fill_and_slippage_models_agree_on_bars(engine: Make, rng: Any, fill: An
 
 
 @pytest.mark.parametrize("fee", FEES, ids=label)
-def test_fee_models_agree_on_bars(engine: Make, rng: Any, fee: Any) -> None:
+def test_fee_models_agree_on_bars(engine: Make, rng: np.random.Generator, fee: object) -> None:
     models = {"fill": Default(volume_limit=0.2), "slippage": BasisPoints(2), "fee": fee}
     results = compare(engine, bars(rng), models, models)
     assert results.fills.height > 40
@@ -160,7 +173,9 @@ def test_fee_models_agree_on_bars(engine: Make, rng: Any, fee: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["quote", "trade"])
 @pytest.mark.parametrize("slippage", SLIPPAGES, ids=label)
-def test_all_slippage_models_agree_on_ticks(engine: Make, rng: Any, kind: str, slippage: Any) -> None:
+def test_all_slippage_models_agree_on_ticks(
+    engine: Make, rng: np.random.Generator, kind: str, slippage: object
+) -> None:
     models = {"fill": Default(volume_limit=0.5), "slippage": slippage, "fee": Fraction(0.0003)}
     results = compare(engine, ticks(rng, kind), models, models)
     assert results.fills.height > 20
@@ -178,7 +193,7 @@ POLICIES = [
 @pytest.mark.parametrize("policies", POLICIES, ids=lambda policies: "+".join(policies.values()))
 @pytest.mark.parametrize("lot_policy", ["fifo", "average"])
 def test_models_agree_under_every_policy(
-    engine: Make, rng: Any, policies: dict[str, str], lot_policy: str
+    engine: Make, rng: np.random.Generator, policies: dict[str, str], lot_policy: str
 ) -> None:
     models = {
         "fill": Default(volume_limit=0.3),
@@ -223,17 +238,21 @@ class OwnFee:
         return FeeOut(abs(ctx.notional) * self.rate)
 
 
-def test_a_users_own_models_are_worth_as_much_as_those_compiled_in(engine: Make, rng: Any) -> None:
+def test_a_users_own_models_are_worth_as_much_as_those_compiled_in(
+    engine: Make, rng: np.random.Generator
+) -> None:
     builtin = {"fill": Default(volume_limit=0.17), "slippage": BasisPoints(4.3), "fee": Fraction(0.00091)}
     own = {"fill": OwnFill(0.17), "slippage": OwnSlippage(4.3), "fee": OwnFee(0.00091)}
     names = list(builtin)
     feed = bars(rng)
     for mixture in itertools.product([False, True], repeat=3):
-        models = {name: own[name] if mine else builtin[name] for name, mine in zip(names, mixture, strict=True)}
+        models = {
+            name: own[name] if mine else builtin[name] for name, mine in zip(names, mixture, strict=True)
+        }
         compare(engine, feed, builtin, models)
 
 
-def test_every_model_that_ships_is_compared_here(plugins: Any) -> None:
+def test_every_model_that_ships_is_compared_here(plugins: PluginManager) -> None:
     compared = {type(model).__name__ for model in (*FILLS, *SLIPPAGES, *FEES)}
     offered = {
         plugins.resolve(offer.kind, offer.qualified).__name__

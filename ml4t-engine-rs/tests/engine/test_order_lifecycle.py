@@ -8,10 +8,23 @@ from typing import Any
 
 import pytest
 
-from ml4t.backtest import DataFeed, OrderHandle, OrderStatus, Strategy, schedule
+from ml4t.backtest import (
+    Broker,
+    Context,
+    DataFeed,
+    MarketEvent,
+    OrderEvent,
+    OrderHandle,
+    OrderStatus,
+    PITData,
+    Strategy,
+    Timestamp,
+    schedule,
+)
 from ml4t.core.errors import EngineStateError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 RunOf = Callable[..., Any]
 
@@ -26,13 +39,13 @@ def market(daily: Build) -> DataFeed:
 
 @pytest.mark.parametrize("how", ["handle", "id", "method"])
 def test_a_working_order_is_taken_back(play: Play, market: DataFeed, how: str) -> None:
-    def cancel(now: Any) -> bool:
+    def cancel(now: Now) -> bool:
         order = now.strategy.returned[0]
         if how == "method":
             return bool(order.cancel())
         return bool(now.broker.cancel_order(order if how == "handle" else order.id))
 
-    def look(now: Any) -> tuple[Any, ...]:
+    def look(now: Now) -> tuple[Any, ...]:
         order = now.strategy.returned[0]
         return order.status, order.reason_code, order.is_open, now.broker.open_orders
 
@@ -44,7 +57,7 @@ def test_a_working_order_is_taken_back(play: Play, market: DataFeed, how: str) -
 
 @pytest.mark.parametrize("how", ["filled", "canceled", "rejected", "expired"])
 def test_a_complete_order_cannot_be_taken_back(play: Play, market: DataFeed, how: str) -> None:
-    def send(now: Any) -> OrderHandle:
+    def send(now: Now) -> OrderHandle:
         b = now.broker
         sent: dict[str, Callable[[], OrderHandle]] = {
             "filled": lambda: b.buy("A", 1),
@@ -57,7 +70,7 @@ def test_a_complete_order_cannot_be_taken_back(play: Play, market: DataFeed, how
             order.cancel()
         return order
 
-    def cancel(now: Any) -> tuple[Any, ...]:
+    def cancel(now: Now) -> tuple[Any, ...]:
         order = now.strategy.returned[0]
         return order.status, now.broker.cancel_order(order), order.cancel()
 
@@ -69,7 +82,7 @@ def test_a_complete_order_cannot_be_taken_back(play: Play, market: DataFeed, how
 def test_an_order_taken_back_in_the_callback_that_sent_it_never_meets_the_market(
     play: Play, market: DataFeed
 ) -> None:
-    def send(now: Any) -> list[bool]:
+    def send(now: Now) -> list[bool]:
         order = now.broker.buy("A", 1)
         return [order.cancel(), order.cancel()]
 
@@ -115,7 +128,9 @@ CANCELING: dict[str, Callable[[Any], object]] = {
 def test_no_order_is_sent_in_on_start(run_of: RunOf, market: DataFeed, name: str) -> None:
     class Early(Strategy):
         def on_start(self) -> None:
-            with pytest.raises(EngineStateError, match="orders can be sent from the first event on, not in on_start"):
+            with pytest.raises(
+                EngineStateError, match="orders can be sent from the first event on, not in on_start"
+            ):
                 SENDING[name](self.broker)
 
     assert run_of(Early(), market).orders.height == 0
@@ -132,26 +147,28 @@ def test_nothing_is_sent_or_taken_back_after_the_run(play: Play, market: DataFee
 def test_nothing_is_sent_or_taken_back_from_another_thread(play: Play, market: DataFeed, name: str) -> None:
     errors: list[BaseException] = []
 
-    def attempt(broker: Any) -> None:
+    def attempt(broker: Broker) -> None:
         try:
             (SENDING | CANCELING)[name](broker)
         except EngineStateError as error:
             errors.append(error)
 
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         thread = threading.Thread(target=attempt, args=(now.broker,))
         thread.start()
         thread.join()
 
     run = play({0: lambda now: now.broker.buy("A", 1, limit_price=5), 1: send}, market)
-    assert [str(error) for error in errors] == ["orders may be sent only from the thread that runs the strategy"]
+    assert [str(error) for error in errors] == [
+        "orders may be sent only from the thread that runs the strategy"
+    ]
     assert run.results.orders["reason_code"].to_list() == ["END_OF_DATA"]
 
 
 def test_another_thread_may_read_while_a_callback_waits(play: Play, market: DataFeed) -> None:
     seen: list[Any] = []
 
-    def read(now: Any) -> None:
+    def read(now: Now) -> None:
         def look() -> None:
             seen.append((now.broker.get_cash(), now.data["A"]["close"]))
 
@@ -171,7 +188,7 @@ def test_two_engines_in_two_threads_do_not_meet(engine: Callable[..., Any], dail
         def __init__(self, symbol: str) -> None:
             self.symbol = symbol
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             broker.order_target_quantity(self.symbol, data[self.symbol]["close"])
 
     def go(symbol: str) -> None:
@@ -189,7 +206,7 @@ def test_two_engines_in_two_threads_do_not_meet(engine: Callable[..., Any], dail
 
 def test_orders_of_the_last_callback_are_answered(run_of: RunOf, market: DataFeed) -> None:
     class Late(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             if timestamp.day == 5:
                 broker.buy("A", 1, tag="on_data")
 
@@ -225,7 +242,7 @@ def test_on_stop_is_called_once_after_the_last_event(run_of: RunOf, market: Data
         def on_start(self) -> None:
             calls.append("start")
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             calls.append("data")
 
         def on_stop(self) -> None:
@@ -249,7 +266,7 @@ def test_every_way_of_sending_works_from_every_callback(run_of: RunOf, market: D
                 sent.append(place)
                 SENDING[name](self.broker)
 
-        def on_bar(self, event: Any) -> None:
+        def on_bar(self, event: MarketEvent) -> None:
             self.send("on_bar")
 
         def on_timer(self) -> None:
@@ -258,7 +275,7 @@ def test_every_way_of_sending_works_from_every_callback(run_of: RunOf, market: D
         def on_daily_close(self) -> None:
             self.send("on_daily_close")
 
-        def on_order(self, event: Any) -> None:
+        def on_order(self, event: OrderEvent) -> None:
             self.send("on_order")
 
         def on_stop(self) -> None:

@@ -10,19 +10,24 @@ import numpy as np
 import pytest
 
 from ml4t.backtest import (
+    Broker,
+    Context,
     DataFeed,
     Engine,
     Instrument,
     OrderHandle,
     OrderStatus,
     OrderType,
+    PITData,
     Side,
     Strategy,
     TimeInForce,
+    Timestamp,
 )
 from ml4t.core.errors import DataError, NumericOverflowError, OrderError, UnknownNameError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 
 PRICES = {"A": [10, 11, 12, 13], "B": [100, 101, 102, 103]}
@@ -34,15 +39,22 @@ def market(daily: Build) -> DataFeed:
 
 
 @pytest.mark.parametrize(
-    "quantity", [7, 7.0, "7", " 7.00 ", Decimal("7.0"), Decimal("0.7E+1"), np.int64(7), np.float64(7.0), np.float32(7)]
+    "quantity",
+    [7, 7.0, "7", " 7.00 ", Decimal("7.0"), Decimal("0.7E+1"), np.int64(7), np.float64(7.0), np.float32(7)],
 )
-def test_a_quantity_is_an_int_a_float_a_text_or_a_decimal(play: Play, market: DataFeed, quantity: Any) -> None:
+def test_a_quantity_is_an_int_a_float_a_text_or_a_decimal(
+    play: Play, market: DataFeed, quantity: object
+) -> None:
     run = play({0: lambda now: now.broker.submit_order("A", quantity)}, market)
     assert run.fills == [("A", "buy", 7.0, 11.0)]
 
 
-@pytest.mark.parametrize("price", [11.5, "11.5", "11.500", Decimal("11.50"), np.float64(11.5), np.float32(11.5)])
-def test_equal_prices_are_one_price_however_they_are_written(play: Play, market: DataFeed, price: Any) -> None:
+@pytest.mark.parametrize(
+    "price", [11.5, "11.5", "11.500", Decimal("11.50"), np.float64(11.5), np.float32(11.5)]
+)
+def test_equal_prices_are_one_price_however_they_are_written(
+    play: Play, market: DataFeed, price: object
+) -> None:
     run = play({0: lambda now: now.broker.buy("A", 1, limit_price=price)}, market)
     assert run[0].limit_price == 11.5
     assert run.fills == [("A", "buy", 1.0, 11.0)]
@@ -56,9 +68,11 @@ def test_a_tenth_is_a_tenth_and_not_the_binary_number_beside_it(play: Play, dail
     assert held == 0.3
 
 
-@pytest.mark.parametrize("quantity", [True, None, "seven", "", float("nan"), float("inf"), Decimal("NaN"), [7], 7j])
-def test_what_is_no_number_is_refused_and_shown(play: Play, market: DataFeed, quantity: Any) -> None:
-    def send(now: Any) -> None:
+@pytest.mark.parametrize(
+    "quantity", [True, None, "seven", "", float("nan"), float("inf"), Decimal("NaN"), [7], 7j]
+)
+def test_what_is_no_number_is_refused_and_shown(play: Play, market: DataFeed, quantity: object) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(OrderError, match="quantity") as refusal:
             now.broker.submit_order("A", quantity)
         assert repr(quantity) in str(refusal.value)
@@ -69,20 +83,18 @@ def test_what_is_no_number_is_refused_and_shown(play: Play, market: DataFeed, qu
 @pytest.mark.parametrize(
     "side", [Side.BUY, "buy", "BUY", "Buy"], ids=["member", "value", "upper case", "capitalised"]
 )
-def test_a_side_is_a_member_or_its_name_in_any_case(play: Play, market: DataFeed, side: Any) -> None:
+def test_a_side_is_a_member_or_its_name_in_any_case(play: Play, market: DataFeed, side: object) -> None:
     assert play({0: lambda now: now.broker.submit_order("A", 3, side)}, market)[0].side is Side.BUY
 
 
 def test_without_a_side_the_sign_of_the_quantity_is_the_direction(play: Play, market: DataFeed) -> None:
-    run = play(
-        {0: lambda now: now.broker.submit_order("A", -3)}, market, broker={"allows_short": True}
-    )
+    run = play({0: lambda now: now.broker.submit_order("A", -3)}, market, broker={"allows_short": True})
     assert (run[0].side, run[0].quantity) == (Side.SELL, 3.0)
     assert run.fills == [("A", "sell", 3.0, 11.0)]
 
 
 def test_a_sign_beside_a_side_is_refused(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(OrderError, match=r"above zero.*\(A, 2024-01-02T00:00:00Z\)"):
             now.broker.submit_order("A", -3, Side.SELL)
 
@@ -90,8 +102,8 @@ def test_a_sign_beside_a_side_is_refused(play: Play, market: DataFeed) -> None:
 
 
 @pytest.mark.parametrize("quantity", [0, 0.0, "0"])
-def test_an_order_without_a_size_is_refused(play: Play, market: DataFeed, quantity: Any) -> None:
-    def send(now: Any) -> None:
+def test_an_order_without_a_size_is_refused(play: Play, market: DataFeed, quantity: object) -> None:
+    def send(now: Now) -> None:
         for method in (now.broker.submit_order, now.broker.buy, now.broker.sell):
             with pytest.raises(OrderError, match="quantity of an order must be above zero"):
                 method("A", quantity)
@@ -135,7 +147,7 @@ def test_buy_and_sell_take_the_type_from_the_prices_given(
 def test_prices_that_do_not_fit_the_type_are_refused_with_instrument_and_time(
     play: Play, market: DataFeed, order_type: str, prices: dict[str, Any], message: str
 ) -> None:
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(OrderError) as refusal:
             now.broker.submit_order("A", 1, "buy", order_type, **prices)
         assert str(refusal.value) == f"{message} (A, 2024-01-02T00:00:00Z)"
@@ -154,7 +166,7 @@ def test_prices_that_do_not_fit_the_type_are_refused_with_instrument_and_time(
 def test_an_unknown_word_is_refused_with_the_known_ones(
     play: Play, market: DataFeed, keywords: dict[str, Any], allowed: str
 ) -> None:
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(OrderError, match=f"is not known; allowed: {allowed}"):
             now.broker.submit_order("A", 1, **keywords)
 
@@ -162,7 +174,7 @@ def test_an_unknown_word_is_refused_with_the_known_ones(
 
 
 def test_enum_members_and_their_names_are_one(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> list[OrderHandle]:
+    def send(now: Now) -> list[OrderHandle]:
         return [
             now.broker.submit_order("A", 1, Side.BUY, OrderType.LIMIT, 10, time_in_force=TimeInForce.DAY),
             now.broker.submit_order("A", 1, "buy", "LIMIT", 10, time_in_force="Day"),
@@ -174,8 +186,11 @@ def test_enum_members_and_their_names_are_one(play: Play, market: DataFeed) -> N
 
 
 def test_orders_work_until_canceled_unless_told_otherwise(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> list[OrderHandle]:
-        return [now.broker.buy("A", 1, limit_price=9), now.broker.buy("A", 1, limit_price=9, time_in_force="day")]
+    def send(now: Now) -> list[OrderHandle]:
+        return [
+            now.broker.buy("A", 1, limit_price=9),
+            now.broker.buy("A", 1, limit_price=9, time_in_force="day"),
+        ]
 
     run = play({0: send, 1: lambda now: [o.status for o in run_handles(now)]}, market)
     assert run[1] == [OrderStatus.ACCEPTED, OrderStatus.EXPIRED]
@@ -183,14 +198,14 @@ def test_orders_work_until_canceled_unless_told_otherwise(play: Play, market: Da
     assert run.results.orders["reason_code"].to_list() == ["END_OF_DATA", "SESSION_CLOSED"]
 
 
-def run_handles(now: Any) -> list[OrderHandle]:
+def run_handles(now: Now) -> list[OrderHandle]:
     handles: list[OrderHandle] = now.strategy.returned[0]
     return handles
 
 
 @pytest.mark.parametrize("symbol", ["a", "AA", "C"])
 def test_an_unknown_symbol_is_named_with_the_known_ones(play: Play, market: DataFeed, symbol: str) -> None:
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         calls = [
             lambda: now.broker.submit_order(symbol, 1),
             lambda: now.broker.buy(symbol, 1),
@@ -210,7 +225,7 @@ def test_an_unknown_symbol_is_named_with_the_known_ones(play: Play, market: Data
 
 
 def test_the_nearest_symbol_is_suggested(play: Play, daily: Build) -> None:
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(UnknownNameError, match=r"did you mean 'AAPL'\?"):
             now.broker.buy("APPL", 1)
 
@@ -218,8 +233,8 @@ def test_the_nearest_symbol_is_suggested(play: Play, daily: Build) -> None:
 
 
 @pytest.mark.parametrize("symbol", [7, None, b"A", ("A",)])
-def test_a_symbol_that_is_no_text_is_a_type_error(play: Play, market: DataFeed, symbol: Any) -> None:
-    def send(now: Any) -> None:
+def test_a_symbol_that_is_no_text_is_a_type_error(play: Play, market: DataFeed, symbol: object) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(TypeError, match="a symbol is a str, found"):
             now.broker.buy(symbol, 1)
 
@@ -245,16 +260,22 @@ def test_more_decimals_than_the_instrument_keeps_are_a_rejection_like_any_other_
 
 
 def test_passive_rounding_takes_the_prices_that_strategies_compute(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> list[OrderHandle]:
+    def send(now: Now) -> list[OrderHandle]:
         buy, sell = now.broker.buy, now.broker.sell
-        return [buy("A", 1, limit_price=28 / 3), sell("A", 1, limit_price=50 / 3), buy("A", 1, stop_price=50 / 3)]
+        return [
+            buy("A", 1, limit_price=28 / 3),
+            sell("A", 1, limit_price=50 / 3),
+            buy("A", 1, stop_price=50 / 3),
+        ]
 
     run = play({0: send}, market, broker={"policies": {"tick_rounding": "passive"}, "allows_short": True})
     assert [run[0][0].limit_price, run[0][1].limit_price, run[0][2].stop_price] == [9.33, 16.67, 16.67]
 
 
-def test_a_number_beyond_64_bits_is_an_overflow_that_names_the_instrument(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> None:
+def test_a_number_beyond_64_bits_is_an_overflow_that_names_the_instrument(
+    play: Play, market: DataFeed
+) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(NumericOverflowError, match=r"of A leaves the range of 64 bits"):
             now.broker.buy("A", 10**30)
         with pytest.raises(NumericOverflowError, match=r"of A leaves the range of 64 bits"):
@@ -267,7 +288,7 @@ def test_a_number_beyond_64_bits_is_an_overflow_that_names_the_instrument(play: 
 
 
 def test_a_handle_shows_what_was_asked_for(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> OrderHandle:
+    def send(now: Now) -> OrderHandle:
         order: OrderHandle = now.broker.submit_order(
             "A", 5, "sell", "stop_limit", 8, 8.5, time_in_force="day", tag="exit"
         )
@@ -275,7 +296,12 @@ def test_a_handle_shows_what_was_asked_for(play: Play, market: DataFeed) -> None
         assert (order.quantity, order.limit_price, order.stop_price) == (5.0, 8.0, 8.5)
         assert (order.time_in_force, order.tag) == (TimeInForce.DAY, "exit")
         assert (order.filled_quantity, order.leaves_quantity, order.avg_fill_price) == (0.0, 5.0, None)
-        assert (order.status, order.is_open, order.reason_code, order.reason) == (OrderStatus.CREATED, True, "", "")
+        assert (order.status, order.is_open, order.reason_code, order.reason) == (
+            OrderStatus.CREATED,
+            True,
+            "",
+            "",
+        )
         assert order.ts_submitted == now.timestamp
         assert (order.id, int(order), order.client_order_id) == (1, 1, "0-1")
         assert repr(order) == "OrderHandle(1, stop_limit sell 5 A, created)"
@@ -286,9 +312,15 @@ def test_a_handle_shows_what_was_asked_for(play: Play, market: DataFeed) -> None
 
 def test_a_handle_follows_its_order_through_its_life_and_beyond_the_run(play: Play, market: DataFeed) -> None:
     def look(order: OrderHandle) -> tuple[Any, ...]:
-        return (order.status, order.filled_quantity, order.leaves_quantity, order.avg_fill_price, order.is_open)
+        return (
+            order.status,
+            order.filled_quantity,
+            order.leaves_quantity,
+            order.avg_fill_price,
+            order.is_open,
+        )
 
-    def first(now: Any) -> OrderHandle:
+    def first(now: Now) -> OrderHandle:
         order: OrderHandle = now.broker.buy("A", 10)
         assert look(order) == (OrderStatus.CREATED, 0.0, 10.0, None, True)
         return order
@@ -302,12 +334,14 @@ def test_a_partly_filled_order_shows_both_parts(play: Play, daily: Build) -> Non
     feed = daily({"A": [(10, 10, 10, 10, 100)] * 4})
     fill_model = {"type": "Default", "volume_limit": 0.1}
 
-    def look(now: Any) -> tuple[Any, ...]:
+    def look(now: Now) -> tuple[Any, ...]:
         order = now.strategy.returned[0]
         return (order.status, order.filled_quantity, order.leaves_quantity, order.avg_fill_price)
 
     run = play(
-        {0: lambda now: now.broker.buy("A", 25), 1: look, 2: look, 3: look}, feed, broker={"fill_model": fill_model}
+        {0: lambda now: now.broker.buy("A", 25), 1: look, 2: look, 3: look},
+        feed,
+        broker={"fill_model": fill_model},
     )
     assert [run[n] for n in (1, 2, 3)] == [
         (OrderStatus.PARTIALLY_FILLED, 10.0, 15.0, 10.0),
@@ -317,7 +351,9 @@ def test_a_partly_filled_order_shows_both_parts(play: Play, daily: Build) -> Non
 
 
 def test_a_filled_average_weighs_prices_by_their_quantities(play: Play, daily: Build) -> None:
-    feed = daily({"A": [(10, 10, 10, 10, 100), (10, 10, 10, 10, 30), (13, 13, 13, 13, 10), (14, 14, 14, 14, 0)]})
+    feed = daily(
+        {"A": [(10, 10, 10, 10, 100), (10, 10, 10, 10, 30), (13, 13, 13, 13, 10), (14, 14, 14, 14, 0)]}
+    )
     run = play(
         {0: lambda now: now.broker.buy("A", 4)},
         feed,
@@ -328,7 +364,7 @@ def test_a_filled_average_weighs_prices_by_their_quantities(play: Play, daily: B
 
 
 def test_handles_of_one_order_are_equal_and_those_of_others_are_not(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> OrderHandle:
+    def send(now: Now) -> OrderHandle:
         one, other = now.broker.buy("A", 1), now.broker.buy("A", 1)
         again = now.broker.get_order(one)
         assert again == one
@@ -345,7 +381,7 @@ def test_handles_of_one_order_are_equal_and_those_of_others_are_not(play: Play, 
 
 
 def test_an_order_is_found_by_its_handle_and_by_its_id(play: Play, market: DataFeed) -> None:
-    def find(now: Any) -> None:
+    def find(now: Now) -> None:
         order = now.strategy.returned[0]
         assert now.broker.get_order(order) == order
         assert now.broker.get_order(1) == order
@@ -356,7 +392,7 @@ def test_an_order_is_found_by_its_handle_and_by_its_id(play: Play, market: DataF
 
 @pytest.mark.parametrize("number", [0, 2, 10**6])
 def test_an_id_that_was_never_given_is_refused(play: Play, market: DataFeed, number: int) -> None:
-    def find(now: Any) -> None:
+    def find(now: Now) -> None:
         for method in (now.broker.get_order, now.broker.cancel_order):
             with pytest.raises(OrderError, match=f"no order {number}; this run has sent 1 so far"):
                 method(number)
@@ -365,8 +401,8 @@ def test_an_id_that_was_never_given_is_refused(play: Play, market: DataFeed, num
 
 
 @pytest.mark.parametrize("order", ["1", 1.0, -1, None])
-def test_what_names_no_order_is_refused(play: Play, market: DataFeed, order: Any) -> None:
-    def find(now: Any) -> None:
+def test_what_names_no_order_is_refused(play: Play, market: DataFeed, order: object) -> None:
+    def find(now: Now) -> None:
         for method in (now.broker.get_order, now.broker.cancel_order):
             with pytest.raises(OrderError, match="an order is named by its handle or by its id"):
                 method(order)
@@ -377,7 +413,7 @@ def test_what_names_no_order_is_refused(play: Play, market: DataFeed, order: Any
 def test_a_handle_of_another_run_is_refused(play: Play, market: DataFeed) -> None:
     earlier = play({0: lambda now: [now.broker.buy("A", 1) for _ in range(3)]}, market)[0]
 
-    def meddle(now: Any) -> None:
+    def meddle(now: Now) -> None:
         own = now.broker.buy("A", 1, limit_price=5)
         for stranger in (earlier[0], earlier[2]):
             for method in (now.broker.get_order, now.broker.cancel_order):
@@ -392,12 +428,12 @@ def test_a_handle_of_another_run_is_refused(play: Play, market: DataFeed) -> Non
 def test_open_orders_are_those_that_can_still_change_in_the_order_they_were_sent(
     play: Play, market: DataFeed
 ) -> None:
-    def first(now: Any) -> None:
+    def first(now: Now) -> None:
         resting = [now.broker.buy("B", 1, limit_price=50), now.broker.buy("A", 1, limit_price=5)]
         filling = now.broker.buy("A", 1)
         assert now.broker.open_orders == [*resting, filling]
 
-    def second(now: Any) -> list[int]:
+    def second(now: Now) -> list[int]:
         return [order.id for order in now.broker.open_orders]
 
     run = play({0: first, 1: second}, market)
@@ -405,7 +441,7 @@ def test_open_orders_are_those_that_can_still_change_in_the_order_they_were_sent
 
 
 def test_a_tag_is_shown_by_the_handle_and_in_the_tables(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         broker = now.broker
         broker.buy("A", 1, tag="entry")
         broker.sell("A", 1, tag="exit", limit_price=50)
@@ -421,7 +457,7 @@ def test_a_tag_is_shown_by_the_handle_and_in_the_tables(play: Play, market: Data
 
 def test_ids_are_the_same_in_every_run(engine: Callable[..., Engine], market: DataFeed) -> None:
     class Chatty(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             for symbol in data:
                 broker.buy(symbol, 1, limit_price=1)
 

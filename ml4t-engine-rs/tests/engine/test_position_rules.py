@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,12 @@ import attrs
 import pytest
 
 from ml4t.backtest import (
+    Broker,
     CompositeRule,
     DataFeed,
     OrderStatus,
     OrderType,
+    Results,
     Side,
     StopLoss,
     Strategy,
@@ -22,20 +25,22 @@ from ml4t.backtest import (
 from ml4t.core.errors import ConfigError, EngineStateError, OrderError, UnknownNameError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
+RunOf = Callable[..., Results]
 Play = Callable[..., Any]
 
 ALL = CompositeRule([StopLoss(pct=0.05), TakeProfit(pct=0.10), TrailingStop(pct=0.08)])
 
 
-def guarded(rule: Any, side: str = "buy") -> Callable[[Any], Any]:
-    def step(now: Any) -> Any:
+def guarded(rule: object, side: str = "buy") -> Callable[[Any], Any]:
+    def step(now: Now) -> object:
         now.broker.set_position_rules(rule)
         return getattr(now.broker, side)("A", 10)
 
     return step
 
 
-def rule_orders(now: Any) -> dict[str, tuple[Any, ...]]:
+def rule_orders(now: Now) -> dict[str, tuple[Any, ...]]:
     return {
         order.tag: (order.side, order.order_type, order.quantity, order.limit_price or order.stop_price)
         for order in now.broker.open_orders
@@ -52,7 +57,11 @@ def test_the_rules_of_a_long_position_are_orders_at_their_levels(play: Play, dai
 
 
 def test_the_rules_of_a_short_position_are_mirrored(play: Play, daily: Build) -> None:
-    run = play({0: guarded(ALL, "sell"), 1: rule_orders}, daily({"A": [100, 100, 100]}), broker={"allows_short": True})
+    run = play(
+        {0: guarded(ALL, "sell"), 1: rule_orders},
+        daily({"A": [100, 100, 100]}),
+        broker={"allows_short": True},
+    )
     assert run[1] == {
         "stop_loss": (Side.BUY, OrderType.STOP, 10.0, 105.0),
         "take_profit": (Side.BUY, OrderType.LIMIT, 10.0, 90.0),
@@ -78,7 +87,8 @@ def test_the_rule_that_is_reached_closes_the_position_and_takes_the_others_with_
     assert run.fills == [("A", "buy", 10.0, 100.0), ("A", "sell", 10.0, price)]
     orders = run.results.orders.filter(side="sell")
     assert dict(orders.select("tag", "status").iter_rows()) == {
-        name: "filled" if name == tag else "canceled" for name in ("stop_loss", "take_profit", "trailing_stop")
+        name: "filled" if name == tag else "canceled"
+        for name in ("stop_loss", "take_profit", "trailing_stop")
     }
     assert set(orders.filter(status="canceled")["reason_code"]) == {"POSITION_CLOSED"}
 
@@ -125,7 +135,7 @@ def test_rules_set_later_replace_those_before_also_for_open_positions(play: Play
 
 
 def test_a_rule_order_can_be_found_and_told_from_others(play: Play, daily: Build) -> None:
-    def look(now: Any) -> Any:
+    def look(now: Now) -> object:
         (order,) = [each for each in now.broker.open_orders if each.tag == "stop_loss"]
         assert now.broker.get_order(order.id) == order
         return order.status, order.reason_code
@@ -135,20 +145,24 @@ def test_a_rule_order_can_be_found_and_told_from_others(play: Play, daily: Build
 
 
 def test_closing_by_hand_ends_the_rules_of_that_position(play: Play, daily: Build) -> None:
-    steps = {0: guarded(ALL), 1: lambda now: now.broker.close_position("A"), 2: lambda now: now.broker.open_orders}
+    steps = {
+        0: guarded(ALL),
+        1: lambda now: now.broker.close_position("A"),
+        2: lambda now: now.broker.open_orders,
+    }
     run = play(steps, daily({"A": [100] * 4}))
     assert run[2] == []
     assert run.fills == [("A", "buy", 10.0, 100.0), ("A", "sell", 10.0, 100.0)]
 
 
 @pytest.mark.parametrize("place", ["on_start", "another thread", "after the run"])
-def test_rules_are_set_from_callbacks_of_the_strategy(play: Play, run_of: Any, daily: Build, place: str) -> None:
-    import threading
-
+def test_rules_are_set_from_callbacks_of_the_strategy(
+    play: Play, run_of: RunOf, daily: Build, place: str
+) -> None:
     feed = daily({"A": [100] * 3})
     errors: list[BaseException] = []
 
-    def attempt(broker: Any) -> None:
+    def attempt(broker: Broker) -> None:
         try:
             broker.set_position_rules(StopLoss(pct=0.05))
         except EngineStateError as error:
@@ -158,7 +172,7 @@ def test_rules_are_set_from_callbacks_of_the_strategy(play: Play, run_of: Any, d
         def on_start(self) -> None:
             attempt(self.broker)
 
-    def from_elsewhere(now: Any) -> None:
+    def from_elsewhere(now: Now) -> None:
         thread = threading.Thread(target=attempt, args=(now.broker,))
         thread.start()
         thread.join()
@@ -173,8 +187,8 @@ def test_rules_are_set_from_callbacks_of_the_strategy(play: Play, run_of: Any, d
 
 
 @pytest.mark.parametrize("pct", [0, -0.05, 1, 1.5, "0.0000000001"])
-def test_a_loss_that_makes_no_sense_is_refused(play: Play, daily: Build, pct: Any) -> None:
-    def step(now: Any) -> None:
+def test_a_loss_that_makes_no_sense_is_refused(play: Play, daily: Build, pct: object) -> None:
+    def step(now: Now) -> None:
         with pytest.raises(ConfigError, match="stop_loss: the fraction must be above 0, below 1"):
             now.broker.set_position_rules(StopLoss(pct=pct))
 
@@ -182,8 +196,8 @@ def test_a_loss_that_makes_no_sense_is_refused(play: Play, daily: Build, pct: An
 
 
 @pytest.mark.parametrize("pct", [True, "five", None, float("nan")])
-def test_a_fraction_that_is_no_number_is_refused(play: Play, daily: Build, pct: Any) -> None:
-    def step(now: Any) -> None:
+def test_a_fraction_that_is_no_number_is_refused(play: Play, daily: Build, pct: object) -> None:
+    def step(now: Now) -> None:
         with pytest.raises((OrderError, ConfigError), match="is not a finite number"):
             now.broker.set_position_rules(StopLoss(pct=pct))
 
@@ -191,9 +205,11 @@ def test_a_fraction_that_is_no_number_is_refused(play: Play, daily: Build, pct: 
 
 
 def test_one_kind_of_rule_cannot_be_set_twice(play: Play, daily: Build) -> None:
-    def step(now: Any) -> None:
+    def step(now: Now) -> None:
         with pytest.raises(ConfigError, match="stop_loss is set twice"):
-            now.broker.set_position_rules(CompositeRule([StopLoss(pct=0.1), CompositeRule([StopLoss(pct=0.2)])]))
+            now.broker.set_position_rules(
+                CompositeRule([StopLoss(pct=0.1), CompositeRule([StopLoss(pct=0.2)])])
+            )
 
     play({0: step}, daily({"A": [100, 100]}))
 
@@ -203,7 +219,7 @@ def test_a_rule_of_an_unknown_kind_is_refused(play: Play, daily: Build) -> None:
     class TimeStop(StopLoss):
         kind = "time_stop"
 
-    def step(now: Any) -> None:
+    def step(now: Now) -> None:
         with pytest.raises(UnknownNameError, match="unknown position rule 'time_stop'; known: stop_loss"):
             now.broker.set_position_rules(TimeStop(pct=0.1))
 
@@ -211,8 +227,8 @@ def test_a_rule_of_an_unknown_kind_is_refused(play: Play, daily: Build) -> None:
 
 
 @pytest.mark.parametrize("rule", [0.05, "StopLoss", [StopLoss(pct=0.05)], object()])
-def test_what_is_no_rule_is_a_type_error(play: Play, daily: Build, rule: Any) -> None:
-    def step(now: Any) -> None:
+def test_what_is_no_rule_is_a_type_error(play: Play, daily: Build, rule: object) -> None:
+    def step(now: Now) -> None:
         with pytest.raises(TypeError, match="rule"):
             now.broker.set_position_rules(rule)
 

@@ -1,4 +1,4 @@
-"""Models that a user writes in Python: what they are asked, what they may answer, and what their errors say."""
+"""Models that a user writes in Python: what they are asked, what they may answer, what errors say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Engine, Strategy
+from ml4t.backtest import Broker, Context, DataFeed, Engine, PITData, Strategy, Timestamp
 from ml4t.core.errors import ConfigError, ModelError
 from ml4t.core.models import FeeArgs, FeeOut, FillArgs, FillOut, SlippageArgs, SlippageOut
 from ml4t.fees import PerShare
@@ -21,6 +21,7 @@ from ml4t.fills import Default
 from ml4t.slippage import BasisPoints, VolumeShare
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 Make = Callable[..., Engine]
 
@@ -54,7 +55,7 @@ class Tenth:
         return FeeOut(fee=ctx.price / 10)
 
 
-def answers(answer: Any, *, needs_volume: bool = False) -> Any:
+def answers(answer: object, *, needs_volume: bool = False) -> Any:  # noqa: ANN401 - of many kinds
     """Return a model that answers this, or what this returns, and keeps every question in `pages`."""
     needed = needs_volume
 
@@ -63,7 +64,7 @@ def answers(answer: Any, *, needs_volume: bool = False) -> Any:
         pages: ClassVar[list[Any]] = []
         needs_volume: ClassVar[bool] = needed
 
-        def evaluate(self, ctx: Any) -> Any:
+        def evaluate(self, ctx: object) -> object:
             self.pages.append(ctx)
             return answer(ctx) if callable(answer) else answer
 
@@ -125,9 +126,13 @@ def test_slippage_below_zero_is_a_price_improvement(play: Play, daily: Build) ->
     assert run.fills == [("A", "buy", 1.0, 9.5)]
 
 
-@pytest.mark.parametrize("answer", [FillOut(), FillOut(price=nan, quantity=5), FillOut(price=10.0, quantity=0)])
+@pytest.mark.parametrize(
+    "answer", [FillOut(), FillOut(price=nan, quantity=5), FillOut(price=10.0, quantity=0)]
+)
 def test_no_price_or_no_quantity_lets_the_data_pass(play: Play, daily: Build, answer: FillOut) -> None:
-    run = play({0: lambda now: now.broker.buy("A", 1)}, daily({"A": [10] * 4}), models={"fill": answers(answer)})
+    run = play(
+        {0: lambda now: now.broker.buy("A", 1)}, daily({"A": [10] * 4}), models={"fill": answers(answer)}
+    )
     assert run.fills == []
     assert run[0].reason_code == "END_OF_DATA"
 
@@ -167,7 +172,7 @@ def test_money_is_rounded_once_to_the_posting_quantum(play: Play, daily: Build) 
 BAR = (10, 12, 9, 11, 500)
 
 
-def asked(play: Play, feed: Any, kind: str, order: Callable[[Any], object], **parts: Any) -> Any:
+def asked(play: Play, feed: DataFeed, kind: str, order: Callable[[Any], object], **parts: object) -> Any:  # noqa: ANN401 - of many kinds
     model = answers({"fill": all_of, "slippage": no_slip, "fee": free}[kind])
     play({0: order}, feed, models={kind: model}, **parts)
     return model.pages
@@ -184,7 +189,9 @@ def test_a_fill_at_the_open_shows_the_open_alone(play: Play, daily: Build) -> No
     assert (ctx.volume_used, ctx.lot_size, ctx.tick_size) == (0.0, 1.0, 0.01)
 
 
-def test_a_model_that_needs_the_volume_is_shown_the_bar_and_booked_at_its_end(play: Play, daily: Build) -> None:
+def test_a_model_that_needs_the_volume_is_shown_the_bar_and_booked_at_its_end(
+    play: Play, daily: Build
+) -> None:
     model = answers(all_of, needs_volume=True)
     steps = {0: lambda now: now.broker.buy("A", 7), 1: lambda now: now.broker.get_position("A").quantity}
     run = play(steps, daily({"A": [10, BAR, 10]}), models={"fill": model})
@@ -205,7 +212,13 @@ def test_a_model_that_needs_the_volume_is_shown_the_bar_and_booked_at_its_end(pl
         ),
         (
             lambda now: now.broker.buy("A", 7, stop_price=11.5),
-            {"phase": "range", "order_type": "market", "price": 11.5, "stop_price": 11.5, "liquidity": "taker"},
+            {
+                "phase": "range",
+                "order_type": "market",
+                "price": 11.5,
+                "stop_price": 11.5,
+                "liquidity": "taker",
+            },
         ),
         (
             lambda now: now.broker.sell("A", 7, limit_price=9.5),
@@ -224,7 +237,7 @@ def test_a_fill_model_is_told_how_the_order_acts(
 
 
 def test_orders_of_one_bar_see_what_earlier_ones_took(play: Play, daily: Build) -> None:
-    def order(now: Any) -> None:
+    def order(now: Now) -> None:
         for quantity in (3, 4, 5):
             now.broker.buy("A", quantity)
 
@@ -286,9 +299,9 @@ def test_ticks_show_their_own_fields(
 # -- errors ----------------------------------------------------------------------------------------------
 
 
-def failure(engine: Make, feed: DataFeed, **models: Any) -> str:
+def failure(engine: Make, feed: DataFeed, **models: object) -> str:
     class Buys(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             if len(broker.open_orders) == 0:
                 broker.buy("A", 5)
 
@@ -300,7 +313,7 @@ def failure(engine: Make, feed: DataFeed, **models: Any) -> str:
     return str(caught.value)
 
 
-def raises(ctx: Any) -> Any:
+def raises(ctx: object) -> Any:  # noqa: ANN401 - of many kinds
     message = "the moon is full"
     raise ValueError(message)
 
@@ -315,7 +328,7 @@ def test_an_error_names_model_instrument_order_and_time_and_keeps_its_text(
 
 def test_the_exception_of_a_model_is_the_cause_of_the_error(engine: Make, daily: Build) -> None:
     class Buys(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             broker.buy("A", 5)
 
     with pytest.raises(ModelError) as caught:
@@ -342,7 +355,7 @@ def test_the_exception_of_a_model_is_the_cause_of_the_error(engine: Make, daily:
     ],
 )
 def test_an_answer_that_makes_no_sense_is_refused_with_its_numbers(
-    engine: Make, daily: Build, kind: str, answer: Any, text: str
+    engine: Make, daily: Build, kind: str, answer: object, text: str
 ) -> None:
     message = failure(engine, daily({"A": [10] * 3}), **{kind: answers(answer)})
     assert message.startswith("model Answers, A, order 1, 2024-01-02T00:00:00Z: ")
@@ -351,7 +364,7 @@ def test_an_answer_that_makes_no_sense_is_refused_with_its_numbers(
 
 @pytest.mark.parametrize("kind", ["fill", "slippage", "fee"])
 @pytest.mark.parametrize("answer", [None, 5.0, (1.0, 2.0), {"fee": 1.0}])
-def test_an_answer_of_another_shape_is_refused(engine: Make, daily: Build, kind: str, answer: Any) -> None:
+def test_an_answer_of_another_shape_is_refused(engine: Make, daily: Build, kind: str, answer: object) -> None:
     message = failure(engine, daily({"A": [10] * 3}), **{kind: answers(answer)})
     assert "model Answers, A, order 1" in message
     assert "has no attribute" in message
@@ -366,12 +379,14 @@ def test_a_model_may_not_reach_into_the_run_that_asks_it(engine: Make, daily: Bu
     brokers: list[Any] = []
 
     class Buys(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             brokers.append(broker)
             broker.buy("A", 5)
 
     model = answers(lambda ctx: FeeOut(fee=brokers[0].get_cash()))
-    with pytest.raises(ModelError, match="the engine is at work: models and other threads may not use the broker"):
+    with pytest.raises(
+        ModelError, match="the engine is at work: models and other threads may not use the broker"
+    ):
         engine(Buys, daily({"A": [10] * 3}), models={"fee": model}).run()
 
 
@@ -387,7 +402,7 @@ def test_what_was_filled_before_a_model_failed_stays(engine: Make, daily: Build)
             return FeeOut(fee=0.0)
 
     class Buys(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             broker.buy("A", 1)
 
     made = engine(Buys, daily({"A": [10] * 6}), models={"fee": Breaks()})
@@ -402,18 +417,23 @@ def test_what_was_filled_before_a_model_failed_stays(engine: Make, daily: Build)
 
 @pytest.mark.parametrize(("kind", "model"), [("fill", HalfNow()), ("slippage", Cents(1)), ("fee", Tenth())])
 def test_where_native_models_are_required_python_is_refused(
-    engine: Make, daily: Build, kind: str, model: Any
+    engine: Make, daily: Build, kind: str, model: object
 ) -> None:
     with pytest.raises(ConfigError) as refusal:
         engine(Strategy, daily({"A": [10]}), models={kind: model}, backtest={"native": "require"})
-    text = f'{kind} model {type(model).__name__} runs in Python, and backtest.native = "require" allows native'
+    text = (
+        f'{kind} model {type(model).__name__} runs in Python, and backtest.native = "require" allows native'
+    )
     assert text in str(refusal.value)
 
 
 def test_native_models_pass_where_native_models_are_required(play: Play, daily: Build) -> None:
     models = {"fill": Default(volume_limit=0.1), "slippage": VolumeShare(), "fee": PerShare(0.01)}
     run = play(
-        {0: lambda now: now.broker.buy("A", 1)}, daily({"A": [10] * 3}), models=models, backtest={"native": "require"}
+        {0: lambda now: now.broker.buy("A", 1)},
+        daily({"A": [10] * 3}),
+        models=models,
+        backtest={"native": "require"},
     )
     assert run.results.fills.height == 1
 
@@ -428,14 +448,22 @@ def test_native_models_pass_where_native_models_are_required(play: Play, daily: 
 def test_the_manifest_says_how_every_model_was_executed(
     play: Play, daily: Build, native: str, paths: dict[str, str]
 ) -> None:
-    run = play({}, daily({"A": [10]}), models={"fill": HalfNow(), "slippage": BasisPoints(5)}, backtest={"native": native})
+    run = play(
+        {},
+        daily({"A": [10]}),
+        models={"fill": HalfNow(), "slippage": BasisPoints(5)},
+        backtest={"native": native},
+    )
     manifest = run.results.manifest
     assert {entry["kind"]: entry["path"] for entry in manifest["models"]} == paths
     by_kind = {entry["kind"]: entry for entry in manifest["models"]}
     assert by_kind["fill"]["type"].endswith(":HalfNow")
     assert by_kind["slippage"]["type"].endswith(":BasisPoints")
     assert by_kind["slippage"]["params"] == {"bps": 5, "volume_limit": None}
-    assert (by_kind["slippage"]["distribution"], by_kind["fee"]["distribution"]) == ("ml4t-slippage", "ml4t-fees")
+    assert (by_kind["slippage"]["distribution"], by_kind["fee"]["distribution"]) == (
+        "ml4t-slippage",
+        "ml4t-fees",
+    )
     in_python = [kind for kind, path in paths.items() if path == "python"]
     for kind in in_python:
         assert any(f"{kind} model" in text and "runs in Python" in text for text in run.results.warnings)
@@ -454,10 +482,23 @@ class Odd:
 
 @pytest.mark.parametrize(
     "value",
-    [math.inf, -math.inf, nan, Decimal("0.10"), dt.date(2024, 1, 1), np.arange(3.0), len, {"a": (1, 2)}, None, object()],
+    [
+        math.inf,
+        -math.inf,
+        nan,
+        Decimal("0.10"),
+        dt.date(2024, 1, 1),
+        np.arange(3.0),
+        len,
+        {"a": (1, 2)},
+        None,
+        object(),
+    ],
     ids=repr,
 )
-def test_a_parameter_of_any_kind_is_written_into_the_manifest(play: Play, daily: Build, value: Any) -> None:
+def test_a_parameter_of_any_kind_is_written_into_the_manifest(
+    play: Play, daily: Build, value: object
+) -> None:
     run = play({0: lambda now: now.broker.buy("A", 1)}, daily({"A": [10] * 3}), models={"fee": Odd(value)})
     (params,) = [entry["params"] for entry in run.results.manifest["models"] if entry["kind"] == "fee"]
     assert list(params) == ["value"]
@@ -465,20 +506,24 @@ def test_a_parameter_of_any_kind_is_written_into_the_manifest(play: Play, daily:
 
 
 @pytest.mark.parametrize("model", [5, object(), Cents, lambda ctx: FeeOut(fee=0.0)])
-def test_what_is_no_model_is_refused(engine: Make, daily: Build, model: Any) -> None:
+def test_what_is_no_model_is_refused(engine: Make, daily: Build, model: object) -> None:
     with pytest.raises(ConfigError, match="must be an instance of an attrs class with a method evaluate"):
         engine(Strategy, daily({"A": [10]}), models={"fee": model})
 
 
 def test_a_model_of_an_unknown_kind_is_refused(engine: Make, daily: Build) -> None:
-    with pytest.raises(ConfigError, match=r"models \['fees'\] are of no known kind; allowed: fill, slippage, fee"):
+    with pytest.raises(
+        ConfigError, match=r"models \['fees'\] are of no known kind; allowed: fill, slippage, fee"
+    ):
         engine(Strategy, daily({"A": [10]}), models={"fees": Tenth()})
 
 
 def test_a_model_keeps_nothing_of_one_run_for_the_next_when_it_is_frozen(engine: Make, daily: Build) -> None:
     class Buys(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             broker.buy("A", 1)
 
-    made = engine(Buys, daily({"A": [10, 11, 12]}), models={"slippage": Cents(2), "fill": HalfNow(), "fee": Tenth()})
+    made = engine(
+        Buys, daily({"A": [10, 11, 12]}), models={"slippage": Cents(2), "fill": HalfNow(), "fee": Tenth()}
+    )
     assert made.run().fills.equals(made.run().fills)

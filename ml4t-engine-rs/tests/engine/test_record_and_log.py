@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml4t.backtest import DataFeed, Strategy
+from ml4t.backtest import Broker, Context, DataFeed, MarketEvent, PITData, Strategy, Timestamp
 from ml4t.core.errors import UnknownNameError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 RunOf = Callable[..., Any]
 
@@ -43,7 +44,15 @@ def test_named_numbers_become_rows(play: Play, market: DataFeed) -> None:
 
 
 def test_every_kind_of_number_is_kept(play: Play, market: DataFeed) -> None:
-    values = {"i": 1, "f": 1.5, "b": True, "np": np.float32(2.5), "ni": np.int64(3), "d": Decimal("4.5"), "q": Fraction(1, 2)}
+    values = {
+        "i": 1,
+        "f": 1.5,
+        "b": True,
+        "np": np.float32(2.5),
+        "ni": np.int64(3),
+        "d": Decimal("4.5"),
+        "q": Fraction(1, 2),
+    }
     recorded = play({0: lambda now: now.strategy.record(**values)}, market).results.recorded
     assert dict(recorded.select("name", "value").iter_rows()) == {
         "i": 1.0,
@@ -64,8 +73,8 @@ def test_nan_and_infinity_are_numbers(play: Play, market: DataFeed) -> None:
 
 
 @pytest.mark.parametrize("value", ["1", None, [1.0], 1j])
-def test_what_is_no_number_is_a_type_error_that_names_it(play: Play, market: DataFeed, value: Any) -> None:
-    def write(now: Any) -> None:
+def test_what_is_no_number_is_a_type_error_that_names_it(play: Play, market: DataFeed, value: object) -> None:
+    def write(now: Now) -> None:
         with pytest.raises(TypeError, match=r"record\(alpha=\.\.\.\) takes numbers, found"):
             now.strategy.record(alpha=value)
 
@@ -80,7 +89,9 @@ def test_a_name_recorded_twice_at_one_instant_is_two_rows(play: Play, market: Da
 def test_lines_are_kept_with_their_level(play: Play, market: DataFeed) -> None:
     steps = {
         0: lambda now: now.strategy.log("plain"),
-        1: lambda now: [now.strategy.log(level, level=level) for level in ("debug", "info", "warning", "error")],
+        1: lambda now: [
+            now.strategy.log(level, level=level) for level in ("debug", "info", "warning", "error")
+        ],
     }
     logs = play(steps, market).results.logs
     assert logs.rows() == [
@@ -98,14 +109,16 @@ def test_a_line_may_be_anything_with_a_text(play: Play, market: DataFeed) -> Non
 
 
 def test_an_unknown_level_is_refused_with_the_nearest(play: Play, market: DataFeed) -> None:
-    def write(now: Any) -> None:
+    def write(now: Now) -> None:
         with pytest.raises(UnknownNameError, match=r"unknown log level 'warn'.*did you mean 'warning'\?"):
             now.strategy.log("x", level="warn")
 
     assert play({0: write}, market).results.logs.height == 0
 
 
-def test_what_is_written_before_the_first_event_has_the_time_of_the_run_s_begin(run_of: RunOf, market: DataFeed) -> None:
+def test_what_is_written_before_the_first_event_has_the_time_of_the_run_s_begin(
+    run_of: RunOf, market: DataFeed
+) -> None:
     class Writes(Strategy):
         def on_start(self) -> None:
             self.log("begin")
@@ -123,13 +136,13 @@ def test_what_is_written_before_the_first_event_has_the_time_of_the_run_s_begin(
 
 def test_every_callback_may_write(run_of: RunOf, market: DataFeed) -> None:
     class Writes(Strategy):
-        def on_bar(self, event: Any) -> None:
+        def on_bar(self, event: MarketEvent) -> None:
             self.log("bar")
 
         def on_daily_close(self) -> None:
             self.log("close")
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             self.log("data")
 
     assert run_of(Writes(), market).logs["message"].to_list() == ["close", "bar", "data"] * 3

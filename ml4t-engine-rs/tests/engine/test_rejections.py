@@ -7,17 +7,29 @@ from typing import Any
 
 import pytest
 
-from ml4t.backtest import DataFeed, Engine, Instrument, OrderStatus, Strategy
+from ml4t.backtest import (
+    Broker,
+    Context,
+    DataFeed,
+    Engine,
+    Instrument,
+    OrderEvent,
+    OrderStatus,
+    PITData,
+    Strategy,
+    Timestamp,
+)
 from ml4t.engine._engine import Run, reason_codes
 from ml4t.engine.compile import describe
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 
 CASH = {"initial_cash": 1_000}
 
 
-def only(run: Any) -> dict[str, Any]:
+def only(run: object) -> dict[str, Any]:
     (order,) = run.results.orders.to_dicts()
     return dict(order)
 
@@ -66,7 +78,7 @@ def market(daily: Build) -> DataFeed:
 def test_a_refused_order_says_what_was_found_what_is_allowed_and_where(
     play: Play, market: DataFeed, order: dict[str, Any], code: str, sentence: str
 ) -> None:
-    def send(now: Any) -> Any:
+    def send(now: Now) -> object:
         terms = {"order_type": _type_of(order), **order}
         return now.broker.submit_order("A", **terms)
 
@@ -93,7 +105,9 @@ def test_a_quantity_off_the_lot_is_refused(play: Play, daily: Build) -> None:
     assert (run[0][0].reason_code, run[0][0].reason) == ("OFF_LOT", expected)
 
 
-def test_an_instrument_that_no_feed_matches_takes_no_orders(engine: Callable[..., Engine], market: DataFeed) -> None:
+def test_an_instrument_that_no_feed_matches_takes_no_orders(
+    engine: Callable[..., Engine], market: DataFeed
+) -> None:
     made = engine(Strategy, market)
     spec = describe(made.config, made.data, made._models, warmup=0)
     spec["instruments"][0]["matching"] = None
@@ -104,7 +118,9 @@ def test_an_instrument_that_no_feed_matches_takes_no_orders(engine: Callable[...
     assert sent[0].reason == "no feed to match orders on (A, 2024-01-02T00:00:00Z)"
 
 
-def test_an_order_for_an_instrument_without_rows_in_the_period_waits_in_vain(play: Play, daily: Build) -> None:
+def test_an_order_for_an_instrument_without_rows_in_the_period_waits_in_vain(
+    play: Play, daily: Build
+) -> None:
     feed = daily({"A": [10] * 5, "LATER": [None] * 4 + [7]})
     period = {"end_date": "2024-01-03"}
     later = [Instrument("LATER", calendar="24/7")]
@@ -125,7 +141,7 @@ def test_orders_of_the_warm_up_are_refused(run_of: Play, market: DataFeed) -> No
         def __init__(self) -> None:
             self.orders: list[Any] = []
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             self.orders.append(broker.buy("A", 1))
 
     strategy = Warming()
@@ -138,7 +154,10 @@ def test_orders_of_the_warm_up_are_refused(run_of: Play, market: DataFeed) -> No
 def test_negative_prices_are_legal_where_the_instrument_says_so(play: Play, daily: Build) -> None:
     crude = Instrument("A", allows_negative_prices=True, calendar="24/7")
     feed = daily({"A": [5, -10, -37.63, -20]}, instruments=[crude])
-    steps = {0: lambda now: now.broker.buy("A", 1, limit_price=-30), 2: lambda now: now.broker.close_position("A")}
+    steps = {
+        0: lambda now: now.broker.buy("A", 1, limit_price=-30),
+        2: lambda now: now.broker.close_position("A"),
+    }
     run = play(steps, feed, broker={**CASH, "allows_short": True})
     # The third bar opens at -37.63, below the limit.
     assert run.fills == [("A", "buy", 1.0, -37.63), ("A", "sell", 1.0, -20.0)]
@@ -148,7 +167,10 @@ def test_cash_that_is_gone_by_the_fill_rejects_the_order_then(play: Play, daily:
     run = play({0: lambda now: now.broker.buy("A", 100)}, daily({"A": [10, 11, 11]}), broker=CASH)
     row = only(run)
     assert (row["status"], row["reason_code"]) == ("rejected", "INSUFFICIENT_CASH")
-    assert row["reason"] == "buy 100 A at 11 with fee 0 needs more than the account has: cash 1000, buying power 1000"
+    assert (
+        row["reason"]
+        == "buy 100 A at 11 with fee 0 needs more than the account has: cash 1000, buying power 1000"
+    )
     assert row["ts_accepted"] == row["ts_submitted"]
 
 
@@ -178,10 +200,16 @@ def test_orders_meet_the_market_as_they_were_sent_so_a_sell_pays_for_what_follow
 ) -> None:
     feed = daily({"A": [10] * 4, "B": [10] * 4})
 
-    def swap(*sent: str) -> Any:
+    def swap(*sent: str) -> Any:  # noqa: ANN401 - of many kinds
         methods = {"buy": lambda now: now.broker.buy("B", 100), "sell": lambda now: now.broker.sell("A", 100)}
-        steps = {0: lambda now: now.broker.buy("A", 100), 1: lambda now: [methods[name](now) for name in sent]}
-        return {order.side.value: (order.status.value, order.reason_code) for order in play(steps, feed, broker=CASH)[1]}
+        steps = {
+            0: lambda now: now.broker.buy("A", 100),
+            1: lambda now: [methods[name](now) for name in sent],
+        }
+        return {
+            order.side.value: (order.status.value, order.reason_code)
+            for order in play(steps, feed, broker=CASH)[1]
+        }
 
     assert swap("sell", "buy") == {"sell": ("filled", ""), "buy": ("filled", "")}
     # At intake the sell counts for the buy that was sent before it; at the open it comes too late.
@@ -207,11 +235,11 @@ def test_every_rejection_is_an_order_event(run_of: Callable[..., Any], market: D
     seen = []
 
     class Watches(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             if not seen:
                 broker.sell("A", 1)
 
-        def on_order(self, event: Any) -> None:
+        def on_order(self, event: OrderEvent) -> None:
             seen.append((event.previous_status.value, event.status.value, event.reason_code))
 
     run_of(Watches(), market)
@@ -224,8 +252,10 @@ def test_every_code_has_a_sentence_of_its_own() -> None:
     assert all(code.isupper() and sentence and sentence[-1] != "." for code, sentence in codes)
 
 
-def test_every_order_that_ended_otherwise_than_filled_has_code_and_sentence(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> None:
+def test_every_order_that_ended_otherwise_than_filled_has_code_and_sentence(
+    play: Play, market: DataFeed
+) -> None:
+    def send(now: Now) -> None:
         b = now.broker
         b.buy("A", 1)
         b.buy("A", 1, limit_price=1, time_in_force="day")

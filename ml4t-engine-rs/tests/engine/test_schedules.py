@@ -12,7 +12,7 @@ import pandas_market_calendars as mcal
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Results, Strategy, schedule
+from ml4t.backtest import Broker, Context, DataFeed, PITData, Results, Strategy, Timestamp, schedule
 from ml4t.core.errors import ConfigError, DataError, EngineStateError, StrategyError, UnknownNameError
 from ml4t.core.schedule import Schedule
 
@@ -64,7 +64,9 @@ class Keeps(Strategy):
 
     def on_start(self) -> None:
         for number, rule in enumerate(self.rules):
-            self.schedule(lambda number=number: self.times[number].append(self.data.timestamp.datetime), rule=rule)
+            self.schedule(
+                lambda number=number: self.times[number].append(self.data.timestamp.datetime), rule=rule
+            )
 
 
 def first_of(sessions: Iterable[Session], key: Callable[[Session], Any]) -> list[Session]:
@@ -87,7 +89,10 @@ MINUTE = dt.timedelta(minutes=1)
 # What each rule means, on all sessions of the calendar around the run.
 RULES: dict[str, tuple[Schedule, Pick]] = {
     "session open": (schedule.session_open(), lambda s: [x.open for x in s]),
-    "half an hour after the open": (schedule.session_open("30m"), lambda s: [x.open + 30 * MINUTE for x in s]),
+    "half an hour after the open": (
+        schedule.session_open("30m"),
+        lambda s: [x.open + 30 * MINUTE for x in s],
+    ),
     "before the open": (schedule.session_open("-15m"), lambda s: [x.open - 15 * MINUTE for x in s]),
     "five minutes before the close": (schedule.session_close(), lambda s: [x.close - 5 * MINUTE for x in s]),
     "at the close": (schedule.session_close("0m"), lambda s: [x.close for x in s]),
@@ -111,7 +116,9 @@ RULES: dict[str, tuple[Schedule, Pick]] = {
     ),
     "every hour": (
         schedule.every("1h"),
-        lambda s: [x.open + n * 60 * MINUTE for x in s for n in range(24) if x.open + n * 60 * MINUTE < x.close],
+        lambda s: [
+            x.open + n * 60 * MINUTE for x in s for n in range(24) if x.open + n * 60 * MINUTE < x.close
+        ],
     ),
 }
 
@@ -150,7 +157,9 @@ def test_every_n_sessions_counts_from_the_first_of_the_run(run_of: RunOf, n: int
 
 
 @pytest.mark.parametrize("interval", ["15m", "40m", "90s", "6h30m", "7h", "1d"])
-def test_an_interval_counts_from_the_open_of_each_session_while_it_is_open(run_of: RunOf, interval: str) -> None:
+def test_an_interval_counts_from_the_open_of_each_session_while_it_is_open(
+    run_of: RunOf, interval: str
+) -> None:
     own = sessions_of("XNYS", "2019-12-23", "2019-12-27")
     rule = schedule.every(interval)
     strategy = Keeps([rule])
@@ -166,7 +175,12 @@ def test_an_interval_counts_from_the_open_of_each_session_while_it_is_open(run_o
 
 
 def test_schedules_of_a_market_that_never_closes(run_of: RunOf, daily: Build) -> None:
-    rules = [schedule.session_open(), schedule.session_close("0m"), schedule.every("8h"), schedule.week_start()]
+    rules = [
+        schedule.session_open(),
+        schedule.session_close("0m"),
+        schedule.every("8h"),
+        schedule.week_start(),
+    ]
     strategy = Keeps(rules)
     run_of(strategy, daily({"A": [10] * 10}))
     day = [dt.datetime(2024, 1, 1, tzinfo=dt.UTC) + dt.timedelta(days=n) for n in range(11)]
@@ -212,7 +226,7 @@ def test_the_strategy_itself_is_called_at_a_timer_between_bars(run_of: RunOf, da
         def on_start(self) -> None:
             self.schedule(lambda: None, rule=schedule.session_open("12h"))
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             calls.append((timestamp.day, timestamp.hour, list(data), data["A"].fresh))
 
     run_of(Idle(), daily({"A": [10, 11]}))
@@ -232,7 +246,9 @@ def test_an_order_of_a_timer_inside_a_bar_waits_for_the_next_open(run_of: RunOf,
     assert results.fills["price"].to_list() == [11.0]
 
 
-def test_callbacks_of_one_instant_come_in_the_sequence_they_were_scheduled(run_of: RunOf, daily: Build) -> None:
+def test_callbacks_of_one_instant_come_in_the_sequence_they_were_scheduled(
+    run_of: RunOf, daily: Build
+) -> None:
     calls: list[str] = []
 
     class Three(Strategy):
@@ -248,9 +264,11 @@ def test_a_schedule_made_in_a_callback_fires_from_then_on(run_of: RunOf, daily: 
     calls: list[int] = []
 
     class Later(Strategy):
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             if timestamp.day == 3:
-                self.schedule(lambda: calls.append(self.data.timestamp.day), rule=schedule.session_close("0m"))
+                self.schedule(
+                    lambda: calls.append(self.data.timestamp.day), rule=schedule.session_close("0m")
+                )
 
     run_of(Later(), daily({"A": [10] * 5}))
     assert calls == [4, 5, 6]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Signal, Signals, SignalSource, Strategy
+from ml4t.backtest import DataFeed, Signal, SignalEvent, Signals, SignalSource, Strategy
 from ml4t.core.errors import DataError, UnknownNameError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 RunOf = Callable[..., Any]
 
@@ -35,7 +37,7 @@ def market(daily: Build) -> DataFeed:
     return daily({"A": [10, 11, 12, 13], "B": [20, 21, 22, 23]})
 
 
-def seen(now: Any) -> list[float]:
+def seen(now: Now) -> list[float]:
     return [now.data[symbol]["signals"][name] for symbol in "AB" for name in ("fast", "slow", "score")]
 
 
@@ -69,7 +71,11 @@ def test_a_model_that_is_called_score_is_that_model(play: Play, market: DataFeed
 
 def test_a_name_without_a_model_is_score(play: Play, market: DataFeed) -> None:
     signals = signals_of((at(2), at(2), "A", "m", 0.1)).drop("model_id")
-    run = play({0: lambda now: (list(now.data["A"]["signals"]), now.data["A"]["signals"]["score"])}, market, signals=signals)
+    run = play(
+        {0: lambda now: (list(now.data["A"]["signals"]), now.data["A"]["signals"]["score"])},
+        market,
+        signals=signals,
+    )
     assert run[0] == (["score"], 0.1)
 
 
@@ -82,7 +88,7 @@ def test_wide_columns_are_names_and_missing_values_no_signals(play: Play, market
 
 
 def test_the_row_of_signals_is_a_mapping(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         row = now.data["A"]["signals"]
         assert row.keys() == list(row) == ["fast", "slow"]
         assert len(row) == 2
@@ -92,7 +98,9 @@ def test_the_row_of_signals_is_a_mapping(play: Play, market: DataFeed) -> None:
         assert np.isnan(row.get("slow", 5.0))
         assert row.get("other") is None
         assert row.get("other", 5.0) == 5.0
-        with pytest.raises(UnknownNameError, match=r"unknown signal 'fats'; known: fast, slow; did you mean 'fast'\?"):
+        with pytest.raises(
+            UnknownNameError, match=r"unknown signal 'fats'; known: fast, slow; did you mean 'fast'\?"
+        ):
             row["fats"]
 
     signals = signals_of((at(2), at(2), "A", "fast", 0.1), (at(3), at(3), "A", "slow", 0.2))
@@ -106,7 +114,7 @@ def test_what_can_be_asked_for_is_in_the_row(play: Play, market: DataFeed) -> No
 
 
 def test_a_run_without_signals_says_so(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         row = now.data["A"]["signals"]
         assert (list(row), len(row), row.get("score")) == ([], 0, None)
         with pytest.raises(UnknownNameError, match="unknown signal 'score'; known: none"):
@@ -120,7 +128,10 @@ def test_a_signal_calls_the_strategy_at_its_arrival_and_marks_its_instrument_fre
 ) -> None:
     signals = signals_of((at(2), at(2, 0.5), "B", "fast", 0.1))
     run = play(
-        {n: lambda now: (now.timestamp, list(now.data), now.data["B"].fresh, now.data["A"].fresh) for n in range(5)},
+        {
+            n: lambda now: (now.timestamp, list(now.data), now.data["B"].fresh, now.data["A"].fresh)
+            for n in range(5)
+        },
         market,
         signals=signals,
     )
@@ -128,7 +139,7 @@ def test_a_signal_calls_the_strategy_at_its_arrival_and_marks_its_instrument_fre
     assert run[0] == (at(2), ["A", "B"], True, True)
 
 
-def test_signals_come_from_any_source(play: Play, market: DataFeed, tmp_path: Any) -> None:
+def test_signals_come_from_any_source(play: Play, market: DataFeed, tmp_path: Path) -> None:
     frame = signals_of((at(2), at(3), "A", "m", 0.25))
     path = tmp_path / "signals.parquet"
     frame.write_parquet(path)
@@ -157,7 +168,7 @@ def test_signals_of_the_feed_and_of_the_run_come_together(play: Play, daily: Bui
 
 
 def test_a_signal_that_arrives_before_its_event_is_refused(play: Play, market: DataFeed) -> None:
-    with pytest.raises(DataError, match="arrives at .* before its ts_event"):
+    with pytest.raises(DataError, match=r"arrives at .* before its ts_event"):
         play({}, market, signals=signals_of((at(3), at(2), "A", "m", 0.1)))
 
 
@@ -165,7 +176,7 @@ def test_signals_after_the_data_are_never_seen(play: Play, market: DataFeed, run
     told = []
 
     class Listens(Strategy):
-        def on_signal(self, event: Any) -> None:
+        def on_signal(self, event: SignalEvent) -> None:
             told.append(event.score)
 
     signals = signals_of((at(2), at(2), "A", "m", 0.1), (at(5), at(9), "A", "m", 0.9))
@@ -177,7 +188,7 @@ def test_a_signal_event_says_everything_about_itself(run_of: RunOf, market: Data
     events = []
 
     class Listens(Strategy):
-        def on_signal(self, event: Any) -> None:
+        def on_signal(self, event: SignalEvent) -> None:
             events.append(event)
 
     frame = signals_of((at(2), at(2, 1), "A", "m", 0.1), (at(3), at(3), "B", "m", 0.2)).with_columns(

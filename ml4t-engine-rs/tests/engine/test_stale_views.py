@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Strategy
+from ml4t.backtest import Broker, Context, DataFeed, MarketEvent, PITData, Strategy, Timestamp
 from ml4t.core.errors import StaleViewError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 
 USES_OF_A_VIEW: dict[str, Callable[[Any], object]] = {
@@ -64,7 +65,7 @@ def market(daily: Build) -> DataFeed:
 
 @pytest.mark.parametrize("use", USES_OF_A_VIEW)
 def test_a_view_kept_from_an_earlier_instant_raises(play: Play, market: DataFeed, use: str) -> None:
-    def later(now: Any) -> None:
+    def later(now: Now) -> None:
         with pytest.raises(StaleViewError, match=r"this view belongs to an earlier instant; use self\.data"):
             USES_OF_A_VIEW[use](now.strategy.returned[0])
 
@@ -73,12 +74,14 @@ def test_a_view_kept_from_an_earlier_instant_raises(play: Play, market: DataFeed
 
 @pytest.mark.parametrize("use", USES_OF_A_ROW)
 def test_a_row_kept_from_an_earlier_instant_raises(play: Play, market: DataFeed, use: str) -> None:
-    def later(now: Any) -> None:
+    def later(now: Now) -> None:
         for row in now.strategy.returned[0]:
-            with pytest.raises(StaleViewError, match="this row belongs to an earlier instant; keep its values"):
+            with pytest.raises(
+                StaleViewError, match="this row belongs to an earlier instant; keep its values"
+            ):
                 USES_OF_A_ROW[use](row)
 
-    def keep(now: Any) -> list[Any]:
+    def keep(now: Now) -> list[Any]:
         data = now.data
         return [data["A"], now.strategy.data["A"], data.values()[0], data.get("A"), data.get_latest_bar("A")]
 
@@ -87,7 +90,7 @@ def test_a_row_kept_from_an_earlier_instant_raises(play: Play, market: DataFeed,
 
 @pytest.mark.parametrize("use", USES_OF_SIGNALS)
 def test_signals_kept_from_an_earlier_instant_raise(play: Play, market: DataFeed, use: str) -> None:
-    def later(now: Any) -> None:
+    def later(now: Now) -> None:
         with pytest.raises(StaleViewError, match="these signals belong to an earlier instant"):
             USES_OF_SIGNALS[use](now.strategy.returned[0])
 
@@ -95,18 +98,20 @@ def test_signals_kept_from_an_earlier_instant_raise(play: Play, market: DataFeed
 
 
 def test_values_taken_from_a_view_may_be_kept(play: Play, market: DataFeed) -> None:
-    run = play({0: lambda now: (now.data["A"]["close"], now.data.close, now.data.history("close", 1, "A"))}, market)
+    run = play(
+        {0: lambda now: (now.data["A"]["close"], now.data.close, now.data.history("close", 1, "A"))}, market
+    )
     value, column, window = run[0]
     assert (value, column.tolist(), window.tolist()) == (10.0, [10.0], [10.0])
 
 
 def test_a_kept_view_stays_stale_while_the_next_one_is_fresh(play: Play, market: DataFeed) -> None:
-    def second(now: Any) -> Any:
+    def second(now: Now) -> object:
         assert now.data is not now.strategy.returned[0]
         assert now.data["A"]["close"] == 11.0
         return now.data
 
-    def third(now: Any) -> None:
+    def third(now: Now) -> None:
         assert now.data["A"]["close"] == 12.0
         for kept in (now.strategy.returned[0], now.strategy.returned[1]):
             with pytest.raises(StaleViewError):
@@ -122,7 +127,7 @@ def test_the_strategy_s_own_view_never_goes_stale(run_of: Callable[..., Any], ma
         def on_start(self) -> None:
             self.kept = self.data
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             assert self.kept is self.data
             seen.append((self.kept["A"]["close"], data["A"]["close"]))
 
@@ -141,11 +146,11 @@ def test_views_and_rows_are_stale_after_the_run(play: Play, market: DataFeed) ->
 
 
 def test_a_view_kept_inside_a_container_or_a_closure_is_stale_too(play: Play, market: DataFeed) -> None:
-    def keep(now: Any) -> dict[str, Any]:
+    def keep(now: Now) -> dict[str, Any]:
         data = now.data
         return {"closure": lambda: data["A"], "generator": (row for row in [data]), "list": [data]}
 
-    def later(now: Any) -> None:
+    def later(now: Now) -> None:
         kept = now.strategy.returned[0]
         uses: list[Callable[[], object]] = [
             kept["closure"],
@@ -177,10 +182,10 @@ def test_a_row_that_is_used_within_its_instant_by_another_callback_is_fresh(
     seen = []
 
     class Shares(Strategy):
-        def on_bar(self, event: Any) -> None:
+        def on_bar(self, event: MarketEvent) -> None:
             self.row = self.data["A"]
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             seen.append(self.row["close"])
 
     run_of(Shares(), market)

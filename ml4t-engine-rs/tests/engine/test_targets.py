@@ -15,6 +15,7 @@ from ml4t.backtest import DataFeed, Instrument, OrderStatus, OrderType, Side
 from ml4t.core.errors import DataError, OrderError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 
 CASH = {"initial_cash": 1_000}
@@ -26,7 +27,9 @@ def market(daily: Build) -> DataFeed:
 
 
 @pytest.mark.parametrize("percent", [0.5, "0.5", Decimal("0.50"), np.float64(0.5)])
-def test_a_percent_is_a_fraction_of_equity_at_the_last_price(play: Play, market: DataFeed, percent: Any) -> None:
+def test_a_percent_is_a_fraction_of_equity_at_the_last_price(
+    play: Play, market: DataFeed, percent: object
+) -> None:
     run = play({0: lambda now: now.broker.order_target_percent("A", percent)}, market, broker=CASH)
     assert (run[0].side, run[0].quantity, run[0].order_type) == (Side.BUY, 50.0, OrderType.MARKET)
 
@@ -44,7 +47,7 @@ def test_equity_counts_cash_and_all_positions(play: Play, market: DataFeed) -> N
     ("value", "quantity"), [(200, 20.0), ("209.99", 20.0), (Decimal(210), 21.0), (9.99, 0.0), (0, 0.0)]
 )
 def test_a_value_is_rounded_toward_zero_to_whole_lots(
-    play: Play, market: DataFeed, value: Any, quantity: float
+    play: Play, market: DataFeed, value: object, quantity: float
 ) -> None:
     order = play({0: lambda now: now.broker.order_target_value("A", value)}, market, broker=CASH)[0]
     assert (0.0 if order is None else order.quantity) == quantity
@@ -79,7 +82,7 @@ def test_fractional_instruments_reach_their_target_to_the_last_unit(play: Play, 
 
 
 @pytest.mark.parametrize("quantity", [30, 30.0, "30", Decimal(30)])
-def test_a_target_quantity_orders_the_difference(play: Play, market: DataFeed, quantity: Any) -> None:
+def test_a_target_quantity_orders_the_difference(play: Play, market: DataFeed, quantity: object) -> None:
     steps = {
         0: lambda now: now.broker.buy("A", 10),
         1: lambda now: now.broker.order_target_quantity("A", quantity),
@@ -101,7 +104,7 @@ def test_a_target_through_zero_turns_the_position_round(play: Play, market: Data
 
 
 def test_working_market_orders_count_as_filled(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> list[Any]:
+    def send(now: Now) -> list[Any]:
         broker = now.broker
         return [
             broker.order_target_quantity("A", 20),
@@ -127,7 +130,7 @@ def test_market_orders_that_the_venue_has_but_could_not_fill_yet_count_too(play:
 
 
 def test_resting_orders_do_not_count(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> Any:
+    def send(now: Now) -> object:
         now.broker.buy("A", 20, limit_price=5)
         now.broker.buy("A", 20, stop_price=50)
         return now.broker.order_target_quantity("A", 20)
@@ -136,15 +139,15 @@ def test_resting_orders_do_not_count(play: Play, market: DataFeed) -> None:
 
 
 def test_a_canceled_or_rejected_order_does_not_count(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         now.broker.buy("A", 1_000)
 
-    def again(now: Any) -> tuple[Any, ...]:
+    def again(now: Now) -> tuple[Any, ...]:
         order = now.broker.order_target_quantity("A", 20)
         order.cancel()
         return order.quantity, now.strategy.broker.rejected_orders[0].quantity
 
-    def third(now: Any) -> Any:
+    def third(now: Now) -> object:
         return now.broker.order_target_quantity("A", 20).quantity
 
     run = play({0: send, 1: again, 2: third}, market, broker=CASH)
@@ -155,7 +158,7 @@ def test_a_canceled_or_rejected_order_does_not_count(play: Play, market: DataFee
 def test_a_size_needs_a_price(play: Play, daily: Build) -> None:
     feed = daily({"A": [10, 10, 10], "Z": [None, None, 10]})
 
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         expected = r"Z has no price at 2024-01-02T00:00:00Z to size an order with"
         with pytest.raises(OrderError, match=expected):
             now.broker.order_target_percent("Z", 0.5)
@@ -172,8 +175,10 @@ def test_a_size_needs_a_price(play: Play, daily: Build) -> None:
 
 @pytest.mark.parametrize("method", ["order_target_percent", "order_target_value", "order_target_quantity"])
 @pytest.mark.parametrize("number", [True, "half", None, float("nan")])
-def test_a_target_that_is_no_number_is_refused(play: Play, market: DataFeed, method: str, number: Any) -> None:
-    def send(now: Any) -> None:
+def test_a_target_that_is_no_number_is_refused(
+    play: Play, market: DataFeed, method: str, number: object
+) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(OrderError, match="is not a finite number"):
             getattr(now.broker, method)("A", number)
 
@@ -181,7 +186,7 @@ def test_a_target_that_is_no_number_is_refused(play: Play, market: DataFeed, met
 
 
 def test_targets_take_a_lifetime_and_a_tag(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> list[Any]:
+    def send(now: Now) -> list[Any]:
         b = now.broker
         return [
             b.order_target_percent("A", 0.1, time_in_force="day", tag="p"),
@@ -241,7 +246,7 @@ def test_a_full_basket_is_paid_for_by_its_own_sells(play: Play, daily: Build) ->
 
 
 def test_what_the_basket_does_not_name_is_closed_unless_kept(play: Play, daily: Build) -> None:
-    def held(now: Any) -> dict[str, float]:
+    def held(now: Now) -> dict[str, float]:
         return {symbol: position.quantity for symbol, position in now.broker.positions.items()}
 
     steps = {
@@ -275,7 +280,7 @@ def test_a_basket_that_is_reached_sends_nothing(play: Play, daily: Build) -> Non
 def test_a_basket_sends_all_its_orders_or_none(play: Play, daily: Build) -> None:
     feed = daily({**BASKET, "Z": [None, None, None, 10]})
 
-    def send(now: Any) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(OrderError, match="Z has no price"):
             now.broker.order_target_weights({"A": 0.5, "Z": 0.5})
         with pytest.raises(OrderError, match="weight = 'half' is not a finite number"):
@@ -285,8 +290,8 @@ def test_a_basket_sends_all_its_orders_or_none(play: Play, daily: Build) -> None
 
 
 @pytest.mark.parametrize("weights", [None, 0.5, "A", [("A", 0.5)]])
-def test_weights_that_are_no_mapping_are_a_type_error(play: Play, daily: Build, weights: Any) -> None:
-    def send(now: Any) -> None:
+def test_weights_that_are_no_mapping_are_a_type_error(play: Play, daily: Build, weights: object) -> None:
+    def send(now: Now) -> None:
         with pytest.raises(TypeError, match="mapping"):
             now.broker.order_target_weights(weights)
 
@@ -342,17 +347,17 @@ def test_a_target_is_sized_with_the_price_that_the_strategy_can_read(play: Play)
     clock = pl.DataFrame({"ts_event": [day + dt.timedelta(hours=2)], "vix": [1.0]})
     context = DataFeed(clock, name="clock", kind="context", stamp="event")
 
-    def send(now: Any) -> tuple[float, float]:
+    def send(now: Now) -> tuple[float, float]:
         return now.data["A"]["close"], now.broker.order_target_value("A", 100).quantity
 
     assert play({1: send}, [feed, context])[1] == (10.0, 10.0)
 
 
 def test_numbers_of_a_size_beyond_64_bits_are_refused(play: Play, market: DataFeed) -> None:
-    def send(now: Any) -> None:
-        with pytest.raises((OverflowError, DataError, OrderError), match="range|large"):
+    def send(now: Now) -> None:
+        with pytest.raises((OverflowError, DataError, OrderError), match=r"range|large"):
             now.broker.order_target_percent("A", 10**30)
-        with pytest.raises((OverflowError, DataError, OrderError), match="range|large"):
+        with pytest.raises((OverflowError, DataError, OrderError), match=r"range|large"):
             now.broker.order_target_value("A", 10**25)
 
     assert play({0: send}, market).results.orders.height == 0

@@ -6,7 +6,6 @@ import copy
 import datetime as dt
 import pickle
 from collections.abc import Callable
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -21,7 +20,7 @@ STAMP = Timestamp(NS)
 PLAIN = dt.datetime(2013, 3, 1, 21, 0, 0, 123456, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
 # What 64 bits of nanoseconds hold, in whole microseconds.
-RANGE = {"min_value": dt.datetime(1678, 1, 1), "max_value": dt.datetime(2262, 1, 1)}  # noqa: DTZ001
+RANGE = {"min_value": dt.datetime(1678, 1, 1), "max_value": dt.datetime(2262, 1, 1)}
 instants = st.datetimes(**RANGE, timezones=st.just(dt.UTC)).map(lambda moment: moment.replace(fold=0))
 nanoseconds = st.integers(min_value=-(2**63) + 1, max_value=2**63 - 1)
 
@@ -52,7 +51,17 @@ def test_its_attributes_are_those_of_the_datetime(moment: dt.datetime) -> None:
 @given(instants)
 def test_its_methods_are_those_of_the_datetime(moment: dt.datetime) -> None:
     stamp = Timestamp(ns_of(moment))
-    for name in ("date", "time", "timetz", "timestamp", "weekday", "isoweekday", "isocalendar", "isoformat", "toordinal"):
+    for name in (
+        "date",
+        "time",
+        "timetz",
+        "timestamp",
+        "weekday",
+        "isoweekday",
+        "isocalendar",
+        "isoformat",
+        "toordinal",
+    ):
         assert getattr(stamp, name)() == getattr(moment, name)()
     assert stamp.strftime("%A %d %B %Y %H:%M") == moment.strftime("%A %d %B %Y %H:%M")
     assert stamp.replace(hour=3) == moment.replace(hour=3)
@@ -124,7 +133,7 @@ def test_it_compares_with_datetimes_that_64_bits_cannot_hold(sentinel: dt.dateti
 
 
 @pytest.mark.parametrize("other", [None, 0, NS, "2013-03-01", dt.date(2013, 3, 1), SECOND, object()])
-def test_it_is_unequal_to_what_is_no_instant_and_not_ordered_with_it(other: Any) -> None:
+def test_it_is_unequal_to_what_is_no_instant_and_not_ordered_with_it(other: object) -> None:
     assert STAMP != other
     assert (STAMP == other) is False
     with pytest.raises(TypeError):
@@ -182,7 +191,8 @@ def test_the_difference_of_the_furthest_instants_is_a_duration() -> None:
 
 
 @pytest.mark.parametrize(
-    "use", [lambda: STAMP + 1, lambda: STAMP - 1, lambda: STAMP + STAMP, lambda: 1 - STAMP, lambda: SECOND - STAMP]
+    "use",
+    [lambda: STAMP + 1, lambda: STAMP - 1, lambda: STAMP + STAMP, lambda: 1 - STAMP, lambda: SECOND - STAMP],
 )
 def test_what_a_datetime_does_not_add_is_a_type_error(use: Callable[[], object]) -> None:
     with pytest.raises(TypeError):
@@ -205,6 +215,6 @@ def test_it_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize("ns", [1.5, "0", None, 2**63, PLAIN])
-def test_what_is_no_count_of_nanoseconds_is_refused(ns: Any) -> None:
+def test_what_is_no_count_of_nanoseconds_is_refused(ns: object) -> None:
     with pytest.raises((TypeError, OverflowError)):
         Timestamp(ns)

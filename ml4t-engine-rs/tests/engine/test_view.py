@@ -14,6 +14,7 @@ from ml4t.backtest import DataFeed, Instrument, PITData, Strategy
 from ml4t.core.errors import EngineStateError, UnknownNameError
 
 Build = Callable[..., DataFeed]
+Now = Any  # what a step of a script is given; see conftest
 Play = Callable[..., Any]
 
 BARS = {
@@ -31,7 +32,7 @@ def market(daily: Build) -> DataFeed:
 
 
 def test_a_row_is_the_last_known_one(play: Play, market: DataFeed) -> None:
-    def fields(now: Any) -> list[float]:
+    def fields(now: Now) -> list[float]:
         return [now.data["A"][name] for name in ("open", "high", "low", "close", "volume")]
 
     run = play({n: fields for n in range(4)}, market)
@@ -41,7 +42,7 @@ def test_a_row_is_the_last_known_one(play: Play, market: DataFeed) -> None:
 
 
 def test_a_row_is_nan_before_the_first(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> list[Any]:
+    def look(now: Now) -> list[Any]:
         row = now.data["B"]
         return [np.isnan(row["close"]), row.fresh, row.age, row.ts_event, row["close"] > 0, row["close"] < 0]
 
@@ -49,7 +50,7 @@ def test_a_row_is_nan_before_the_first(play: Play, market: DataFeed) -> None:
 
 
 def test_a_row_knows_its_symbol_its_freshness_and_its_age(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> list[Any]:
+    def look(now: Now) -> list[Any]:
         row = now.data["A"]
         return [row.symbol, row.fresh, row.age, row.ts_event]
 
@@ -64,7 +65,7 @@ def test_a_row_knows_its_symbol_its_freshness_and_its_age(play: Play, market: Da
 def test_a_row_is_a_mapping_of_its_fields(play: Play, market: DataFeed) -> None:
     names = ["open", "high", "low", "close", "volume"]
 
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         row = now.data["A"]
         assert row.keys() == list(row) == names
         assert len(row) == 5
@@ -80,11 +81,13 @@ def test_a_row_is_a_mapping_of_its_fields(play: Play, market: DataFeed) -> None:
     play({0: look}, market)
 
 
-@pytest.mark.parametrize(("field", "hint"), [("clsoe", "close"), ("Close", "close"), ("vol", "volume"), ("x", None)])
+@pytest.mark.parametrize(
+    ("field", "hint"), [("clsoe", "close"), ("Close", "close"), ("vol", "volume"), ("x", None)]
+)
 def test_an_unknown_field_is_named_with_the_known_ones_and_the_nearest(
     play: Play, market: DataFeed, field: str, hint: str | None
 ) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         with pytest.raises(UnknownNameError) as refusal:
             now.data["A"][field]
         text = f"unknown field of A {field!r}; known: close, high, low, open, signals, volume"
@@ -95,7 +98,7 @@ def test_an_unknown_field_is_named_with_the_known_ones_and_the_nearest(
 
 @pytest.mark.parametrize("symbol", ["a", "AB", "C"])
 def test_an_unknown_symbol_is_named_with_the_known_ones(play: Play, market: DataFeed, symbol: str) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         calls: list[Callable[[], object]] = [
             lambda: now.data[symbol],
             lambda: now.data.history("close", 2, symbol),
@@ -114,7 +117,7 @@ def test_an_unknown_symbol_is_named_with_the_known_ones(play: Play, market: Data
 
 
 def test_a_key_that_is_no_text_is_a_type_error(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         for key in (0, None, ("A",), np.str_):
             with pytest.raises(TypeError):
                 now.data[key]
@@ -136,7 +139,7 @@ def test_iterating_yields_the_symbols_with_an_event_at_this_instant(play: Play, 
 
 
 def test_membership_keys_values_and_items_agree_with_iteration(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> None:
+    def look(now: Now) -> None:
         data = now.data
         assert data.keys() == list(data)
         assert [row.symbol for row in data.values()] == list(data)
@@ -151,10 +154,17 @@ def test_membership_keys_values_and_items_agree_with_iteration(play: Play, marke
 def test_several_rows_of_one_instrument_at_one_instant_count_once(play: Play) -> None:
     at = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
     ticks = pl.DataFrame(
-        {"symbol": ["B", "A", "B", "A"], "timestamp": [at] * 4, "price": [1.0, 2.0, 3.0, 4.0], "size": [1.0] * 4}
+        {
+            "symbol": ["B", "A", "B", "A"],
+            "timestamp": [at] * 4,
+            "price": [1.0, 2.0, 3.0, 4.0],
+            "size": [1.0] * 4,
+        }
     )
     feed = DataFeed(ticks, kind="trade", stamp="event", calendar="24/7")
-    run = play({0: lambda now: (list(now.data), len(now.data), now.data["A"]["price"], now.data["B"]["price"])}, feed)
+    run = play(
+        {0: lambda now: (list(now.data), len(now.data), now.data["A"]["price"], now.data["B"]["price"])}, feed
+    )
     assert run[0] == (["A", "B"], 2, 4.0, 3.0)
 
 
@@ -162,7 +172,7 @@ def test_several_rows_of_one_instrument_at_one_instant_count_once(play: Play) ->
 
 
 def test_a_column_has_the_last_known_value_of_every_instrument(play: Play, market: DataFeed) -> None:
-    def column(now: Any) -> Any:
+    def column(now: Now) -> object:
         assert now.data.symbols == ("A", "B")
         assert now.data.close.dtype == np.float64
         return now.data.close.tolist()
@@ -174,7 +184,7 @@ def test_a_column_has_the_last_known_value_of_every_instrument(play: Play, marke
 def test_a_column_is_the_caller_s_own_and_outlives_its_instant(play: Play, market: DataFeed) -> None:
     kept = []
 
-    def scribble(now: Any) -> None:
+    def scribble(now: Now) -> None:
         close = now.data.close
         close[:] = -1.0
         kept.append(now.data.close)
@@ -185,8 +195,10 @@ def test_a_column_is_the_caller_s_own_and_outlives_its_instant(play: Play, marke
 
 
 def test_an_unknown_column_is_an_attribute_error_with_the_known_ones(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> None:
-        with pytest.raises(AttributeError, match='no feed has a field "clsoe"; known: open, high, low, close, volume'):
+    def look(now: Now) -> None:
+        with pytest.raises(
+            AttributeError, match='no feed has a field "clsoe"; known: open, high, low, close, volume'
+        ):
             now.data.clsoe  # noqa: B018
         assert not hasattr(now.data, "vwap")
         assert getattr(now.data, "vwap", None) is None
@@ -212,10 +224,17 @@ def two_feeds(daily: Build) -> list[DataFeed]:
     return [daily({"A": [10, 20], "B": [7, 8]}, name="days", matches_orders=True), hourly]
 
 
-def test_the_feed_that_orders_meet_comes_first_and_others_by_their_name(play: Play, two_feeds: list[DataFeed]) -> None:
-    def look(now: Any) -> None:
+def test_the_feed_that_orders_meet_comes_first_and_others_by_their_name(
+    play: Play, two_feeds: list[DataFeed]
+) -> None:
+    def look(now: Now) -> None:
         row = now.data["A"]
-        assert (row["close"], row["days.close"], row["hourly.close"], row["beta"]) == (10.0, 10.0, 123.0, 23.5)
+        assert (row["close"], row["days.close"], row["hourly.close"], row["beta"]) == (
+            10.0,
+            10.0,
+            123.0,
+            23.5,
+        )
         assert row["hourly.beta"] == 23.5
         assert row.keys() == ["open", "high", "low", "close", "volume", "beta"]
         np.testing.assert_equal(now.data.beta, [23.5, np.nan])
@@ -246,11 +265,11 @@ def test_quotes_and_trades_have_their_own_fields(play: Play) -> None:
     )
     feed = DataFeed(quotes, kind="quote", stamp="event", calendar="24/7")
 
-    def look(now: Any) -> Any:
+    def look(now: Now) -> object:
         row = now.data["A"]
-        return [row[name] for name in ("bid_price", "ask_price", "bid_size", "ask_size")], now.data.get_latest_price(
-            "A"
-        )
+        return [
+            row[name] for name in ("bid_price", "ask_price", "bid_size", "ask_size")
+        ], now.data.get_latest_price("A")
 
     run = play({0: look, 1: look}, feed)
     assert run[0] == ([9.0, 11.0, 1.0, 3.0], 10.0)
@@ -261,7 +280,7 @@ def test_quotes_and_trades_have_their_own_fields(play: Play) -> None:
 
 
 def test_the_latest_bar_and_price_are_none_before_the_first_row(play: Play, market: DataFeed) -> None:
-    def look(now: Any) -> Any:
+    def look(now: Now) -> object:
         bar = now.data.get_latest_bar("B")
         return None if bar is None else bar["close"], now.data.get_latest_price("B")
 
@@ -295,7 +314,9 @@ def test_the_view_is_empty_before_the_first_event(run_of: Callable[..., Any], ma
     run_of(Early(), market)
 
 
-def test_there_is_no_present_instant_before_the_first_event(run_of: Callable[..., Any], market: DataFeed) -> None:
+def test_there_is_no_present_instant_before_the_first_event(
+    run_of: Callable[..., Any], market: DataFeed
+) -> None:
     class Early(Strategy):
         def on_start(self) -> None:
             with pytest.raises(EngineStateError, match="first event"):
@@ -327,7 +348,7 @@ def test_rows_become_readable_when_they_arrive(play: Play) -> None:
     ]
     feed = DataFeed(pl.DataFrame(rows), stamp="event", calendar="24/7")
 
-    def look(now: Any) -> Any:
+    def look(now: Now) -> object:
         row = now.data["A"]
         return now.timestamp, row["close"], row.ts_event, row.age, row.fresh
 

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from ml4t.backtest import DataFeed, Strategy
+from ml4t.backtest import Broker, Context, DataFeed, MarketEvent, PITData, Results, Strategy, Timestamp
 from ml4t.core.errors import ConfigError, DataError
 
 Build = Callable[..., DataFeed]
 RunOf = Callable[..., Any]
 
 
-def strategy_with(warmup: Any, *, on_instance: bool = False) -> Strategy:
+def strategy_with(warmup: object, *, on_instance: bool = False) -> Strategy:
     class Buys(Strategy):
         def __init__(self) -> None:
             if on_instance:
                 self.warmup = warmup
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             broker.buy("A", 1)
 
     if not on_instance:
@@ -28,7 +28,7 @@ def strategy_with(warmup: Any, *, on_instance: bool = False) -> Strategy:
     return Buys()
 
 
-def refused(results: Any) -> int:
+def refused(results: Results) -> int:
     return int(results.orders.filter(reason_code="WARM_UP").height)
 
 
@@ -42,7 +42,9 @@ def test_orders_are_refused_until_the_close_of_the_last_session_of_the_warm_up(
     assert results.orders.height == 8
 
 
-@pytest.mark.parametrize(("warmup", "count"), [("0d", 0), ("1d", 0), ("3d", 2), ("72h", 2), ("1w", 6), ("10w", 8)])
+@pytest.mark.parametrize(
+    ("warmup", "count"), [("0d", 0), ("1d", 0), ("3d", 2), ("72h", 2), ("1w", 6), ("10w", 8)]
+)
 def test_a_duration_counts_from_the_open_of_the_first_bar(
     run_of: RunOf, daily: Build, warmup: str, count: int
 ) -> None:
@@ -71,13 +73,13 @@ def test_a_strategy_sees_everything_while_it_warms_up(run_of: RunOf, daily: Buil
     class Watches(Strategy):
         warmup = 3
 
-        def on_bar(self, event: Any) -> None:
+        def on_bar(self, event: MarketEvent) -> None:
             calls.append("bar")
 
         def on_daily_close(self) -> None:
             calls.append("close")
 
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
             calls.append("data")
 
     run_of(Watches(), daily({"A": [10] * 2}))
@@ -85,6 +87,6 @@ def test_a_strategy_sees_everything_while_it_warms_up(run_of: RunOf, daily: Buil
 
 
 @pytest.mark.parametrize("warmup", [-1, "soon", "-3d", 1.5, None])
-def test_a_warm_up_that_makes_no_sense_is_refused(run_of: RunOf, daily: Build, warmup: Any) -> None:
+def test_a_warm_up_that_makes_no_sense_is_refused(run_of: RunOf, daily: Build, warmup: object) -> None:
     with pytest.raises((ConfigError, DataError), match=r"warmup|duration"):
         run_of(strategy_with(warmup), daily({"A": [10] * 3}))

@@ -22,7 +22,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::convert::{float64, int32, int64, record_batch, uint32};
 use crate::error::{IntoPyResult, to_py};
-use crate::models::{params, python_fee, python_fill, python_slippage};
+use crate::models::{Raised, params, python_fee, python_fill, python_slippage};
 
 type Dict<'py> = Bound<'py, PyDict>;
 
@@ -53,7 +53,7 @@ fn each<'py>(dict: &Dict<'py>, key: &str) -> PyResult<Vec<Dict<'py>>> {
 }
 
 /// The plan, and the bar interval of each feed.
-pub(crate) fn plan(spec: &Dict<'_>) -> PyResult<(Arc<Plan>, Vec<Option<i64>>)> {
+pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec<Option<i64>>)> {
     let py = spec.py();
     let instruments = each(spec, "instruments")?.iter().map(instrument).collect::<PyResult<Vec<_>>>()?;
     let mut feeds = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn plan(spec: &Dict<'_>) -> PyResult<(Arc<Plan>, Vec<Option<i64>>)> {
         base_currency: take(spec, "base_currency")?,
         policies: policies(&get(spec, "policies")?.cast_into::<PyDict>()?)?,
         account: account_settings(&account)?,
-        models: models(spec)?,
+        models: models(spec, raised)?,
         books: 1,
         seed: take(spec, "seed")?,
         record: match record_ns {
@@ -233,7 +233,7 @@ fn policies(dict: &Dict<'_>) -> PyResult<Policies> {
 }
 
 /// A model description holds the object, and the name and parameters of a compiled-in table where it has one.
-fn models(spec: &Dict<'_>) -> PyResult<Models> {
+fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
     let py = spec.py();
     let part = |key: &str| -> PyResult<(Bound<'_, PyAny>, Option<String>, Dict<'_>)> {
         let description = get(spec, key)?.cast_into::<PyDict>()?;
@@ -244,15 +244,15 @@ fn models(spec: &Dict<'_>) -> PyResult<Models> {
     Ok(Models {
         fill: match &fill.1 {
             Some(name) => builtin_fill(name, &params(&fill.2)?).into_py(py)?,
-            None => python_fill(&fill.0)?,
+            None => python_fill(&fill.0, raised)?,
         },
         slippage: match &slippage.1 {
             Some(name) => builtin_slippage(name, &params(&slippage.2)?).into_py(py)?,
-            None => python_slippage(&slippage.0)?,
+            None => python_slippage(&slippage.0, raised)?,
         },
         fee: match &fee.1 {
             Some(name) => builtin_fee(name, &params(&fee.2)?).into_py(py)?,
-            None => python_fee(&fee.0)?,
+            None => python_fee(&fee.0, raised)?,
         },
     })
 }

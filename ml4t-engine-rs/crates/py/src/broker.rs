@@ -149,6 +149,16 @@ impl Broker {
         Ok(self.handle(id))
     }
 
+    fn template(&self, i: usize, terms: Terms) -> OrderRequest {
+        OrderRequest {
+            book: self.book,
+            order_type: terms.order_type,
+            time_in_force: terms.time_in_force,
+            tag: terms.tag,
+            ..OrderRequest::market(InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)), Side::Buy, 0)
+        }
+    }
+
     /// Market order towards a signed quantity.
     fn towards(
         &self,
@@ -158,18 +168,25 @@ impl Broker {
         target: i64,
         terms: Terms,
     ) -> PyResult<Option<OrderHandle>> {
-        Self::check_stage(py, core)?;
         let working = core.run.open_orders(i);
-        let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
-        let template = OrderRequest {
-            book: self.book,
-            order_type: terms.order_type,
-            time_in_force: terms.time_in_force,
-            tag: terms.tag,
-            ..OrderRequest::market(id, Side::Buy, 0)
-        };
-        let sent = core.run.api().order_target(template, target, &working).into_py(py)?;
+        let sent = core.run.api().order_target(self.template(i, terms), target, &working).into_py(py)?;
         Ok(sent.map(|id| self.handle(id)))
+    }
+
+    /// Market order towards a value; a rejected one before the instrument's first price.
+    fn towards_value(
+        &self,
+        py: Python<'_>,
+        core: &mut Core,
+        i: usize,
+        value: Cash,
+        terms: Terms,
+    ) -> PyResult<Option<OrderHandle>> {
+        if let Some(target) = self.quantity_for(py, core, i, value)? {
+            return self.towards(py, core, i, target, terms);
+        }
+        let sent = core.run.api().refuse_without_price(self.template(i, terms), value > Cash::ZERO);
+        Ok(Some(self.handle(sent.into_py(py)?)))
     }
 
     fn terms(core: &mut Core, time_in_force: Option<&Bound<'_, PyAny>>, tag: Option<&str>) -> PyResult<Terms> {
@@ -180,7 +197,10 @@ impl Broker {
         })
     }
 
-    fn quantity_for(&self, py: Python<'_>, core: &Core, i: usize, value: Cash) -> PyResult<i64> {
+    fn quantity_for(&self, py: Python<'_>, core: &Core, i: usize, value: Cash) -> PyResult<Option<i64>> {
+        if value == Cash::ZERO {
+            return Ok(Some(0));
+        }
         let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
         quantity_for_value(&self.shared.plan, &core.run.state, id, value).into_py(py)
     }
@@ -295,7 +315,13 @@ impl Broker {
     fn set_position_rules(&self, py: Python<'_>, rules: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let mut wanted = PositionRules::default();
         if let Some(rules) = rules {
-            for rule in rules.getattr("rules")?.try_iter()? {
+            let Ok(listed) = rules.getattr("rules") else {
+                return Err(PyTypeError::new_err(format!(
+                    "position rules are StopLoss, TakeProfit, TrailingStop or a CompositeRule of them, found {}",
+                    rules.repr()?
+                )));
+            };
+            for rule in listed.try_iter()? {
                 let rule = rule?;
                 let name: String = rule.getattr("kind")?.extract()?;
                 let kind = RuleKind::ALL.into_iter().find(|k| k.as_str() == name).ok_or_else(|| {
@@ -392,9 +418,8 @@ impl Broker {
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
         let value = fraction_of_equity(&core.run.state, self.book, fraction).into_py(py)?;
-        let target = if value == Cash::ZERO { 0 } else { self.quantity_for(py, &core, i, value)? };
         let terms = Self::terms(&mut core, time_in_force, tag)?;
-        self.towards(py, &mut core, i, target, terms)
+        self.towards_value(py, &mut core, i, value, terms)
     }
 
     /// Market order towards a market value in the account's currency; None when there.
@@ -412,9 +437,8 @@ impl Broker {
             .ok_or_else(|| to_py(py, &SimError::order("value has more than 18 decimals or is too large".to_owned())))?;
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
-        let target = if amount == Cash::ZERO { 0 } else { self.quantity_for(py, &core, i, amount)? };
         let terms = Self::terms(&mut core, time_in_force, tag)?;
-        self.towards(py, &mut core, i, target, terms)
+        self.towards_value(py, &mut core, i, amount, terms)
     }
 
     /// Market order towards a signed number of units; None when there.
@@ -431,6 +455,7 @@ impl Broker {
         let instrument = &self.shared.plan.instruments[i];
         let target = scaled(quantity, instrument.scale.quantity_exponent, "quantity", &instrument.symbol)?;
         let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
         let terms = Self::terms(&mut core, time_in_force, tag)?;
         self.towards(py, &mut core, i, target, terms)
     }
@@ -472,16 +497,16 @@ impl Broker {
                 Some(weight) => fraction_of_equity(&core.run.state, self.book, weight).into_py(py)?,
                 None => Cash::ZERO,
             };
-            let target = if value == Cash::ZERO { 0 } else { self.quantity_for(py, &core, i, value)? };
+            let target = self.quantity_for(py, &core, i, value)?;
             let held = core.run.state.book(self.book).positions[i].quantity;
-            changes.push((target >= held, i, target));
+            changes.push((target.is_none_or(|t| t >= held), i, value));
         }
         // Instruments are numbered by symbol.
         changes.sort_unstable();
         let terms = Self::terms(&mut core, time_in_force, tag)?;
         let mut sent = Vec::new();
-        for (_, i, target) in changes {
-            sent.extend(self.towards(py, &mut core, i, target, terms)?);
+        for (_, i, value) in changes {
+            sent.extend(self.towards_value(py, &mut core, i, value, terms)?);
         }
         Ok(sent)
     }
@@ -497,6 +522,7 @@ impl Broker {
         let py = asset.py();
         let i = self.shared.instrument(asset)?;
         let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
         let terms = Self::terms(&mut core, time_in_force, tag)?;
         self.towards(py, &mut core, i, 0, terms)
     }

@@ -54,6 +54,15 @@ macro_rules! scalar_indicator {
             fn reset(&mut self) {
                 self.inner.reset();
             }
+
+            fn __copy__(&self) -> Self {
+                Self { inner: self.inner.clone() }
+            }
+
+            #[expect(unused_variables, reason = "the protocol of copy.deepcopy")]
+            fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> Self {
+                self.__copy__()
+            }
         }
     };
 }
@@ -114,6 +123,15 @@ impl PyAtr {
     fn reset(&mut self) {
         self.inner.reset();
     }
+
+    fn __copy__(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+
+    #[expect(unused_variables, reason = "the protocol of copy.deepcopy")]
+    fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> Self {
+        self.__copy__()
+    }
 }
 
 /// Moving average convergence/divergence: `update` returns (line, signal, histogram).
@@ -153,6 +171,15 @@ impl PyMacd {
     fn reset(&mut self) {
         self.inner.reset();
     }
+
+    fn __copy__(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+
+    #[expect(unused_variables, reason = "the protocol of copy.deepcopy")]
+    fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> Self {
+        self.__copy__()
+    }
 }
 
 /// Bollinger bands: `update` returns (lower, middle, upper).
@@ -191,5 +218,14 @@ impl PyBollinger {
     /// Forget everything.
     fn reset(&mut self) {
         self.inner.reset();
+    }
+
+    fn __copy__(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+
+    #[expect(unused_variables, reason = "the protocol of copy.deepcopy")]
+    fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> Self {
+        self.__copy__()
     }
 }

@@ -1,10 +1,13 @@
 //! Models written in Python, evaluated under the interpreter lock through the same contexts as native ones.
 
+use std::sync::{Arc, Mutex};
+
 use ml4t_abi::{
     FeeContext, FeeOutput, FillContext, FillOutput, Header, Liquidity, OrderKind, SlippageContext, SlippageOutput,
     Status,
 };
 use ml4t_sim::models::{FeeModel, FillModel, Model, Param, Params, SlippageModel};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
 
@@ -17,10 +20,14 @@ struct PythonModel {
     name: String,
     needs_volume: bool,
     error: String,
+    raised: Raised,
 }
 
+/// The exception that a model raised last, for the cause of the error that stops the run.
+pub(crate) type Raised = Arc<Mutex<Option<PyErr>>>;
+
 impl PythonModel {
-    fn new(object: &Bound<'_, PyAny>, arguments: &str) -> PyResult<Self> {
+    fn new(object: &Bound<'_, PyAny>, arguments: &str, raised: &Raised) -> PyResult<Self> {
         let py = object.py();
         let needs_volume = object.getattr("needs_volume").is_ok_and(|x| x.is_truthy().unwrap_or(false));
         Ok(Self {
@@ -29,6 +36,7 @@ impl PythonModel {
             object: object.clone().unbind(),
             needs_volume,
             error: String::new(),
+            raised: Arc::clone(raised),
         })
     }
 
@@ -39,6 +47,7 @@ impl PythonModel {
             name: self.name.clone(),
             needs_volume: self.needs_volume,
             error: self.error.clone(),
+            raised: Arc::clone(&self.raised),
         })
     }
 
@@ -57,7 +66,13 @@ impl PythonModel {
         match outcome {
             Ok(()) => Status::OK,
             Err(error) => {
-                self.error = Python::attach(|py| format!("{}: {}", error.get_type(py), error.value(py)));
+                self.error = Python::attach(|py| {
+                    let name = error.get_type(py).name().map_or_else(|_| "error".to_owned(), |n| n.to_string());
+                    format!("{name}: {}", error.value(py))
+                });
+                if let Ok(mut raised) = self.raised.lock() {
+                    *raised = Some(error);
+                }
                 Status::ERROR
             }
         }
@@ -110,7 +125,14 @@ impl Model<FillContext, FillOutput> for PythonFill {
             out.price = answer.getattr("price")?.extract()?;
             out.quantity = answer.getattr("quantity")?.extract()?;
             let liquidity: String = answer.getattr("liquidity")?.extract()?;
-            out.liquidity = if liquidity == "maker" { Liquidity::MAKER } else { Liquidity::TAKER };
+            out.liquidity = match liquidity.as_str() {
+                "maker" => Liquidity::MAKER,
+                "taker" => Liquidity::TAKER,
+                other => {
+                    let text = format!("liquidity = {other:?}; allowed: maker, taker");
+                    return Err(PyValueError::new_err(text));
+                }
+            };
             declines = out.price.is_nan();
             Ok(())
         });
@@ -224,16 +246,16 @@ impl Model<FeeContext, FeeOutput> for PythonFee {
     }
 }
 
-pub(crate) fn python_fill(object: &Bound<'_, PyAny>) -> PyResult<FillModel> {
-    Ok(Box::new(PythonFill(PythonModel::new(object, "FillArgs")?)))
+pub(crate) fn python_fill(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<FillModel> {
+    Ok(Box::new(PythonFill(PythonModel::new(object, "FillArgs", raised)?)))
 }
 
-pub(crate) fn python_slippage(object: &Bound<'_, PyAny>) -> PyResult<SlippageModel> {
-    Ok(Box::new(PythonSlippage(PythonModel::new(object, "SlippageArgs")?)))
+pub(crate) fn python_slippage(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<SlippageModel> {
+    Ok(Box::new(PythonSlippage(PythonModel::new(object, "SlippageArgs", raised)?)))
 }
 
-pub(crate) fn python_fee(object: &Bound<'_, PyAny>) -> PyResult<FeeModel> {
-    Ok(Box::new(PythonFee(PythonModel::new(object, "FeeArgs")?)))
+pub(crate) fn python_fee(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<FeeModel> {
+    Ok(Box::new(PythonFee(PythonModel::new(object, "FeeArgs", raised)?)))
 }
 
 /// Parameters of a compiled-in model: numbers, switches and None.

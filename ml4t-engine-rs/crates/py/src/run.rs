@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use ml4t_sim::error::SimError;
+use ml4t_sim::error::{ErrorKind, SimError};
 use ml4t_sim::ids::BookId;
 use ml4t_sim::plan::FeedKind;
 use ml4t_sim::queue::ColumnSource;
@@ -21,6 +21,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::broker::Broker;
 use crate::error::{IntoPyResult, add_note, internal, to_py, unknown_name};
 use crate::events::{FillEvent, MarketEvent, OrderEvent, SignalEvent};
+use crate::models::Raised;
 use crate::shared::{Core, Run, Shared, Stage};
 use crate::tables;
 use crate::timestamp::Timestamp;
@@ -119,6 +120,7 @@ impl Work {
 pub(crate) struct PyRun {
     shared: Arc<Shared>,
     broker: Py<Broker>,
+    raised: Raised,
     intervals: Vec<Option<i64>>,
     subscriptions: Mutex<Vec<Subscription>>,
     /// Callbacks of timers and what messages call them.
@@ -127,8 +129,19 @@ pub(crate) struct PyRun {
 
 impl PyRun {
     /// Work in Rust under the lock; a panic becomes an exception and ends the use of the run.
-    fn guarded<T>(py: Python<'_>, core: &mut Core, work: impl FnOnce(&mut Run) -> Result<T, SimError>) -> PyResult<T> {
+    fn guarded<T>(
+        &self,
+        py: Python<'_>,
+        core: &mut Core,
+        work: impl FnOnce(&mut Run) -> Result<T, SimError>,
+    ) -> PyResult<T> {
         match catch_unwind(AssertUnwindSafe(|| work(&mut core.run))) {
+            Ok(Err(error)) if error.kind == ErrorKind::Model => {
+                let cause = self.raised.lock().ok().and_then(|mut raised| raised.take());
+                let exception = to_py(py, &error);
+                exception.set_cause(py, cause);
+                Err(exception)
+            }
             Ok(result) => result.into_py(py),
             Err(payload) => {
                 core.is_poisoned = true;
@@ -148,7 +161,7 @@ impl PyRun {
         let mut core = self.shared.core(py)?;
         for _ in 0..BREATH {
             if !resumes {
-                if !Self::guarded(py, &mut core, Run::begin)? {
+                if !self.guarded(py, &mut core, Run::begin)? {
                     return Ok(None);
                 }
                 self.shared.next_epoch();
@@ -158,12 +171,12 @@ impl PyRun {
                 }
             }
             resumes = false;
-            Self::guarded(py, &mut core, Run::take_in)?;
+            self.guarded(py, &mut core, Run::take_in)?;
             let notices = Self::notices(&mut core, handlers);
             if !notices.is_empty() {
                 return Ok(Some(Work { is_after_opens: true, notices, ..Work::default() }));
             }
-            Self::guarded(py, &mut core, Run::end)?;
+            self.guarded(py, &mut core, Run::end)?;
         }
         Ok(Some(Work { is_after_opens: true, ..Work::default() }))
     }
@@ -355,7 +368,7 @@ impl PyRun {
                 if !work.is_empty() {
                     self.deliver_notices(py, handlers, &work.notices)?;
                     let mut core = self.shared.core(py)?;
-                    Self::guarded(py, &mut core, |run| {
+                    self.guarded(py, &mut core, |run| {
                         run.state.notices.clear();
                         run.intake()?;
                         run.end()
@@ -371,7 +384,7 @@ impl PyRun {
             f.call0(py).map_err(|e| self.noted(py, e, "in on_stop"))?;
         }
         let mut core = self.shared.core(py)?;
-        Self::guarded(py, &mut core, Run::finish)
+        self.guarded(py, &mut core, Run::finish)
     }
 }
 
@@ -433,7 +446,8 @@ impl PyRun {
     #[new]
     fn new(spec: &Bound<'_, PyDict>) -> PyResult<Self> {
         let py = spec.py();
-        let (plan, intervals) = crate::assemble::plan(spec)?;
+        let raised = Raised::default();
+        let (plan, intervals) = crate::assemble::plan(spec, &raised)?;
         let source = ColumnSource::new(Arc::clone(&plan));
         let venue = SimulatedVenue::new(&plan);
         let run = Run::new(plan, source, venue, TableRecorder::default()).into_py(py)?;
@@ -441,6 +455,7 @@ impl PyRun {
         Ok(Self {
             broker: Py::new(py, Broker::new(&shared, BookId(0)))?,
             shared,
+            raised,
             intervals,
             subscriptions: Mutex::new(Vec::new()),
             timers: Mutex::new(Vec::new()),

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::ids::InstrumentId;
 use crate::instrument::Instrument;
 use crate::ledger::{Account, Book, Posting, PostingKind, WHAT, out_of_range};
-use crate::money::{CASH_EXPONENT, Cash, Price, Qty, Ratio, mul_div_half_even};
+use crate::money::{Cash, Qty, Ratio, mul_div_half_even};
 use crate::recorder::Recorder;
 use crate::time::Ns;
 
@@ -35,11 +35,8 @@ impl Book {
         };
         let range = || out_of_range(&instrument.symbol);
         let (removed, fraction) = position.split(ratio, instrument.lot_size)?;
-        let (num, den) = (i128::from(ratio.num), i128::from(ratio.den));
-        let mark = mul_div_half_even(i128::from(old_mark.0), den, num)
-            .and_then(|p| i64::try_from(p).ok())
-            .map(Price)
-            .ok_or_else(range)?;
+        let den = i128::from(ratio.den);
+        let mark = ratio.unscale(old_mark).ok_or_else(range)?;
         // What the fraction is worth in new shares, rounded once, straight to the posting quantum.
         let unit = instrument.scale.notional(mark, Qty(1)).ok_or_else(range)?;
         let units = den.checked_mul(quantum).and_then(|d| mul_div_half_even(unit.0, fraction, d)).ok_or_else(range)?;
@@ -88,8 +85,7 @@ impl Book {
         // One division, straight to the quantum: per_unit x quantity / (10^s x quantum).
         let units = mul_div_half_even(per_unit.0, i128::from(position.quantity), unit * quantum).ok_or_else(range)?;
         let amount = Cash(units.checked_mul(quantum).ok_or_else(range)?);
-        let drop = per_unit.0 / 10_i128.pow(CASH_EXPONENT - scale.price_exponent);
-        let mark = position.mark.and_then(|m| i64::try_from(i128::from(m.0) - drop).ok()).map(Price);
+        let mark = position.mark.and_then(|mark| scale.less(mark, per_unit));
         let to = if is_paid_now { Account::Cash } else { Account::Receivable };
         let template = Posting {
             ts,

@@ -456,7 +456,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
 /// Last readable price of an instrument's matching feed: close, print, or the middle of the quote.
 ///
-/// What has not arrived yet must not show in the size or the refusal of an order either.
+/// What has not arrived yet must not show in the size or the refusal of an order either. Corporate actions since
+/// the row was complete are applied: it is the price at which an order may be expected to trade.
 #[must_use]
 pub fn last_price(plan: &Plan, state: &State, i: usize) -> Option<Price> {
     let instrument = &plan.instruments[i];
@@ -478,5 +479,12 @@ pub fn last_price(plan: &Plan, state: &State, i: usize) -> Option<Price> {
         }
         FeedKind::Context => return None,
     };
-    instrument.scale.price(x)
+    let seen = plan.actions[..state.actions_seen].iter().rev().take_while(|a| a.ts >= feed.data.ts_event[row]).count();
+    let since = plan.actions[state.actions_seen - seen..state.actions_seen].iter();
+    since.filter(|a| a.instrument.index() == i).try_fold(instrument.scale.price(x)?, |price, action| {
+        match action.kind {
+            ActionKind::Split(ratio) => ratio.unscale(price),
+            ActionKind::CashDividend { amount, .. } => instrument.scale.less(price, amount),
+        }
+    })
 }

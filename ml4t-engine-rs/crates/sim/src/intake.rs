@@ -7,7 +7,7 @@ use crate::engine::{Simulator, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::money::{Cash, Price, Qty};
-use crate::order::{OrderStatus, Reason, Side, TimeInForce};
+use crate::order::{OrderStatus, OrderType, Reason, Side, TimeInForce};
 use crate::policies::{InsufficientCash, TickRounding};
 use crate::queue::Source;
 use crate::recorder::Recorder;
@@ -158,7 +158,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let held = self.state.book(request.book).positions[request.instrument.index()].quantity;
         let sign = request.side.sign();
         let closes = if held.signum() == -sign { held.abs().min(request.quantity) } else { 0 };
-        let net = request.quantity - 2 * closes;
+        // A market order that closes pays for what is bought beside it; a resting one may never fill.
+        let is_market = request.order_type == OrderType::Market;
+        let net = if is_market { request.quantity - 2 * closes } else { request.quantity - closes };
         let value = instrument.scale.notional(Price(price.0.abs()), Qty(net));
         value.ok_or_else(|| {
             SimError::overflow(format!(

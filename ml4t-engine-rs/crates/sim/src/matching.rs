@@ -129,7 +129,8 @@ pub fn in_range(order: &Order, high: Price, low: Price, policies: &Policies) -> 
                 Outcome::Untouched
             }
         }
-        (OrderType::Stop, _, Some(stop)) if stop_trades(side, adverse, stop) => {
+        // A stop that has traded is a market order, whose remainder waits for the next open.
+        (OrderType::Stop, _, Some(stop)) if !order.is_triggered && stop_trades(side, adverse, stop) => {
             Outcome::Executes(Reach { at: stop, ..Reach::market(stop) }.triggering())
         }
         (OrderType::StopLimit, Some(limit), Some(stop)) if stop_trades(side, adverse, stop) => {

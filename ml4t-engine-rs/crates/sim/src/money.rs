@@ -306,6 +306,13 @@ impl Scale {
         Some(units - units.rem_euclid(lot))
     }
 
+    /// A price less an amount of money per unit, which is rounded toward zero to the price exponent.
+    #[must_use]
+    pub fn less(&self, price: Price, per_unit: Cash) -> Option<Price> {
+        let drop = per_unit.0 / 10_i128.pow(CASH_EXPONENT - self.price_exponent);
+        i64::try_from(i128::from(price.0) - drop).ok().map(Price)
+    }
+
     /// Price as `f64`.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "rendering and model input")]
@@ -369,6 +376,13 @@ impl Ratio {
             return Err(SimError::config(format!("ratio {num}/{den}: both parts must be above 0")));
         }
         Ok(Self { num, den })
+    }
+
+    /// A price of the old share as one of the new: divided by the ratio, half to even.
+    #[must_use]
+    pub fn unscale(self, price: Price) -> Option<Price> {
+        let exact = mul_div_half_even(i128::from(price.0), i128::from(self.den), i128::from(self.num))?;
+        i64::try_from(exact).ok().map(Price)
     }
 
     /// `floor(|x| x ratio)` with the sign of x.

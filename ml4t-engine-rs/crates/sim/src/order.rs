@@ -153,6 +153,8 @@ pub enum Reason {
     InsufficientCash,
     /// The instrument has no market data to match on.
     NoMarketData,
+    /// An order towards a value, before the instrument's first price.
+    NoPrice,
     /// The order shrank to nothing in a corporate action.
     ScaledToNothing,
     /// The position that a rule's order guarded was closed or turned.
@@ -174,6 +176,7 @@ impl Reason {
         Self::InsufficientBuyingPower,
         Self::InsufficientCash,
         Self::NoMarketData,
+        Self::NoPrice,
         Self::ScaledToNothing,
         Self::PositionClosed,
     ];
@@ -194,6 +197,7 @@ impl Reason {
             Self::InsufficientBuyingPower => "INSUFFICIENT_BUYING_POWER",
             Self::InsufficientCash => "INSUFFICIENT_CASH",
             Self::NoMarketData => "NO_MARKET_DATA",
+            Self::NoPrice => "NO_PRICE",
             Self::ScaledToNothing => "SCALED_TO_NOTHING",
             Self::PositionClosed => "POSITION_CLOSED",
         }
@@ -215,6 +219,7 @@ impl Reason {
             Self::InsufficientBuyingPower => "the order needs more buying power than the account has at intake",
             Self::InsufficientCash => "the account cannot pay for the fill",
             Self::NoMarketData => "the instrument has no feed to match orders on",
+            Self::NoPrice => "the instrument has no price yet to size the order with",
             Self::ScaledToNothing => "a corporate action left less than one lot of the order",
             Self::PositionClosed => "the position that the rule guarded was closed or turned",
         }

@@ -4,7 +4,7 @@ use crate::engine::{Api, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::money::{Cash, Decimal, Price, Qty};
-use crate::order::{OrderRequest, OrderType, Side};
+use crate::order::{OrderRequest, OrderType, Reason, Side};
 use crate::plan::Plan;
 use crate::state::State;
 
@@ -23,22 +23,17 @@ pub fn fraction_of_equity(state: &State, book: BookId, fraction: Decimal) -> Res
     scaled.map(Cash).ok_or_else(|| SimError::overflow("percent x equity leaves the range of the ledger".to_owned()))
 }
 
-/// Signed quantity worth `value` at the last known price, rounded toward zero to whole lots.
+/// Signed quantity worth `value` at the last known price, rounded toward zero to whole lots; `None` before the
+/// first price.
 ///
 /// # Errors
-/// The instrument has no price yet.
-pub fn quantity_for_value(plan: &Plan, state: &State, id: InstrumentId, value: Cash) -> Result<i64> {
+/// The quantity leaves the range of 64 bits.
+pub fn quantity_for_value(plan: &Plan, state: &State, id: InstrumentId, value: Cash) -> Result<Option<i64>> {
     let instrument = plan.instrument(id);
-    let Some(price) = last_price(plan, state, id.index()).filter(|p| p.0 != 0) else {
-        return Err(SimError::order(format!(
-            "{} has no price at {} to size an order with; wait for its first row, or send a quantity",
-            instrument.symbol,
-            crate::time::render(state.now)
-        )));
-    };
+    let Some(price) = last_price(plan, state, id.index()).filter(|p| p.0 != 0) else { return Ok(None) };
     let lot = instrument.scale.notional(Price(price.0.abs()), Qty(instrument.lot_size)).filter(|n| n.0 > 0);
     let lots = lot.map(|lot| value.0 / lot.0).and_then(|n| i64::try_from(n).ok());
-    lots.and_then(|n| n.checked_mul(instrument.lot_size)).ok_or_else(|| {
+    lots.and_then(|n| n.checked_mul(instrument.lot_size)).map(Some).ok_or_else(|| {
         SimError::overflow(format!("{}: the target quantity leaves the range of 64 bits", instrument.symbol))
     })
 }
@@ -58,6 +53,22 @@ pub fn expected_quantity(state: &State, book: BookId, id: InstrumentId, working:
 }
 
 impl Api<'_> {
+    /// Record that an order towards a value could not be sized: rejected, one lot, for want of a price.
+    ///
+    /// # Errors
+    /// As [`Api::submit`].
+    pub fn refuse_without_price(&mut self, template: OrderRequest, is_buy: bool) -> Result<OrderId> {
+        let instrument = self.plan.instrument(template.instrument);
+        let side = if is_buy { Side::Buy } else { Side::Sell };
+        let text = format!(
+            "{} has no price yet to size an order with ({}); wait for its first row, or send a quantity",
+            instrument.symbol,
+            crate::time::render(self.state.now)
+        );
+        let request = OrderRequest { side, quantity: instrument.lot_size, ..template };
+        self.submit_refused(request, Reason::NoPrice, text)
+    }
+
     /// Send the market order that takes a position to `target` units; `None` when it is there already.
     ///
     /// `template` says for whom, how long and with which tag; its side and quantity are replaced.

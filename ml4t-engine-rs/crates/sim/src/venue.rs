@@ -14,7 +14,7 @@ use crate::execution::{Execution, Market};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::matching::{Outcome, Reach};
 use crate::models::Models;
-use crate::money::{Price, Ratio, mul_div_half_even};
+use crate::money::{Price, Ratio};
 use crate::order::{OrderStatus, Reason, Side};
 use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
@@ -472,10 +472,7 @@ impl Venue for SimulatedVenue {
             order.request.quantity = order.filled.checked_add(order.leaves).ok_or_else(range)?;
             let side = order.request.side;
             let scaled = |price: Price, rounds_down: bool| -> Result<Price> {
-                let exact = mul_div_half_even(i128::from(price.0), i128::from(ratio.den), i128::from(ratio.num))
-                    .and_then(|p| i64::try_from(p).ok())
-                    .map(Price)
-                    .ok_or_else(range)?;
+                let exact = ratio.unscale(price).ok_or_else(range)?;
                 Ok(if rounds_down { instrument.tick_floor(exact) } else { instrument.tick_ceil(exact) })
             };
             order.request.limit_price = order.request.limit_price.map(|p| scaled(p, side == Side::Buy)).transpose()?;

@@ -5,6 +5,8 @@ mod common;
 use common::{DAY, HOUR, MINUTE, SECOND, TestResult, World, at, buy, day_bar, flat, minute_bar, sell, volume};
 use ml4t_sim::ledger::Account;
 use ml4t_sim::models::{builtin_fill, builtin_slippage};
+use ml4t_sim::plan::RecordCadence;
+use ml4t_sim::policies::{FillTiming, InsufficientCash};
 
 /// Two minutes of one stock; the numbers of the concept page.
 fn two_minutes() -> World {
@@ -243,7 +245,7 @@ fn a_position_that_opens_at_the_open_is_marked_at_the_open_and_not_at_what_was_p
 #[test]
 fn a_position_that_opens_on_the_decision_close_is_marked_at_that_close() -> TestResult {
     let mut world = World::new();
-    world.policies.fill_timing = ml4t_sim::policies::FillTiming::SameClose;
+    world.policies.fill_timing = FillTiming::SameClose;
     world.models.slippage = builtin_slippage("fixed_fraction", &common::params(&[("fraction", 0.25)]))?;
     world.bars("1m", &[minute_bar("AAA", at(1, 10, 30), flat(100.0)), minute_bar("AAA", at(1, 10, 35), flat(104.0))]);
     world.sends(at(1, 10, 31), buy("AAA", 10));
@@ -322,7 +324,7 @@ fn quotes_come_before_bars_that_end_at_the_same_instant() -> TestResult {
     // Cash for one of them. The limit order on the bar was sent first, but the quote of that instant comes first.
     let mut world = World::new();
     world.cash("1000")?;
-    world.policies.insufficient_cash = ml4t_sim::policies::InsufficientCash::Wait;
+    world.policies.insufficient_cash = InsufficientCash::Wait;
     world.bars(
         "1m",
         &[minute_bar("BBB", at(1, 10, 30), flat(100.0)), minute_bar("BBB", at(1, 10, 31), [101.0, 101.0, 90.0, 95.0])],
@@ -381,13 +383,13 @@ fn the_record_cadence_thins_the_rows_and_keeps_every_session_close() -> TestResu
     let opens = [at(1, 9, 30), at(1, 9, 58), at(1, 9, 59), at(1, 10, 0), at(1, 10, 59), at(1, 15, 59)];
     let rows: Vec<_> = opens.iter().map(|&ts| minute_bar("AAA", ts, flat(100.0))).collect();
     world.bars("1m", &rows);
-    world.record = ml4t_sim::plan::RecordCadence::Every(HOUR);
+    world.record = RecordCadence::Every(HOUR);
     assert_eq!(
         world.run()?.equity(),
         ["d1 09:31 10000", "d1 10:00 10000", "d1 11:00 10000", "d1 16:00 nav 10000"],
         "the first row of each hour, and the close"
     );
-    world.record = ml4t_sim::plan::RecordCadence::Session;
+    world.record = RecordCadence::Session;
     assert_eq!(world.run()?.equity(), ["d1 16:00 nav 10000"]);
     Ok(())
 }
@@ -395,7 +397,7 @@ fn the_record_cadence_thins_the_rows_and_keeps_every_session_close() -> TestResu
 #[test]
 fn next_close_fills_at_the_close_of_the_bar_after_the_decision() -> TestResult {
     let mut world = two_minutes();
-    world.policies.fill_timing = ml4t_sim::policies::FillTiming::NextClose;
+    world.policies.fill_timing = FillTiming::NextClose;
     world.sends(at(1, 10, 31), buy("AAA", 10));
     let run = world.run()?;
     assert_eq!(run.fills(), ["d1 10:32 #1 AAA buy 10 @ 100.5 close"]);
@@ -405,7 +407,7 @@ fn next_close_fills_at_the_close_of_the_bar_after_the_decision() -> TestResult {
 #[test]
 fn next_close_fills_a_daily_decision_at_the_close_of_the_next_session() -> TestResult {
     let mut world = World::new();
-    world.policies.fill_timing = ml4t_sim::policies::FillTiming::NextClose;
+    world.policies.fill_timing = FillTiming::NextClose;
     world.bars("1d", &[day_bar("AAA", 1, flat(100.0)), day_bar("AAA", 2, [90.0, 110.0, 80.0, 105.0])]);
     world.sends(at(1, 16, 0), buy("AAA", 10)).sends(at(1, 16, 0), buy("AAA", 1).limit("85"));
     let run = world.run()?;
@@ -420,7 +422,7 @@ fn next_close_fills_a_daily_decision_at_the_close_of_the_next_session() -> TestR
 #[test]
 fn same_close_fills_at_the_close_the_decision_was_made_on() -> TestResult {
     let mut world = two_minutes();
-    world.policies.fill_timing = ml4t_sim::policies::FillTiming::SameClose;
+    world.policies.fill_timing = FillTiming::SameClose;
     world.sends(at(1, 10, 31), buy("AAA", 10));
     let run = world.run()?;
     assert_eq!(run.fills(), ["d1 10:31 #1 AAA buy 10 @ 100.3 close"]);
@@ -429,12 +431,29 @@ fn same_close_fills_at_the_close_the_decision_was_made_on() -> TestResult {
 }
 
 #[test]
+fn same_close_is_no_way_into_a_bar_that_was_open_when_the_order_became_active() -> TestResult {
+    // Sent inside the bar of 10:31, or sent at its open with a latency that ends inside it: the bar after it fills.
+    let mut world = two_minutes();
+    world.policies.fill_timing = FillTiming::SameClose;
+    world.bars("1m", &[minute_bar("AAA", at(1, 10, 32), [100.5, 101.0, 100.0, 100.9])]);
+    let mut late = world.clone();
+    let inside = at(1, 10, 31) + 30 * SECOND;
+    world.signal(inside, inside, "AAA", "m", 1.0);
+    world.sends(inside, buy("AAA", 10));
+    assert_eq!(world.run()?.fills(), ["d1 10:33 #1 AAA buy 10 @ 100.9 close"]);
+    late.account.latency = 30 * SECOND;
+    late.sends(at(1, 10, 31), buy("AAA", 10));
+    assert_eq!(late.run()?.fills(), ["d1 10:33 #1 AAA buy 10 @ 100.9 close"]);
+    Ok(())
+}
+
+#[test]
 fn same_close_of_one_instrument_competes_for_cash_by_submission() -> TestResult {
     for (first, second) in [("AAA", "BBB"), ("BBB", "AAA")] {
         let mut world = World::new();
         world.cash("1000")?;
-        world.policies.insufficient_cash = ml4t_sim::policies::InsufficientCash::Partial;
-        world.policies.fill_timing = ml4t_sim::policies::FillTiming::SameClose;
+        world.policies.insufficient_cash = InsufficientCash::Partial;
+        world.policies.fill_timing = FillTiming::SameClose;
         world.bars("1d", &[day_bar("AAA", 1, flat(100.0)), day_bar("BBB", 1, flat(100.0))]);
         world.sends(at(1, 16, 0), buy(first, 7)).sends(at(1, 16, 0), buy(second, 7));
         let run = world.run()?;

@@ -216,6 +216,23 @@ fn rows_of_several_sources_at_one_instant_are_handed_out_quote_trade_bar() -> Te
 }
 
 #[test]
+fn a_series_of_the_whole_market_is_readable_from_its_time_on() -> TestResult {
+    let mut world = World::new();
+    world.bars("1m", &[minute_bar("AAA", at(1, 10, 0), flat(100.0)), minute_bar("AAA", at(1, 10, 1), flat(100.0))]);
+    world.context("vix", "close", &[(at(1, 10, 1), 17.5), (at(1, 10, 1) + 30 * SECOND, 18.25)]);
+    let level: common::Probe = |api| {
+        let row = api.state.readable_row(api.plan, 1, 0);
+        row.map_or_else(|| "nothing".to_owned(), |row| api.plan.feeds[1].value(0, row).to_string())
+    };
+    world.timers(&[at(1, 10, 0)]);
+    for ts in [at(1, 10, 0), at(1, 10, 1), at(1, 10, 1) + 30 * SECOND, at(1, 10, 2)] {
+        world.probes(ts, level);
+    }
+    assert_eq!(world.run()?.probed(), ["d1 10:00 nothing", "d1 10:01 17.5", "d1 10:01:30 18.25", "d1 10:02 18.25"]);
+    Ok(())
+}
+
+#[test]
 fn rows_that_arrive_late_are_handed_out_once_and_by_arrival() -> TestResult {
     let mut world = World::new();
     let late = at(1, 10, 5);

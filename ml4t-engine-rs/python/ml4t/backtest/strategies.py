@@ -108,7 +108,7 @@ class StrategySource:
                 msg = f"this {type(target).__name__} has run already; pass the class itself, or a new instance"
                 raise StrategyError(msg)
             if given:
-                msg = f"params {sorted(given)} go with a class, not an instance; pass the class itself"
+                msg = f"params {sorted(given)} go with a class, not with an instance; pass the class"
                 raise StrategyError(msg)
             return cls(make=_reusing(target), params={})
         if not callable(target):

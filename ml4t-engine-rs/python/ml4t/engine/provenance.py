@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import os
 import platform
 import sys
@@ -111,7 +112,7 @@ def _model_use(chosen: ChosenModel, plugins: PluginManager) -> ModelUse:
                 "version": info.version,
             }
             break
-    return ModelUse(kind=chosen.kind, path=chosen.path, params=chosen.params, **origin)
+    return ModelUse(kind=chosen.kind, path=chosen.path, params=_plain(chosen.params), **origin)
 
 
 def strategy_identity(strategy: object, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,13 +131,18 @@ def strategy_identity(strategy: object, params: Mapping[str, Any]) -> dict[str, 
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no text for them.
+        return repr(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
-    return repr(value)
+    text = repr(value)
+    # An address would differ between two equal runs.
+    return type(value).__qualname__ if " at 0x" in text else text
 
 
 def run_info_of(*, started: str, durations: Mapping[str, float], counts: Mapping[str, int]) -> dict[str, Any]:

@@ -120,6 +120,8 @@ struct FeedRows {
     name: String,
     kind: FeedKind,
     rows: Vec<Row>,
+    /// Names of the values behind those of the kind.
+    extra: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -229,7 +231,7 @@ impl World {
         }
         match self.feeds.iter_mut().find(|f| f.name == name) {
             Some(feed) => feed.rows.extend(rows),
-            None => self.feeds.push(FeedRows { name: name.to_owned(), kind, rows }),
+            None => self.feeds.push(FeedRows { name: name.to_owned(), kind, rows, extra: Vec::new() }),
         }
         self
     }
@@ -271,6 +273,24 @@ impl World {
             values: vec![price, size],
         };
         self.rows(feed, FeedKind::Trade, rows.iter().map(row).collect())
+    }
+
+    /// A series of the whole market: time and value.
+    pub(crate) fn context(&mut self, feed: &str, column: &str, rows: &[(Ns, f64)]) -> &mut Self {
+        let row = |&(ts, value): &(Ns, f64)| Row {
+            symbol: String::new(),
+            ts_open: ts,
+            ts_event: ts,
+            ts_arrival: None,
+            values: vec![value],
+        };
+        self.feeds.push(FeedRows {
+            name: feed.to_owned(),
+            kind: FeedKind::Context,
+            rows: rows.iter().map(row).collect(),
+            extra: vec![column.to_owned()],
+        });
+        self
     }
 
     /// A split: new shares for old ones, at midnight of `day`.
@@ -506,7 +526,7 @@ fn build_feed(feed: &FeedRows, instruments: &[Instrument], index: &impl Fn(&str)
         ts_event: rows.iter().map(|r| r.ts_event).collect(),
         ts_open: (feed.kind == FeedKind::Bar).then(|| rows.iter().map(|r| r.ts_open).collect()),
         ts_arrival: is_late.then(|| rows.iter().map(|r| r.ts_arrival.unwrap_or(r.ts_event)).collect()),
-        instrument: rows.iter().map(|r| index(&r.symbol)).collect::<Result<Vec<_>>>()?.into(),
+        instrument: instrument.into(),
         columns: columns.collect(),
     };
     Feed::new(data, instruments)

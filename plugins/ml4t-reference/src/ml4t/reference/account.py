@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ml4t.core.types import LotPolicy
 from ml4t.reference.instruments import Terms
@@ -86,12 +86,12 @@ class Account:
         return need
 
     def expected_price(self, order: Order) -> Fraction:
-        """Return the price that a new order is expected to trade at: its limit, else its stop, else the mark."""
+        """Return the price that a new order is expected to trade at: its limit, its stop, or the last price."""
         for price in (order.limit_price, order.stop_price):
             if price is not None:
                 return price
-        mark = self.holdings[order.terms.id].mark
-        return ZERO if mark is None else mark
+        known = self.holdings[order.terms.id].known
+        return ZERO if known is None else known
 
     def trade(self, lot: Lot, terms: Terms, cause: Cause) -> list[Lot]:
         """Book a trade, given as a signed lot with its value as cost; return the parts of lots it closed."""
@@ -102,7 +102,7 @@ class Account:
         if closing:
             value = lot.split_off(sign * closing).cost
             closed = list(holding.take(closing))
-            self._close(holding, -value, closed, cause)
+            self._close(holding, -value, closed, cause, result=evolve(cause, kind="realized"))
         if lot.quantity:
             holding.add(lot)
             self.ledger.post(cause, debit="inventory", credit="cash", amount=lot.cost)
@@ -110,11 +110,13 @@ class Account:
 
     def pay_out(self, holding: Holding, quantity: Fraction, proceeds: Fraction, cause: Cause) -> None:
         """Take units out of a position for money, both above zero for a long one, without a trade."""
-        self._close(holding, proceeds, list(holding.take(abs(quantity))), cause)
+        self._close(holding, proceeds, list(holding.take(abs(quantity))), cause, result=cause)
 
-    def _close(self, holding: Holding, proceeds: Fraction, closed: list[Lot], cause: Cause) -> None:
+    def _close(
+        self, holding: Holding, proceeds: Fraction, closed: list[Lot], cause: Cause, *, result: Cause
+    ) -> None:
         """Post the cost of what left, then the result; proceeds are below zero where we pay."""
         cost = sum((part.cost for part in closed), ZERO)
         self.ledger.post(cause, debit="cash", credit="inventory", amount=cost)
-        self.ledger.post(cause, debit="cash", credit="realized_pnl", amount=proceeds - cost)
+        self.ledger.post(result, debit="cash", credit="realized_pnl", amount=proceeds - cost)
         holding.realized += proceeds - cost

@@ -57,6 +57,14 @@ def read_actions(data: MarketData, terms: tuple[Terms, ...]) -> tuple[Action, ..
     )
 
 
+def after(action: Action, price: Fraction | None) -> Fraction | None:
+    """Return what a price from before an action is worth after it: divided by a split, lowered by a dividend."""
+    if price is None:
+        return None
+    changed = price / action.ratio if action.kind is ActionKind.SPLIT else price - action.amount
+    return half_even(changed, action.terms.price_step)
+
+
 def pay_dividend(account: Account, action: Action, quantum: Fraction) -> Due | None:
     """Entitle the holder, oblige the short, and lower the mark.
 
@@ -66,8 +74,7 @@ def pay_dividend(account: Account, action: Action, quantum: Fraction) -> Due | N
         What will be paid at the pay date; None where nothing is owed or where it is paid at once.
     """
     holding = account.holdings[action.terms.id]
-    if holding.mark is not None:
-        holding.mark = half_even(holding.mark - action.amount, action.terms.price_step)
+    holding.mark, holding.known = after(action, holding.mark), after(action, holding.known)
     amount = half_even(action.terms.value(holding.quantity, action.amount), quantum)
     at_once = action.pay_ts <= action.ts
     cause = Cause(ts_event=action.ts, kind="dividend", symbol=action.terms.symbol)
@@ -86,8 +93,7 @@ def settle(account: Account, due: Due, now: int) -> None:
 def split_holding(account: Account, action: Action, quantum: Fraction) -> None:
     """Scale a holding and its mark; what is no whole step of the quantity is paid in cash at the new mark."""
     holding = account.holdings[action.terms.id]
-    if holding.mark is not None:
-        holding.mark = half_even(holding.mark / action.ratio, action.terms.price_step)
+    holding.mark, holding.known = after(action, holding.mark), after(action, holding.known)
     if not holding.quantity:
         return
     fraction = holding.scale(action.ratio)

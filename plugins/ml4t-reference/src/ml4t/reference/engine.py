@@ -19,7 +19,7 @@ import attrs
 from ml4t.core.config import FillTiming, InsufficientCash, ZeroVolume
 from ml4t.core.types import ActionKind, DataKind, OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.account import Account
-from ml4t.reference.actions import Action, Due, pay_dividend, settle, split_holding, split_orders
+from ml4t.reference.actions import Action, Due, after, pay_dividend, settle, split_holding, split_orders
 from ml4t.reference.agenda import (
     Agenda,
     BarVisit,
@@ -283,7 +283,18 @@ class Simulation:
     def phase_6_readable(self) -> tuple[Sequence[Row], bool]:
         """Make what arrives now readable; return the rows, and whether there is a reason to decide."""
         rows = self.market.arrived.get(self._now, ())
+        for row in rows:
+            if row.terms is not None and row.terms.matching == row.feed and row.mark is not None:
+                self.account.holdings[row.terms.id].known = self._today(row)
         return rows, self.listener.readable(rows)
+
+    def _today(self, row: Row) -> Fraction | None:
+        """Return the price of a row, seen through the corporate actions since it was complete."""
+        price = row.mark
+        for action in self.actions:
+            if action.terms is row.terms and row.ts_event <= action.ts <= self._now:
+                price = after(action, price)
+        return price
 
     def phase_7_timers(self, session: Session | None) -> bool:
         """Call the timers that are due, and `on_daily_close` after the close of a session."""

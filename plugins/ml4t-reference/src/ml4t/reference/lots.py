@@ -49,13 +49,15 @@ class Lot:
 class Holding:
     """The position in one instrument: its lots, oldest first, its mark and what it has realized.
 
-    `mark` is None before the first print.
+    `mark` values the position; `known` is the last price that strategies could read. Both follow corporate actions and are
+    None before the first print.
     """
 
     terms: Terms
     policy: LotPolicy
     lots: list[Lot] = attrs.field(factory=list)
     mark: Fraction | None = None
+    known: Fraction | None = None
     realized: Fraction = ZERO
 
     @property
