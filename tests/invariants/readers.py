@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
 from typing import Any
 
 from ml4t.backtest import Strategy, schedule
-from ml4t.core.errors import UnknownNameError
 
 ORDER_FIELDS = ("id", "client_order_id", "asset", "side", "order_type", "time_in_force", "status", "quantity")
 ORDER_FIELDS += (
@@ -42,32 +40,24 @@ def account(broker: Any) -> list[object]:  # noqa: ANN401 - the broker of the en
     ]
 
 
-def attempt(read: Callable[[], object]) -> object:
-    """Return what was read, or the refusal: that a name is unknown is something a strategy can act on."""
-    try:
-        return read()
-    except (UnknownNameError, AttributeError) as error:
-        return str(error)
+PROBES = ("close", "alpha", "bid_price", "price", "prices.close", "minutes.close")
 
 
 def market(data: Any) -> list[object]:  # noqa: ANN401 - the view of the engine
     """Return all that a view shows."""
     seen: list[object] = [data.timestamp.isoformat(), list(data), len(data), data.symbols]
+    fields: dict[str, None] = {}
     for symbol in data.symbols:
-        row, bar = data[symbol], data.get_latest_bar(symbol)
-        seen += [repr(row), list(row.keys()), row.fresh, row.age, str(row.ts_event), symbol in data]
+        row, bar, names = data[symbol], data.get_latest_bar(symbol), data[symbol].keys()
+        seen += [repr(row), names, row.fresh, row.age, str(row.ts_event), symbol in data]
         seen += [bar is None, data.get_latest_price(symbol)]
-        seen += [[name, row[name]] for name in row.keys()]
-        seen += [
-            [name, attempt(lambda name=name, row=row: row[name])] for name in ("close", "alpha", "bid_price")
-        ]
-        signals = row["signals"]
-        seen += [signals.get(name) for name in ("fast", "slow", "score")]
-    for name in ("open", "close", "volume", "alpha", "bid_price", "price", "prices.close", "daily.close"):
-        seen.append(attempt(lambda name=name: getattr(data, name).tolist()))
-    for name in ("high", "close", "alpha", "ask_size", "size"):
-        seen.append([name, attempt(lambda name=name: data.history(name, 3).tolist())])
-        seen.append([name, attempt(lambda name=name: data.history(name, 2, "C").tolist())])
+        seen += [row[name] for name in names]
+        seen += [[name in row, row.get(name)] for name in PROBES]
+        seen += [row["signals"].get(name) for name in ("fast", "slow", "score")]
+        fields.update(dict.fromkeys(names))
+        seen += [data.history(name, 3, symbol).tolist() for name in names]
+    for name in fields:
+        seen.append(getattr(data, name).tolist())
     return seen
 
 

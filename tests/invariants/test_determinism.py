@@ -122,7 +122,7 @@ class Yielding(Reader):
 
 
 def test_two_engines_in_two_threads_never_meet(seed: int, tmp_path: Path) -> None:
-    names = ("daily", "mixed", "quotes")
+    names = ("minutes-stamped-at-the-close", "quotes")
     alone = {name: saved(engine_of(name, seed, Yielding).run(), tmp_path / f"{name}-alone") for name in names}
     ready, together = threading.Barrier(len(names)), dict[str, Results]()
 
@@ -152,7 +152,7 @@ class Nested(Reader):
 
 
 def test_a_run_inside_a_callback_of_another_changes_neither(seed: int, tmp_path: Path) -> None:
-    inner = engine_of("quotes", seed)
+    inner = engine_of("quotes", seed, activity=0.2, reads_all=False)
     alone = saved(engine_of("mixed", seed, Nested).run(), tmp_path / "outer")
     inner_alone = saved(inner.run(), tmp_path / "inner")
     Nested.inner = inner

@@ -204,9 +204,16 @@ def test_ctrl_c_in_a_callback_keeps_what_was_done_marked_interrupted(place: str)
 
 
 def test_ctrl_c_stops_a_run_that_never_calls_python() -> None:
-    frame = pl.concat([bars().with_columns(pl.lit(f"S{k:03}").alias("symbol")) for k in range(50)])
-    days = [frame.with_columns(pl.col("ts_event") + dt.timedelta(days=7 * k)) for k in range(300)]
-    engine = engine_of(Strategy, pl.concat(days).with_columns(pl.col("symbol").str.replace("S000", "XYZ")))
+    minutes = 20_000
+    frame = pl.DataFrame(
+        {
+            "symbol": ["XYZ"] * minutes,
+            "ts_event": [START + dt.timedelta(minutes=k) for k in range(minutes)],
+            **{name: [100.0] * minutes for name in ("open", "high", "low", "close")},
+        }
+    )
+    feed = DataFeed(frame, stamp="close", interval="1m", calendar="24/7")
+    engine = Engine(feed, Strategy)
     seen: list[float] = []
 
     def progress(part: float) -> None:
@@ -219,6 +226,7 @@ def test_ctrl_c_stops_a_run_that_never_calls_python() -> None:
     assert engine.results is not None
     assert engine.results.status == "interrupted"
     assert 0 < max(seen) < 0.9, "it stopped long before the end"
+    assert 0 < engine.results.portfolio_history.height < minutes
 
 
 # --------------------------------------------------------------------------- what is over

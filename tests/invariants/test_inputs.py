@@ -292,12 +292,12 @@ def test_new_york_chicago_and_round_the_clock_run_together_each_by_its_own_sessi
     utc = dt.UTC
     assert first == {
         "SHARE": dt.datetime(2012, 7, 2, 20, tzinfo=utc),  # 16:00 in New York
-        "FUTURE": dt.datetime(2012, 7, 2, 21, tzinfo=utc),  # 16:00 in Chicago
+        "FUTURE": dt.datetime(2012, 7, 2, 20, 15, tzinfo=utc),  # 15:15 in Chicago
         "COIN": dt.datetime(2012, 7, 3, tzinfo=utc),  # the day of 2 July ends at midnight UTC
     }
     fills = {row["symbol"]: row for row in results.fills.rows(named=True)}
-    # The future trades again an hour after its close, and its session of 3 July begins on the evening before.
-    assert fills["FUTURE"]["ts_event"] == dt.datetime(2012, 7, 2, 22, tzinfo=utc)
+    # The future's session of 3 July begins on the day before, at 15:30 in Chicago.
+    assert fills["FUTURE"]["ts_event"] == dt.datetime(2012, 7, 2, 20, 30, tzinfo=utc)
     for symbol, calendar in VENUES.items():
         table = session_table(calendar, *DAYS).frame.filter(pl.col("label").is_between(*DAYS))
         opened = table["open_ns"][1]

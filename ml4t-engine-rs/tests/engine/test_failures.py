@@ -261,7 +261,7 @@ def test_a_run_cannot_be_started_from_within_itself(engine: Make, market: DataFe
 
 def test_a_native_run_executes_once(engine: Make, market: DataFeed) -> None:
     made = engine(Strategy, market)
-    run = Run(describe(made.config, made.data, made._models, warmup=0))
+    run = Run(describe(made.config, made.data, made._models, warm_from=0))
     run.execute({})
     with pytest.raises(EngineStateError, match="a run executes once; assemble a new one"):
         run.execute({})

@@ -113,11 +113,14 @@ def test_a_field_that_only_some_instruments_have_is_nan_for_the_others(play: Pla
     ]
 
     def look(now: Now) -> object:
-        return now.data.history("beta", 2), now.data.history("beta", 2, "B"), now.data.beta
+        # Asked for by name it is a mistake, as in the row of B.
+        for symbols in ("B", ["A", "B"]):
+            with pytest.raises(UnknownNameError, match="unknown field of B 'beta'"):
+                now.data.history("beta", 2, symbols)
+        return now.data.history("beta", 2), now.data.beta
 
-    window, other, column = play({1: look}, feeds)[1]
+    window, column = play({1: look}, feeds)[1]
     np.testing.assert_equal(window, [[0, nan], [1, nan]])
-    np.testing.assert_equal(other, [nan, nan])
     np.testing.assert_equal(column, [1, nan])
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t.backtest import DataFeed, Engine, Strategy
+from ml4t.backtest import DataFeed, Engine, MarketEvent, Strategy
 from ml4t.backtest.indicators import ATR, EMA, MACD, RSI, SMA, Bollinger, RollingStd
 from ml4t.core.errors import ConfigError
 

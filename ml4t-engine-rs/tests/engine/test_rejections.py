@@ -109,7 +109,7 @@ def test_an_instrument_that_no_feed_matches_takes_no_orders(
     engine: Callable[..., Engine], market: DataFeed
 ) -> None:
     made = engine(Strategy, market)
-    spec = describe(made.config, made.data, made._models, warmup=0)
+    spec = describe(made.config, made.data, made._models, warm_from=0)
     spec["instruments"][0]["matching"] = None
     run = Run(spec)
     sent = []
@@ -147,7 +147,9 @@ def test_orders_of_the_warm_up_are_refused(run_of: Play, market: DataFeed) -> No
     strategy = Warming()
     results = run_of(strategy, market)
     assert results.orders["status"].to_list() == ["rejected", "filled", "filled", "canceled"]
-    assert strategy.orders[0].reason == "orders are refused in the first 2 sessions (A, 2024-01-02T00:00:00Z)"
+    assert (
+        strategy.orders[0].reason == "orders are refused until 2024-01-03T00:00:00Z (A, 2024-01-02T00:00:00Z)"
+    )
     assert strategy.orders[0].reason_code == "WARM_UP"
 
 

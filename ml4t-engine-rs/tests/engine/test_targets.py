@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Instrument, OrderStatus, OrderType, Side
+from ml4t.backtest import DataFeed, Instrument, OrderHandle, OrderStatus, OrderType, Side
 from ml4t.core.errors import DataError, OrderError
 
 Build = Callable[..., DataFeed]
@@ -155,22 +155,37 @@ def test_a_canceled_or_rejected_order_does_not_count(play: Play, market: DataFee
     assert run[2] == 20.0
 
 
-def test_a_size_needs_a_price(play: Play, daily: Build) -> None:
+def test_what_cannot_be_sized_for_want_of_a_price_is_a_rejection(play: Play, daily: Build) -> None:
+    feed = daily({"A": [10, 10, 10], "Z": [None, None, 10]})
+
+    def send(now: Now) -> list[OrderHandle]:
+        b = now.broker
+        return [
+            b.order_target_percent("Z", 0.5),
+            b.order_target_value("Z", 50),
+            b.order_target_value("Z", -50),
+        ]
+
+    run = play({0: send}, feed)
+    sentence = (
+        "Z has no price yet to size an order with (2024-01-02T00:00:00Z); wait for its first row, "
+        "or send a quantity"
+    )
+    assert [(o.status.value, o.reason_code, o.reason) for o in run[0]] == [
+        ("rejected", "NO_PRICE", sentence)
+    ] * 3
+    assert [order.side.value for order in run[0]] == ["buy", "buy", "sell"]
+
+
+def test_a_quantity_and_nothing_at_all_need_no_price(play: Play, daily: Build) -> None:
     feed = daily({"A": [10, 10, 10], "Z": [None, None, 10]})
 
     def send(now: Now) -> None:
-        expected = r"Z has no price at 2024-01-02T00:00:00Z to size an order with"
-        with pytest.raises(OrderError, match=expected):
-            now.broker.order_target_percent("Z", 0.5)
-        with pytest.raises(OrderError, match=expected):
-            now.broker.order_target_value("Z", 50)
-        # A quantity, and nothing at all, need none.
         assert now.broker.order_target_quantity("Z", 5).quantity == 5.0
         assert now.broker.order_target_value("Z", 0).quantity == 5.0
         assert now.broker.close_position("Z") is None
 
-    run = play({0: send}, feed)
-    assert [order["status"] for order in run.results.orders.to_dicts()] == ["filled", "filled"]
+    assert play({0: send}, feed).fills == [("Z", "buy", 5.0, 10.0), ("Z", "sell", 5.0, 10.0)]
 
 
 @pytest.mark.parametrize("method", ["order_target_percent", "order_target_value", "order_target_quantity"])
@@ -277,16 +292,21 @@ def test_a_basket_that_is_reached_sends_nothing(play: Play, daily: Build) -> Non
     assert [len(run[n]) for n in range(3)] == [2, 0, 0]
 
 
-def test_a_basket_sends_all_its_orders_or_none(play: Play, daily: Build) -> None:
+def test_what_of_a_basket_has_no_price_is_refused_and_the_rest_is_sent(play: Play, daily: Build) -> None:
     feed = daily({**BASKET, "Z": [None, None, None, 10]})
+    run = play({0: lambda now: now.broker.order_target_weights({"A": 0.5, "Z": 0.5})}, feed, broker=CASH)
+    assert [(order.asset, order.status.value, order.reason_code) for order in run[0]] == [
+        ("A", "filled", ""),
+        ("Z", "rejected", "NO_PRICE"),
+    ]
 
+
+def test_a_basket_with_a_weight_that_is_no_number_sends_nothing(play: Play, daily: Build) -> None:
     def send(now: Now) -> None:
-        with pytest.raises(OrderError, match="Z has no price"):
-            now.broker.order_target_weights({"A": 0.5, "Z": 0.5})
         with pytest.raises(OrderError, match="weight = 'half' is not a finite number"):
             now.broker.order_target_weights({"A": 0.5, "B": "half"})
 
-    assert play({0: send}, feed).results.orders.height == 0
+    assert play({0: send}, daily(BASKET)).results.orders.height == 0
 
 
 @pytest.mark.parametrize("weights", [None, 0.5, "A", [("A", 0.5)]])

@@ -134,12 +134,11 @@ impl View {
         Ok(Some(PyArray1::from_vec(py, values.collect())))
     }
 
-    /// Last `n` values of a field. Where others have the field and this instrument lacks it, that is a mistake
-    /// when the instrument was asked for by name, and missing data in a window over all.
-    fn window(&self, py: Python<'_>, i: usize, field: &str, n: usize, is_named: bool) -> PyResult<Vec<f64>> {
+    /// Last `n` values of a field; missing for an instrument that lacks a field which others have.
+    fn window(&self, py: Python<'_>, i: usize, field: &str, n: usize) -> PyResult<Vec<f64>> {
         let plan = &self.shared.plan;
         let Some((f, c)) = find_field(plan, i, field) else {
-            let is_known = !is_named && (0..plan.instruments.len()).any(|k| find_field(plan, k, field).is_some());
+            let is_known = (0..plan.instruments.len()).any(|k| find_field(plan, k, field).is_some());
             return if is_known { Ok(vec![f64::NAN; n]) } else { Err(unknown_field(py, plan, i, field)) };
         };
         let core = self.shared.core(py)?;
@@ -311,7 +310,7 @@ impl View {
     ) -> PyResult<Bound<'py, PyAny>> {
         if let Some(symbol) = symbols.filter(|s| s.is_instance_of::<PyString>()) {
             let i = self.shared.instrument(symbol)?;
-            return Ok(PyArray1::from_vec(py, self.window(py, i, field, n, true)?).into_any());
+            return Ok(PyArray1::from_vec(py, self.window(py, i, field, n)?).into_any());
         }
         let ids = match symbols {
             Some(symbols) => self.symbols_of(symbols)?,
@@ -322,7 +321,7 @@ impl View {
             let mut guard = array.readwrite();
             let cells = guard.as_slice_mut()?;
             for (k, &i) in ids.iter().enumerate() {
-                for (t, x) in self.window(py, i, field, n, symbols.is_some())?.into_iter().enumerate() {
+                for (t, x) in self.window(py, i, field, n)?.into_iter().enumerate() {
                     cells[t * ids.len() + k] = x;
                 }
             }

@@ -195,6 +195,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn next_due(&self) -> Ns {
         let (state, plan) = (&self.state, &self.plan);
         let mut next = state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER);
+        // Cancels sent with a constant latency arrive in the order they were sent.
+        next = next.min(state.cancels.iter().map(|c| c.0).find(|&ts| ts > state.now).unwrap_or(NEVER));
         for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
             if let (Some(order), Some(arrival)) = (feed.arrival(), &feed.data.ts_arrival) {
                 next = next.min(order.get(seen).map_or(NEVER, |&row| arrival[row as usize]));

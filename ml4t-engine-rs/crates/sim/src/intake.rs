@@ -21,6 +21,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// As [`Simulator::begin`].
     pub fn intake(&mut self) -> Result<()> {
+        self.arrived_cancels()?;
         if self.state.commands.is_empty() {
             return Ok(());
         }
@@ -36,8 +37,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 Command::Cancel(id) => {
                     // An order sent and taken back within one callback must be accepted before it can be canceled.
                     self.accept_all(&mut checked)?;
-                    let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
-                    self.venue.cancel(&mut desk, id)?;
+                    let arrives = self.state.now.saturating_add(self.plan.account.latency);
+                    self.state.cancels.push((arrives, id));
+                    if arrives > self.state.now {
+                        self.state.due = self.state.due.min(arrives);
+                    }
+                    self.arrived_cancels()?;
                 }
                 Command::ApplyRules(book) => {
                     let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
@@ -46,6 +51,17 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             }
         }
         self.accept_all(&mut checked)
+    }
+
+    /// Cancels travel as long as orders do; those that are at the venue now take effect.
+    fn arrived_cancels(&mut self) -> Result<()> {
+        let arrived = self.state.cancels.iter().take_while(|c| c.0 <= self.state.now).count();
+        let due: Vec<OrderId> = self.state.cancels.drain(..arrived).map(|c| c.1).collect();
+        for id in due {
+            let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
+            self.venue.cancel(&mut desk, id)?;
+        }
+        Ok(())
     }
 
     /// Checks that concern one order alone; true when it passed.

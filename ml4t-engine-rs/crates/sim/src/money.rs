@@ -50,11 +50,10 @@ impl Cash {
         self.0.checked_sub(other.0).map(Self).ok_or_else(|| overflow(what))
     }
 
-    /// Nearest `f64`; whole units and fraction are converted apart, so that 100000.25 stays 100000.25.
+    /// Nearest `f64`.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "rendering; results are never fed back")]
     pub fn to_f64(self) -> f64 {
-        (self.0 / CASH_UNIT) as f64 + (self.0 % CASH_UNIT) as f64 / CASH_UNIT as f64
+        quotient_f64(self.0, CASH_UNIT)
     }
 
     /// Exact amount of a decimal text or integer mantissa with `exponent` decimals.
@@ -84,6 +83,39 @@ impl Cash {
 
 fn overflow(what: &str) -> SimError {
     SimError::overflow(format!("{what}: the amount leaves the range of a 128-bit ledger entry (1.7e20 currency units)"))
+}
+
+/// The `f64` nearest to `n / d`, ties to even; d is not 0.
+#[must_use]
+pub fn quotient_f64(n: i128, d: i128) -> f64 {
+    let sign = if (n < 0) == (d < 0) { 1.0 } else { -1.0 };
+    let (n, d) = (n.unsigned_abs(), d.unsigned_abs());
+    if n == 0 {
+        return 0.0;
+    }
+    let (mut quotient, mut rest) = (n / d, n % d);
+    let mut exponent = 0;
+    // Long division until 64 bits are known; doubling cannot overflow, because what remains is below d < 2^127.
+    while quotient < 1 << 63 {
+        rest *= 2;
+        quotient *= 2;
+        if rest >= d {
+            rest -= d;
+            quotient += 1;
+        }
+        exponent -= 1;
+    }
+    let mut sticky = rest != 0;
+    while quotient >= 1 << 64 {
+        sticky |= quotient % 2 != 0;
+        quotient /= 2;
+        exponent += 1;
+    }
+    // The last of 64 bits stands for everything below it, so that one rounding to 53 bits is the only one.
+    let bits = u64::try_from(quotient).unwrap_or(u64::MAX) | u64::from(sticky);
+    #[expect(clippy::cast_precision_loss, reason = "the rounding that is wanted")]
+    let mantissa = bits as f64;
+    sign * libm::ldexp(mantissa, exponent)
 }
 
 /// Number of decimals of a quantum that is a power of ten, as 9 for 1e-9.
@@ -341,13 +373,15 @@ impl Scale {
         i64::try_from(div_half_even(cost.0, per_price_unit)?).ok().map(Price)
     }
 
-    /// Exact average price of a signed cost over a signed quantity, as `f64`.
+    /// Average price of a signed cost over a signed quantity: the `f64` nearest to the exact quotient.
+    ///
+    /// NaN for no quantity, or one whose value leaves the range of the ledger.
     #[must_use]
     pub fn average_price(&self, cost: Cash, quantity: Qty) -> f64 {
-        if quantity.0 == 0 {
-            return f64::NAN;
-        }
-        cost.to_f64() / (self.quantity_f64(quantity.0) * self.multiplier_f64())
+        // cost = price units x quantity x unit, and a price unit is 10^-p.
+        let worth =
+            i128::from(quantity.0).checked_mul(self.unit).and_then(|w| w.checked_mul(10_i128.pow(self.price_exponent)));
+        worth.filter(|&w| w != 0).map_or(f64::NAN, |w| quotient_f64(cost.0, w))
     }
 }
 
@@ -447,7 +481,22 @@ mod tests {
         assert_eq!(Cash(100_000_250_000_000_000_000_000).to_f64().to_bits(), 100_000.25_f64.to_bits());
     }
 
+    #[test]
+    fn quotients_are_the_nearest_float() {
+        for (n, d, expected) in [(1, 3, 1.0 / 3.0), (-2, 3, -2.0 / 3.0), (1_044_043, 100_000, 10.440_43), (5, 5, 1.0)] {
+            assert_eq!(quotient_f64(n, d).to_bits(), f64::to_bits(expected), "{n}/{d}");
+        }
+        assert_eq!(quotient_f64(i128::MAX, 1).to_bits(), libm::ldexp(1.0, 127).to_bits());
+    }
+
     proptest! {
+        #[test]
+        fn small_quotients_round_as_the_processor_does(n in -9_007_199_254_740_991_i64..9_007_199_254_740_991, d in 1_i64..9_007_199_254_740_991) {
+            #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+            let expected = n as f64 / d as f64;
+            prop_assert_eq!(quotient_f64(i128::from(n), i128::from(d)).to_bits(), if n == 0 { 0 } else { expected.to_bits() });
+        }
+
         #[test]
         fn half_even_division_is_within_half_of_the_divisor(a in -1_000_000_i128..1_000_000, c in 1_i128..1_000) {
             let q = div_half_even(a, c).unwrap_or(i128::MAX);

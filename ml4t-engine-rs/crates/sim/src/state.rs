@@ -104,6 +104,8 @@ pub struct State {
     pub(crate) actions_seen: usize,
     pub(crate) sessions_seen: Vec<usize>,
     pub(crate) payments: Vec<Payment>,
+    /// Cancel requests on their way to the venue, by arrival.
+    pub(crate) cancels: Vec<(Ns, OrderId)>,
     /// Sorted by time.
     pub(crate) timers: Vec<Timer>,
     pub(crate) timers_seen: usize,
@@ -148,6 +150,7 @@ impl State {
             // Sessions that closed when the run begins, or before, are not part of it.
             sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t <= start)).collect(),
             payments: Vec::new(),
+            cancels: Vec::new(),
             timers: Vec::new(),
             timers_seen: 0,
             fills: 0,

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Outcome, TestResult, World, at, buy, day_bar, flat, params, sell};
+use common::{Outcome, TestResult, World, at, buy, day_bar, flat, params, sell, volume};
 use ml4t_sim::ledger::Account;
-use ml4t_sim::models::builtin_fee;
+use ml4t_sim::models::{builtin_fee, builtin_fill};
 use ml4t_sim::policies::LotPolicy;
 
 /// Buys `quantity` at the open of day 2 at `prices[1]`; the action is on day 3.
@@ -223,6 +223,37 @@ fn an_order_that_a_reverse_split_shrinks_to_nothing_is_canceled_by_name() -> Tes
     assert_eq!(run.end_of(2), "d3 00:00 canceled SCALED_TO_NOTHING");
     assert_eq!(run.end_of(3), "d3 16:00 canceled END_OF_DATA");
     assert_eq!(run.run.state.order(ml4t_sim::ids::OrderId(2)).request.quantity, 1);
+    Ok(())
+}
+
+/// An order for 20 of which 5 fill on day 2; on day 3 ten old shares become a new one, and one is left to fill.
+fn partly_filled_before_a_reverse_split(third_open: f64) -> Result<World, Box<dyn std::error::Error>> {
+    let mut world = World::new();
+    world.cash("250")?;
+    world.models.fill = builtin_fill("default", &params(&[("volume_limit", 0.1)]))?;
+    let bar = |day, price| volume(day_bar("AAA", day, flat(price)), 50.0);
+    world.bars("1d", &[bar(1, 10.0), bar(2, 10.0), bar(3, third_open)]);
+    world.sends(at(1, 16, 0), buy("AAA", 20));
+    world.split(3, "AAA", 1, 10)?;
+    Ok(world)
+}
+
+#[test]
+fn an_order_with_fills_stays_one_with_fills_through_a_reverse_split() -> TestResult {
+    // 5 old shares are less than a new one. What is left of the order cannot be paid: canceled, as it has fills.
+    let run = partly_filled_before_a_reverse_split(300.0)?.run()?;
+    assert_eq!(run.fills(), ["d2 16:00 #1 AAA buy 5 @ 10 open"]);
+    assert_eq!(run.end_of(1), "d3 16:00 canceled INSUFFICIENT_CASH");
+    Ok(())
+}
+
+#[test]
+fn a_fee_per_order_is_not_charged_again_after_a_reverse_split() -> TestResult {
+    let mut world = partly_filled_before_a_reverse_split(100.0)?;
+    world.models.fee = builtin_fee("per_order", &params(&[("fee", 1.0)]))?;
+    let run = world.run()?;
+    assert_eq!(run.fills(), ["d2 16:00 #1 AAA buy 5 @ 10 open", "d3 16:00 #1 AAA buy 1 @ 100 open"]);
+    assert_eq!(run.balance(Account::Fees), "1");
     Ok(())
 }
 

@@ -174,7 +174,8 @@ fn changing_anything_after_an_instant_changes_nothing_up_to_it() -> TestResult {
                 let mut other = base.clone();
                 // Volume stays above zero where it was: whether a bar traded at all is known from its open.
                 other.perturb_after(ts, |x| if x > 0.0 { (x * 137.0).round() / 100.0 + 1.0 } else { x });
-                let (changed, strategy) = run(&other, Reactive::new(seed, &NAMES))?;
+                let (changed, strategy) = run(&other, Reactive::new(seed, &NAMES))
+                    .map_err(|e| format!("seed {seed}, changed after {}: {e}", common::when(ts)))?;
                 assert_eq!(
                     history(&plain, &plain_strategy, ts),
                     history(&changed, &strategy, ts),

@@ -50,6 +50,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 /// An order: with which bar it is sent, and its prices in cents around the close of that bar.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about an order")]
 struct Wish {
     bar: prop::sample::Index,
     is_second: bool,
@@ -120,11 +121,8 @@ fn settings(world: &mut World, seed: u64) -> Result<Rules> {
     let numbers = params(&[("volume_limit", SHARE), ("price_impact", 0.1), ("fraction", 0.002), ("spread", 0.05)]);
     let slippage = ["none", "fixed_fraction", "spread", "volume_share"][pick(4)];
     let fill_is_capped = pick(3) == 0;
-    if slippage != "spread" {
-        world.models.slippage = builtin_slippage(slippage, &numbers)?;
-    } else {
-        world.models.slippage = builtin_slippage("spread", &params(&[("spread", 0.05)]))?;
-    }
+    let width = params(&[("spread", 0.05)]);
+    world.models.slippage = builtin_slippage(slippage, if slippage == "spread" { &width } else { &numbers })?;
     if fill_is_capped {
         world.models.fill = builtin_fill("default", &numbers)?;
     }

@@ -29,7 +29,8 @@ fn last_score(api: &Api<'_>) -> String {
 fn units_for_a_thousand(api: &Api<'_>) -> String {
     let thousand = Cash(1_000 * 1_000_000_000_000_000_000);
     match quantity_for_value(api.plan, api.state, InstrumentId(0), thousand) {
-        Ok(quantity) => format!("{quantity} units"),
+        Ok(Some(quantity)) => format!("{quantity} units"),
+        Ok(None) => "no price".to_owned(),
         Err(error) => error.message,
     }
 }
@@ -103,13 +104,28 @@ fn sizing_by_value_uses_the_last_price_that_has_arrived() -> TestResult {
 }
 
 #[test]
-fn sizing_before_the_first_price_is_an_error_that_names_instrument_and_time() -> TestResult {
+fn before_the_first_price_nothing_can_be_sized() -> TestResult {
     let mut world = delayed();
     world.timers(&[at(1, 10, 0)]);
     world.probes(at(1, 10, 0), units_for_a_thousand);
-    let run = world.run()?;
-    let text = run.probed().join("");
-    assert!(text.contains("AAA") && text.contains("1970-01-02T10:00:00Z"), "{text}");
+    assert_eq!(world.run()?.probed(), ["d1 10:00 no price"]);
+    Ok(())
+}
+
+#[test]
+fn sizing_after_a_split_or_dividend_expects_the_new_price_before_it_was_seen() -> TestResult {
+    let mut world = World::new();
+    world.bars("1m", &[minute_bar("AAA", at(1, 10, 0), flat(100.0)), minute_bar("AAA", at(1, 11, 0), flat(24.0))]);
+    world.split_at(at(1, 10, 20), "AAA", 4, 1)?.dividend_at(at(1, 10, 40), "AAA", "1", at(1, 10, 40))?;
+    world.timers(&[at(1, 10, 10), at(1, 10, 30), at(1, 10, 50)]);
+    for ts in [at(1, 10, 10), at(1, 10, 30), at(1, 10, 50), at(1, 11, 1)] {
+        world.probes(ts, units_for_a_thousand);
+    }
+    // 1000 / 100, then / 25, then / 24; the print of 24 has the dividend in it already.
+    assert_eq!(
+        world.run()?.probed(),
+        ["d1 10:10 10 units", "d1 10:30 40 units", "d1 10:50 41 units", "d1 11:01 41 units"]
+    );
     Ok(())
 }
 
@@ -256,7 +272,7 @@ fn rows_that_arrive_late_are_handed_out_once_and_by_arrival() -> TestResult {
 }
 
 #[test]
-fn feeds_that_could_leak_or_contradict_themselves_are_refused() -> TestResult {
+fn feeds_that_could_leak_or_contradict_themselves_are_refused() {
     let early = |rows: &[_]| {
         let mut world = World::new();
         world.late_bars("1m", rows);
@@ -276,5 +292,4 @@ fn feeds_that_could_leak_or_contradict_themselves_are_refused() -> TestResult {
     world.bars("1m", &[minute_bar("AAA", at(1, 10, 0), flat(1.0))]);
     world.signal(at(1, 10, 0), at(1, 10, 1), "AAA", "m", 1.0);
     assert!(world.plan().is_err(), "a signal that arrives before its event");
-    Ok(())
 }

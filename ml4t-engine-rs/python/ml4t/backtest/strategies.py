@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from ml4t.core.errors import StrategyError, unknown_name
+from ml4t.core.errors import StrategyError, nearest, unknown_name
 from ml4t.core.strategy import Strategy
 
 __all__ = ["StrategyLike", "StrategySource", "load_class"]
@@ -105,7 +106,9 @@ class StrategySource:
         target: Any = load_class(strategy, root=root) if isinstance(strategy, str) else strategy
         if isinstance(target, Strategy):
             if "_runtime" in vars(target):
-                msg = f"this {type(target).__name__} has run already; pass the class itself, or a new instance"
+                msg = (
+                    f"this {type(target).__name__} has run already; pass the class itself, or a new instance"
+                )
                 raise StrategyError(msg)
             if given:
                 msg = f"params {sorted(given)} go with a class, not with an instance; pass the class"
@@ -118,18 +121,44 @@ class StrategySource:
 
 
 def _reusing(instance: Strategy) -> Callable[[], Strategy]:
-    pristine = copy.deepcopy(instance)
+    try:
+        pristine = copy.deepcopy(instance)
+    except Exception as error:
+        pristine, reason = None, error
     unused = [instance]
-    return lambda: unused.pop() if unused else copy.deepcopy(pristine)
+
+    def make() -> Strategy:
+        if unused:
+            return unused.pop()
+        if pristine is None:
+            msg = f"this {type(instance).__name__} cannot be copied for another run; pass the class itself"
+            raise StrategyError(msg) from reason
+        return copy.deepcopy(pristine)
+
+    return make
+
+
+def _check_params(factory: Callable[..., object], name: str, params: Mapping[str, Any]) -> None:
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        # Written in C; the call itself will tell.
+        return
+    try:
+        signature.bind(**params)
+    except TypeError as error:
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        known = [each.name for each in signature.parameters.values() if each.kind in kinds]
+        wrong = [key for key in params if key not in known]
+        hints = [f"did you mean {guess!r}?" for key in wrong if (guess := nearest(key, known)) is not None]
+        msg = " ".join([f"strategy {name}: {error}; its parameters: {', '.join(known) or 'none'}.", *hints])
+        raise StrategyError(msg) from error
 
 
 def _called(factory: Callable[..., object], params: Mapping[str, Any]) -> Strategy:
-    try:
-        made = factory(**params)
-    except TypeError as error:
-        name = getattr(factory, "__qualname__", repr(factory))
-        error.add_note(f"raised while making strategy {name} with params {dict(params)}")
-        raise
+    name = getattr(factory, "__qualname__", repr(factory))
+    _check_params(factory, name, params)
+    made = factory(**params)
     if not isinstance(made, Strategy):
         msg = f"{factory!r} returned {made!r}, which is no Strategy"
         raise StrategyError(msg)

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, final, overload
 import numpy as np
 import numpy.typing as npt
 
+from ml4t.backtest.rules import CompositeRule, PositionRule
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 
 __version__: str
@@ -112,6 +113,8 @@ class Timestamp:
     def __format__(self, spec: str, /) -> str:
         """Format as `datetime` does; without a spec as ISO 8601 with all its digits."""
 
+    def __reduce__(self) -> tuple[type[Timestamp], tuple[int]]: ...
+
 # -- orders and account ----------------------------------------------------------------------------------
 
 @final
@@ -128,10 +131,10 @@ class Broker:
         By every method that takes a symbol, if the run does not know it; the nearest is named.
     OrderError
         By every method that sends an order, if the order cannot be expressed: a missing or superfluous price,
-        no size, more decimals than the instrument keeps. What the market or the account refuses is no
-        exception: the order is rejected, with a code and a sentence.
+        no size, something that is no number. What the market or the account refuses is no exception: the
+        order is rejected, with a code and a sentence.
     EngineStateError
-        By every method that sends or cancels, before the first event, after the run, and in a thread other
+        By every method that sends, cancels or sets rules, before the first event, after the run, and in a thread other
         than the one that runs the strategy.
     """
 
@@ -252,18 +255,14 @@ class Broker:
     ) -> OrderHandle | None:
         """Send the market order that takes a position towards a fraction of equity: 0.5 is half of it.
 
-        The size is that at the last known price, rounded toward zero to whole lots. Working market orders of
-        the instrument count as filled; resting limit and stop orders do not.
+        The size is that at the last known price, rounded toward zero to whole lots; before the first price
+        the order is rejected. Working market orders of the instrument count as filled; resting limit and stop
+        orders do not.
 
         Returns
         -------
         OrderHandle or None
             None when there is nothing to trade.
-
-        Raises
-        ------
-        OrderError
-            If the instrument has no price yet.
         """
 
     def order_target_value(
@@ -312,6 +311,17 @@ class Broker:
         tag: str | None = None,
     ) -> OrderHandle | None:
         """Send the market order that closes a position; None when there is none."""
+
+    def set_position_rules(self, rules: PositionRule | CompositeRule | None) -> None:
+        """Guard all positions, open and future, with rules that rest at the venue as orders.
+
+        They replace those set before; None takes them away. Their orders carry the rule's name as tag.
+
+        Raises
+        ------
+        ConfigError
+            If a fraction is not above 0, a loss is 1 or more, or a rule is given twice.
+        """
 
 @final
 class OrderHandle:
@@ -386,7 +396,7 @@ class OrderHandle:
 
     @property
     def tag(self) -> str:
-        """Free text given with the order."""
+        """Free text given with the order; the name of the rule for an order of a position rule."""
 
     @property
     def ts_submitted(self) -> Timestamp:
@@ -460,7 +470,7 @@ class PITData:
 
     @property
     def timestamp(self) -> Timestamp:
-        """The present instant."""
+        """The present instant; before the first event there is none, which is an `EngineStateError`."""
 
     def __getitem__(self, symbol: str, /) -> Row: ...
     def __contains__(self, symbol: object, /) -> bool: ...
@@ -504,7 +514,8 @@ class PITData:
         Raises
         ------
         UnknownNameError
-            If one of the instruments does not have the field.
+            If no instrument has the field, or one of `symbols` has not. In a window over all instruments
+            those without it are NaN.
         ValueError
             If `n` is 0.
         """
@@ -659,6 +670,7 @@ class EventFields:
 
     def __getitem__(self, field: str, /) -> float: ...
     def __contains__(self, field: str, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
     def keys(self) -> list[str]:
         """Return the names of the fields."""
@@ -753,6 +765,7 @@ class OrderEvent(Event):
 
 # -- indicators ------------------------------------------------------------------------------------------
 
+@final
 class SMA:
     """Simple moving average of the last `period` values.
 
@@ -777,6 +790,10 @@ class SMA:
     def reset(self) -> None:
         """Forget everything."""
 
+    def __copy__(self) -> SMA: ...
+    def __deepcopy__(self, memo: object, /) -> SMA: ...
+
+@final
 class EMA:
     """Exponential moving average with the weight 2 / (period + 1) for the newest value.
 
@@ -804,6 +821,10 @@ class EMA:
     def reset(self) -> None:
         """Forget everything."""
 
+    def __copy__(self) -> EMA: ...
+    def __deepcopy__(self, memo: object, /) -> EMA: ...
+
+@final
 class RSI:
     """Relative strength index, 0 to 100 (Wilder 1978); 50 where nothing moved.
 
@@ -830,6 +851,10 @@ class RSI:
     def reset(self) -> None:
         """Forget everything."""
 
+    def __copy__(self) -> RSI: ...
+    def __deepcopy__(self, memo: object, /) -> RSI: ...
+
+@final
 class RollingStd:
     """Standard deviation of the last `period` values; `ddof=1` divides by `period - 1`.
 
@@ -854,6 +879,10 @@ class RollingStd:
     def reset(self) -> None:
         """Forget everything."""
 
+    def __copy__(self) -> RollingStd: ...
+    def __deepcopy__(self, memo: object, /) -> RollingStd: ...
+
+@final
 class ATR:
     """Average true range in price units (Wilder 1978); the first bar counts with high - low.
 
@@ -878,6 +907,10 @@ class ATR:
     def reset(self) -> None:
         """Forget everything."""
 
+    def __copy__(self) -> ATR: ...
+    def __deepcopy__(self, memo: object, /) -> ATR: ...
+
+@final
 class MACD:
     """Moving average convergence/divergence of two exponential averages, and the average of that line.
 
@@ -904,6 +937,10 @@ class MACD:
     def reset(self) -> None:
         """Forget everything."""
 
+    def __copy__(self) -> MACD: ...
+    def __deepcopy__(self, memo: object, /) -> MACD: ...
+
+@final
 class Bollinger:
     """Bands of `width` standard deviations of the window (divided by `period`) around its mean.
 
@@ -927,6 +964,9 @@ class Bollinger:
 
     def reset(self) -> None:
         """Forget everything."""
+
+    def __copy__(self) -> Bollinger: ...
+    def __deepcopy__(self, memo: object, /) -> Bollinger: ...
 
 # -- the engine ------------------------------------------------------------------------------------------
 
@@ -967,8 +1007,12 @@ class Run:
     ) -> None:
         """Restrict the typed events to some; without any subscription all are delivered.
 
+        What is left out matches all; an interval is one of bars, and a model one of signals.
+
         Raises
         ------
+        EngineStateError
+            If the run has begun.
         UnknownNameError
             If the run has no such instrument or no signals of that model.
         ConfigError

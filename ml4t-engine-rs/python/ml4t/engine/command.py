@@ -47,13 +47,15 @@ def run_command(
     from ml4t.core.cli import plugins_of
     from ml4t.core.config import load_config
     from ml4t.core.errors import Ml4tError
+    from ml4t.engine.storage import check_folder
 
     console = Console(quiet=quiet)
     plugins = plugins_of(context)
     try:
         settings = load_config(config, plugins=plugins)
         folder = output or settings.backtest.output_folder
-        _refuse_existing(folder, overwrite=overwrite)
+        # Hours of computing must not end in a refusal that could be known before.
+        check_folder(folder, overwrite=overwrite)
         engine = engine_of(settings, plugins=plugins)
         began = time.perf_counter()
         results, failure = _run(engine, console)
@@ -68,14 +70,6 @@ def run_command(
         raise failure
     if quiet:
         click.echo(folder)
-
-
-def _refuse_existing(folder: Path, *, overwrite: bool) -> None:
-    from ml4t.core.errors import ResultsError
-
-    if folder.exists() and any(folder.iterdir()) and not overwrite:
-        msg = f"{folder} already holds results; name another folder with --output, or use --overwrite"
-        raise ResultsError(msg)
 
 
 def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # noqa: ANN401 - rich is imported lazily

@@ -19,6 +19,7 @@ import attrs
 
 from ml4t.core.errors import ResultsError
 from ml4t.core.manifest import canonical_json
+from ml4t.core.schemas import TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +29,7 @@ __all__ = [
     "MANIFEST_FILE",
     "METRICS_FILE",
     "StoredTable",
+    "check_folder",
     "dump_json",
     "read_json",
     "stored_tables",
@@ -76,8 +78,7 @@ def write_folder(
     ResultsError
         If `path` exists and `overwrite` is false, or holds something that is not a run.
     """
-    expected = {*documents, *(table_file(name) for name in tables)}
-    _check_target(path, expected=expected, overwrite=overwrite)
+    check_folder(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     try:
@@ -99,8 +100,9 @@ def write_folder(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _check_target(path: Path, *, expected: set[str], overwrite: bool) -> None:
+def check_folder(path: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but, when asked to, a run."""
+    expected = {table_file(name) for name in TABLES} | {MANIFEST_FILE, INFO_FILE, METRICS_FILE}
     if not path.exists() and not path.is_symlink():
         return
     if not path.is_dir() or path.is_symlink():

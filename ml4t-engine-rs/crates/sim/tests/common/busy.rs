@@ -188,8 +188,8 @@ impl Reactive {
             add(book.positions[i].quantity.cast_unsigned());
         }
         for account in Account::ALL {
-            let units = book.balance(account).0.cast_unsigned();
-            add((units >> 64) as u64 ^ (units & u128::from(u64::MAX)) as u64);
+            let bytes = book.balance(account).0.to_le_bytes();
+            bytes.chunks(8).for_each(|half| add(half.iter().fold(0, |sum, &byte| (sum << 8) | u64::from(byte))));
         }
         for order in &api.state.orders {
             add(order.status as u64 ^ order.leaves.cast_unsigned().rotate_left(9));
@@ -202,12 +202,12 @@ impl Reactive {
     fn cents(&self, api: &Api<'_>, role: usize) -> i64 {
         let i = self.roles[role];
         let feeds = api.plan.feeds.iter().enumerate();
-        let known = feeds.filter_map(|(f, feed)| {
+        let mut known = feeds.filter_map(|(f, feed)| {
             let row = api.state.readable_row(api.plan, f, i)?;
             let column = if feed.data.kind == FeedKind::Bar { 3 } else { 0 };
             Some((feed.value(column, row) * 100.0).round() as i64)
         });
-        known.last().unwrap_or(5_000)
+        known.next_back().unwrap_or(5_000)
     }
 
     fn react(&mut self, api: &mut Api<'_>, patience: i64) -> Result<()> {

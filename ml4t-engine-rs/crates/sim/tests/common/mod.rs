@@ -514,12 +514,13 @@ impl World {
 fn build_feed(feed: &FeedRows, instruments: &[Instrument], index: &impl Fn(&str) -> Result<u32>) -> Result<Feed> {
     let rows = &feed.rows;
     let is_late = rows.iter().any(|r| r.ts_arrival.is_some());
-    let columns = feed
-        .kind
-        .columns()
-        .iter()
-        .enumerate()
-        .map(|(c, name)| Column { name: (*name).to_owned(), values: rows.iter().map(|r| r.values[c]).collect() });
+    let names = feed.kind.columns().iter().map(|name| (*name).to_owned()).chain(feed.extra.iter().cloned());
+    let columns =
+        names.enumerate().map(|(c, name)| Column { name, values: rows.iter().map(|r| r.values[c]).collect() });
+    let instrument: Vec<u32> = match feed.kind {
+        FeedKind::Context => Vec::new(),
+        _ => rows.iter().map(|r| index(&r.symbol)).collect::<Result<_>>()?,
+    };
     let data = FeedColumns {
         name: feed.name.clone(),
         kind: feed.kind,

@@ -34,7 +34,7 @@ pub(crate) fn decimal(mantissa: i128, exponent: u32) -> String {
     let size = mantissa.unsigned_abs();
     let sign = if mantissa < 0 { "-" } else { "" };
     let whole = format!("{sign}{}", size / unit);
-    if size % unit == 0 {
+    if size.is_multiple_of(unit) {
         return whole;
     }
     let fraction = format!("{:0width$}", size % unit, width = exponent as usize);

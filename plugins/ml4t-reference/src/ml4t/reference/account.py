@@ -75,15 +75,15 @@ class Account:
     def need(self, order: Order) -> Fraction:
         """Return what an order takes of the buying power, given the position that is held.
 
-        What opens or adds to a position takes its notional at the price expected at intake. What closes gives back its notional if it is a market order, which is as good as done; resting orders may
-        never trade and give nothing back.
+        What opens or adds to a position takes its notional at the price expected at intake; a sell in an account that
+        may not sell short opens nothing. What closes gives back its notional if it is a market order, which is as good
+        as done; resting orders may never trade and give nothing back.
         """
         closing = self.holdings[order.terms.id].closable(order.sign, order.leaves)
+        opening = order.leaves - closing if order.sign > 0 or self.allows_short else ZERO
+        freed = closing if order.acts_as_market else ZERO
         price = order.expected_price
-        need = abs(order.terms.value(order.leaves - closing, price))
-        if order.acts_as_market:
-            need -= abs(order.terms.value(closing, price))
-        return need
+        return abs(order.terms.value(opening, price)) - abs(order.terms.value(freed, price))
 
     def expected_price(self, order: Order) -> Fraction:
         """Return the price that a new order is expected to trade at: its limit, its stop, or the last price."""

@@ -11,8 +11,9 @@ from ml4t.backtest.data import MarketData
 from ml4t.core.types import ActionKind
 from ml4t.reference.account import Account
 from ml4t.reference.instruments import Terms
+from ml4t.reference.intake import round_passively
 from ml4t.reference.ledger import Cause
-from ml4t.reference.numbers import down, half_even, up
+from ml4t.reference.numbers import down, half_even
 from ml4t.reference.orders import Order
 
 
@@ -97,11 +98,12 @@ def split_holding(account: Account, action: Action, quantum: Fraction) -> None:
     if not holding.quantity:
         return
     fraction = holding.scale(action.ratio)
-    action.terms.checked_quantity(holding.quantity)
     if fraction:
         worth = holding.value * fraction / holding.quantity
         cause = Cause(ts_event=action.ts, kind="cash_in_lieu", symbol=action.terms.symbol)
         account.pay_out(holding, fraction, half_even(worth, quantum), cause)
+    holding.make_whole()
+    action.terms.checked_quantity(holding.quantity)
 
 
 def split_orders(orders: Iterable[Order], action: Action) -> Iterator[Order]:
@@ -117,10 +119,9 @@ def split_orders(orders: Iterable[Order], action: Action) -> Iterator[Order]:
         order.quantity = order.filled + leaves
         order.expected_price /= action.ratio
         if order.limit_price is not None:
-            rounded = down if order.sign > 0 else up
-            order.limit_price = rounded(order.limit_price / action.ratio, order.terms.tick)
+            order.limit_price /= action.ratio
         if order.stop_price is not None:
-            rounded = up if order.sign > 0 else down
-            order.stop_price = rounded(order.stop_price / action.ratio, order.terms.tick)
+            order.stop_price /= action.ratio
+        round_passively(order)
         if not leaves:
             yield order

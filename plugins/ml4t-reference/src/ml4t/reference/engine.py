@@ -16,7 +16,7 @@ from typing import Protocol
 
 import attrs
 
-from ml4t.core.config import FillTiming, InsufficientCash, ZeroVolume
+from ml4t.core.config import FillTiming, InsufficientCash, TickRounding, ZeroVolume
 from ml4t.core.types import ActionKind, DataKind, OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.account import Account
 from ml4t.reference.actions import Action, Due, after, pay_dividend, settle, split_holding, split_orders
@@ -32,7 +32,7 @@ from ml4t.reference.agenda import (
 )
 from ml4t.reference.costs import Models, Proposal
 from ml4t.reference.instruments import Terms
-from ml4t.reference.intake import Refusal, account_refusal, order_refusal
+from ml4t.reference.intake import Refusal, account_refusal, order_refusal, round_passively
 from ml4t.reference.ledger import Cause
 from ml4t.reference.lots import Lot
 from ml4t.reference.market import Market, Row, Session
@@ -200,9 +200,7 @@ class Simulation:
             work_off(self._agendas([row for row in rows if row.feed == feed]))
         for row in rows:
             assert row.terms is not None
-            mark = row.mark
-            if mark is not None:
-                self.account.holdings[row.terms.id].mark = mark
+            self.account.holdings[row.terms.id].mark = row.mark
         self._tell()
 
     def _agendas(self, rows: Sequence[Row]) -> list[Agenda]:
@@ -284,13 +282,13 @@ class Simulation:
         """Make what arrives now readable; return the rows, and whether there is a reason to decide."""
         rows = self.market.arrived.get(self._now, ())
         for row in rows:
-            if row.terms is not None and row.terms.matching == row.feed and row.mark is not None:
+            if row.terms is not None and row.terms.matching == row.feed:
                 self.account.holdings[row.terms.id].known = self._today(row)
         return rows, self.listener.readable(rows)
 
     def _today(self, row: Row) -> Fraction | None:
         """Return the price of a row, seen through the corporate actions since it was complete."""
-        price = row.mark
+        price: Fraction | None = row.mark
         for action in self.actions:
             if action.terms is row.terms and row.ts_event <= action.ts <= self._now:
                 price = after(action, price)
@@ -337,16 +335,16 @@ class Simulation:
                 self._attempt(order, Offer(price=price, phase="close"), row)
 
     def phase_10_opens(self) -> None:
-        """Show the bars that begin now to the orders that are active; set the marks to the opens."""
+        """Set the marks to the opens of the bars that begin now, and show these to the orders that are active."""
         bars = [row for row in self.market.opened.get(self._now, ()) if self._fills(row)]
+        for row in bars:
+            assert row.terms is not None
+            self.account.holdings[row.terms.id].mark = row.price("open")
         visits = [BarVisit(row=row, met=self._meeting(row)) for row in bars]
         for visit in visits:
             self._visits[visit.row.feed, visit.row.number] = visit
         if not self.models.needs_volume:
             work_off([self._open_agenda(visit) for visit in visits])
-        for row in bars:
-            assert row.terms is not None
-            self.account.holdings[row.terms.id].mark = row.price("open")
         self._after_opens = True
         self._tell()
 
@@ -416,8 +414,9 @@ class Simulation:
     def _submit(self, order: Order) -> None:
         """Hand an order over, and refuse it if it is wrong in itself."""
         self._move(order, OrderStatus.SUBMITTED)
-        is_warm = self._now >= self.settings.warm_from
-        refusal = order_refusal(order, self.settings.policies, is_warm=is_warm)
+        if self.settings.policies.tick_rounding is TickRounding.PASSIVE:
+            round_passively(order)
+        refusal = order_refusal(order, is_warm=self._now >= self.settings.warm_from)
         if refusal is not None:
             self._end(order, OrderStatus.REJECTED, refusal.code, refusal.sentence)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from ml4t.core.config import Policies, TickRounding
 from ml4t.reference.account import Account
 from ml4t.reference.numbers import down, is_multiple, up
 from ml4t.reference.orders import REASONS, Order
@@ -25,31 +24,28 @@ class Refusal:
         return cls(code=code, sentence=detail or REASONS[code])
 
 
-def order_refusal(order: Order, policies: Policies, *, is_warm: bool) -> Refusal | None:
-    """Return what is wrong with an order whatever the account holds, or None.
+def round_passively(order: Order) -> None:
+    """Move prices off the tick to the side that is worse for a fill: limits away from the market, stops as well."""
+    tick = order.terms.tick
+    if order.limit_price is not None:
+        order.limit_price = down(order.limit_price, tick) if order.sign > 0 else up(order.limit_price, tick)
+    if order.stop_price is not None:
+        order.stop_price = up(order.stop_price, tick) if order.sign > 0 else down(order.stop_price, tick)
 
-    Prices off the tick are moved where the policy says so.
-    """
+
+def order_refusal(order: Order, *, is_warm: bool) -> Refusal | None:
+    """Return what is wrong with an order whatever the account holds, or None."""
+    prices = [price for price in (order.limit_price, order.stop_price) if price is not None]
     if not is_warm:
         return Refusal.of("WARM_UP")
     if order.terms.matching < 0:
         return Refusal.of("NO_MARKET_DATA")
-    tick = order.terms.tick
-    for name in ("limit_price", "stop_price"):
-        price = getattr(order, name)
-        if price is None:
-            continue
-        if not is_multiple(price, tick):
-            if policies.tick_rounding is TickRounding.REJECT:
-                return Refusal.of("OFF_TICK")
-            # To the side that is worse for a fill: a limit away from the market, a stop farther from it.
-            lower = (order.sign > 0) == (name == "limit_price")
-            setattr(order, name, down(price, tick) if lower else up(price, tick))
+    if not all(is_multiple(price, order.terms.tick) for price in prices):
+        return Refusal.of("OFF_TICK")
     if not is_multiple(order.quantity, order.terms.lot):
         return Refusal.of("OFF_LOT")
-    for price in (order.limit_price, order.stop_price):
-        if price is not None and price <= 0 and not order.terms.allows_negative_prices:
-            return Refusal.of("PRICE_NOT_POSITIVE")
+    if min(prices, default=1) <= 0 and not order.terms.allows_negative_prices:
+        return Refusal.of("PRICE_NOT_POSITIVE")
     return None
 
 

@@ -106,10 +106,33 @@ class Holding:
     def scale(self, ratio: Fraction) -> Fraction:
         """Multiply the units by a ratio; return the fraction of a unit that cannot be held, signed.
 
-        The lots keep their cost and their exact share of the units; the position as a whole is too large by the
-        fraction until it is taken out.
+        The lots keep their cost and their exact share of the units. When the fraction has been taken out, they are to be
+        made whole.
         """
         for lot in self.lots:
             lot.quantity *= ratio
         held = self.quantity
         return held - toward_zero(held, self.terms.quantity_step)
+
+    def make_whole(self) -> None:
+        """Give the lots whole steps of the quantity, by running totals rounded towards zero.
+
+        A lot that is left with nothing hands its cost to the next.
+        """
+        exact, given = ZERO, ZERO
+        whole: list[Lot] = []
+        left_over: list[Lot] = []
+        for lot in self.lots:
+            exact += lot.quantity
+            lot.quantity = toward_zero(exact, self.terms.quantity_step) - given
+            given += lot.quantity
+            if not lot.quantity:
+                left_over.append(lot)
+                continue
+            for other in left_over:
+                lot.cost += other.cost
+                lot.fees += other.fees
+                lot.slippage += other.slippage
+            left_over.clear()
+            whole.append(lot)
+        self.lots = whole

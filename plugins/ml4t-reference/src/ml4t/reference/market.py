@@ -18,7 +18,7 @@ from ml4t.backtest.data import MarketData
 from ml4t.core.types import DataKind
 from ml4t.reference.errors import NotCovered
 from ml4t.reference.instruments import Terms
-from ml4t.reference.numbers import ZERO
+from ml4t.reference.numbers import ZERO, half_even
 
 NAN = math.nan
 STAMPS = ("ts_event", "ts_open", "ts_arrival", "instrument")
@@ -60,17 +60,12 @@ class Row:
         return self.values["volume"] != 0.0
 
     @property
-    def mark(self) -> Fraction | None:
-        """Price at which the row values a holding; None for a quote with one side only."""
+    def mark(self) -> Fraction:
+        """Price at which the row values a holding: of a quote its middle, or the one side it has."""
         assert self.terms is not None
-        if self.kind is DataKind.BAR:
-            return self.price("close")
-        if self.kind is DataKind.TRADE:
-            return self.price("price")
-        bid, ask = self.price("bid_price"), self.price("ask_price")
-        if bid is None or ask is None:
-            return None
-        return round((bid + ask) / 2 / self.terms.price_step) * self.terms.price_step
+        names = {DataKind.BAR: ("close",), DataKind.TRADE: ("price",), DataKind.QUOTE: ("bid_price", "ask_price")}
+        known = [price for name in names[self.kind] if (price := self.price(name)) is not None]
+        return half_even(sum(known, ZERO) / len(known), self.terms.price_step)
 
 
 @attrs.frozen(kw_only=True)
