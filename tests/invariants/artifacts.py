@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,7 +80,7 @@ def chunked(table: Table, rng: np.random.Generator) -> DataFeed:
     """Return a feed of the table's frame cut at random places."""
     frame = table.frame()
     cuts = [0, *sorted(int(x) for x in rng.integers(0, frame.height, size=5)), frame.height]
-    parts = [frame[a:b].rechunk() for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+    parts = [frame[a:b].rechunk() for a, b in itertools.pairwise(cuts) if b > a]
     return table.feed(pl.concat(parts, rechunk=False))
 
 

@@ -503,7 +503,7 @@ def _check_cash(row: Row, postings: list[Row]) -> None:
 
 
 def _close(exactly: Fraction, value: float) -> bool:
-    """Whether a float is an exact number, rounded; two roundings of large sums may differ in the last digit."""
+    """Whether a float is an exact number rounded; sums of rounded numbers may differ in the last digits."""
     with localcontext() as context:
         context.prec, context.rounding = 40, ROUND_HALF_EVEN
         return abs(exactly - Fraction(value)) <= max(abs(Fraction(value)), 1) * Fraction(1, 10**13)

@@ -15,7 +15,6 @@ import pytest
 from ml4t.backtest import Bar, DataFeed, Engine, Instrument, Quote, Results, Strategy, TradeTick, datasets
 from ml4t.backtest.calendars import session_table
 from ml4t.engine._engine import Run
-from ml4t.engine.compile import describe
 
 from .markets import MINUTE, Market, Table, bars_on, sessions, tick_market
 from .readers import Reader

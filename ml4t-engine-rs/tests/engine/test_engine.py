@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,14 @@ from ml4t.backtest import (
     Engine,
     FillEvent,
     MarketEvent,
+    OrderEvent,
     PITData,
     Results,
     RunConfig,
     Strategy,
     Timestamp,
     run,
+    schedule,
 )
 from ml4t.backtest.core import RustEngine
 from ml4t.core.config import load_config
@@ -35,6 +39,7 @@ from ml4t.core.errors import (
     StrategyError,
     UnknownNameError,
 )
+from ml4t.core.schedule import Schedule
 from ml4t.core.schemas import TABLES
 
 Build = Callable[..., DataFeed]
@@ -325,6 +330,34 @@ def test_results_of_the_last_run_stay_with_the_engine(engine: Make, market: Data
     assert made.results is results
 
 
+@pytest.mark.parametrize(
+    "rules", [(), (schedule.session_close("0m"), schedule.every("8h"))], ids=["plain", "scheduled"]
+)
+def test_what_a_run_held_is_free_once_it_is_forgotten(
+    engine: Make, market: DataFeed, rules: tuple[Schedule, ...]
+) -> None:
+    class Holds(Buys):
+        def on_start(self) -> None:
+            for rule in rules:
+                self.schedule(rule=rule)
+                self.schedule(self.look, rule=rule)
+
+        def look(self) -> None:
+            self.kept = (self.data, self.data["A"], self.broker)
+
+        def on_order(self, event: OrderEvent) -> None:
+            self.last = event
+
+    made = Holds()
+    strategy = weakref.ref(made)
+    results = engine(lambda made=made: made, market).run()
+    assert results.orders.height == 1
+    del made
+    gc.collect()
+    # A sweep makes thousands of runs; each that stayed would keep its prices and tables.
+    assert strategy() is None
+
+
 # -- what a run is told and tells ------------------------------------------------------------------------
 
 
@@ -444,3 +477,45 @@ class AttrsStrategy(Strategy):
 
 def test_a_strategy_may_be_an_attrs_class(engine: Make, market: DataFeed) -> None:
     assert quantity_of(engine(AttrsStrategy, market, params={"quantity": 4}).run()) == 4.0
+
+
+# -- cost ------------------------------------------------------------------------------------------------
+
+
+def asks_for_open_orders(broker: Broker, step: int) -> None:
+    broker.buy("A", 1)
+    assert len(broker.open_orders) <= 2
+
+
+def tags_every_order(broker: Broker, step: int) -> None:
+    broker.buy("A", 1, tag=f"decision {step}")
+
+
+def asks_for_reasons(broker: Broker, step: int) -> None:
+    assert broker.sell("A", 10**9).reason == ""
+    if step:
+        assert broker.get_order(step).reason_code == "SHORT_NOT_ALLOWED"
+        assert "may not sell short" in broker.get_order(step).reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("use", [asks_for_open_orders, tags_every_order, asks_for_reasons])
+def test_a_step_costs_no_more_after_many_orders_than_after_few(
+    engine: Make, daily: Build, use: Callable[[Broker, int], None]
+) -> None:
+    class Uses(Strategy):
+        def __init__(self) -> None:
+            self.step = 0
+
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
+            use(broker, self.step)
+            self.step += 1
+
+    def seconds(count: int) -> float:
+        made = engine(Uses, daily({"A": [10.0] * count}), broker={"initial_cash": 10**9})
+        return float(made.run().run_info["durations_s"]["run"])
+
+    seconds(100)
+    few, many = min(seconds(2_000) for _ in range(3)), min(seconds(16_000) for _ in range(2))
+    # Eight times the steps; if each of them looked at all orders so far, that were 64 times the work.
+    assert many < 20 * few

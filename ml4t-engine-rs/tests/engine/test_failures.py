@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import traceback
 from collections.abc import Callable
@@ -130,8 +131,7 @@ def test_an_exception_of_the_constructor_names_the_strategy(engine: Make, market
 
     with pytest.raises(TypeError) as caught:
         engine(Needs, market, params={"lookback": 5}).run()
-    assert caught.value.__notes__[0].startswith("raised while making strategy ")
-    assert "Needs with params {'lookback': 5}" in caught.value.__notes__[0]
+    assert re.fullmatch(r"raised while making strategy .*Needs", caught.value.__notes__[0])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -97,6 +99,29 @@ def test_a_length_that_is_no_count_is_refused(play: Play, market: DataFeed, n: o
     at_the_end(play, market, look)
 
 
+SCRIPT = """
+from ml4t.backtest import DataFeed, Strategy, datasets, run
+
+class Asks(Strategy):
+    def on_data(self, timestamp, data, context, broker):
+        for n in (2**40, 2**62):
+            for symbols in ("IBM", ["IBM"], None):
+                try:
+                    data.history("close", n, symbols)
+                except (MemoryError, ValueError, OverflowError) as error:
+                    pass
+        assert data.history("close", 10**6, "IBM").shape == (10**6,)
+
+feed = DataFeed(datasets.us_equity_daily().head(3), stamp="session", symbols=["IBM"])
+print(run(Asks, feed).status)
+"""
+
+
+def test_a_window_beyond_all_memory_is_an_exception_and_not_the_end_of_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "complete\n"), done.stderr
+
+
 def test_an_unknown_field_is_named_with_the_nearest(play: Play, market: DataFeed) -> None:
     def look(now: Now) -> None:
         for fields in ("clsoe", ["close", "clsoe"]):
@@ -113,14 +138,11 @@ def test_a_field_that_only_some_instruments_have_is_nan_for_the_others(play: Pla
     ]
 
     def look(now: Now) -> object:
-        # Asked for by name it is a mistake, as in the row of B.
-        for symbols in ("B", ["A", "B"]):
-            with pytest.raises(UnknownNameError, match="unknown field of B 'beta'"):
-                now.data.history("beta", 2, symbols)
-        return now.data.history("beta", 2), now.data.beta
+        return now.data.history("beta", 2), now.data.history("beta", 2, "B"), now.data.beta
 
-    window, column = play({1: look}, feeds)[1]
+    window, other, column = play({1: look}, feeds)[1]
     np.testing.assert_equal(window, [[0, nan], [1, nan]])
+    np.testing.assert_equal(other, [nan, nan])
     np.testing.assert_equal(column, [1, nan])
 
 

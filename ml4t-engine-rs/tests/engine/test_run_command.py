@@ -252,8 +252,7 @@ def test_results_are_not_overwritten_unless_told_to(command: Run, project: Path)
     edited(project, "quantity = 3", "quantity = 5")
     status, _, err = command("run", project / "run.toml", "--no-report")
     assert status == 1
-    assert f"{folder} already holds results" in err
-    assert "--output" in err
+    assert f"{folder} already holds" in err
     assert "--overwrite" in err
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert command("run", project / "run.toml", "--no-report", "--overwrite")[0] == 0

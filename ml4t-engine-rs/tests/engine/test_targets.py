@@ -34,6 +34,34 @@ def test_a_percent_is_a_fraction_of_equity_at_the_last_price(
     assert (run[0].side, run[0].quantity, run[0].order_type) == (Side.BUY, 50.0, OrderType.MARKET)
 
 
+THIRD = Decimal(1) / Decimal(3)
+
+
+@pytest.mark.parametrize("percent", [1 / 3, THIRD, str(THIRD), "0." + "3" * 60], ids=repr)
+def test_a_fraction_may_have_as_many_digits_as_python_gives_it(
+    play: Play, market: DataFeed, percent: object
+) -> None:
+    steps = {0: lambda now: now.broker.order_target_percent("A", percent)}
+    assert play(steps, market, broker={"initial_cash": 1_000_000})[0].quantity == 33_333.0
+    steps = {0: lambda now: now.broker.order_target_weights({"A": percent})[0]}
+    assert play(steps, market, broker={"initial_cash": 1_000_000})[0].quantity == 33_333.0
+
+
+@pytest.mark.parametrize("value", [1000 / 3, 1000 * THIRD, "333." + "3" * 40], ids=repr)
+def test_a_value_may_have_as_many_digits_as_python_gives_it(
+    play: Play, market: DataFeed, value: object
+) -> None:
+    assert play({0: lambda now: now.broker.order_target_value("A", value)}, market)[0].quantity == 33.0
+
+
+def test_a_target_quantity_off_the_lot_is_a_rejection_like_that_of_an_order(
+    play: Play, market: DataFeed
+) -> None:
+    run = play({0: lambda now: now.broker.order_target_quantity("A", 1.5)}, market)
+    assert (run[0].status, run[0].reason_code) == (OrderStatus.REJECTED, "OFF_LOT")
+    assert "quantity 1.5" in run[0].reason
+
+
 def test_equity_counts_cash_and_all_positions(play: Play, market: DataFeed) -> None:
     # 40 of A at 20 and 6 of B at 50 beside no cash: 1,100.
     steps = {

@@ -1,8 +1,10 @@
 //! Buying power: what an account may still take on.
 
 use crate::error::{Result, SimError};
+use crate::instrument::Instrument;
 use crate::ledger::Book;
-use crate::money::{Cash, mul_div_half_even};
+use crate::money::{Cash, Price, Qty, mul_div_half_even};
+use crate::order::{Order, OrderType};
 use crate::plan::AccountSettings;
 
 const WHAT: &str = "buying power";
@@ -29,6 +31,21 @@ pub fn buying_power(book: &Book, settings: &AccountSettings) -> Result<Cash> {
         return Ok(book.cash());
     }
     leveraged(book.equity()?, settings)?.minus(book.gross_exposure()?, WHAT)
+}
+
+/// Buying power that a working order takes (positive) or will give back (negative), given the position held now.
+///
+/// It takes the notional of what it would open, at the price expected when it was accepted. A market order gives
+/// back the notional of what it would close; a resting one may never fill. Where shorts are not allowed a sale
+/// opens nothing. `None` when the notional leaves the range of the ledger.
+#[must_use]
+pub fn reservation(order: &Order, held: i64, instrument: &Instrument, settings: &AccountSettings) -> Option<Cash> {
+    let Some(price) = order.expected_price else { return Some(Cash::ZERO) };
+    let sign = order.request.side.sign();
+    let closes = if held.signum() == -sign { held.abs().min(order.leaves) } else { 0 };
+    let opens = if sign < 0 && !settings.allows_short { 0 } else { order.leaves - closes };
+    let gives_back = if order.request.order_type == OrderType::Market { closes } else { 0 };
+    instrument.scale.notional(Price(price.0.abs()), Qty(opens - gives_back))
 }
 
 /// A fill that an account is asked to carry.

@@ -81,9 +81,11 @@ impl Book {
             return Ok(Cash::ZERO);
         }
         let scale = &instrument.scale;
-        let unit = 10_i128.pow(scale.quantity_exponent);
-        // One division, straight to the quantum: per_unit x quantity / (10^s x quantum).
-        let units = mul_div_half_even(per_unit.0, i128::from(position.quantity), unit * quantum).ok_or_else(range)?;
+        // One division, straight to the quantum: amount x quantity x multiplier / (their scales x quantum).
+        let unit = 10_i128.pow(scale.quantity_exponent + scale.multiplier_exponent);
+        let held = i128::from(position.quantity).checked_mul(i128::from(scale.multiplier)).ok_or_else(range)?;
+        let divisor = unit.checked_mul(quantum).ok_or_else(range)?;
+        let units = mul_div_half_even(per_unit.0, held, divisor).ok_or_else(range)?;
         let amount = Cash(units.checked_mul(quantum).ok_or_else(range)?);
         let mark = position.mark.and_then(|mark| scale.less(mark, per_unit));
         let to = if is_paid_now { Account::Cash } else { Account::Receivable };

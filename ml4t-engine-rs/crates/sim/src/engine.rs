@@ -11,7 +11,7 @@ use crate::corporate::Corporate;
 use crate::error::Result;
 use crate::ids::{BookId, OrderId};
 use crate::metrics::ReturnStatistics;
-use crate::money::{Cash, Price};
+use crate::money::{Cash, Price, middle};
 use crate::order::{Order, OrderRequest, Reason};
 use crate::plan::{ActionKind, FeedKind, Plan, RecordCadence, bar, quote, trade};
 use crate::queue::Source;
@@ -466,27 +466,17 @@ pub fn last_price(plan: &Plan, state: &State, i: usize) -> Option<Price> {
     let id = instrument.matching?;
     let feed = plan.feed(id);
     let row = state.readable_row(plan, id.index(), i)?;
-    let x = match feed.data.kind {
-        FeedKind::Bar => feed.value(bar::CLOSE, row),
-        FeedKind::Trade => feed.value(trade::PRICE, row),
-        FeedKind::Quote => {
-            let (bid, ask) = (feed.value(quote::BID, row), feed.value(quote::ASK, row));
-            if bid.is_nan() {
-                ask
-            } else if ask.is_nan() {
-                bid
-            } else {
-                f64::midpoint(bid, ask)
-            }
-        }
+    let scale = &instrument.scale;
+    let last = match feed.data.kind {
+        FeedKind::Bar => scale.price(feed.value(bar::CLOSE, row))?,
+        FeedKind::Trade => scale.price(feed.value(trade::PRICE, row))?,
+        FeedKind::Quote => middle(scale.price(feed.value(quote::BID, row)), scale.price(feed.value(quote::ASK, row)))?,
         FeedKind::Context => return None,
     };
     let seen = plan.actions[..state.actions_seen].iter().rev().take_while(|a| a.ts >= feed.data.ts_event[row]).count();
     let since = plan.actions[state.actions_seen - seen..state.actions_seen].iter();
-    since.filter(|a| a.instrument.index() == i).try_fold(instrument.scale.price(x)?, |price, action| {
-        match action.kind {
-            ActionKind::Split(ratio) => ratio.unscale(price),
-            ActionKind::CashDividend { amount, .. } => instrument.scale.less(price, amount),
-        }
+    since.filter(|a| a.instrument.index() == i).try_fold(last, |price, action| match action.kind {
+        ActionKind::Split(ratio) => ratio.unscale(price),
+        ActionKind::CashDividend { amount, .. } => instrument.scale.less(price, amount),
     })
 }

@@ -479,16 +479,11 @@ impl Execution {
             desk.recorder,
         )?;
         let updated = desk.state.order_mut(self.id);
-        let reserved_before = updated.reserved;
-        updated.reserved = updated.reserved.share(updated.leaves - draft.quantity, updated.leaves, "buying power")?;
-        let released = reserved_before.minus(updated.reserved, "buying power")?;
         updated.leaves -= draft.quantity;
         updated.filled += draft.quantity;
         updated.filled_notional = updated.filled_notional.plus(draft.notional, "order")?;
         updated.fees = updated.fees.plus(draft.fee, "order")?;
         let status = if updated.leaves == 0 { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-        let book = desk.state.book_mut(order.request.book);
-        book.reserved = book.reserved.minus(released, "buying power")?;
         desk.state.notices.push(Notice::Fill(number));
         desk.state.move_order(self.id, status, Reason::None, desk.recorder)
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::account::buying_power;
+use crate::account::{buying_power, reservation};
 use crate::engine::{Simulator, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
-use crate::money::{Cash, Price, Qty};
-use crate::order::{OrderStatus, OrderType, Reason, Side, TimeInForce};
+use crate::money::{Cash, Price};
+use crate::order::{OrderStatus, Reason, Side, TimeInForce};
 use crate::policies::{InsufficientCash, TickRounding};
 use crate::queue::Source;
 use crate::recorder::Recorder;
@@ -163,22 +163,15 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     }
 
     /// Buying power that an order will take (positive) or free (negative), at its own or the last known price.
-    fn needed_power(&self, id: OrderId) -> Result<Cash> {
+    fn needed_power(&mut self, id: OrderId) -> Result<Cash> {
         let request = self.state.order(id).request;
+        let i = request.instrument.index();
+        let own = request.limit_price.or(request.stop_price);
+        let expected = own.or_else(|| last_price(&self.plan, &self.state, i));
+        self.state.order_mut(id).expected_price = expected;
         let instrument = self.plan.instrument(request.instrument);
-        let price = request
-            .limit_price
-            .or(request.stop_price)
-            .or_else(|| last_price(&self.plan, &self.state, request.instrument.index()));
-        let Some(price) = price else { return Ok(Cash::ZERO) };
-        let held = self.state.book(request.book).positions[request.instrument.index()].quantity;
-        let sign = request.side.sign();
-        let closes = if held.signum() == -sign { held.abs().min(request.quantity) } else { 0 };
-        // A market order that closes pays for what is bought beside it; a resting one may never fill.
-        let is_market = request.order_type == OrderType::Market;
-        let net = if is_market { request.quantity - 2 * closes } else { request.quantity - closes };
-        let value = instrument.scale.notional(Price(price.0.abs()), Qty(net));
-        value.ok_or_else(|| {
+        let held = self.state.book(request.book).positions[i].quantity;
+        reservation(self.state.order(id), held, instrument, &self.plan.account).ok_or_else(|| {
             SimError::overflow(format!(
                 "order {} for {} {}: price x quantity leaves the range of the ledger",
                 id.0 + 1,

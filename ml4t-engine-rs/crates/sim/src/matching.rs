@@ -112,18 +112,23 @@ pub fn at_price(order: &Order, market: Price, policies: &Policies, rests_continu
 
 /// Between the open and the close of a bar, after [`at_price`] was asked about the open.
 #[must_use]
-pub fn in_range(order: &Order, high: Price, low: Price, policies: &Policies) -> Outcome {
+pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price), policies: &Policies) -> Outcome {
     let side = order.request.side;
+    // An order that the open already allowed had its turn there; the market does not come to its limit any more.
+    let comes_to = |market: Price, limit: Price| {
+        let stood_there = open.is_some_and(|open| limit_allows(side, open, limit, policies.limit_touch));
+        !stood_there && limit_allows(side, market, limit, policies.limit_touch)
+    };
     let (favourable, adverse) = match side {
         Side::Buy => (low, high),
         Side::Sell => (high, low),
     };
     match (order.request.order_type, order.request.limit_price, order.request.stop_price) {
-        (OrderType::Limit, Some(limit), _) if limit_allows(side, favourable, limit, policies.limit_touch) => {
+        (OrderType::Limit, Some(limit), _) if comes_to(favourable, limit) => {
             Outcome::Executes(Reach::limit(limit, limit, Liquidity::MAKER))
         }
         (OrderType::StopLimit, Some(limit), Some(_)) if order.is_triggered => {
-            if limit_allows(side, favourable, limit, policies.limit_touch) {
+            if comes_to(favourable, limit) {
                 Outcome::Executes(Reach::limit(limit, limit, Liquidity::MAKER))
             } else {
                 Outcome::Untouched
@@ -192,10 +197,10 @@ mod tests {
     fn a_touch_fills_unless_the_policy_asks_for_more() {
         let policies = Policies::default();
         let sell = order(Side::Sell, OrderType::Limit, Some(100), None);
-        assert_eq!(price(in_range(&sell, Price(100), Price(90), &policies)), Some(100));
+        assert_eq!(price(in_range(&sell, None, (Price(100), Price(90)), &policies)), Some(100));
         let through = Policies { limit_touch: LimitTouch::Through, ..policies };
-        assert_eq!(price(in_range(&sell, Price(100), Price(90), &through)), None);
-        assert_eq!(price(in_range(&sell, Price(101), Price(90), &through)), Some(100));
+        assert_eq!(price(in_range(&sell, None, (Price(100), Price(90)), &through)), None);
+        assert_eq!(price(in_range(&sell, None, (Price(101), Price(90)), &through)), Some(100));
     }
 
     #[test]
@@ -204,15 +209,15 @@ mod tests {
         let sell = order(Side::Sell, OrderType::Stop, None, Some(95));
         assert_eq!(price(at_price(&sell, Price(90), &policies, false)), Some(90));
         assert_eq!(price(at_price(&sell, Price(96), &policies, false)), None);
-        assert_eq!(price(in_range(&sell, Price(99), Price(95), &policies)), Some(95));
+        assert_eq!(price(in_range(&sell, None, (Price(99), Price(95)), &policies)), Some(95));
     }
 
     #[test]
     fn a_stop_limit_that_triggers_inside_the_bar_fills_at_the_stop_or_rests() {
         let policies = Policies::default();
         let open_limit = order(Side::Buy, OrderType::StopLimit, Some(105), Some(100));
-        assert_eq!(price(in_range(&open_limit, Price(102), Price(90), &policies)), Some(100));
+        assert_eq!(price(in_range(&open_limit, None, (Price(102), Price(90)), &policies)), Some(100));
         let limit_below = order(Side::Buy, OrderType::StopLimit, Some(98), Some(100));
-        assert_eq!(in_range(&limit_below, Price(102), Price(90), &policies), Outcome::Triggers);
+        assert_eq!(in_range(&limit_below, None, (Price(102), Price(90)), &policies), Outcome::Triggers);
     }
 }

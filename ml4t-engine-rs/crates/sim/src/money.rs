@@ -391,6 +391,18 @@ const fn power_of_ten(exponent: u32) -> f64 {
     10_u64.pow(exponent) as f64
 }
 
+/// Middle of a quote, half to even; the side that is there when one is missing.
+#[must_use]
+pub fn middle(bid: Option<Price>, ask: Option<Price>) -> Option<Price> {
+    match (bid, ask) {
+        (Some(bid), Some(ask)) => {
+            let sum = div_half_even(i128::from(bid.0) + i128::from(ask.0), 2)?;
+            i64::try_from(sum).ok().map(Price)
+        }
+        (only, None) | (None, only) => only,
+    }
+}
+
 /// An exact positive fraction, such as new shares per old share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio {

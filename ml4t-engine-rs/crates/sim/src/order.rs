@@ -323,6 +323,8 @@ pub struct Order {
     pub filled_notional: Cash,
     /// Fees charged.
     pub fees: Cash,
+    /// Price at which it was expected to trade when it was accepted, in today's shares.
+    pub expected_price: Option<Price>,
     /// Buying power set aside (positive) or expected to be freed (negative).
     pub reserved: Cash,
     /// When it was sent.
@@ -355,6 +357,7 @@ impl Order {
             filled: 0,
             filled_notional: Cash::ZERO,
             fees: Cash::ZERO,
+            expected_price: None,
             reserved: Cash::ZERO,
             ts_submitted: now,
             ts_accepted: NEVER,

@@ -6,7 +6,7 @@ use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::lots::Position;
 use crate::matching::{Outcome, Reach, at_close, at_price, in_range};
-use crate::money::{Price, div_half_even};
+use crate::money::{Price, middle};
 use crate::order::{Order, OrderType, Side};
 use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
 use crate::policies::{FillTiming, ZeroVolume};
@@ -107,7 +107,7 @@ impl PhaseMarket {
             order.request.order_type == OrderType::Market && policies.fill_timing != FillTiming::NextOpen;
         match (self.phase, self.open, self.high, self.low, self.close) {
             (Phase::OPEN, Some(open), ..) if !waits_for_close => at_price(order, open, policies, false),
-            (Phase::RANGE, _, Some(high), Some(low), _) => in_range(order, high, low, policies),
+            (Phase::RANGE, open, Some(high), Some(low), _) => in_range(order, open, (high, low), policies),
             (Phase::QUOTE, ..) => {
                 let market = if order.request.side == Side::Buy { self.ask } else { self.bid };
                 market.map_or(Outcome::Untouched, |price| at_price(order, price, policies, true))
@@ -148,12 +148,6 @@ impl PhaseMarket {
 
     /// Price at which positions are valued after this phase: the middle of a quote, else the last price.
     pub(crate) fn mark(&self) -> Option<Price> {
-        match (self.bid, self.ask) {
-            (Some(bid), Some(ask)) => {
-                div_half_even(i128::from(bid.0) + i128::from(ask.0), 2).and_then(|p| i64::try_from(p).ok()).map(Price)
-            }
-            (Some(only), None) | (None, Some(only)) => Some(only),
-            (None, None) => self.close.or(self.open.filter(|_| self.has_traded)),
-        }
+        middle(self.bid, self.ask).or(self.close).or(self.open.filter(|_| self.has_traded))
     }
 }

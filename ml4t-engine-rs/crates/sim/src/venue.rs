@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 
 use ml4t_abi::Phase;
 
+use crate::account::reservation;
 use crate::error::{Result, SimError};
 use crate::execution::{Execution, Market};
 use crate::ids::{BookId, InstrumentId, OrderId};
@@ -126,7 +127,10 @@ pub struct SimulatedVenue {
     /// Whether an instrument has live orders of position rules.
     guards: Vec<bool>,
     pass: u64,
+    /// Scratch: instruments and rows that trade together.
     set: Vec<(u32, u32)>,
+    /// Scratch: watched rows of one feed.
+    rows: Vec<(u32, u32)>,
     heads: BinaryHeap<Reverse<(OrderId, u32, u32)>>,
 }
 
@@ -151,6 +155,7 @@ impl SimulatedVenue {
             guards: vec![false; n],
             pass: 0,
             set: Vec::new(),
+            rows: Vec::new(),
             heads: BinaryHeap::new(),
         }
     }
@@ -279,8 +284,29 @@ impl SimulatedVenue {
         if filled > 0 {
             let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
             self.guard(desk, book, i, Some(Cause { phase, ts_open }))?;
+            self.reserve_again(desk, book, i)?;
         }
         self.refresh_watch(desk.plan, desk.state, i);
+        Ok(())
+    }
+
+    /// What working orders set aside depends on the position, which has changed.
+    fn reserve_again<R: Recorder>(&self, desk: &mut Desk<'_, R>, book: BookId, i: usize) -> Result<()> {
+        let instrument = &desk.plan.instruments[i];
+        let held = desk.state.book(book).positions[i].quantity;
+        for Live { id, .. } in &self.live[i] {
+            let order = desk.state.order(*id);
+            if order.request.book != book {
+                continue;
+            }
+            let wanted = reservation(order, held, instrument, &desk.plan.account).ok_or_else(|| {
+                SimError::overflow(format!("{}: a working order leaves the range of the ledger", instrument.symbol))
+            })?;
+            let change = wanted.minus(order.reserved, "buying power")?;
+            desk.state.order_mut(*id).reserved = wanted;
+            let total = &mut desk.state.book_mut(book).reserved;
+            *total = total.plus(change, "buying power")?;
+        }
         Ok(())
     }
 
@@ -320,8 +346,9 @@ impl SimulatedVenue {
 
     /// Opens whose fills waited for the bar's end, then cancels that waited with them.
     fn settle_deferred<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
-        let mut waiting: Vec<(u32, u32)> = set.to_vec();
-        waiting.retain(|&(i, _)| self.is_deferred[i as usize]);
+        let mut waiting = std::mem::take(&mut self.set);
+        waiting.clear();
+        waiting.extend(set.iter().filter(|&&(i, _)| self.is_deferred[i as usize]));
         self.match_set(desk, &waiting, Phase::OPEN)?;
         for &(i, _) in &waiting {
             self.is_deferred[i as usize] = false;
@@ -332,6 +359,7 @@ impl SimulatedVenue {
                 self.remove(desk.plan, desk.state, i as usize, id);
             }
         }
+        self.set = waiting;
         Ok(())
     }
 
@@ -371,18 +399,18 @@ impl SimulatedVenue {
     /// Rows of one quote or trade feed: the k-th row of every instrument trades before the next of any.
     fn on_ticks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, rows: &[(u32, u32)], phase: Phase) -> Result<()> {
         let mut round = std::mem::take(&mut self.set);
-        let mut rest: Vec<(u32, u32)> = rows.to_vec();
-        while !rest.is_empty() {
+        for k in 0.. {
             round.clear();
-            let mut later = Vec::new();
-            for &(i, row) in &rest {
-                let is_new = round.last().is_none_or(|&(last, _)| last != i);
-                if is_new { round.push((i, row)) } else { later.push((i, row)) }
+            // Rows of one feed are sorted by instrument: the k-th of each is k places behind its first.
+            let is_kth =
+                |at: usize| at >= k && rows[at - k].0 == rows[at].0 && (at == k || rows[at - k - 1].0 != rows[at].0);
+            round.extend((0..rows.len()).filter(|&at| is_kth(at)).map(|at| rows[at]));
+            if round.is_empty() {
+                break;
             }
             self.match_set(desk, &round, phase)?;
             self.trail(desk, &round, phase)?;
             self.set_marks(desk, &round, phase)?;
-            rest = later;
         }
         self.set = round;
         Ok(())
@@ -421,11 +449,13 @@ impl Venue for SimulatedVenue {
             return Ok(());
         }
         let touched = std::mem::take(&mut self.touched);
+        let mut rows = std::mem::take(&mut self.rows);
         let mut from = 0;
         while from < touched.len() {
             let feed = touched[from].0;
             let to = from + touched[from..].iter().take_while(|t| t.0 == feed).count();
-            let rows: Vec<(u32, u32)> = touched[from..to].iter().map(|&(_, i, row)| (i, row)).collect();
+            rows.clear();
+            rows.extend(touched[from..to].iter().map(|&(_, i, row)| (i, row)));
             match desk.plan.feeds[feed as usize].data.kind {
                 FeedKind::Bar => self.on_bars(desk, &rows)?,
                 FeedKind::Quote => self.on_ticks(desk, &rows, Phase::QUOTE)?,
@@ -437,6 +467,7 @@ impl Venue for SimulatedVenue {
         for &(_, i, _) in &touched {
             self.schedule_open(desk.plan, desk.state, i as usize);
         }
+        self.rows = rows;
         self.touched = touched;
         self.touched.clear();
         Ok(())
@@ -477,10 +508,14 @@ impl Venue for SimulatedVenue {
             };
             order.request.limit_price = order.request.limit_price.map(|p| scaled(p, side == Side::Buy)).transpose()?;
             order.request.stop_price = order.request.stop_price.map(|p| scaled(p, side == Side::Sell)).transpose()?;
+            order.expected_price = order.expected_price.map(|p| ratio.unscale(p).ok_or_else(range)).transpose()?;
             if order.leaves == 0 {
                 desk.state.move_order(id, OrderStatus::Canceled, Reason::ScaledToNothing, desk.recorder)?;
                 self.remove(desk.plan, desk.state, i, id);
             }
+        }
+        for book in 0..desk.plan.books {
+            self.reserve_again(desk, BookId(book), i)?;
         }
         Ok(())
     }

@@ -164,6 +164,43 @@ fn latency_that_ends_exactly_at_an_open_makes_that_open() -> TestResult {
 }
 
 #[test]
+fn a_cancel_travels_as_long_as_an_order() -> TestResult {
+    // A limit of 90 works when the bar of 10:31 opens; the bar goes down to 80.
+    let mut world = World::new();
+    let dips = [100.0, 100.0, 80.0, 100.0];
+    world.bars("1m", &[minute_bar("AAA", at(1, 10, 29), flat(100.0)), minute_bar("AAA", at(1, 10, 30), flat(100.0))]);
+    world.bars("1m", &[minute_bar("AAA", at(1, 10, 31), dips), minute_bar("AAA", at(1, 10, 32), flat(100.0))]);
+    world.sends(at(1, 10, 30), buy("AAA", 10).limit("90")).cancels(at(1, 10, 31), 1);
+    world.account.latency = 30 * SECOND;
+    let in_time = world.run()?;
+    assert_eq!(in_time.end_of(1), "d1 10:31:30 canceled CANCELED_BY_REQUEST");
+    assert_eq!(in_time.fills(), [""; 0], "a bar that is open when the cancel arrives fills nothing");
+    world.account.latency = MINUTE + SECOND;
+    let mut late = world.clone();
+    late.bars("1m", &[minute_bar("AAA", at(1, 10, 33), dips), minute_bar("AAA", at(1, 10, 34), flat(100.0))]);
+    let run = late.run()?;
+    // Active at 10:31:01, so the bar of 10:31 is not for it; the cancel arrives at 10:32:01, before the bar of 10:33.
+    assert_eq!(run.end_of(1), "d1 10:32:01 canceled CANCELED_BY_REQUEST");
+    assert_eq!(run.script.canceled, [true]);
+    Ok(())
+}
+
+#[test]
+fn a_cancel_that_arrives_with_a_quote_comes_after_it() -> TestResult {
+    let mut world = World::new();
+    let second = |k| at(1, 10, 0) + k * SECOND;
+    let quote = |k, ask| ("AAA", second(k), [90.0, ask], [9.0, 9.0]);
+    world.quotes("quotes", &[quote(0, 101.0), quote(1, 101.0), quote(2, 101.0), quote(3, 99.0), quote(4, 99.0)]);
+    world.account.latency = 2 * SECOND - 1;
+    world.sends(second(0), buy("AAA", 1).limit("100")).cancels(second(1), 1);
+    // The cancel is at the venue a nanosecond before the quote of the third second.
+    assert_eq!(world.run()?.fills(), [""; 0]);
+    world.account.latency = 2 * SECOND;
+    assert_eq!(world.run()?.fills(), ["d1 10:00:03 #1 AAA buy 1 @ 99 quote"], "what ended comes first");
+    Ok(())
+}
+
+#[test]
 fn a_missing_bar_leaves_an_order_waiting_for_the_next_one_there_is() -> TestResult {
     let mut world = World::new();
     world.bars(

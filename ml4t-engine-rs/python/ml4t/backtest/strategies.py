@@ -158,7 +158,11 @@ def _check_params(factory: Callable[..., object], name: str, params: Mapping[str
 def _called(factory: Callable[..., object], params: Mapping[str, Any]) -> Strategy:
     name = getattr(factory, "__qualname__", repr(factory))
     _check_params(factory, name, params)
-    made = factory(**params)
+    try:
+        made = factory(**params)
+    except Exception as error:
+        error.add_note(f"raised while making strategy {name}")
+        raise
     if not isinstance(made, Strategy):
         msg = f"{factory!r} returned {made!r}, which is no Strategy"
         raise StrategyError(msg)

@@ -134,8 +134,8 @@ class Broker:
         no size, something that is no number. What the market or the account refuses is no exception: the
         order is rejected, with a code and a sentence.
     EngineStateError
-        By every method that sends, cancels or sets rules, before the first event, after the run, and in a thread other
-        than the one that runs the strategy.
+        By every method that sends, cancels or sets rules, before the first event, after the run, and in a
+        thread other than the one that runs the strategy.
     """
 
     @property
@@ -514,8 +514,7 @@ class PITData:
         Raises
         ------
         UnknownNameError
-            If no instrument has the field, or one of `symbols` has not. In a window over all instruments
-            those without it are NaN.
+            If no instrument of the run has the field; those without it are NaN.
         ValueError
             If `n` is 0.
         """

@@ -65,7 +65,9 @@ class Account:
 
     @property
     def room(self) -> Fraction:
-        """What new positions may cost, working orders apart."""
+        """What new positions may cost, working orders apart: in a cash account its cash."""
+        if self.leverage == 1 and not self.allows_short:
+            return self.cash
         return self.leverage * self.equity - self.exposure
 
     def buying_power(self, working: Iterable[Order]) -> Fraction:

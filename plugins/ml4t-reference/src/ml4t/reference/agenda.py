@@ -4,8 +4,8 @@ Within an instrument orders go by the path that the data is assumed to have take
 are merged by the sequence numbers of the orders at their heads. The position of an instrument in the universe plays
 no part.
 
-At the open of a bar, on a quote and on a trade there is no path: orders go by sequence. Within the range of a bar the
-path is the worst for the position held: first what opens it or adds to it, then stops that close it, then targets; in
+At the open of a bar, on a quote and on a trade there is no path: orders go by sequence. What bars that end together still
+offer is worked off leg by leg: all opens, all ranges, all closes. Within the range of a bar the path is the worst for the position held: first what opens it or adds to it, then stops that close it, then targets; in
 each of these groups by the distance from the open, then by sequence.
 """
 
@@ -43,21 +43,6 @@ def work_off(agendas: Sequence[Agenda]) -> None:
         if not heads:
             return
         min(heads, key=lambda head: head[0])[1].work()
-
-
-@define(kw_only=True, eq=False)
-class Chain:
-    """Several agendas of one instrument, one after the other."""
-
-    parts: Sequence[Agenda]
-
-    def head(self) -> Order | None:
-        """Return the head of the first part that has one."""
-        return next((order for part in self.parts if (order := part.head()) is not None), None)
-
-    def work(self) -> None:
-        """Work on that part."""
-        next(part for part in self.parts if part.head() is not None).work()
 
 
 @define(kw_only=True, eq=False)

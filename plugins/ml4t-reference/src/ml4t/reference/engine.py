@@ -20,16 +20,7 @@ from ml4t.core.config import FillTiming, InsufficientCash, TickRounding, ZeroVol
 from ml4t.core.types import ActionKind, DataKind, OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.account import Account
 from ml4t.reference.actions import Action, Due, after, pay_dividend, settle, split_holding, split_orders
-from ml4t.reference.agenda import (
-    Agenda,
-    BarVisit,
-    Chain,
-    CloseAgenda,
-    OpenAgenda,
-    RangeAgenda,
-    TickAgenda,
-    work_off,
-)
+from ml4t.reference.agenda import BarVisit, CloseAgenda, OpenAgenda, RangeAgenda, TickAgenda, work_off
 from ml4t.reference.costs import Models, Proposal
 from ml4t.reference.instruments import Terms
 from ml4t.reference.intake import Refusal, account_refusal, order_refusal, round_passively
@@ -197,41 +188,45 @@ class Simulation:
         """Match working orders against ranges and closes of bars, quotes and trades; then set the marks."""
         rows = self.market.completed.get(self._now, ())
         for feed in sorted({row.feed for row in rows}):
-            work_off(self._agendas([row for row in rows if row.feed == feed]))
+            taken = [row for row in rows if row.feed == feed]
+            if taken[0].kind is DataKind.BAR:
+                self._match_bars(taken)
+            else:
+                self._match_ticks(taken)
         for row in rows:
             assert row.terms is not None
             self.account.holdings[row.terms.id].mark = row.mark
         self._tell()
 
-    def _agendas(self, rows: Sequence[Row]) -> list[Agenda]:
-        """Return the agenda of each instrument that has rows."""
-        agendas: list[Agenda] = []
-        by_instrument: dict[int, deque[Row]] = {}
-        for row in rows:
-            assert row.terms is not None
-            if row.kind is not DataKind.BAR:
-                by_instrument.setdefault(row.terms.id, deque()).append(row)
-            elif (visit := self._visits.pop((row.feed, row.number), None)) is not None:
-                agendas.append(self._bar_agenda(visit))
-        for instrument, ticks in by_instrument.items():
+    def _match_bars(self, rows: Sequence[Row]) -> None:
+        """Match what completed bars still offer: opens that had to wait for the volume, then ranges, then closes."""
+        keys = [(row.feed, row.number) for row in rows]
+        visits = [visit for key in keys if (visit := self._visits.pop(key, None)) is not None]
+        work_off([self._open_agenda(visit) for visit in visits])
+        work_off([self._range_agenda(visit) for visit in visits])
+        work_off([CloseAgenda(visit=visit, attempt=self._attempt) for visit in visits])
+
+    def _match_ticks(self, rows: Sequence[Row]) -> None:
+        """Match quotes or trades, those of one instrument in their order."""
+        agendas = []
+        for instrument in {row.terms.id: None for row in rows if row.terms is not None}:
+            ticks = deque(row for row in rows if row.terms is not None and row.terms.id == instrument)
             orders = [order for order in self._working() if order.terms.id == instrument]
             agendas.append(
                 TickAgenda(
                     rows=ticks, orders=orders, policies=self.settings.policies, attempt=self._attempt
                 )
             )
-        return agendas
+        work_off(agendas)
 
-    def _bar_agenda(self, visit: BarVisit) -> Agenda:
-        """Return what a completed bar still offers: the open, where it had to wait for the volume, and the rest."""
+    def _range_agenda(self, visit: BarVisit) -> RangeAgenda:
         assert visit.row.terms is not None
         holding = self.account.holdings[visit.row.terms.id]
-        policies = self.settings.policies
-        within = RangeAgenda(
-            visit=visit, policies=policies, position=lambda: holding.quantity, attempt=self._attempt
-        )
-        return Chain(
-            parts=[self._open_agenda(visit), within, CloseAgenda(visit=visit, attempt=self._attempt)]
+        return RangeAgenda(
+            visit=visit,
+            policies=self.settings.policies,
+            position=lambda: holding.quantity,
+            attempt=self._attempt,
         )
 
     def _open_agenda(self, visit: BarVisit) -> OpenAgenda:
@@ -336,7 +331,10 @@ class Simulation:
 
     def phase_10_opens(self) -> None:
         """Set the marks to the opens of the bars that begin now, and show these to the orders that are active."""
-        bars = [row for row in self.market.opened.get(self._now, ()) if self._fills(row)]
+        opened = self.market.opened.get(self._now, ())
+        for order in (order for row in opened if not self._fills(row) for order in self._meeting(row)):
+            order.is_resting = not order.waits_for_stop
+        bars = [row for row in opened if self._fills(row)]
         for row in bars:
             assert row.terms is not None
             self.account.holdings[row.terms.id].mark = row.price("open")

@@ -27,7 +27,7 @@ class Offer:
     phase : str
         `open`, `range` or `close` of a bar, `quote`, `trade`.
     is_maker : bool
-        Whether the market came to the order's own resting limit; a maker pays no spread and no slippage.
+        Whether the market came to a limit that was resting; a maker pays no spread and no slippage.
     """
 
     price: Fraction
@@ -70,7 +70,7 @@ def at_open(order: Order, price: Fraction, policies: Policies, *, takes_opens: b
     if not meets(order, price, policies):
         order.is_resting = True
         return None
-    return Offer(price=_gap_price(order, price, policies), phase="open")
+    return Offer(price=_gap_price(order, price, policies), phase="open", is_maker=order.is_resting)
 
 
 def _gap_price(order: Order, price: Fraction, policies: Policies) -> Fraction:
