@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from ml4t.backtest import Engine, Results
+from ml4t.core.plugins import PluginManager, load_plugins
 
 from .markets import Market
 from .readers import Reader
@@ -65,9 +67,15 @@ def draw_config(rng: np.random.Generator, market: Market, **fixed: Any) -> dict[
     return {"backtest": backtest, "broker": broker | fixed}
 
 
+@functools.cache
+def plugins() -> PluginManager:
+    """Return the plugins of the environment, found once: runs of a few rows are quicker than the search."""
+    return load_plugins()
+
+
 def run_reader(market: Market, reader: Reader, config: Mapping[str, Any]) -> Results:
     """Run a market with a reader."""
-    return Engine(market.feeds(), reader, config=config, **market.parts()).run()
+    return Engine(market.feeds(), reader, config=config, plugins=plugins(), **market.parts()).run()
 
 
 @attrs.frozen

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml4t.backtest import DataFeed, Engine, Results, Strategy
+from ml4t.backtest import DataFeed, Engine, Strategy
+
+from .running import plugins
 
 START = dt.datetime(2024, 3, 1, 15, 30, tzinfo=dt.UTC)
 TICK = 0.25
@@ -92,117 +94,102 @@ def expected(bars: list[BarOf], ask: Ask) -> tuple[int, str, int] | None:
     return None
 
 
-class SendOne(Strategy):
-    """Sends its order at the end of the first bar."""
+class SendEach(Strategy):
+    """Sends one order per share: at the end of its first bar, or from there on as an answer to a fill."""
 
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
+    def __init__(self, asks: dict[str, Ask], place: str) -> None:
+        self.asks = asks
+        self.place = place
 
     def on_bar(self, event: Any) -> None:  # noqa: ANN401
         if event.ts_event == int(START.timestamp()) * 10**9:
-            self.broker.submit_order(
-                "XYZ",
-                10,
-                self.ask.side,
-                self.ask.order_type,
-                None if self.ask.limit is None else self.ask.limit * TICK,
-                None if self.ask.stop is None else self.ask.stop * TICK,
-            )
-
-
-def run_one(bars: list[BarOf], ask: Ask) -> Results:
-    frame = pl.DataFrame(
-        {
-            "ts_event": [START + dt.timedelta(minutes=k) for k in range(len(bars))],
-            "symbol": ["XYZ"] * len(bars),
-            **{
-                name: [getattr(bar, name) * TICK for bar in bars] for name in ("open", "high", "low", "close")
-            },
-            "volume": [1e6] * len(bars),
-        }
-    )
-    feed = DataFeed(frame, stamp="close", interval="1m")
-    return Engine(feed, SendOne, params={"ask": ask}, config={"broker": {"allows_short": True}}).run()
-
-
-@given(bars=bars_of(), ask=asks())
-def test_one_order_fills_where_the_published_table_says(bars: list[BarOf], ask: Ask) -> None:
-    fills = run_one(bars, ask).fills.rows(named=True)
-    wanted = expected(bars, ask)
-    if wanted is None:
-        assert fills == []
-        return
-    number, phase, price = wanted
-    (fill,) = fills
-    assert (fill["phase"], fill["price"]) == (phase, price * TICK)
-    # A fill at the open is stamped when the bar begins, one in its range when it ends.
-    minutes = number - 1 if phase == "open" else number
-    assert fill["ts_event"] == START + dt.timedelta(minutes=minutes)
-
-
-@pytest.mark.soak
-@settings(max_examples=5_000)
-@given(bars=bars_of(), ask=asks())
-def test_one_order_fills_where_the_published_table_says_at_length(bars: list[BarOf], ask: Ask) -> None:
-    test_one_order_fills_where_the_published_table_says.hypothesis.inner_test(bars, ask)  # type: ignore[attr-defined]
-
-
-class Answer(Strategy):
-    """Buys at the end of the first bar and answers its fill with an order of the test's choice."""
-
-    def __init__(self, answer: Ask, place: str) -> None:
-        self.answer = answer
-        self.place = place
-        self.has_answered = False
-
-    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
-        if timestamp == START:
-            broker.buy("XYZ", 10)
+            if self.place == "on_bar":
+                self.send(event.asset)
+            else:
+                self.broker.buy(event.asset, 10)
 
     def on_fill(self, event: Any) -> None:  # noqa: ANN401
-        self.reply("on_fill")
+        if self.place == "on_fill" and not event.order.tag:
+            self.send(event.asset)
 
     def on_order(self, event: Any) -> None:  # noqa: ANN401
-        if event.status.value == "filled":
-            self.reply("on_order")
+        if self.place == "on_order" and event.status.value == "filled" and not event.order.tag:
+            self.send(event.asset)
 
-    def reply(self, place: str) -> None:
-        if place == self.place and not self.has_answered:
-            self.has_answered = True
-            limit, stop = (
-                None if price is None else price * TICK for price in (self.answer.limit, self.answer.stop)
-            )
-            self.broker.submit_order(
-                "XYZ", 10, self.answer.side, self.answer.order_type, limit, stop, tag="answer"
-            )
+    def send(self, symbol: str) -> None:
+        ask = self.asks[symbol]
+        limit, stop = (None if price is None else price * TICK for price in (ask.limit, ask.stop))
+        self.broker.submit_order(symbol, 10, ask.side, ask.order_type, limit, stop, tag="asked")
+
+
+def fills_of(cases: list[tuple[list[BarOf], Ask]], place: str) -> list[list[tuple[float, str, float]]]:
+    """Run one share per case; return minute, phase and price in ticks of the fills of each order."""
+    names = [f"S{number:02}" for number in range(len(cases))]
+    rows = [
+        (START + dt.timedelta(minutes=k), name, *(price * TICK for price in attrs.astuple(bar)), 1e6)
+        for name, (bars, _) in zip(names, cases, strict=True)
+        for k, bar in enumerate(bars)
+    ]
+    columns = ["ts_event", "symbol", "open", "high", "low", "close", "volume"]
+    feed = DataFeed(pl.DataFrame(rows, schema=columns, orient="row"), stamp="close", interval="1m")
+    params = {"asks": {name: ask for name, (_, ask) in zip(names, cases, strict=True)}, "place": place}
+    config = {"broker": {"allows_short": True, "initial_cash": 10**9}}
+    results = Engine(feed, SendEach, params=params, config=config, plugins=plugins()).run()
+    asked = results.orders.filter(pl.col("tag") == "asked")["order_id"].implode()
+    fills = results.fills.filter(pl.col("order_id").is_in(asked))
+    return [
+        [
+            ((fill["ts_event"] - START).total_seconds() / 60, fill["phase"], fill["price"] / TICK)
+            for fill in fills.filter(pl.col("symbol") == name).rows(named=True)
+        ]
+        for name in names
+    ]
+
+
+def check_cases(cases: list[tuple[list[BarOf], Ask]], place: str) -> None:
+    """Compare every fill with the table."""
+    # The bar that opens at a fill is over for an answer to it: its high and low may lie before the answer.
+    # That leaves an order as good as sent at the end of that bar.
+    late = 0 if place == "on_bar" else 1
+    for (bars, ask), found in zip(cases, fills_of(cases, place), strict=True):
+        wanted = expected(bars[late:], ask)
+        if wanted is None:
+            assert found == [], (bars, ask)
+        else:
+            # A fill at the open is stamped when the bar begins, one in its range when it ends.
+            number, phase, price = wanted
+            minute = number + late - (phase == "open")
+            assert found == [(minute, phase, price)], (bars, ask)
+
+
+CASES = st.lists(st.tuples(bars_of(), asks()), min_size=1, max_size=30)
+
+
+@given(cases=CASES)
+def test_one_order_fills_where_the_published_table_says(cases: list[tuple[list[BarOf], Ask]]) -> None:
+    check_cases(cases, "on_bar")
 
 
 @pytest.mark.parametrize("place", ["on_fill", "on_order"])
-@given(bars=bars_of(), ask=asks())
-def test_an_order_that_answers_a_fill_at_an_open_meets_only_later_bars(
-    place: str, bars: list[BarOf], ask: Ask
+@settings(max_examples=25)
+@given(cases=CASES)
+def test_an_answer_to_a_fill_at_an_open_meets_only_later_bars(
+    place: str, cases: list[tuple[list[BarOf], Ask]]
 ) -> None:
-    # The bar that opened at the fill is over for the answer: its high and low may lie before it. What
-    # remains is an order that was sent at the end of that bar.
-    frame = pl.DataFrame(
-        {
-            "ts_event": [START + dt.timedelta(minutes=k) for k in range(len(bars))],
-            "symbol": ["XYZ"] * len(bars),
-            **{
-                name: [getattr(bar, name) * TICK for bar in bars] for name in ("open", "high", "low", "close")
-            },
-            "volume": [1e6] * len(bars),
-        }
-    )
-    feed = DataFeed(frame, stamp="close", interval="1m")
-    params = {"answer": ask, "place": place}
-    results = Engine(feed, Answer, params=params, config={"broker": {"allows_short": True}}).run()
-    answers = set(results.orders.filter(pl.col("tag") == "answer")["order_id"])
-    fills = results.fills.filter(pl.col("order_id").is_in(answers)).rows(named=True)
-    wanted = expected(bars[1:], ask)
-    found = [((f["ts_event"] - START).total_seconds() / 60, f["phase"], f["price"] / TICK) for f in fills]
-    if wanted is None:
-        assert found == []
-    else:
-        number, phase, price = wanted
-        assert found == [(number if phase == "open" else number + 1, phase, price)]
+    check_cases(cases, place)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("place", ["on_bar", "on_fill", "on_order"])
+@settings(max_examples=2_000)
+@given(cases=CASES)
+def test_orders_fill_where_the_published_table_says_at_length(
+    place: str, cases: list[tuple[list[BarOf], Ask]]
+) -> None:
+    check_cases(cases, place)
+
+
+def test_a_stop_sent_from_a_fill_does_not_fill_at_a_price_that_never_traded() -> None:
+    # Bought at the open of 25.00; a stop to sell at 37.50 is triggered at once and takes the next open.
+    bar = BarOf(100, 104, 96, 100)
+    check_cases([([bar] * 4, Ask("sell", "stop", None, 150))], "on_fill")

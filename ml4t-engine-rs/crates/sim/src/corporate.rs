@@ -34,7 +34,7 @@ impl Book {
             return Ok(());
         };
         let range = || out_of_range(&instrument.symbol);
-        let (removed, fraction) = position.split(ratio, instrument.lot_size)?;
+        let (removed, fraction) = position.split(&instrument.symbol, ratio, instrument.lot_size)?;
         let den = i128::from(ratio.den);
         let mark = ratio.unscale(old_mark).ok_or_else(range)?;
         // What the fraction is worth in new shares, rounded once, straight to the posting quantum.

@@ -178,7 +178,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn run<X: Strategy>(&mut self, strategy: &mut X) -> Result<()> {
         strategy.on_start(&mut self.api())?;
         while self.begin()? {
-            strategy.on_instant(&mut self.api())?;
+            if self.calls_strategy() {
+                strategy.on_instant(&mut self.api())?;
+            }
             self.state.notices.clear();
             self.take_in()?;
             if !self.state.notices.is_empty() {
@@ -189,6 +191,13 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.end()?;
         }
         self.finish()
+    }
+
+    /// Whether this instant has something to say to a strategy: an open, a payment or an action alone has not.
+    #[must_use]
+    pub const fn calls_strategy(&self) -> bool {
+        let causes = self.state.causes;
+        causes.has_data || causes.has_signals || causes.has_timers || causes.closes_nav_session
     }
 
     /// Next instant at which anything but market rows and the venue has something to do.
@@ -223,6 +232,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         let state = &mut self.state;
         state.now = now;
+        state.is_after_opens = false;
         state.causes = Causes::default();
         state.blocks.clear();
         self.complete_data(now)?;
@@ -388,7 +398,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.intake()?;
         let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
         self.venue.on_same_close(&mut desk)?;
-        self.venue.on_opens(&mut desk)
+        self.venue.on_opens(&mut desk)?;
+        self.state.is_after_opens = true;
+        Ok(())
     }
 
     /// Phase 11.

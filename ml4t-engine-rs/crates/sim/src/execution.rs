@@ -303,8 +303,8 @@ impl Execution {
         };
         let mut costs = UnitCosts { spread, slippage };
         if let Some(limit) = order.request.limit_price.filter(|_| is_limit) {
-            let room = (limit.0 - reference.0).saturating_mul(order.request.side.sign());
-            if costs.spread.0 + costs.slippage.0 > room {
+            let room = limit.0.saturating_sub(reference.0).saturating_mul(order.request.side.sign());
+            if costs.spread.0.saturating_add(costs.slippage.0) > room {
                 if policy == LimitSlippage::Refuse {
                     return Ok(None);
                 }

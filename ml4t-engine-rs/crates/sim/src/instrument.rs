@@ -2,7 +2,7 @@
 
 use crate::error::{Result, SimError};
 use crate::ids::{CalendarId, FeedId};
-use crate::money::{Price, Scale};
+use crate::money::{Price, Ratio, Scale};
 
 /// Static facts of one instrument.
 #[derive(Clone, Debug)]
@@ -44,6 +44,15 @@ impl Instrument {
     #[must_use]
     pub const fn on_tick(&self, price: Price) -> bool {
         price.0 % self.tick_size == 0
+    }
+
+    /// `price` divided by `ratio`, exactly, then rounded down or up to the tick. `None` out of range.
+    #[must_use]
+    pub fn tick_of_quotient(&self, price: Price, ratio: Ratio, rounds_down: bool) -> Option<Price> {
+        let n = i128::from(price.0).checked_mul(i128::from(ratio.den))?;
+        let d = i128::from(ratio.num).checked_mul(i128::from(self.tick_size))?;
+        let ticks = if rounds_down { n.div_euclid(d) } else { -(-n).div_euclid(d) };
+        i64::try_from(ticks.checked_mul(i128::from(self.tick_size))?).ok().map(Price)
     }
 
     /// Nearest tick at or below `price`.

@@ -141,7 +141,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn accept(&mut self, id: OrderId) -> Result<()> {
         let plan = Arc::clone(&self.plan);
         let now = self.state.now;
-        let active = now.checked_add(plan.account.latency).unwrap_or(NEVER);
+        // After the opens of T an order is one moment late for the bars that opened at T.
+        let delay = plan.account.latency.max(i64::from(self.state.is_after_opens));
+        let active = now.checked_add(delay).unwrap_or(NEVER);
         let order = self.state.order_mut(id);
         order.ts_active = active;
         if order.request.time_in_force == TimeInForce::Day {

@@ -334,7 +334,12 @@ impl Book {
         position.quantity = held.checked_add(fill.quantity).ok_or_else(|| out_of_range(&instrument.symbol))?;
         let mark = position.mark.unwrap_or(fill.price);
         self.set_mark(fill.instrument, scale, mark).ok_or_else(|| out_of_range(&instrument.symbol))?;
-        self.positions[fill.instrument.index()].check(&instrument.symbol)
+        let position = &mut self.positions[fill.instrument.index()];
+        if position.quantity == 0 {
+            // A position entered again is not worth what the last one was.
+            position.mark = None;
+        }
+        position.check(&instrument.symbol)
     }
 
     /// Take `closing` units out of the oldest lots; returns their signed cost.

@@ -81,8 +81,8 @@ impl Position {
     /// taken out of the oldest lots like a sale, and the lots get whole units by running totals rounded down.
     ///
     /// Returns the cost of the fraction, and the fraction in units of 1 / (denominator of the ratio).
-    pub(crate) fn split(&mut self, ratio: Ratio, step: i64) -> Result<(Cash, i128)> {
-        let range = || out_of_range("split");
+    pub(crate) fn split(&mut self, symbol: &str, ratio: Ratio, step: i64) -> Result<(Cash, i128)> {
+        let range = || out_of_range(symbol);
         let (num, den) = (i128::from(ratio.num), i128::from(ratio.den));
         let sign = self.quantity.signum();
         let exact = i128::from(self.quantity.abs()) * num;
@@ -91,7 +91,7 @@ impl Position {
         let fraction = exact - i128::from(target) * den;
         let (mut unsold, mut removed) = (fraction, Cash::ZERO);
         let (mut scaled, mut given) = (0_i128, 0_i64);
-        let mut carried = Cash::ZERO;
+        let mut carried = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
         let mut kept: VecDeque<Lot> = VecDeque::with_capacity(self.lots.len());
         for mut lot in self.lots.drain(..) {
             let whole = i128::from(lot.quantity.abs()) * num;
@@ -102,20 +102,26 @@ impl Position {
             };
             let cost = rest(lot.cost)?;
             removed = removed.plus(lot.cost.minus(cost, WHAT)?, WHAT)?;
-            (lot.fees, lot.slippage) = (rest(lot.fees)?, rest(lot.slippage)?);
             unsold -= sold;
             scaled += whole - sold;
             let upto = i64::try_from(scaled / den).map_err(|_| range())?;
             lot.quantity = sign * (upto - given);
             given = upto;
-            // A lot that shrank to nothing hands its cost to the next.
-            lot.cost = cost.plus(carried, WHAT)?;
-            carried = Cash::ZERO;
+            // A lot that shrank to nothing hands on its cost, and what entering it cost, to the next.
+            lot.cost = cost.plus(carried.0, WHAT)?;
+            lot.fees = lot.fees.plus(carried.1, WHAT)?;
+            lot.slippage = lot.slippage.plus(carried.2, WHAT)?;
+            carried = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
             if lot.quantity == 0 {
-                carried = lot.cost;
+                carried = (lot.cost, lot.fees, lot.slippage);
             } else {
                 kept.push_back(lot);
             }
+        }
+        if let Some(last) = kept.back_mut() {
+            last.cost = last.cost.plus(carried.0, WHAT)?;
+            last.fees = last.fees.plus(carried.1, WHAT)?;
+            last.slippage = last.slippage.plus(carried.2, WHAT)?;
         }
         self.lots = kept;
         self.quantity = sign * target;

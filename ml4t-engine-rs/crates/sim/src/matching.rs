@@ -124,6 +124,8 @@ pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price),
         Side::Sell => (high, low),
     };
     match (order.request.order_type, order.request.limit_price, order.request.stop_price) {
+        // Without an open it is not known where the market stood; a price outside the range was never offered.
+        _ if open.is_none() && !is_within(order, high, low) => Outcome::Untouched,
         (OrderType::Limit, Some(limit), _) if comes_to(favourable, limit) => {
             Outcome::Executes(Reach::limit(limit, limit, Liquidity::MAKER))
         }
@@ -149,6 +151,17 @@ pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price),
         }
         _ => Outcome::Untouched,
     }
+}
+
+/// Whether the price at which an order would fill inside a bar lies in the bar.
+fn is_within(order: &Order, high: Price, low: Price) -> bool {
+    let level = match order.request.order_type {
+        OrderType::Limit => order.request.limit_price,
+        OrderType::StopLimit if order.is_triggered => order.request.limit_price,
+        OrderType::Stop | OrderType::StopLimit => order.request.stop_price,
+        OrderType::Market => None,
+    };
+    level.is_some_and(|level| low <= level && level <= high)
 }
 
 /// At the close of a bar: market orders whose timing asks for it.

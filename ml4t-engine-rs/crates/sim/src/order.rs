@@ -226,6 +226,9 @@ impl Reason {
     }
 }
 
+/// Largest price of an order in units of its exponent; what lies beyond is left for rounding to a tick.
+const MAX_PRICE: u64 = i64::MAX.unsigned_abs() - 1_000_000_000_000_000;
+
 /// What a strategy asks for; prices and quantity are already exact.
 #[derive(Clone, Copy, Debug)]
 pub struct OrderRequest {
@@ -275,6 +278,10 @@ impl OrderRequest {
             return Err(SimError::order(
                 "quantity of an order must be above zero; the side tells the direction".to_owned(),
             ));
+        }
+        let is_beyond = |p: Option<Price>| p.is_some_and(|p| p.0.unsigned_abs() > MAX_PRICE);
+        if is_beyond(self.limit_price) || is_beyond(self.stop_price) {
+            return Err(SimError::overflow("a price of the order is beyond the range of prices".to_owned()));
         }
         let name = self.order_type.as_str();
         let needs_limit = matches!(self.order_type, OrderType::Limit | OrderType::StopLimit);

@@ -93,7 +93,8 @@ impl PhaseMarket {
     pub(crate) const fn is_eligible(&self, ts_active: Ns) -> bool {
         match self.phase {
             Phase::QUOTE | Phase::TRADE => ts_active < self.ts_event,
-            _ if self.is_decision_close => ts_active <= self.ts_event,
+            // The close that a decision was made on is there for what was sent at it and needs no time.
+            _ if self.is_decision_close => ts_active == self.ts_event,
             _ => ts_active <= self.ts_open,
         }
     }
@@ -114,7 +115,9 @@ impl PhaseMarket {
             }
             (Phase::TRADE, _, _, _, Some(price)) => at_price(order, price, policies, true),
             (Phase::CLOSE, _, _, _, Some(close)) => at_close(order, close, policies),
-            (_, _, _, _, Some(close)) if self.is_decision_close => at_close(order, close, policies),
+            (_, _, _, _, Some(close)) if self.is_decision_close && order.ts_accepted == self.ts_event => {
+                at_close(order, close, policies)
+            }
             _ => Outcome::Untouched,
         }
     }

@@ -162,6 +162,16 @@ impl Feed {
                 )));
             }
         }
+        let of_row = |k: usize| data.instrument.get(k).copied().unwrap_or(0);
+        for k in 1..data.ts_event.len() {
+            if data.ts_event[k] == data.ts_event[k - 1] && of_row(k) < of_row(k - 1) {
+                return Err(self.row_error(
+                    symbol(of_row(k) as usize),
+                    k,
+                    "rows of one instant must be sorted by symbol",
+                ));
+            }
+        }
         for i in 0..self.start.len() - 1 {
             let rows = self.rows_of(i);
             for (k, &row) in rows.iter().enumerate() {

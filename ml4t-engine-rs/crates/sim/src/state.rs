@@ -113,6 +113,8 @@ pub struct State {
     pub fills: u64,
     /// Next instant of phases 3 to 7.
     pub(crate) due: Ns,
+    /// Whether the opens of this instant are past: what is sent now meets only later data.
+    pub(crate) is_after_opens: bool,
     /// Whether phases 3 to 7 ran at this instant.
     pub(crate) had_due: bool,
     /// First instant that is due for a portfolio row.
@@ -155,6 +157,7 @@ impl State {
             timers_seen: 0,
             fills: 0,
             due: NEVER,
+            is_after_opens: false,
             had_due: false,
             next_record: i64::MIN,
             is_finished: false,

@@ -12,7 +12,7 @@ use ml4t_abi::Phase;
 use crate::account::reservation;
 use crate::error::{Result, SimError};
 use crate::execution::{Execution, Market};
-use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::ids::{BookId, FeedId, InstrumentId, OrderId};
 use crate::matching::{Outcome, Reach};
 use crate::models::Models;
 use crate::money::{Price, Ratio};
@@ -122,8 +122,8 @@ pub struct SimulatedVenue {
     touched: Vec<(u32, u32, u32)>,
     /// Instruments whose open waits for the bar's end because a model needs the whole bar.
     is_deferred: Vec<bool>,
-    /// Quantity taken from the current row of each instrument: (row + 1, quantity).
-    used: Vec<(u64, i64)>,
+    /// Quantity taken from the current row of each instrument: (row + 1, quantity), the second for bids of quotes.
+    used: Vec<[(u64, i64); 2]>,
     /// Whether an instrument has live orders of position rules.
     guards: Vec<bool>,
     pass: u64,
@@ -151,7 +151,7 @@ impl SimulatedVenue {
             expiries: BinaryHeap::new(),
             touched: Vec::new(),
             is_deferred: vec![false; n],
-            used: vec![(0, 0); n],
+            used: vec![[(0, 0); 2]; n],
             guards: vec![false; n],
             pass: 0,
             set: Vec::new(),
@@ -266,13 +266,15 @@ impl SimulatedVenue {
             desk.state.order_mut(id).is_triggered = true;
         }
         let key = row as u64 + 1;
-        if self.used[i].0 != key {
-            self.used[i] = (key, 0);
+        // Bid and ask of a quote are two quantities; a bar and a print have one for both sides.
+        let slot = usize::from(phase == Phase::QUOTE && desk.state.order(id).request.side == Side::Sell);
+        if self.used[i][slot].0 != key {
+            self.used[i][slot] = (key, 0);
         }
         let market = Market { instrument: i, row, phase, shows_bar: phase != Phase::OPEN || self.is_deferred[i] };
-        let execution = Execution { id, reach: candidate.reach, market, volume_used: self.used[i].1 };
+        let execution = Execution { id, reach: candidate.reach, market, volume_used: self.used[i][slot].1 };
         let filled = execution.run(desk, &mut self.models)?;
-        self.used[i].1 += filled;
+        self.used[i][slot].1 += filled;
         let order = desk.state.order_mut(id);
         if filled == 0 && !order.status.is_terminal() {
             order.has_rested = true;
@@ -288,6 +290,16 @@ impl SimulatedVenue {
         }
         self.refresh_watch(desk.plan, desk.state, i);
         Ok(())
+    }
+
+    /// Whether an order of a bar in progress filled at its open, as far as prices decide.
+    fn was_decided_at_open<R: Recorder>(desk: &Desk<'_, R>, id: OrderId) -> Result<bool> {
+        let order = desk.state.order(id);
+        let i = order.request.instrument.index();
+        let feed = desk.plan.instruments[i].matching.map(FeedId::index);
+        let Some(row) = feed.and_then(|f| desk.state.next_row(desk.plan, f, i)) else { return Ok(false) };
+        let market = PhaseMarket::read(desk.plan, i, row, Phase::OPEN)?;
+        Ok(market.is_eligible(order.ts_active) && matches!(market.outcome(order, desk.plan), Outcome::Executes(_)))
     }
 
     /// What working orders set aside depends on the position, which has changed.
@@ -499,12 +511,10 @@ impl Venue for SimulatedVenue {
             let order = desk.state.order_mut(id);
             let leaves = ratio.scale_down(order.leaves).ok_or_else(range)?;
             order.leaves = leaves - leaves % instrument.lot_size;
-            order.filled = ratio.scale_down(order.filled).ok_or_else(range)?;
             order.request.quantity = order.filled.checked_add(order.leaves).ok_or_else(range)?;
             let side = order.request.side;
             let scaled = |price: Price, rounds_down: bool| -> Result<Price> {
-                let exact = ratio.unscale(price).ok_or_else(range)?;
-                Ok(if rounds_down { instrument.tick_floor(exact) } else { instrument.tick_ceil(exact) })
+                instrument.tick_of_quotient(price, ratio, rounds_down).ok_or_else(range)
             };
             order.request.limit_price = order.request.limit_price.map(|p| scaled(p, side == Side::Buy)).transpose()?;
             order.request.stop_price = order.request.stop_price.map(|p| scaled(p, side == Side::Sell)).transpose()?;
@@ -532,15 +542,14 @@ impl Venue for SimulatedVenue {
     }
 
     fn cancel<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()> {
-        let now = desk.state.now;
-        let order = desk.state.order_mut(id);
+        let order = desk.state.order(id);
         if order.status.is_terminal() {
             return Ok(());
         }
         let i = order.request.instrument.index();
-        // The open decided the order's fill; only its booking is still to come.
-        if self.is_deferred[i] && order.ts_active < now {
-            order.cancel_pending = true;
+        if self.is_deferred[i] && Self::was_decided_at_open(desk, id)? {
+            // Only the booking of the fill is still to come.
+            desk.state.order_mut(id).cancel_pending = true;
             return Ok(());
         }
         desk.state.move_order(id, OrderStatus::Canceled, Reason::CanceledByRequest, desk.recorder)?;
@@ -561,7 +570,8 @@ impl Venue for SimulatedVenue {
                 set.push((index_u32(i), index_u32(row)));
             }
         }
-        self.match_set(desk, &set, PhaseMarket::DECISION_CLOSE)
+        self.match_set(desk, &set, PhaseMarket::DECISION_CLOSE)?;
+        self.set_marks(desk, &set, Phase::CLOSE)
     }
 
     fn on_opens<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
@@ -587,6 +597,8 @@ impl Venue for SimulatedVenue {
             }
         } else {
             self.match_set(desk, &set, Phase::OPEN)?;
+            // What was opened just now is worth the open, not what was paid.
+            self.set_marks(desk, &set, Phase::OPEN)?;
         }
         self.set = set;
         Ok(())

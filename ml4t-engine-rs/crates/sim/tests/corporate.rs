@@ -310,14 +310,14 @@ fn a_dividend_leaves_equity_where_it_was_until_something_trades() -> TestResult 
 }
 
 #[test]
-fn a_dividend_finer_than_the_price_leaves_equity_where_it_was_as_well() -> TestResult {
-    // An eighth of a dollar on prices in cents: income of 12.50 on 100 shares.
+fn a_dividend_finer_than_the_price_drops_the_mark_by_what_a_price_can_hold() -> TestResult {
+    // An eighth of a dollar on prices in cents: income of 12.50 on 100 shares, a mark of 49.88, not 49.875.
     let mut world = holding(World::cents(), 100, &[50.0, 50.0])?;
     world.bars("1d", &[day_bar("ZZZ", 3, flat(1.0))]);
     world.dividend(3, "AAA", "0.125", at(30, 0, 0))?;
     let run = world.run()?;
     assert_eq!(run.balance(Account::Receivable), "12.5");
-    assert_eq!(run.navs().pop().as_deref(), Some("d3 16:00 nav 100000"), "equity is continuous over the ex-date");
+    assert_eq!(run.navs().pop().as_deref(), Some("d3 16:00 nav 100000.5"), "half a cent on each of 100 shares");
     Ok(())
 }
 

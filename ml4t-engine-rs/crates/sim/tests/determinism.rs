@@ -15,7 +15,9 @@ fn step(run: &mut TestRun, strategy: &mut Reactive) -> Result<bool> {
     if !run.begin()? {
         return Ok(false);
     }
-    strategy.on_instant(&mut run.api())?;
+    if run.calls_strategy() {
+        strategy.on_instant(&mut run.api())?;
+    }
     run.state.notices.clear();
     run.take_in()?;
     if !run.state.notices.is_empty() {

@@ -422,7 +422,7 @@ impl World {
         let mut feeds = self.feeds.clone();
         feeds.sort_by_key(|f| f.kind);
         for feed in &mut feeds {
-            feed.rows.sort_by_key(|r| r.ts_event);
+            feed.rows.sort_by(|a, b| (a.ts_event, &a.symbol).cmp(&(b.ts_event, &b.symbol)));
         }
         let instruments = self.build_instruments(&feeds)?;
         let index = |symbol: &str| -> Result<u32> {

@@ -92,7 +92,7 @@ def settle(account: Account, due: Due, now: int) -> None:
 
 
 def split_holding(account: Account, action: Action, quantum: Fraction) -> None:
-    """Scale a holding and its mark; what is no whole step of the quantity is paid in cash at the new mark."""
+    """Scale a holding and its mark; what is no whole lot step is paid in cash at the new mark."""
     holding = account.holdings[action.terms.id]
     holding.mark, holding.known = after(action, holding.mark), after(action, holding.known)
     if not holding.quantity:

@@ -422,7 +422,7 @@ class Simulation:
         """Accept an order, or refuse it if the account cannot carry it."""
         if order.status.is_closed:
             return
-        refusal = account_refusal(order, self.account, self._working())
+        refusal = account_refusal(order, self.account, self._working(), self.settings.policies)
         if refusal is not None:
             self._end(order, OrderStatus.REJECTED, refusal.code, refusal.sentence)
             return

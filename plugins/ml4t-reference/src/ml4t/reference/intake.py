@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from ml4t.core.config import InsufficientCash, Policies
 from ml4t.reference.account import Account
 from ml4t.reference.numbers import down, is_multiple, up
 from ml4t.reference.orders import REASONS, Order
@@ -49,8 +50,14 @@ def order_refusal(order: Order, *, is_warm: bool) -> Refusal | None:
     return None
 
 
-def account_refusal(order: Order, account: Account, working: Sequence[Order]) -> Refusal | None:
-    """Return why the account cannot carry an order beside those that work already, or None."""
+def account_refusal(
+    order: Order, account: Account, working: Sequence[Order], policies: Policies
+) -> Refusal | None:
+    """Return why the account cannot carry an order beside those that work already, or None.
+
+    Buying power decides only where a fill that cannot be paid is refused as well: an order that may fill in part, or
+    wait, is let in.
+    """
     same = [each for each in working if each.terms.id == order.terms.id]
     held = account.holdings[order.terms.id].quantity
     if order.sign < 0 and not account.allows_short:
@@ -58,6 +65,8 @@ def account_refusal(order: Order, account: Account, working: Sequence[Order]) ->
         if order.leaves > held + bought:
             return Refusal.of("SHORT_NOT_ALLOWED")
     order.expected_price = account.expected_price(order)
+    if policies.insufficient_cash is not InsufficientCash.REJECT:
+        return None
     need = account.need(order)
     if need > 0 and need > account.buying_power(working):
         return Refusal.of("INSUFFICIENT_BUYING_POWER")

@@ -104,7 +104,7 @@ class Holding:
                 self.lots.pop(0)
 
     def scale(self, ratio: Fraction) -> Fraction:
-        """Multiply the units by a ratio; return the fraction of a unit that cannot be held, signed.
+        """Multiply the units by a ratio; return the fraction of a lot step that cannot be held, signed.
 
         The lots keep their cost and their exact share of the units. When the fraction has been taken out, they are to be
         made whole.
@@ -112,10 +112,10 @@ class Holding:
         for lot in self.lots:
             lot.quantity *= ratio
         held = self.quantity
-        return held - toward_zero(held, self.terms.quantity_step)
+        return held - toward_zero(held, self.terms.lot)
 
     def make_whole(self) -> None:
-        """Give the lots whole steps of the quantity, by running totals rounded towards zero.
+        """Give the lots whole lot steps, by running totals rounded towards zero.
 
         A lot that is left with nothing hands its cost to the next.
         """
@@ -124,7 +124,7 @@ class Holding:
         left_over: list[Lot] = []
         for lot in self.lots:
             exact += lot.quantity
-            lot.quantity = toward_zero(exact, self.terms.quantity_step) - given
+            lot.quantity = toward_zero(exact, self.terms.lot) - given
             given += lot.quantity
             if not lot.quantity:
                 left_over.append(lot)
