@@ -23,6 +23,7 @@ from ml4t.core.types import ActionKind
 
 MINUTE = 60 * 10**9
 SYMBOLS = ("A", "B", "C", "D")
+FRACTIONAL = ("B",)
 MODELS = ("slow", "fast")
 FIRST_DAY = dt.date(2012, 6, 25)  # the week of an early close, 3 July, and a holiday, 4 July
 PRICES = {"bar": ("open", "high", "low", "close"), "quote": ("bid_price", "ask_price"), "trade": ("price",)}
@@ -91,6 +92,19 @@ class Market:
             "actions": list(self.actions) or None,
             "instruments": self.instruments,
         }
+
+
+def instruments(**sources: str) -> tuple[Instrument, ...]:
+    """Return a share, one traded in fractions, one with a multiplier of 2.5, and another share."""
+    found = []
+    for symbol in SYMBOLS:
+        source = sources.get(symbol)
+        if symbol in FRACTIONAL:
+            found.append(Instrument.fractional(symbol, matching_source=source))
+        else:
+            multiplier = "2.5" if symbol == "C" else "1"
+            found.append(Instrument(symbol, multiplier=multiplier, matching_source=source))
+    return tuple(found)
 
 
 @functools.cache
@@ -241,7 +255,7 @@ def daily_market(rng: np.random.Generator) -> Market:
     labels = [label for label, _, _ in days[1:]]
     return Market(
         (Table("prices", rows, stamp="session"), _context(rng, closes)),
-        tuple(Instrument(symbol) for symbol in SYMBOLS),
+        instruments(),
         signals=draw_signals(rng, closes, SYMBOLS, delay=30 * 3600 * 10**9),
         actions=draw_actions(rng, labels, SYMBOLS),
         slots={"prices": slots},
@@ -260,7 +274,7 @@ def minute_market(rng: np.random.Generator, *, stamp: str = "close", kind: str =
     closes = [closed for _, closed in slots]
     return Market(
         (Table("prices", rows, stamp=stamp, options={"interval": kind}), _context(rng, closes)),
-        tuple(Instrument(symbol) for symbol in SYMBOLS),
+        instruments(),
         signals=draw_signals(rng, closes[::3], SYMBOLS, delay=4 * MINUTE),
         actions=draw_actions(rng, [sessions()[6][0], sessions()[7][0]] * 2, SYMBOLS[:1])[:1],
         slots={"prices": slots},
@@ -274,7 +288,7 @@ def tick_market(rng: np.random.Generator, *, kind: str) -> Market:
     at = sorted(set(rows["ts_event"].to_list()))
     return Market(
         (Table("ticks", rows, kind=kind), _context(rng, at)),
-        tuple(Instrument(symbol) for symbol in SYMBOLS),
+        instruments(),
         signals=draw_signals(rng, at[::4], SYMBOLS, delay=MINUTE),
     )
 
@@ -302,12 +316,7 @@ def mixed_market(rng: np.random.Generator) -> Market:
             Table("quotes", quotes, kind="quote"),
             Table("prints", prints, kind="trade"),
         ),
-        (
-            Instrument("A", matching_source="daily"),
-            Instrument("B", matching_source="minutes"),
-            Instrument("C", matching_source="quotes"),
-            Instrument("D", matching_source="prints"),
-        ),
+        instruments(A="daily", B="minutes", C="quotes", D="prints"),
         signals=draw_signals(rng, closes[::2], SYMBOLS, delay=50 * MINUTE),
         actions=draw_actions(rng, [label for label, _, _ in days[1:]], SYMBOLS),
         slots={"daily": day_slots, "minutes": minute_slots},

@@ -12,6 +12,8 @@ from typing import Any
 
 from ml4t.backtest import Strategy, schedule
 
+from .markets import FRACTIONAL
+
 ORDER_FIELDS = ("id", "client_order_id", "asset", "side", "order_type", "time_in_force", "status", "quantity")
 ORDER_FIELDS += (
     "filled_quantity",
@@ -122,7 +124,10 @@ class Reader(Strategy):
             return repr(self.broker.order_target_weights(weights, keep_others=draw.random() < 0.5))
         if kind < 0.2:
             return repr(self.broker.close_position(symbol))
-        return repr(self.broker.submit_order(symbol, **self.terms(draw, price)))
+        terms = self.terms(draw, price)
+        if symbol in FRACTIONAL and draw.random() < 0.7:
+            terms["quantity"] = draw.choice(["0.37", "12.00000001", 0.1])
+        return repr(self.broker.submit_order(symbol, **terms))
 
     def terms(self, draw: random.Random, price: float) -> dict[str, object]:
         """Return quantity, side, type, prices and lifetime of a random order near a price."""

@@ -63,7 +63,7 @@ def asks(draw: st.DrawFn) -> Ask:
 
 
 def expected(bars: list[BarOf], ask: Ask) -> tuple[int, str, int] | None:
-    """Return number of the bar, phase and price of the fill, by the table of `docs/concepts/fills-on-bars.md`.
+    """Return bar, phase and price of the fill, by the table of `docs/concepts/fills-on-bars.md`.
 
     A sell is a buy in a world upside down.
     """

@@ -14,10 +14,13 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::convert::{decimal, nearest, scaled};
+use crate::convert::{decimal, nearest};
 use crate::error::{IntoPyResult, to_py, unknown_name};
 use crate::shared::{Core, Shared, Stage};
 use crate::timestamp::Timestamp;
+
+/// Decimals of cash, to which fractions and amounts of targets are cut.
+const EXPONENT: u32 = ml4t_sim::money::CASH_EXPONENT;
 
 /// Orders and account of one strategy.
 #[pyclass(frozen, module = "ml4t.backtest", name = "Broker")]
@@ -71,11 +74,13 @@ impl Broker {
 
     fn tag(core: &mut Core, tag: Option<&str>) -> u32 {
         let Some(tag) = tag.filter(|t| !t.is_empty()) else { return 0 };
-        let found = core.texts.iter().position(|t| t == tag).unwrap_or_else(|| {
-            core.texts.push(tag.to_owned());
-            core.texts.len() - 1
-        });
-        u32::try_from(found).unwrap_or(0)
+        if let Some(&found) = core.text_index.get(tag) {
+            return found;
+        }
+        let next = u32::try_from(core.texts.len()).unwrap_or(0);
+        core.texts.push(tag.to_owned());
+        core.text_index.insert(tag.to_owned(), next);
+        next
     }
 
     fn handle(&self, id: OrderId) -> OrderHandle {
@@ -353,7 +358,9 @@ impl Broker {
     /// Handles of all orders that can still change, in the order they were sent.
     #[getter]
     fn open_orders(&self, py: Python<'_>) -> PyResult<Vec<OrderHandle>> {
-        self.select(py, |o| !o.status.is_terminal())
+        let core = self.shared.core(py)?;
+        let ids = core.run.all_open_orders().into_iter();
+        Ok(ids.filter(|&id| core.run.state.order(id).request.book == self.book).map(|id| self.handle(id)).collect())
     }
 
     /// Handles of all orders that were refused.
@@ -414,7 +421,7 @@ impl Broker {
     ) -> PyResult<Option<OrderHandle>> {
         let py = asset.py();
         let i = self.shared.instrument(asset)?;
-        let fraction = decimal(percent, "percent")?;
+        let fraction = decimal(percent, "percent")?.truncated(EXPONENT);
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
         let value = fraction_of_equity(&core.run.state, self.book, fraction).into_py(py)?;
@@ -433,8 +440,8 @@ impl Broker {
     ) -> PyResult<Option<OrderHandle>> {
         let py = asset.py();
         let i = self.shared.instrument(asset)?;
-        let amount = Cash::from_decimal(decimal(value, "value")?)
-            .ok_or_else(|| to_py(py, &SimError::order("value has more than 18 decimals or is too large".to_owned())))?;
+        let amount = Cash::from_decimal(decimal(value, "value")?.truncated(EXPONENT))
+            .ok_or_else(|| to_py(py, &SimError::overflow("value leaves the range of the ledger".to_owned())))?;
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
         let terms = Self::terms(&mut core, time_in_force, tag)?;
@@ -453,10 +460,20 @@ impl Broker {
         let py = asset.py();
         let i = self.shared.instrument(asset)?;
         let instrument = &self.shared.plan.instruments[i];
-        let target = scaled(quantity, instrument.scale.quantity_exponent, "quantity", &instrument.symbol)?;
+        let symbol = &instrument.symbol;
+        let (target, is_whole) = nearest(quantity, instrument.scale.quantity_exponent, ("quantity", symbol), false)?;
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
         let terms = Self::terms(&mut core, time_in_force, tag)?;
+        if !is_whole {
+            let lot = instrument.scale.quantity_f64(instrument.lot_size);
+            let now = ml4t_sim::time::render(core.run.state.now);
+            let text =
+                format!("target quantity {} is not a multiple of lot_size {lot} ({symbol}, {now})", quantity.str()?);
+            let request = OrderRequest { quantity: instrument.lot_size, ..self.template(i, terms) };
+            let id = core.run.api().submit_refused(request, Reason::OffLot, text).into_py(py)?;
+            return Ok(Some(self.handle(id)));
+        }
         self.towards(py, &mut core, i, target, terms)
     }
 
@@ -481,7 +498,7 @@ impl Broker {
         };
         for pair in items.try_iter()? {
             let (asset, weight): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
-            targets.push((self.shared.instrument(&asset)?, Some(decimal(&weight, "weight")?)));
+            targets.push((self.shared.instrument(&asset)?, Some(decimal(&weight, "weight")?.truncated(EXPONENT))));
         }
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;

@@ -148,6 +148,7 @@ impl EventFields {
         self.shared.plan.feeds[self.feed].column(field).is_some()
     }
 
+    /// Names of the fields.
     fn keys(&self) -> Vec<String> {
         self.shared.plan.feeds[self.feed].data.columns.iter().map(|c| c.name.clone()).collect()
     }

@@ -17,7 +17,7 @@ fn seed(py: Python<'_>, name: &str) -> PyResult<Seed> {
 macro_rules! scalar_indicator {
     (
         $(#[$doc:meta])* $class:ident($inner:ty) as $name:literal,
-        new($py:ident $(, $arg:ident : $type:ty = $default:expr)*) $build:expr
+        new($py:ident $(, $arg:ident : $type:ty = $default:literal)*) $build:expr
     ) => {
         $(#[$doc])*
         #[pyclass(module = "ml4t.backtest.indicators", name = $name)]

@@ -575,6 +575,10 @@ impl PyRun {
         let handlers = self.handlers(py, handlers)?;
         let outcome = self.drive(py, &handlers, progress);
         self.shared.next_epoch();
+        // Bound methods of the strategy, which holds the run: a cycle that no collector sees.
+        if let Ok(mut timers) = self.timers.lock() {
+            timers.clear();
+        }
         if let Ok(mut core) = self.shared.core(py) {
             core.stage = Stage::Finished;
         }

@@ -3,6 +3,7 @@
 //! The loop holds the lock only while Rust works. Around every call into Python it is free, so that the view,
 //! the broker and the orders can take it; taken twice, it says who did something that is not allowed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::thread::ThreadId;
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     pub owner: ThreadId,
     /// Texts that orders refer to; the first is empty.
     pub texts: Vec<String>,
+    /// Text -> its place.
+    pub text_index: BTreeMap<String, u32>,
     /// Names of recorded values, in order of first use.
     pub record_names: Vec<String>,
     /// (instant, name, value).
@@ -129,6 +132,7 @@ impl Shared {
             stage: Stage::Starting,
             owner: std::thread::current().id(),
             texts: vec![String::new()],
+            text_index: BTreeMap::new(),
             record_names: Vec::new(),
             recorded: Vec::new(),
             logs: Vec::new(),

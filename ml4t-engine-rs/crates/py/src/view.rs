@@ -16,6 +16,9 @@ use crate::error::{stale, to_py, unknown_name};
 use crate::shared::Shared;
 use crate::timestamp::{Timestamp, timedelta};
 
+/// Longest window that `history` fills.
+const MAX_WINDOW: usize = 10_000_000;
+
 /// A view that never goes stale: `strategy.data`.
 const ALWAYS: u64 = 0;
 
@@ -31,7 +34,8 @@ fn find_field(plan: &Plan, i: usize, field: &str) -> Option<(usize, usize)> {
     if let Some(found) = feeds_of(plan, i).find_map(|f| plan.feeds[f].column(field).map(|c| (f, c))) {
         return Some(found);
     }
-    let (feed, column) = field.split_once('.')?;
+    // Names of feeds may hold a dot, names of fields do not.
+    let (feed, column) = field.rsplit_once('.')?;
     let f = feeds_of(plan, i).find(|&f| plan.feeds[f].data.name == feed)?;
     plan.feeds[f].column(column).map(|c| (f, c))
 }
@@ -257,8 +261,8 @@ impl View {
         symbols: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.check(py)?;
-        if n == 0 {
-            return Err(PyValueError::new_err("history needs n of at least 1"));
+        if n == 0 || n > MAX_WINDOW {
+            return Err(PyValueError::new_err(format!("history takes n from 1 to {MAX_WINDOW}, found {n}")));
         }
         if let Ok(field) = fields.cast::<PyString>() {
             return self.history_of(py, field.to_str()?, n, symbols);
@@ -395,6 +399,7 @@ impl Row {
         Ok(field == "signals" || find_field(&self.shared.plan, self.instrument, field).is_some())
     }
 
+    /// Names of the fields.
     fn keys(&self) -> Vec<String> {
         known_fields(&self.shared.plan, self.instrument)
     }
@@ -502,6 +507,7 @@ impl SignalRow {
         names.iter().any(|n| n == name) || (name == "score" && !names.is_empty())
     }
 
+    /// Names of the signals of the run.
     fn keys(&self) -> Vec<String> {
         self.names()
     }
@@ -550,6 +556,7 @@ impl Context {
         self.find(name).is_some()
     }
 
+    /// Names of the series.
     fn keys(&self) -> Vec<&str> {
         self.names()
     }

@@ -163,6 +163,18 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.venue.working(i).chain(sent).collect()
     }
 
+    /// Every order that can still change, by id.
+    pub fn all_open_orders(&self) -> Vec<OrderId> {
+        let sent = self.state.commands.iter().filter_map(|command| match command {
+            Command::Submit(id) => Some(*id),
+            Command::Cancel(_) | Command::ApplyRules(_) => None,
+        });
+        let working = (0..self.plan.instruments.len()).flat_map(|i| self.venue.working(i));
+        let mut ids: Vec<OrderId> = working.chain(sent).collect();
+        ids.sort();
+        ids
+    }
+
     /// Worth of all books.
     ///
     /// # Errors

@@ -224,6 +224,11 @@ impl Decimal {
         if whole.is_empty() && fraction.is_empty() {
             return None;
         }
+        // Beyond 30 decimals nothing can be told apart that anything here keeps.
+        let (fraction, beyond) = fraction.split_at_checked(30).unwrap_or((fraction, ""));
+        if !beyond.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         let mut mantissa: i128 = 0;
         for byte in whole.bytes().chain(fraction.bytes()) {
             if !byte.is_ascii_digit() {
@@ -242,6 +247,14 @@ impl Decimal {
         }
         let mantissa = if negative { -mantissa } else { mantissa };
         Some(Self { mantissa, exponent: exponent.unsigned_abs() })
+    }
+
+    /// The number cut toward zero to at most `exponent` decimals.
+    #[must_use]
+    pub fn truncated(self, exponent: u32) -> Self {
+        let extra = self.exponent.saturating_sub(exponent);
+        let unit = 10_i128.checked_pow(extra).unwrap_or(i128::MAX);
+        Self { mantissa: self.mantissa / unit, exponent: self.exponent - extra }
     }
 
     /// The number in units of 10^-`exponent`, or `None` when it has more decimals than that.

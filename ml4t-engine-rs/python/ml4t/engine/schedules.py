@@ -31,11 +31,13 @@ def instants(rule: Schedule, table: SessionTable, *, start_ns: int, end_ns: int)
         times = [
             ts
             for _, opened, closed in sessions
-            if closed >= start_ns and opened <= end_ns
+            if closed > start_ns and opened <= end_ns
             for ts in range(opened, closed, rule.interval_ns)
         ]
     else:
-        times = [_edge(session, rule) for session in _selected(sessions, rule, start_ns)]
+        selected = _selected(sessions, rule, start_ns)
+        # A session that closed when the run begins, or before, is not part of it.
+        times = [_edge(session, rule) for session in selected if session[2] > start_ns]
     return sorted({ts for ts in times if start_ns <= ts <= end_ns})
 
 
@@ -51,7 +53,7 @@ def _selected(sessions: list[Session], rule: Schedule, start_ns: int) -> Iterabl
         case ScheduleKind.MONTH_START | ScheduleKind.MONTH_END:
             groups = _grouped(sessions, week=False)
         case ScheduleKind.EVERY_SESSIONS:
-            return [session for session in sessions if session[2] >= start_ns][:: rule.sessions]
+            return [session for session in sessions if session[2] > start_ns][:: rule.sessions]
         case _:
             return sessions
     # The table may begin or end inside a week or month; its first and last group are not known in full.

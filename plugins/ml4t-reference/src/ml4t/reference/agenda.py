@@ -18,7 +18,7 @@ from typing import Protocol
 
 from attrs import define, field
 
-from ml4t.core.config import Policies
+from ml4t.core.config import FillTiming, Policies
 from ml4t.reference.market import Row
 from ml4t.reference.matching import Offer, at_open, in_range, on_tick, range_price
 from ml4t.reference.orders import Order
@@ -49,43 +49,57 @@ def work_off(agendas: Sequence[Agenda]) -> None:
 class BarVisit:
     """A bar and the orders that were active at or before its open: no other order can meet it.
 
-    `waiting` are those of them that had no offer at the open.
+    Attributes
+    ----------
+    offered : list of order and offer
+        What the open offers, by sequence: decided at the open, and booked there unless a model needs the volume.
+    waiting : list of Order
+        Those that had no offer at the open.
+    cancels : list of Order
+        Cancels that arrived after the open, which they cannot undo, and before it was booked.
     """
 
     row: Row
-    met: list[Order]
+    offered: list[tuple[Order, Offer]] = field(factory=list)
     waiting: list[Order] = field(factory=list)
+    cancels: list[Order] = field(factory=list)
+
+    @classmethod
+    def at_open(cls, row: Row, orders: Sequence[Order], policies: Policies) -> BarVisit:
+        """Decide orders at the open of a bar."""
+        visit = cls(row=row)
+        price = row.price("open")
+        assert price is not None
+        takes_opens = policies.fill_timing is FillTiming.NEXT_OPEN
+        for order in orders:
+            offer = at_open(order, price, policies, takes_opens=takes_opens)
+            if offer is None:
+                visit.waiting.append(order)
+            else:
+                visit.offered.append((order, offer))
+        return visit
+
+    def holds(self, order: Order) -> bool:
+        """Tell whether the open has offered an order a price that is not booked yet."""
+        return any(each is order for each, _ in self.offered)
 
 
 @define(kw_only=True, eq=False)
 class OpenAgenda:
-    """Orders at the open of a bar, by sequence."""
+    """What the open of a bar offers, by sequence."""
 
     visit: BarVisit
-    policies: Policies
-    takes_opens: bool
     attempt: Attempt
-    _front: tuple[Order, Offer] | None = None
 
     def head(self) -> Order | None:
-        """Return the next order that the open offers a price to."""
-        while self._front is None and self.visit.met:
-            order = self.visit.met.pop(0)
-            if not order.is_working:
-                continue
-            price = self.visit.row.price("open")
-            assert price is not None
-            offer = at_open(order, price, self.policies, takes_opens=self.takes_opens)
-            if offer is None:
-                self.visit.waiting.append(order)
-            else:
-                self._front = order, offer
-        return None if self._front is None else self._front[0]
+        """Return the next order."""
+        while self.visit.offered and not self.visit.offered[0][0].is_working:
+            self.visit.offered.pop(0)
+        return self.visit.offered[0][0] if self.visit.offered else None
 
     def work(self) -> None:
         """Try it."""
-        assert self._front is not None
-        (order, offer), self._front = self._front, None
+        order, offer = self.visit.offered.pop(0)
         self.attempt(order, offer, self.visit.row)
 
 

@@ -202,7 +202,9 @@ class Simulation:
         """Match what completed bars still offer: opens that had to wait for the volume, then ranges, then closes."""
         keys = [(row.feed, row.number) for row in rows]
         visits = [visit for key in keys if (visit := self._visits.pop(key, None)) is not None]
-        work_off([self._open_agenda(visit) for visit in visits])
+        self._book_opens(visits)
+        for order in [order for visit in visits for order in visit.cancels]:
+            self._cancel(order)
         work_off([self._range_agenda(visit) for visit in visits])
         work_off([CloseAgenda(visit=visit, attempt=self._attempt) for visit in visits])
 
@@ -228,11 +230,6 @@ class Simulation:
             position=lambda: holding.quantity,
             attempt=self._attempt,
         )
-
-    def _open_agenda(self, visit: BarVisit) -> OpenAgenda:
-        policies = self.settings.policies
-        takes_opens = policies.fill_timing is FillTiming.NEXT_OPEN
-        return OpenAgenda(visit=visit, policies=policies, takes_opens=takes_opens, attempt=self._attempt)
 
     def phase_2_session_closes(self) -> None:
         """Let the day orders of a session that closes now expire."""
@@ -338,13 +335,16 @@ class Simulation:
         for row in bars:
             assert row.terms is not None
             self.account.holdings[row.terms.id].mark = row.price("open")
-        visits = [BarVisit(row=row, met=self._meeting(row)) for row in bars]
+        visits = [BarVisit.at_open(row, self._meeting(row), self.settings.policies) for row in bars]
         for visit in visits:
             self._visits[visit.row.feed, visit.row.number] = visit
         if not self.models.needs_volume:
-            work_off([self._open_agenda(visit) for visit in visits])
+            self._book_opens(visits)
         self._after_opens = True
         self._tell()
+
+    def _book_opens(self, visits: Sequence[BarVisit]) -> None:
+        work_off([OpenAgenda(visit=visit, attempt=self._attempt) for visit in visits])
 
     def _meeting(self, row: Row) -> list[Order]:
         """Return the orders that a bar which opens now can fill, by sequence."""
@@ -443,7 +443,11 @@ class Simulation:
         self._cancels.append((moment, order))
 
     def _cancel(self, order: Order) -> None:
-        if order.is_working:
+        """Cancel an order, unless an open has met it: what was traded there is booked first."""
+        holder = next((visit for visit in self._visits.values() if visit.holds(order)), None)
+        if holder is not None:
+            holder.cancels.append(order)
+        elif order.is_working:
             self._end(order, OrderStatus.CANCELED, "CANCELED_BY_REQUEST")
 
     def _working(self) -> list[Order]:
