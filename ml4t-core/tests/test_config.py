@@ -337,7 +337,11 @@ def test_a_line_is_given_only_when_it_is_certain(tmp_path: Path) -> None:
         ({"broker": {"latency": 5}}, "broker.latency", "expected a duration"),
         ({"broker": {"fill_model": "Default"}}, "broker.fill_model", "expected a table"),
         ({"broker": {"fee_model": NO_FEE, "commission_model": NO_FEE}}, "broker.fee_model", "given twice"),
-        ({"data_feeds": [FEED | {"kind": "quote", "stamp": "open"}]}, "data_feeds\\[0\\].stamp", "no stamp of a quote"),
+        (
+            {"data_feeds": [FEED | {"kind": "quote", "stamp": "open"}]},
+            "data_feeds\\[0\\].stamp",
+            "no stamp of a quote",
+        ),
         ({"data_feeds": [FEED | {"kind": "quote"}]}, "data_feeds\\[0\\].stamp", "no stamp of a quote"),
         ({"data_feeds": [FEED | {"stamp": "open"}]}, "data_feeds\\[0\\].interval", "required for bars"),
         ({"data_feeds": [FEED | {"interval": "1M"}]}, "data_feeds\\[0\\].interval", "unit 'M'"),

@@ -18,7 +18,7 @@ from .markets import MARKETS, Market, Table
 from .readers import Reader
 from .running import draw_config
 
-NAMES = ("daily", "minutes-stamped-at-the-close", "mixed")
+NAMES = ("daily", "minutes-stamped-at-the-close", "mixed", "venues")
 INFO = "run_info.json"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import math
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, localcontext
@@ -56,11 +57,11 @@ def rows_of(frame: pl.DataFrame) -> list[Row]:
 
 @attrs.frozen
 class Case:
-    """A run and what it was made of."""
+    """A run and what it was made of; without results, one that is still to be."""
 
     market: Market
     config: Mapping[str, Any]
-    results: Results
+    results: Results = attrs.field(default=None)
 
     @property
     def broker(self) -> Mapping[str, Any]:
@@ -72,11 +73,13 @@ class Case:
 
     def source(self, symbol: str) -> Table:
         """Return the table that fills orders of a symbol."""
+        chosen = next(each.matching_source for each in self.market.instruments if each.symbol == symbol)
         tables = [table for table in self.market.tables if table.kind != "context"]
-        wanted = next(
-            (each.matching_source for each in self.market.instruments if each.symbol == symbol), None
+        return next(
+            table
+            for table in tables
+            if table.name == chosen or (chosen is None and symbol in table.rows["symbol"])
         )
-        return next(table for table in tables if wanted in (None, table.name))
 
     def is_scaled(self, symbol: str) -> bool:
         """Whether a split changes orders and positions of a symbol during the run."""
@@ -262,11 +265,11 @@ def check_volume_caps(case: Case) -> None:
         kind = case.source(fill["symbol"]).kind
         side = fill["side"] if kind == "quote" else ""
         size = {"bar": "volume", "trade": "size", "quote": "ask_size" if side == "buy" else "bid_size"}[kind]
-        key = (fill["symbol"], fill["ts_event"], side)
+        key: tuple[object, ...] = (fill["symbol"], fill["ts_event"], side)
         taken[key] += exact(fill["quantity"])
-        shown[key] = sum((exact(row[size]) for row in rows), Fraction(0))
-    for key, quantity in taken.items():
-        assert quantity <= cap * shown[key], (key, float(quantity), float(cap), float(shown[key]))
+        shown[key] = sum((exact(row[size]) for row in rows if not math.isnan(row[size])), Fraction(0))
+    for row, quantity in taken.items():
+        assert quantity <= cap * shown[row], (row, float(quantity), float(cap), float(shown[row]))
 
 
 # --------------------------------------------------------------------------- orders
@@ -325,9 +328,11 @@ def _check_filled(case: Case, order: Row, fills: list[Row]) -> None:
 
 def check_lifetimes(case: Case) -> None:
     """A DAY order ends at the close of the session it belongs to, and a GTC order never expires."""
-    closes = [closed for _, _, closed in sessions()]
+    calendars = {each.symbol: each.calendar for each in case.market.instruments}
+    all_closes = {name: [closed for _, _, closed in sessions(name)] for name in set(calendars.values())}
     end = max(int(str(table.rows["ts_event"].max())) for table in case.market.tables)
     for order in rows_of(case.results.orders):
+        closes = all_closes[calendars[order["symbol"]]]
         if order["time_in_force"] == "gtc":
             assert order["status"] != "expired", order
         elif order["ts_accepted"] is not None:
@@ -390,7 +395,7 @@ def check_inventory(case: Case) -> None:
     """Quantities and costs of the positions follow from fills and splits alone; dividends from quantities."""
     average = case.broker.get("lot_policy") == "average"
     holdings = {each.symbol: Holding(is_average=average) for each in case.market.instruments}
-    dividends = Fraction(0)
+    dividends, quantum = Fraction(0), Fraction(str(case.broker.get("posting_quantum", "1e-9")))
     end = max(int(str(table.rows["ts_event"].max())) for table in case.market.tables)
     for at, what in story(case):
         if isinstance(what, dict):
@@ -403,7 +408,8 @@ def check_inventory(case: Case) -> None:
             holding.split(ratio, case.whole(what.symbol, holding.quantity * ratio))
         else:
             per_unit = Fraction(what.amount) * case.multiplier(what.symbol)
-            dividends += holdings[what.symbol].quantity * per_unit
+            # Brokers book a dividend in their own steps, half to even, which is what round does.
+            dividends += round(holdings[what.symbol].quantity * per_unit / quantum) * quantum
     inventory: dict[str, Fraction] = collections.defaultdict(Fraction)
     for posting in rows_of(case.results.ledger):
         sign = (posting["debit"] == "inventory") - (posting["credit"] == "inventory")

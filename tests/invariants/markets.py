@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -35,8 +35,8 @@ class Table:
 
     name: str
     rows: pl.DataFrame
-    kind: str = "bar"
-    stamp: str = "event"
+    kind: Any = "bar"
+    stamp: Any = "event"
     options: Mapping[str, Any] = attrs.field(factory=dict)
 
     def frame(self) -> pl.DataFrame:
@@ -68,6 +68,12 @@ class Market:
     actions: tuple[CorporateAction, ...] = ()
     slots: Mapping[str, Sequence[tuple[int, int]]] = attrs.field(factory=dict)
     nav_calendar: str | None = None
+
+    @property
+    def has_volume(self) -> bool:
+        """Whether models may ask for volumes."""
+        bars = [table.rows for table in self.tables if table.kind == "bar"]
+        return not any(rows["volume"].is_nan().any() for rows in bars)
 
     def instants(self) -> list[int]:
         """Every instant at which something opens, ends or arrives, ascending."""
@@ -102,7 +108,7 @@ def instruments(**sources: str) -> tuple[Instrument, ...]:
         if symbol in FRACTIONAL:
             found.append(Instrument.fractional(symbol, matching_source=source))
         else:
-            multiplier = "2.5" if symbol == "C" else "1"
+            multiplier = Decimal("2.5") if symbol == "C" else Decimal(1)
             found.append(Instrument(symbol, multiplier=multiplier, matching_source=source))
     return tuple(found)
 
@@ -126,7 +132,10 @@ def draw_values(rng: np.random.Generator, kind: str, level: float) -> dict[str, 
     low, high = min(a, b), max(a, b)
     size = float(rng.choice([0, 40, 100, 1_000, 25_000]))
     if kind == "quote":
-        return {"bid_price": low, "ask_price": round(high + 0.01, 2), "bid_size": size, "ask_size": size + 50}
+        sides = [low, round(high + 0.01, 2)]
+        if rng.random() < 0.08:
+            sides[int(rng.integers(2))] = float("nan")
+        return {"bid_price": sides[0], "ask_price": sides[1], "bid_size": size, "ask_size": size + 50}
     if kind == "trade":
         return {"price": a, "size": size}
     low, high = max(0.5, round(low - abs(rng.normal(0, 0.2)), 2)), round(high + abs(rng.normal(0, 0.2)), 2)
@@ -211,7 +220,8 @@ def draw_actions(
             if rng.random() < 0.08:
                 ratio = Fraction(str(rng.choice(["2", "3/2", "1/3", "7", "4/5"])))
                 found.append(CorporateAction(symbol, day, ActionKind.SPLIT, ratio=ratio))
-            if rng.random() < 0.12:
+            # What stands for 2.5 of its price is a contract, and pays nothing.
+            if rng.random() < 0.12 and symbol != "C":
                 amount = Decimal(int(rng.integers(1, 90))) / 100
                 pay = day + dt.timedelta(days=int(rng.integers(0, 12)))
                 found.append(
@@ -323,11 +333,49 @@ def mixed_market(rng: np.random.Generator) -> Market:
     )
 
 
-MARKETS = {
+def silent_market(rng: np.random.Generator) -> Market:
+    """Bars without volume, stamped at their open."""
+    market = minute_market(rng, stamp="open")
+    table, *others = market.tables
+    silent = attrs.evolve(table, rows=table.rows.with_columns(volume=pl.lit(float("nan"))))
+    return attrs.evolve(market, tables=(silent, *others))
+
+
+VENUES = {"A": "XNYS", "B": "24/7", "D": "CME_Equity"}
+
+
+def venues_market(rng: np.random.Generator) -> Market:
+    """Hours of a share, a coin and a future, each in the sessions of its own calendar."""
+    tables, slots = [], {}
+    for symbol, calendar in VENUES.items():
+        name = f"hours of {symbol}"
+        slots[name] = [
+            (start, min(start + 60 * MINUTE, closed))
+            for _, opened, closed in sessions(calendar)[5:8]
+            for start in range(opened, closed, 60 * MINUTE)
+        ]
+        # The first of two symbols has rows from the beginning.
+        rows = bars_on(rng, slots[name], (symbol, "-"), delay=90 * MINUTE).filter(pl.col("symbol") == symbol)
+        tables.append(Table(name, rows))
+    kinds = {each.symbol: each for each in instruments()}
+    listed = [attrs.evolve(kinds[symbol], calendar=calendar) for symbol, calendar in VENUES.items()]
+    closes = [closed for _, closed in slots["hours of A"]]
+    return Market(
+        (*tables, _context(rng, closes)),
+        tuple(listed),
+        signals=draw_signals(rng, closes, tuple(VENUES), delay=5 * 60 * MINUTE),
+        slots=slots,
+        nav_calendar=str(rng.choice(list(VENUES.values()))),
+    )
+
+
+MARKETS: Mapping[str, Callable[[np.random.Generator], Market]] = {
     "daily": daily_market,
     "minutes-stamped-at-the-close": functools.partial(minute_market, stamp="close"),
     "minutes-stamped-at-the-open": functools.partial(minute_market, stamp="open"),
+    "minutes-without-volume": silent_market,
     "quotes": functools.partial(tick_market, kind="quote"),
     "trades": functools.partial(tick_market, kind="trade"),
     "mixed": mixed_market,
+    "venues": venues_market,
 }

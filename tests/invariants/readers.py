@@ -14,19 +14,12 @@ from ml4t.backtest import Strategy, schedule
 
 from .markets import FRACTIONAL
 
-ORDER_FIELDS = ("id", "client_order_id", "asset", "side", "order_type", "time_in_force", "status", "quantity")
-ORDER_FIELDS += (
-    "filled_quantity",
-    "leaves_quantity",
-    "avg_fill_price",
-    "limit_price",
-    "stop_price",
-    "is_open",
-)
-ORDER_FIELDS += ("reason_code", "reason", "tag", "ts_submitted")
-POSITION_FIELDS = ("symbol", "quantity", "avg_price", "mark_price", "market_value", "unrealized_pnl")
-POSITION_FIELDS += ("realized_pnl",)
-FILL_FIELDS = ("order_id", "side", "quantity", "price", "reference_price", "fee", "liquidity", "phase")
+ORDER_FIELDS = (
+    "id client_order_id asset side order_type time_in_force status quantity filled_quantity leaves_quantity"
+    " avg_fill_price limit_price stop_price is_open reason_code reason tag ts_submitted"
+).split()
+POSITION_FIELDS = "symbol quantity avg_price mark_price market_value unrealized_pnl realized_pnl".split()
+FILL_FIELDS = "order_id side quantity price reference_price fee liquidity phase".split()
 
 
 def account(broker: Any) -> list[object]:  # noqa: ANN401 - the broker of the engine
@@ -78,6 +71,10 @@ class Reader(Strategy):
         Whether it reads everything; otherwise it only trades.
     """
 
+    # What the engine attaches has more than the protocols promise.
+    broker: Any
+    data: Any
+
     def __init__(
         self, *, seed: int = 0, warmup: int = 0, activity: float = 0.5, reads_all: bool = True
     ) -> None:
@@ -94,7 +91,9 @@ class Reader(Strategy):
 
     def look(self, place: str, given: list[object], *, context: Any = None) -> None:  # noqa: ANN401
         """Read everything and decide."""
-        seen = [given, market(self.data), account(self.broker)] if self.reads_all else [len(self.seen)]
+        seen: list[object] = (
+            [given, market(self.data), account(self.broker)] if self.reads_all else [len(self.seen)]
+        )
         if context is not None:
             seen.append([(name, context[name]) for name in context])
         text = repr(seen)
@@ -181,3 +180,8 @@ class Reader(Strategy):
 
     def on_rebalance_trigger(self) -> None:
         self.look("on_rebalance_trigger", [])
+
+    def on_stop(self) -> None:
+        # Where a run ends is the future; a reader that is compared up to an instant does not act on it.
+        if not self.reads_all:
+            self.look("on_stop", [])

@@ -19,9 +19,9 @@ from .readers import Reader
 SLIPPAGE = (
     {"type": "NoSlippage"},
     {"type": "FixedFraction", "fraction": 0.001},
+    {"type": "Spread", "spread": 0.03},
     {"type": "BasisPoints", "bps": 7.0},
     {"type": "BasisPoints", "bps": 5.0, "volume_limit": 0.1},
-    {"type": "Spread", "spread": 0.03},
     {"type": "VolumeShare", "volume_limit": 0.05, "price_impact": 0.2},
     {"type": "VolumeShare", "volume_limit": 0.3, "price_impact": 0.1, "caps_quantity": False},
 )
@@ -56,9 +56,9 @@ def draw_config(rng: np.random.Generator, market: Market, **fixed: Any) -> dict[
         "leverage": pick(("1", "1", "2")),
         "posting_quantum": pick(("0.000000001", "0.01", "0.000000000000000001")),
         "latency": pick(("0s", "0s", "1ns", "45s", "3h")),
-        "slippage_model": pick(SLIPPAGE),
+        "slippage_model": pick(SLIPPAGE if market.has_volume else SLIPPAGE[:3]),
         "commission_model": pick(FEES),
-        "fill_model": pick(FILLS),
+        "fill_model": pick(FILLS if market.has_volume else FILLS[:1]),
         "policies": {name: pick(values) for name, values in POLICIES.items()},
     }
     backtest: dict[str, Any] = {"record": pick(("auto", "step", "session"))}

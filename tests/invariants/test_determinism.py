@@ -22,23 +22,27 @@ from .readers import Reader
 from .running import draw_config
 
 TESTS = Path(__file__).parents[1]
-HASH_SEEDS = ("0", "4242")
+# Two ways to hash text, and two numbers of threads for the frames.
+ENVIRONMENTS = (
+    {"PYTHONHASHSEED": "0", "POLARS_MAX_THREADS": "1"},
+    {"PYTHONHASHSEED": "4242", "POLARS_MAX_THREADS": "3"},
+)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Return one folder per process; the processes differ in how Python hashes text."""
+    """Return one folder per process."""
     seed = int(os.environ.get("ML4T_TEST_SEED", "20130301"))
-    folders = [tmp_path_factory.mktemp(f"hash-seed-{hash_seed}") for hash_seed in HASH_SEEDS]
+    folders = [tmp_path_factory.mktemp("process") for _ in ENVIRONMENTS]
     started = [
         subprocess.Popen(
             [sys.executable, "-m", f"{__package__.rpartition('.')[2]}.artifacts", str(folder), str(seed)],
             cwd=TESTS,
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            env={**os.environ, **environment},
             stderr=subprocess.PIPE,
             text=True,
         )
-        for folder, hash_seed in zip(folders, HASH_SEEDS, strict=True)
+        for folder, environment in zip(folders, ENVIRONMENTS, strict=True)
     ]
     for process in started:
         _, problems = process.communicate()
@@ -46,7 +50,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return folders
 
 
-def test_two_processes_with_two_hash_seeds_write_the_same_bytes(written: list[Path]) -> None:
+def test_two_processes_with_other_hash_seeds_and_threads_write_the_same_bytes(written: list[Path]) -> None:
     first, second = (digests(folder) for folder in written)
     assert len(first) > 10 * len(NAMES)
     assert first == second

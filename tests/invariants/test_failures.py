@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import math
 import os
 import signal
 import threading
@@ -10,11 +12,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import polars as pl
 import pytest
 
 from ml4t.backtest import DataFeed, Engine, Results, Strategy, schedule
-from ml4t.core.errors import EngineStateError, Ml4tError, StaleViewError
+from ml4t.core.errors import EngineStateError, Ml4tError, ModelError, StaleViewError
+from ml4t.core.models import SlippageArgs, SlippageOut
+
+from .identities import Case, check_postings
+from .markets import Market
 
 COUNT = 40
 START = dt.datetime(2024, 3, 1, 15, 30, tzinfo=dt.UTC)
@@ -135,6 +142,7 @@ def test_what_was_done_before_an_exception_can_be_read_and_saved(place: str, tmp
     assert 8 <= results.fills.height <= results.orders.height
     ledger = results.ledger
     assert ledger.filter(pl.col("kind") == "trade").height == results.fills.height
+    check_postings(Case(Market((), ()), {"broker": {}}, results))
     assert results.portfolio_history.height >= 8
     assert Results.load(results.save(tmp_path / "run")).status == "failed"
 
@@ -229,6 +237,81 @@ def test_ctrl_c_stops_a_run_that_never_calls_python() -> None:
     assert 0 < engine.results.portfolio_history.height < minutes
 
 
+# --------------------------------------------------------------------------- models
+
+
+@attrs.frozen
+class Failing:
+    """A slippage model that does what the test wants when it is asked for the tenth time."""
+
+    action: Callable[[], SlippageOut]
+    asked: list[None] = attrs.field(factory=list)
+
+    def evaluate(self, ctx: SlippageArgs, /) -> SlippageOut:
+        self.asked.append(None)
+        return self.action() if len(self.asked) == 10 else SlippageOut(price_adjustment=0.01)
+
+
+class Trader(Strategy):
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        held = broker.get_position("XYZ")
+        (broker.buy if held is None else broker.sell)("XYZ", 1)
+
+
+def with_model(action: Callable[[], SlippageOut]) -> Engine:
+    feed = DataFeed(bars(), stamp="close", interval="1m")
+    return Engine(feed, Trader, models={"slippage": Failing(action)})
+
+
+def bad_luck() -> SlippageOut:
+    msg = "no such depth"
+    raise LookupError(msg)
+
+
+def test_an_error_of_a_model_names_model_instrument_and_time_and_keeps_results() -> None:
+    engine = with_model(bad_luck)
+    with pytest.raises(ModelError, match="no such depth") as caught:
+        engine.run()
+    for part in ("Failing", "XYZ", "2024-03-01T15:39:00Z", "LookupError"):
+        assert part in str(caught.value)
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert traceback.extract_tb(caught.value.__cause__.__traceback__)[-1].name == "bad_luck"
+    assert engine.results is not None
+    assert engine.results.status == "failed"
+    assert engine.results.fills.height == 9
+
+
+def test_ctrl_c_in_a_model_is_an_interruption_not_a_fault_of_the_model() -> None:
+    def interrupted() -> SlippageOut:
+        raise KeyboardInterrupt
+
+    engine = with_model(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.run()
+    assert engine.results is not None
+    assert engine.results.status == "interrupted"
+    assert engine.results.fills.height == 9
+
+
+@pytest.mark.parametrize("answer", [math.nan, math.inf, -math.inf, 1e300])
+def test_a_number_that_is_no_price_stops_the_run(answer: float) -> None:
+    engine = with_model(lambda: SlippageOut(price_adjustment=answer))
+    with pytest.raises(ModelError, match="XYZ"):
+        engine.run()
+
+
+def test_no_model_sells_a_share_for_less_than_nothing() -> None:
+    # Half of a spread of 0.50 is more than the share costs.
+    frame = bars().with_columns(pl.lit(0.10).alias(name) for name in ("open", "high", "low", "close"))
+    feed = DataFeed(frame, stamp="close", interval="1m")
+    engine = Engine(feed, Trader, config={"broker": {"slippage_model": {"type": "Spread", "spread": 0.5}}})
+    with contextlib.suppress(ModelError):
+        engine.run()
+    assert engine.results is not None
+    assert engine.results.fills.height > 0
+    assert engine.results.fills["price"].min() > 0  # type: ignore[operator]
+
+
 # --------------------------------------------------------------------------- what is over
 
 READS: dict[str, Callable[[Any], object]] = {
@@ -283,7 +366,8 @@ def test_views_and_rows_are_stale_after_the_run() -> None:
 
     engine_of(Keeper).run()
     view, row = kept
-    for read in (lambda: view["XYZ"], lambda: view.close, lambda: row["close"]):
+    reads: list[Callable[[], object]] = [lambda: view["XYZ"], lambda: view.close, lambda: row["close"]]
+    for read in reads:
         with pytest.raises(StaleViewError):
             read()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ FIELDS = ["open", "high", "low", "close", "volume"]
 def buffer_address(column: pl.Series) -> int:
     """Return where the values of a column begin, as Arrow sees it."""
     array = column.to_arrow()
-    return int(array.buffers()[1].address) + array.offset * 8
+    begin: int = array.buffers()[1].address + array.offset * 8
+    return begin
 
 
 @pytest.fixture
@@ -261,12 +263,14 @@ def daily(symbol: str, calendar: str, price: float) -> DataFeed:
             "volume": [1e6] * table.height,
         }
     )
-    instrument = Instrument(symbol, calendar=calendar, multiplier=5 if symbol == "FUTURE" else 1)
+    instrument = Instrument(symbol, calendar=calendar, multiplier=Decimal(5 if symbol == "FUTURE" else 1))
     return DataFeed(frame, name=symbol, stamp="session", symbols=[symbol], instruments=[instrument])
 
 
 class BuyEach(Strategy):
     """Buys one of everything at the first look and writes down when it was called, and for what."""
+
+    data: Any
 
     def __init__(self) -> None:
         self.calls: list[tuple[dt.datetime, tuple[str, ...]]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,6 +13,7 @@ import pytest
 
 from ml4t.backtest import DataFeed, Engine, Strategy, schedule
 
+from .identities import Case
 from .markets import MARKETS, Market, Table, draw_actions, draw_signals, draw_values, in_order, midnight_ns
 from .readers import Reader
 from .running import draw_config, explain, past, run_reader
@@ -25,48 +26,62 @@ VALUES = {
 }
 
 
-def perturb_table(rng: np.random.Generator, table: Table, market: Market, until: int) -> Table:
-    """Return the table with its future rewritten: rows altered, taken away and added after an instant.
-
-    A bar that is open at the instant keeps its open price, which was known, and its stamps. Of a row that
-    was complete, but had not arrived, the stamp of its arrival changes, and a feature, which nobody can have
-    read; its prices are what orders were matched against.
-    """
-    rows = [_perturb_row(rng, table.kind, row, until) for row in table.rows.iter_rows(named=True)]
-    kept = [row for row in rows if row is not None]
-    return attrs.evolve(table, rows=_sorted_like(table, [*kept, *_additions(rng, table, market, until)]))
+Row = dict[str, Any]
 
 
-def _perturb_row(
-    rng: np.random.Generator, kind: str, row: dict[str, object], until: int
-) -> dict[str, object] | None:
-    event, arrival = int(str(row["ts_event"])), int(str(row["ts_arrival"]))
-    opened = int(str(row["ts_open"])) if kind == "bar" else None
-    if arrival <= until:
-        return row
-    if event <= until:
-        later = until + 1 + int(rng.integers(0, 10**12))
-        changed = {"alpha": 9.0} if kind == "bar" else {"vix": 99.0} if kind == "context" else {}
-        return {**row, "ts_arrival": later, **changed}
-    if opened is not None and opened <= until:
-        return {**row, **_straddling(rng, row)}
-    if rng.random() < 0.2:
-        return None
-    if kind == "context":
-        return {**row, "vix": float(rng.uniform(1, 99))}
-    delay = int(rng.integers(0, 10**12)) if rng.random() < 0.3 else 0
-    return {**row, **draw_values(rng, kind, float(rng.uniform(2, 200))), "ts_arrival": event + delay}
+@attrs.frozen
+class Future:
+    """What comes after an instant, to be rewritten."""
 
+    rng: np.random.Generator
+    market: Market
+    until: int
+    # Where a bar without volume fills no order, an order that met its open and did not fill says that it will
+    # have none: such a bar has no open. Everywhere else the volume of an open bar is the future.
+    silence_shows: bool
 
-def _straddling(rng: np.random.Generator, row: dict[str, object]) -> dict[str, float]:
-    """Return new values of a bar that is open: its open price, and whether there was one, are known.
+    def table(self, table: Table) -> Table:
+        """Return the table with rows altered, taken away and added.
 
-    A bar without volume did not trade at its open either: it has no open to fill orders or to set marks.
-    """
-    opened, volume = float(str(row["open"])), float(str(row["volume"]))
-    drawn = draw_values(rng, "bar", opened * float(rng.uniform(0.5, 2)))
-    drawn["volume"] = 0.0 if volume == 0 else drawn["volume"] + 10
-    return {**drawn, "open": opened, "low": min(drawn["low"], opened), "high": max(drawn["high"], opened)}
+        A bar that is open at the instant keeps its open price, which was known, and its stamps. Of a row
+        that was complete, but had not arrived, the stamp of its arrival changes, and a feature, which nobody
+        can have read; its prices are what orders were matched against. The last row of an instrument stays,
+        because one that has none is refused.
+        """
+        ordered = table.rows.sort("ts_event").iter_rows(named=True)
+        lasts = {row.get("symbol"): row["ts_event"] for row in ordered}
+        rows = []
+        for row in table.rows.iter_rows(named=True):
+            begins = row["ts_open"] if "ts_open" in row else row["ts_event"]
+            is_last = row["ts_event"] == lasts[row.get("symbol")]
+            if begins <= self.until or is_last or self.rng.random() > 0.2:
+                rows.append(self._row(table.kind, row))
+        changed = _sorted_like(table, [*rows, *_additions(self.rng, table, self.market, self.until)])
+        if table.kind == "bar" and not self.market.has_volume:
+            changed = changed.with_columns(volume=pl.lit(float("nan")))
+        return attrs.evolve(table, rows=changed)
+
+    def _row(self, kind: str, row: Row) -> Row:
+        event, rng = row["ts_event"], self.rng
+        if row["ts_arrival"] <= self.until:
+            return row
+        if event <= self.until:
+            later = self.until + 1 + int(rng.integers(0, 10**12))
+            changed = {"alpha": 9.0} if kind == "bar" else {"vix": 99.0} if kind == "context" else {}
+            return {**row, "ts_arrival": later, **changed}
+        if kind == "bar" and row["ts_open"] <= self.until:
+            return {**row, **self._open_bar(row)}
+        if kind == "context":
+            return {**row, "vix": float(rng.uniform(1, 99))}
+        delay = int(rng.integers(0, 10**12)) if rng.random() < 0.3 else 0
+        return {**row, **draw_values(rng, kind, float(rng.uniform(2, 200))), "ts_arrival": event + delay}
+
+    def _open_bar(self, row: Row) -> Row:
+        opened = row["open"]
+        drawn = draw_values(self.rng, "bar", opened * float(self.rng.uniform(0.5, 2)))
+        if self.silence_shows:
+            drawn["volume"] = 0.0 if row["volume"] == 0 else drawn["volume"] + 10
+        return {**drawn, "open": opened, "low": min(drawn["low"], opened), "high": max(drawn["high"], opened)}
 
 
 def _additions(rng: np.random.Generator, table: Table, market: Market, until: int) -> list[dict[str, object]]:
@@ -125,9 +140,12 @@ def perturb_actions(rng: np.random.Generator, market: Market, until: int) -> Mar
     return attrs.evolve(market, actions=(*later, *fresh))
 
 
-def perturb(rng: np.random.Generator, market: Market, until: int) -> Market:
+def perturb(rng: np.random.Generator, market: Market, until: int, config: Mapping[str, Any]) -> Market:
     """Rewrite everything after an instant."""
-    tables = tuple(perturb_table(rng, table, market, until) for table in market.tables)
+    case = Case(market, config)
+    silence_shows = case.policies["zero_volume"] == "no_fill" and not case.needs_volume()
+    future = Future(rng, market, until, silence_shows)
+    tables = tuple(future.table(table) for table in market.tables)
     changed = attrs.evolve(market, tables=tables, signals=perturb_signals(rng, market, until))
     return perturb_actions(rng, changed, until)
 
@@ -166,7 +184,7 @@ def check(name: str, seed: int) -> int:
     for _ in range(2):
         until = instants[int(rng.integers(1, len(instants) - 1))] + int(rng.choice([-1, 0, 0, 1]))
         other = Reader(**terms)
-        after = run_reader(perturb(rng, market, until), other, config)
+        after = run_reader(perturb(rng, market, until, config), other, config)
         difference = explain(past(results, reader, until), past(after, other, until))
         assert not difference, f"{name}, seed {seed}, T = {until}, {config['broker']}: {difference}"
     return results.orders.height
@@ -205,7 +223,7 @@ def test_a_market_that_ends_early_changes_nothing_before_its_end(name: str, seed
 def test_altering_what_comes_after_an_instant_changes_nothing_up_to_it_at_length(
     name: str, seed: int
 ) -> None:
-    for k in range(400):
+    for k in range(150):
         check(name, seed + 1000 + k)
         check_truncation(name, seed + 1000 + k)
 
@@ -231,6 +249,8 @@ def flat(symbol: str = "XYZ", **columns: list[float]) -> pl.DataFrame:
 
 class Watcher(Strategy):
     """Holds ten shares and writes down what it is told to look at, every half minute."""
+
+    data: Any
 
     def __init__(self, look: Callable[[Any], object]) -> None:
         self.look = look
@@ -305,7 +325,8 @@ def test_the_fields_of_an_instrument_do_not_tell_whether_it_will_have_rows_later
     features = flat(score=[1.0] * COUNT)
     late = flat("OTHER", score=[2.0] * COUNT).tail(1)
     one, other = (watch(fields, prices, more) for more in (features, pl.concat([features, late])))
-    assert one.before(minute(5)) == other.before(minute(5))
+    # As text, in which nan is nan.
+    assert repr(one.before(minute(5))) == repr(other.before(minute(5)))
 
 
 def test_the_features_of_a_bar_are_not_readable_while_it_is_open() -> None:

@@ -229,18 +229,20 @@ def test_an_order_of_on_fill_meets_only_later_data(run_of: RunOf, daily: Build) 
     ]
 
 
-def test_a_resting_order_of_on_fill_meets_the_rest_of_the_bar(run_of: RunOf, daily: Build) -> None:
+def test_a_resting_order_of_on_fill_meets_only_later_bars(run_of: RunOf, daily: Build) -> None:
     def sends(diary: Diary, name: str) -> None:
         if name == "on_data" and diary.data.timestamp.day == 2:
             diary.broker.buy("A", 1)
         if name == "on_fill" and diary.data.timestamp.day == 2:
             diary.broker.sell("A", 1, limit_price=14)
 
-    results = run_of(Diary(sends), daily({"A": [10, (11, 15, 10, 12), 12]}))
+    results = run_of(Diary(sends), daily({"A": [10, (11, 15, 10, 12), (12, 14, 12, 13)]}))
+    # The bar that filled the buy goes to 15, but was open already when the sell was sent.
     assert results.fills.select("side", "price", "phase").rows() == [
         ("buy", 11.0, "open"),
         ("sell", 14.0, "range"),
     ]
+    assert [ts.day for ts in results.fills["ts_event"]] == [2, 4]
 
 
 def test_an_order_of_on_order_is_taken_in_and_the_chain_ends(run_of: RunOf, daily: Build) -> None:

@@ -90,12 +90,14 @@ def test_wide_columns_are_names_and_missing_values_no_signals(play: Play, market
 def test_the_row_of_signals_is_a_mapping(play: Play, market: DataFeed) -> None:
     def look(now: Now) -> None:
         row = now.data["A"]["signals"]
-        assert row.keys() == list(row) == ["fast", "slow"]
-        assert len(row) == 2
+        assert row.keys() == list(row) == ["fast"]
+        assert len(row) == 1
         assert "fast" in row
+        assert "slow" not in row, "it has not spoken yet"
         assert "other" not in row
         assert row.get("fast") == 0.1
-        assert np.isnan(row.get("slow", 5.0))
+        assert np.isnan(row["slow"])
+        assert row.get("slow", 5.0) == 5.0
         assert row.get("other") is None
         assert row.get("other", 5.0) == 5.0
         with pytest.raises(

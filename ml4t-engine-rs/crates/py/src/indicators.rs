@@ -16,7 +16,7 @@ fn seed(py: Python<'_>, name: &str) -> PyResult<Seed> {
 
 macro_rules! scalar_indicator {
     (
-        $(#[$doc:meta])* $class:ident($inner:ty) as $name:literal,
+        $(#[$doc:meta])* $class:ident($inner:ty) as $name:literal, $shown:literal,
         new($py:ident $(, $arg:ident : $type:ty = $default:literal)*) $build:expr
     ) => {
         $(#[$doc])*
@@ -28,7 +28,7 @@ macro_rules! scalar_indicator {
         #[pymethods]
         impl $class {
             #[new]
-            #[pyo3(signature = ($($arg = $default),*))]
+            #[pyo3(signature = ($($arg = $default),*), text_signature = $shown)]
             fn new($py: Python<'_>, $($arg: $type),*) -> PyResult<Self> {
                 Ok(Self { inner: $build })
             }
@@ -69,22 +69,22 @@ macro_rules! scalar_indicator {
 
 scalar_indicator!(
     /// Simple moving average of the last `period` values.
-    PySma(Sma) as "SMA", new(py, period: usize = 20) Sma::new(period).into_py(py)?
+    PySma(Sma) as "SMA", "(period=20)", new(py, period: usize = 20) Sma::new(period).into_py(py)?
 );
 scalar_indicator!(
     /// Exponential moving average with alpha = 2 / (period + 1).
     ///
     /// `seed="sma"` answers from the `period`-th value on, starting at the plain average; `seed="first"`
     /// starts at the first value and answers at once (`ready` still waits for `period` values).
-    PyEma(Ema) as "EMA", new(py, period: usize = 20, seed: &str = "sma") Ema::new(period, self::seed(py, seed)?).into_py(py)?
+    PyEma(Ema) as "EMA", "(period=20, seed='sma')", new(py, period: usize = 20, seed: &str = "sma") Ema::new(period, self::seed(py, seed)?).into_py(py)?
 );
 scalar_indicator!(
     /// Relative strength index, 0 to 100 (Wilder 1978).
-    PyRsi(Rsi) as "RSI", new(py, period: usize = 14) Rsi::new(period).into_py(py)?
+    PyRsi(Rsi) as "RSI", "(period=14)", new(py, period: usize = 14) Rsi::new(period).into_py(py)?
 );
 scalar_indicator!(
     /// Standard deviation of the last `period` values; `ddof=1` divides by period - 1.
-    PyRollingStd(RollingStd) as "RollingStd",
+    PyRollingStd(RollingStd) as "RollingStd", "(period=20, ddof=1)",
     new(py, period: usize = 20, ddof: usize = 1) RollingStd::new(period, ddof).into_py(py)?
 );
 

@@ -14,7 +14,7 @@ use ml4t_sim::recorder::TableRecorder;
 use ml4t_sim::state::Notice;
 use ml4t_sim::time::render;
 use ml4t_sim::venue::SimulatedVenue;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -138,6 +138,10 @@ impl PyRun {
         match catch_unwind(AssertUnwindSafe(|| work(&mut core.run))) {
             Ok(Err(error)) if error.kind == ErrorKind::Model => {
                 let cause = self.raised.lock().ok().and_then(|mut raised| raised.take());
+                // Ctrl-C and SystemExit are no fault of the model in which they happened to arrive.
+                if let Some(interruption) = cause.as_ref().filter(|c| !c.is_instance_of::<PyException>(py)) {
+                    return Err(interruption.clone_ref(py));
+                }
                 let exception = to_py(py, &error);
                 exception.set_cause(py, cause);
                 Err(exception)

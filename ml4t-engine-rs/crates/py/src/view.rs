@@ -22,22 +22,39 @@ const MAX_WINDOW: usize = 10_000_000;
 /// A view that never goes stale: `strategy.data`.
 const ALWAYS: u64 = 0;
 
-/// Feeds of an instrument in the order in which a field name is looked up: its matching feed first.
+/// Feeds that may hold rows of an instrument: the one that fills its orders, then the others as configured.
 fn feeds_of(plan: &Plan, i: usize) -> impl Iterator<Item = usize> + '_ {
     let first = plan.instruments[i].matching.map(FeedId::index);
     let rest = (0..plan.feeds.len()).filter(move |&f| Some(f) != first && plan.feeds[f].data.kind != FeedKind::Context);
-    first.into_iter().chain(rest).filter(move |&f| !plan.feeds[f].rows_of(i).is_empty())
+    first.into_iter().chain(rest)
 }
 
-/// Feed and column of a field: `close`, or `feed.close` where several feeds have it.
-fn find_field(plan: &Plan, i: usize, field: &str) -> Option<(usize, usize)> {
-    if let Some(found) = feeds_of(plan, i).find_map(|f| plan.feeds[f].column(field).map(|c| (f, c))) {
-        return Some(found);
-    }
+/// Feed and column of a field, `close` or `feed.close`: the first feed that has the field and, by now, a row of
+/// the instrument.
+///
+/// Which feeds will have rows later decides nothing: neither the feed nor whether there is such a field.
+fn find_field(plan: &Plan, state: &State, i: usize, field: &str) -> Option<(usize, usize)> {
+    let find = |feed: Option<&str>, column: &str| {
+        let named = feeds_of(plan, i).filter(|&f| feed.is_none_or(|name| plan.feeds[f].data.name == name));
+        let mut places = named.filter_map(|f| plan.feeds[f].column(column).map(|c| (f, c)));
+        let first = places.next()?;
+        let has_row = |&(f, _): &(usize, usize)| state.readable_row(plan, f, i).is_some();
+        if has_row(&first) { Some(first) } else { places.find(has_row).or(Some(first)) }
+    };
     // Names of feeds may hold a dot, names of fields do not.
-    let (feed, column) = field.rsplit_once('.')?;
-    let f = feeds_of(plan, i).find(|&f| plan.feeds[f].data.name == feed)?;
-    plan.feeds[f].column(column).map(|c| (f, c))
+    find(None, field).or_else(|| field.rsplit_once('.').and_then(|(feed, column)| find(Some(feed), column)))
+}
+
+/// Whether any instrument has that field.
+fn is_field(plan: &Plan, field: &str) -> bool {
+    let is_in = |column: &str, feed: Option<&str>| {
+        plan.feeds.iter().any(|f| {
+            f.data.kind != FeedKind::Context
+                && feed.is_none_or(|name| f.data.name == name)
+                && f.column(column).is_some()
+        })
+    };
+    is_in(field, None) || field.rsplit_once('.').is_some_and(|(feed, column)| is_in(column, Some(feed)))
 }
 
 fn known_fields(plan: &Plan, i: usize) -> Vec<String> {
@@ -118,7 +135,7 @@ impl View {
     fn column<'py>(&self, py: Python<'py>, field: &str) -> PyResult<Option<Bound<'py, PyArray1<f64>>>> {
         let plan = &self.shared.plan;
         let n = plan.instruments.len();
-        if !(0..n).any(|i| find_field(plan, i, field).is_some()) {
+        if !is_field(plan, field) {
             return Ok(None);
         }
         let core = self.shared.core(py)?;
@@ -127,9 +144,12 @@ impl View {
         let values = (0..n).map(|i| {
             let matching = plan.instruments[i].matching.map_or(usize::MAX, FeedId::index);
             // Most universes share one feed, whose column is looked up once.
-            let place =
-                if matching == cached.0 && matching != usize::MAX { Some(cached) } else { find_field(plan, i, field) };
-            let Some((f, c)) = place else { return f64::NAN };
+            if matching == cached.0
+                && let Some(row) = plan.feeds.get(matching).and_then(|_| state.readable_row(plan, matching, i))
+            {
+                return plan.feeds[matching].value(cached.1, row);
+            }
+            let Some((f, c)) = find_field(plan, state, i, field) else { return f64::NAN };
             if f == matching {
                 cached = (f, c);
             }
@@ -138,15 +158,13 @@ impl View {
         Ok(Some(PyArray1::from_vec(py, values.collect())))
     }
 
-    /// Last `n` values of a field; missing for an instrument that lacks a field which others have.
+    /// Last `n` values of a field, missing where the instrument has none.
     fn window(&self, py: Python<'_>, i: usize, field: &str, n: usize) -> PyResult<Vec<f64>> {
         let plan = &self.shared.plan;
-        let Some((f, c)) = find_field(plan, i, field) else {
-            let is_known = (0..plan.instruments.len()).any(|k| find_field(plan, k, field).is_some());
-            return if is_known { Ok(vec![f64::NAN; n]) } else { Err(unknown_field(py, plan, i, field)) };
-        };
         let core = self.shared.core(py)?;
-        let rows = core.run.state.readable_rows(plan, f, i);
+        let state = &core.run.state;
+        let Some((f, c)) = find_field(plan, state, i, field) else { return Err(unknown_field(py, plan, i, field)) };
+        let rows = state.readable_rows(plan, f, i);
         let known = &rows[rows.len().saturating_sub(n)..];
         let mut values = vec![f64::NAN; n - known.len()];
         values.extend(known.iter().map(|&row| plan.feeds[f].value(c, row as usize)));
@@ -350,11 +368,15 @@ impl Row {
         Err(stale(py, "this row belongs to an earlier instant; keep its values instead of the row"))
     }
 
-    fn value(&self, py: Python<'_>, f: usize, c: usize) -> PyResult<f64> {
+    /// Last readable value of a field, NaN before the first; None when there is no such field.
+    fn value(&self, py: Python<'_>, field: &str) -> PyResult<Option<f64>> {
         let plan = &self.shared.plan;
         let core = self.shared.core(py)?;
-        let row = core.run.state.readable_row(plan, f, self.instrument);
-        Ok(row.map_or(f64::NAN, |row| plan.feeds[f].value(c, row)))
+        let state = &core.run.state;
+        Ok(find_field(plan, state, self.instrument, field).map(|(f, c)| {
+            let row = state.readable_row(plan, f, self.instrument);
+            row.map_or(f64::NAN, |row| plan.feeds[f].value(c, row))
+        }))
     }
 
     /// Time of the last readable row over all feeds of the instrument.
@@ -372,23 +394,22 @@ impl Row {
 impl Row {
     fn __getitem__(&self, py: Python<'_>, field: &str) -> PyResult<Py<PyAny>> {
         self.check(py)?;
-        let plan = &self.shared.plan;
-        if let Some((f, c)) = find_field(plan, self.instrument, field) {
-            return Ok(self.value(py, f, c)?.into_pyobject(py)?.into_any().unbind());
+        if let Some(value) = self.value(py, field)? {
+            return Ok(value.into_pyobject(py)?.into_any().unbind());
         }
         if field == "signals" {
             let signals =
                 SignalRow { shared: Arc::clone(&self.shared), instrument: self.instrument, epoch: self.epoch };
             return Ok(Py::new(py, signals)?.into_any());
         }
-        Err(unknown_field(py, plan, self.instrument, field))
+        Err(unknown_field(py, &self.shared.plan, self.instrument, field))
     }
 
-    /// The field, or `default` when no feed of the instrument has it.
+    /// The field, or `default` when no feed has it.
     #[pyo3(signature = (field, default = None))]
     fn get(&self, py: Python<'_>, field: &str, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
         self.check(py)?;
-        if field == "signals" || find_field(&self.shared.plan, self.instrument, field).is_some() {
+        if field == "signals" || is_field(&self.shared.plan, field) {
             return self.__getitem__(py, field).map(Some);
         }
         Ok(default)
@@ -396,7 +417,7 @@ impl Row {
 
     fn __contains__(&self, py: Python<'_>, field: &str) -> PyResult<bool> {
         self.check(py)?;
-        Ok(field == "signals" || find_field(&self.shared.plan, self.instrument, field).is_some())
+        Ok(field == "signals" || is_field(&self.shared.plan, field))
     }
 
     /// Names of the fields.
@@ -446,15 +467,18 @@ impl Row {
         let plan = &self.shared.plan;
         let mut text = format!("Row({}", plan.instruments[self.instrument].symbol);
         for name in known_fields(plan, self.instrument) {
-            if let Some((f, c)) = find_field(plan, self.instrument, &name) {
-                text = format!("{text}, {name}={}", self.value(py, f, c)?);
+            if let Some(value) = self.value(py, &name)? {
+                text = format!("{text}, {name}={value}");
             }
         }
         Ok(text + ")")
     }
 }
 
-/// Last known signals of one instrument by name; `score` is the latest of any name.
+/// Signals of one instrument by name, as far as they have spoken; `score` is the latest of any name.
+///
+/// Which names will speak later is not told: listing, `in` and `get` know only those with a value. Asking for
+/// `[name]` too early gives NaN, and for a name that the run never has an error, so that a misspelling is caught.
 #[pyclass(frozen, mapping, module = "ml4t.backtest", name = "SignalRow")]
 pub(crate) struct SignalRow {
     shared: Arc<Shared>,
@@ -464,9 +488,7 @@ pub(crate) struct SignalRow {
 
 impl SignalRow {
     fn score(&self, py: Python<'_>, name: &str) -> PyResult<Option<f64>> {
-        if self.epoch != self.shared.epoch() {
-            return Err(stale(py, "these signals belong to an earlier instant; keep the values instead"));
-        }
+        self.check(py)?;
         let plan = &self.shared.plan;
         let Some(signals) = &plan.signals else { return Ok(None) };
         let core = self.shared.core(py)?;
@@ -481,43 +503,56 @@ impl SignalRow {
         Ok(None)
     }
 
-    fn names(&self) -> Vec<String> {
-        self.shared.plan.signals.as_ref().map_or_else(Vec::new, |s| s.names.clone())
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        if self.epoch == self.shared.epoch() {
+            return Ok(());
+        }
+        Err(stale(py, "these signals belong to an earlier instant; keep the values instead"))
+    }
+
+    /// Names that have spoken of this instrument.
+    fn names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.check(py)?;
+        let plan = &self.shared.plan;
+        let core = self.shared.core(py)?;
+        let has_spoken = |k: usize| core.run.state.signal_row(plan, self.instrument, k).is_some();
+        let names = plan.signals.iter().flat_map(|s| s.names.iter().enumerate());
+        Ok(names.filter(|&(k, _)| has_spoken(k)).map(|(_, name)| name.clone()).collect())
     }
 }
 
 #[pymethods]
 impl SignalRow {
     fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<f64> {
-        let names = self.names();
-        self.score(py, name)?.ok_or_else(|| unknown_name(py, "signal", name, names.iter().map(String::as_str)))
+        let names = || self.shared.plan.signals.iter().flat_map(|s| s.names.iter().map(String::as_str));
+        self.score(py, name)?.ok_or_else(|| unknown_name(py, "signal", name, names()))
     }
 
-    /// The score, or `default` when the run has no signal of that name.
+    /// The score, or `default` while no signal of that name has spoken.
     #[pyo3(signature = (name, default = None))]
     fn get(&self, py: Python<'_>, name: &str, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
-        match self.score(py, name)? {
-            Some(score) => Ok(Some(score.into_pyobject(py)?.into_any().unbind())),
-            None => Ok(default),
+        if !self.__contains__(py, name)? {
+            return Ok(default);
         }
+        Ok(Some(self.__getitem__(py, name)?.into_pyobject(py)?.into_any().unbind()))
     }
 
-    fn __contains__(&self, name: &str) -> bool {
-        let names = self.names();
-        names.iter().any(|n| n == name) || (name == "score" && !names.is_empty())
+    fn __contains__(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        let names = self.names(py)?;
+        Ok(names.iter().any(|n| n == name) || (name == "score" && !names.is_empty()))
     }
 
-    /// Names of the signals of the run.
-    fn keys(&self) -> Vec<String> {
-        self.names()
+    /// Names that have spoken.
+    fn keys(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.names(py)
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        PyList::new(py, self.names())?.as_any().try_iter()
+        PyList::new(py, self.names(py)?)?.as_any().try_iter()
     }
 
-    fn __len__(&self) -> usize {
-        self.names().len()
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.names(py)?.len())
     }
 }
 

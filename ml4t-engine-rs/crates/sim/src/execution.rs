@@ -312,6 +312,18 @@ impl Execution {
                 costs.slippage.0 = room - costs.spread.0;
             }
         }
+        // Prices below zero are the market's to make (power, calendar spreads), never a cost model's.
+        let per_unit = costs.spread.0.saturating_add(costs.slippage.0);
+        let price = reference.0.saturating_add(per_unit.saturating_mul(order.request.side.sign()));
+        if reference.0 > 0 && price <= 0 {
+            let text = format!(
+                "costs of {} per unit would take the price from {} to {}; a price above zero must stay above zero",
+                scale.price_f64(Price(per_unit)),
+                scale.price_f64(reference),
+                scale.price_f64(Price(price)),
+            );
+            return Err(self.model_error(desk, models.slippage.name(), &text));
+        }
         Ok(Some((costs, quantity)))
     }
 

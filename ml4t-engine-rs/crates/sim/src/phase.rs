@@ -151,6 +151,6 @@ impl PhaseMarket {
 
     /// Price at which positions are valued after this phase: the middle of a quote, else the last price.
     pub(crate) fn mark(&self) -> Option<Price> {
-        middle(self.bid, self.ask).or(self.close).or(self.open.filter(|_| self.has_traded))
+        middle(self.bid, self.ask).or(self.close).or(self.open)
     }
 }

@@ -503,7 +503,7 @@ fn same_close_of_one_instrument_competes_for_cash_by_submission() -> TestResult 
 }
 
 #[test]
-fn a_bar_without_volume_moves_no_mark_at_its_open() -> TestResult {
+fn the_open_of_a_bar_becomes_the_mark_whether_or_not_the_bar_will_have_volume() -> TestResult {
     let mut world = World::new();
     world.bars(
         "1m",
@@ -515,6 +515,6 @@ fn a_bar_without_volume_moves_no_mark_at_its_open() -> TestResult {
     );
     world.sends(at(1, 10, 31), buy("AAA", 10));
     let run = world.run()?;
-    assert_eq!(run.equity()[1], "d1 10:32 10000", "nothing traded at 70");
+    assert_eq!(run.equity()[1], "d1 10:32 9700", "at the open nobody knows that nothing will trade at 70");
     Ok(())
 }

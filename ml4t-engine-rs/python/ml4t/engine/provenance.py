@@ -112,7 +112,12 @@ def _model_use(chosen: ChosenModel, plugins: PluginManager) -> ModelUse:
                 "version": info.version,
             }
             break
-    return ModelUse(kind=chosen.kind, path=chosen.path, params={name: _plain(value) for name, value in chosen.params.items()}, **origin)
+    return ModelUse(
+        kind=chosen.kind,
+        path=chosen.path,
+        params={name: _plain(value) for name, value in chosen.params.items()},
+        **origin,
+    )
 
 
 def strategy_identity(strategy: object, params: Mapping[str, Any]) -> dict[str, Any]:

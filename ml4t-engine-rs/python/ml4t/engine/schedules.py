@@ -36,8 +36,10 @@ def instants(rule: Schedule, table: SessionTable, *, start_ns: int, end_ns: int)
         ]
     else:
         selected = _selected(sessions, rule, start_ns)
-        # A session that closed when the run begins, or before, is not part of it.
-        times = [_edge(session, rule) for session in selected if session[2] > start_ns]
+        times = [_edge(session, rule) for session in selected]
+        if rule.at is SessionEdge.CLOSE:
+            # What closes when the run begins is the end of something that is not part of it.
+            times = [ts for ts in times if ts > start_ns]
     return sorted({ts for ts in times if start_ns <= ts <= end_ns})
 
 

@@ -113,7 +113,10 @@ def check_folder(path: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         what = "already holds a run" if MANIFEST_FILE in present else "is not empty"
-        message = f"{path} {what}; choose another folder, or allow a run to be replaced (overwrite=True, --overwrite)"
+        message = (
+            f"{path} {what}; choose another folder, "
+            "or allow a run to be replaced (overwrite=True, --overwrite)"
+        )
         raise ResultsError(message)
     foreign = sorted(name for name in present - expected if not name.endswith(_REPORTS))
     if MANIFEST_FILE not in present or foreign:

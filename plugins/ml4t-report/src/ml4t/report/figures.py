@@ -7,7 +7,7 @@ sheet and a notebook gets fixed ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import plotly.graph_objects as go
@@ -15,7 +15,6 @@ import polars as pl
 
 if TYPE_CHECKING:
     from ml4t.backtest import Results
-    from ml4t.engine.performance import Every
 
 __all__ = [
     "CSS_PALETTE",
@@ -135,7 +134,10 @@ def overview(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Figure
 def distribution(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Figure:
     """Draw histograms of session and monthly returns; plotly chooses the bins."""
     figure = go.Figure()
-    panels: tuple[tuple[Every, str, int], ...] = (("session", "", 60), ("month", "2", 30))
+    panels: tuple[tuple[Literal["session", "month"], str, int], ...] = (
+        ("session", "", 60),
+        ("month", "2", 30),
+    )
     for every, axis, bins in panels:
         figure.add_histogram(
             x=results.returns(every)["return"].fill_nan(None).to_list(),
