@@ -16,7 +16,7 @@ from ml4t.backtest import DataFeed, Engine, Results
 
 from .markets import MARKETS, Market, Table
 from .readers import Reader
-from .running import draw_config
+from .running import draw_config, plugins
 
 NAMES = ("daily", "minutes-stamped-at-the-close", "mixed", "venues")
 INFO = "run_info.json"
@@ -29,8 +29,8 @@ def write_all(folder: Path, seed: int) -> None:
         market = MARKETS[name](rng)
         config = draw_config(rng, market)
         for variation, (varied, feeds) in variations(market, rng).items():
-            reader = Reader(seed=seed, activity=0.3)
-            results = Engine(feeds, reader, config=config, **varied.parts()).run()
+            reader = Reader(seed=seed, activity=0.2)
+            results = Engine(feeds, reader, config=config, plugins=plugins(), **varied.parts()).run()
             results.save(folder / f"{name}-{variation}")
 
 

@@ -37,8 +37,8 @@ def check(name: str, seed: int) -> int:
 
 @pytest.mark.parametrize("name", MARKETS)
 def test_ledger_fills_and_orders_of_random_runs_satisfy_every_identity(name: str, seed: int) -> None:
-    filled = [check(name, seed + k) for k in range(10)]
-    assert sum(filled) > 100, "the strategies hardly traded, so the identities say little"
+    filled = [check(name, seed + k) for k in range(8)]
+    assert sum(filled) > 80, "the strategies hardly traded, so the identities say little"
 
 
 @pytest.mark.soak

@@ -208,8 +208,8 @@ def check_truncation(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", MARKETS)
 def test_altering_what_comes_after_an_instant_changes_nothing_up_to_it(name: str, seed: int) -> None:
-    sent = [check(name, seed + k) for k in range(3)]
-    assert sum(sent) > 30, "the strategies hardly traded, so the comparison says little"
+    sent = [check(name, seed + k) for k in range(2)]
+    assert sum(sent) > 20, "the strategies hardly traded, so the comparison says little"
 
 
 @pytest.mark.parametrize("name", MARKETS)
