@@ -312,19 +312,32 @@ impl Execution {
                 costs.slippage.0 = room - costs.spread.0;
             }
         }
-        // Prices below zero are the market's to make (power, calendar spreads), never a cost model's.
-        let per_unit = costs.spread.0.saturating_add(costs.slippage.0);
-        let price = reference.0.saturating_add(per_unit.saturating_mul(order.request.side.sign()));
-        if reference.0 > 0 && price <= 0 {
-            let text = format!(
-                "costs of {} per unit would take the price from {} to {}; a price above zero must stay above zero",
-                scale.price_f64(Price(per_unit)),
-                scale.price_f64(reference),
-                scale.price_f64(Price(price)),
-            );
-            return Err(self.model_error(desk, models.slippage.name(), &text));
-        }
+        self.refuse_negative(desk, models.slippage.name(), reference, costs, order.request.side)?;
         Ok(Some((costs, quantity)))
+    }
+
+    /// Prices below zero are the market's to make (power, calendar spreads), never a cost model's.
+    fn refuse_negative<R>(
+        &self,
+        desk: &Desk<'_, R>,
+        model: &str,
+        reference: Price,
+        costs: UnitCosts,
+        side: Side,
+    ) -> Result<()> {
+        let scale = &desk.plan.instruments[self.market.instrument].scale;
+        let per_unit = costs.spread.0.saturating_add(costs.slippage.0);
+        let price = reference.0.saturating_add(per_unit.saturating_mul(side.sign()));
+        if reference.0 <= 0 || price > 0 {
+            return Ok(());
+        }
+        let text = format!(
+            "costs of {} per unit would take the price from {} to {}; a price above zero must stay above zero",
+            scale.price_f64(Price(per_unit)),
+            scale.price_f64(reference),
+            scale.price_f64(Price(price)),
+        );
+        Err(self.model_error(desk, model, &text))
     }
 
     /// One call of the slippage model; `None` when it lets nothing fill now.

@@ -325,6 +325,8 @@ def _sorted(rows: Rows) -> Rows:
         later | (same & (pl.col("symbol") >= pl.col("symbol").shift(1))) if len(by) > 1 else later | same
     )
     if not keys.select(in_order.slice(1).all()).item():
+        # Sorting by several columns is slow on many chunks.
+        keys = keys.rechunk()
         order = keys.select(pl.arg_sort_by(by, maintain_order=True)).to_series()
         keys, values = keys[order], values[order]
     return evolve(rows, keys=keys.rechunk(), values=values.rechunk())
