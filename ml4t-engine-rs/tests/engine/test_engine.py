@@ -498,7 +498,7 @@ def asks_for_reasons(broker: Broker, step: int) -> None:
         assert "may not sell short" in broker.get_order(step).reason
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 @pytest.mark.parametrize("use", [asks_for_open_orders, tags_every_order, asks_for_reasons])
 def test_a_step_costs_no_more_after_many_orders_than_after_few(
     engine: Make, daily: Build, use: Callable[[Broker, int], None]

@@ -120,24 +120,66 @@ class Broker(Protocol):
     def get_account_value(self) -> float:
         """Return equity: cash, receivables, and positions at their marks."""
 
-    def order_target_percent(self, asset: str, percent: float) -> OrderHandle | None:
+    def order_target_percent(
+        self,
+        asset: str,
+        percent: Number,
+        *,
+        time_in_force: TimeInForce | str | None = None,
+        tag: str | None = None,
+    ) -> OrderHandle | None:
         """Trade towards a fraction of equity: 0.5 is half of it. None when there is nothing to trade."""
 
-    def order_target_value(self, asset: str, value: float) -> OrderHandle | None:
+    def order_target_value(
+        self,
+        asset: str,
+        value: Number,
+        *,
+        time_in_force: TimeInForce | str | None = None,
+        tag: str | None = None,
+    ) -> OrderHandle | None:
         """Trade towards a market value."""
 
-    def order_target_quantity(self, asset: str, quantity: Number) -> OrderHandle | None:
+    def order_target_quantity(
+        self,
+        asset: str,
+        quantity: Number,
+        *,
+        time_in_force: TimeInForce | str | None = None,
+        tag: str | None = None,
+    ) -> OrderHandle | None:
         """Trade towards a number of units."""
 
-    def order_target_weights(self, weights: Mapping[str, float]) -> Sequence[OrderHandle]:
-        """Trade a basket towards fractions of equity, sells first."""
+    def order_target_weights(
+        self,
+        weights: Mapping[str, Number],
+        *,
+        keep_others: bool = False,
+        time_in_force: TimeInForce | str | None = None,
+        tag: str | None = None,
+    ) -> Sequence[OrderHandle]:
+        """Trade a basket towards fractions of equity, sells first; closes the rest unless `keep_others`."""
 
-    def close_position(self, asset: str) -> OrderHandle | None:
+    def close_position(
+        self,
+        asset: str,
+        *,
+        time_in_force: TimeInForce | str | None = None,
+        tag: str | None = None,
+    ) -> OrderHandle | None:
         """Trade towards zero units."""
 
 
 class MarketView(Protocol):
     """What is known now; a view kept beyond its instant raises `StaleViewError`."""
+
+    @property
+    def timestamp(self) -> Any:  # noqa: ANN401
+        """The present instant: reads like a `datetime` in UTC, and has nanoseconds."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Symbols of all instruments of the run."""
 
     def __getitem__(self, symbol: str) -> Any:  # noqa: ANN401
         """Last known row of an instrument; an unknown symbol raises `UnknownNameError`."""
