@@ -22,9 +22,10 @@ HOOKS = {
 def test_the_hooks_are_the_published_ones() -> None:
     published = """
         register_models register_instruments register_calendars register_readers register_brokers
-        register_executors register_optimizers register_metrics register_reporters register_compat
-        register_profiles register_commands resolve_instrument open_data detect_strategy validate_config
-        migrate_config before_run after_run on_run_error before_sweep after_sweep manifest doctor
+        register_engines register_executors register_optimizers register_metrics register_reporters
+        register_compat register_profiles register_commands resolve_instrument open_data detect_strategy
+        validate_config migrate_config before_run after_run on_run_error before_sweep after_sweep manifest
+        doctor
     """
     assert set(HOOKS) == {f"ml4t_{name}" for name in published.split()}
     manager = PluginManager(environ={})

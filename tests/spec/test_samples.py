@@ -262,7 +262,6 @@ def test_the_migration_sample_finds_the_engine(roadmap_samples: list[str]) -> No
     assert inspect.isclass(namespace["Engine"])
 
 
-@pytest.mark.xfail(strict=True, raises=ImportError, reason="the engine in plain Python is not built yet")
 def test_the_migration_sample_finds_the_fallback(roadmap_samples: list[str]) -> None:
     exec(compile(roadmap_samples[2], "design document", "exec"), {})
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         CalendarSpec,
         Check,
         CompatSpec,
+        EngineSpec,
         ExecutorSpec,
         InstrumentSpec,
         MetricSpec,
@@ -46,7 +47,15 @@ __version__ = "0.1.0"
 HOOK_API = (1, 0)
 """Version of the hooks; a plugin says in `ml4t_hook_api` which it was written for. Additive in a major."""
 
-__all__ = ["BrokerSpec", "CalendarSpec", "Check", "CompatSpec", "ExecutorSpec", "InstrumentSpec"]
+__all__ = [
+    "BrokerSpec",
+    "CalendarSpec",
+    "Check",
+    "CompatSpec",
+    "EngineSpec",
+    "ExecutorSpec",
+    "InstrumentSpec",
+]
 __all__ += ["MetricSpec", "ModelSpec", "Native", "OptimizerSpec", "ProfileSpec", "ReaderSpec", "ReporterSpec"]
 __all__ += ["PluginManager", "RunConfig", "hookimpl", "load_config", "load_plugins"]
 _MODULES = {"hookimpl": "hookspecs", "PluginManager": "plugins", "load_plugins": "plugins"}

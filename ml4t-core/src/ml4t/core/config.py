@@ -126,7 +126,10 @@ def _fault(path: str, message: str, found: object = None, *, allowed: tuple[str,
 
 @attrs.frozen
 class BacktestSection(Checked):
-    """`[backtest]`: the period, the base currency, and what is written where; see `output_folder`."""
+    """`[backtest]`: the period, the base currency, and what is written where; see `output_folder`.
+
+    `engine` names what runs it: `rust`, or another that a plugin offers.
+    """
 
     name: str = setting("backtest")
     start_date: date | datetime | None = setting(None)
@@ -137,7 +140,7 @@ class BacktestSection(Checked):
     record: RecordCadence = setting(RecordCadence.AUTO)
     output: Path = setting(Path("runs/{name}"), convert=Path)
     run_manifest: str = setting("run_manifest.json")
-    engine: Literal["rust"] = setting("rust")
+    engine: str = setting("rust")
     native: NativePolicy = setting(NativePolicy.PREFER)
     required_plugins: tuple[str, ...] = setting((), convert=tuple)
 

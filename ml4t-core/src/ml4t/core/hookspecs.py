@@ -118,6 +118,10 @@ class BrokerSpec(_Named):
     asset_classes: frozenset[str] = setting(frozenset(), convert=frozenset)
 
 
+class EngineSpec(_Named):
+    """An engine that runs backtests; the target is a class as `ml4t.core.sources.EngineRun` says."""
+
+
 class ExecutorSpec(_Named):
     """An execution algorithm that works a parent order."""
 
@@ -184,6 +188,10 @@ class RegistrySpecs(Protocol):
     @hookspec
     def ml4t_register_brokers(self) -> Sequence[BrokerSpec]:
         """Offer connections to venues."""
+
+    @hookspec
+    def ml4t_register_engines(self) -> Sequence[EngineSpec]:
+        """Offer engines that run backtests; a configuration names one in `backtest.engine`."""
 
     @hookspec
     def ml4t_register_executors(self) -> Sequence[ExecutorSpec]:
@@ -293,6 +301,7 @@ REGISTRY: Mapping[str, type[Spec]] = {
     "calendar": CalendarSpec,
     "reader": ReaderSpec,
     "broker": BrokerSpec,
+    "engine": EngineSpec,
     "executor": ExecutorSpec,
     "optimizer": OptimizerSpec,
     "metric": MetricSpec,

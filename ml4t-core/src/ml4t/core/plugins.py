@@ -345,13 +345,19 @@ class PluginManager(pluggy.PluginManager):
         return current
 
     def check_document(self, document: Mapping[str, Any]) -> list[Finding]:
-        """Return what is wrong with the plugins and models that a document asks for."""
+        """Return what is wrong with the plugins, the engine and the models that a document asks for."""
         findings: list[Finding] = []
         required = _table(document, "backtest").get("required_plugins")
         for index, text in enumerate(required if isinstance(required, list | tuple) else ()):
             if message := self._unmet(text):
                 path = f"backtest.required_plugins[{index}]"
                 findings.append(Finding(path=path, message=message, code="plugin", found=str(text)))
+        if isinstance(engine := _table(document, "backtest").get("engine"), str):
+            try:
+                self.find("engine", engine)
+            except Ml4tError as error:
+                path, found = "backtest.engine", engine
+                findings.append(Finding(path=path, message=str(error), code="unknown_name", found=found))
         broker = _table(document, "broker")
         for kind, key in MODEL_KEYS.items():
             given = "fee_model" if kind is ModelKind.FEE and "fee_model" in broker else key

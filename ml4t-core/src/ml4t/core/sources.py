@@ -1,13 +1,14 @@
-"""What feeds an engine and what a strategy talks to.
+"""What feeds an engine, what a strategy talks to, and what an engine offers to who drives it.
 
 `DataFeed` and `SignalSource` are base classes for feeds written in Python. `Broker`, `MarketView` and
-`Calendar` are protocols: a backtest, a paper account and a live account offer the same methods.
+`Calendar` are protocols: a backtest, a paper account and a live account offer the same methods. `EngineRun`
+is the protocol of what runs a backtest.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Number = int | float | str | Decimal
     Column = np.ndarray[Any, np.dtype[np.float64]]
 
-__all__ = ["Broker", "Calendar", "DataFeed", "MarketView", "SignalSource"]
+__all__ = ["Broker", "Calendar", "DataFeed", "EngineRun", "MarketView", "SignalSource"]
 
 # The engine's live view of one order; methods that take an order accept it or its id.
 OrderHandle = Any
@@ -214,3 +215,53 @@ class Calendar(Protocol):
 
     def sessions(self, start: date, end: date) -> Sequence[tuple[date, int, int]]:
         """Return (date, open, close) of every session from `start` to `end` inclusive, in ns UTC."""
+
+
+class EngineRun(Protocol):
+    """One backtest in an engine, made of its description (a nested mapping) and driven by callbacks.
+
+    What `EngineSpec` targets. Orders, account and data are the engine's; who drives it keeps none of them.
+    """
+
+    @property
+    def broker(self) -> Broker:
+        """Orders and account of the strategy."""
+
+    @property
+    def data(self) -> MarketView:
+        """A view that always shows the present instant."""
+
+    @property
+    def now(self) -> int | None:
+        """The present instant, ns UTC; None before the first."""
+
+    def subscribe(
+        self,
+        asset: str | None = None,
+        kind: str | None = None,
+        interval_ns: int | None = None,
+        model_id: str | None = None,
+    ) -> None:
+        """Restrict the typed events to some."""
+
+    def add_timers(self, times: Sequence[int], callback: Callable[[], object], name: str) -> None:
+        """Call back at each of the instants, ns UTC."""
+
+    def record(self, values: dict[str, float]) -> None:
+        """Keep named numbers of this instant."""
+
+    def log(self, message: str, level: str) -> None:
+        """Keep a line of text of this instant."""
+
+    def execute(
+        self,
+        handlers: dict[str, Callable[..., object]],
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        """Run to the end of the data, once; `handlers` are the callbacks by name."""
+
+    def tables(self) -> Mapping[str, Any]:
+        """Return every table of `ml4t.core.schemas.TABLES`, each with `__arrow_c_stream__`."""
+
+    def counts(self) -> dict[str, int]:
+        """Return the size of the run: `rows` of input, `orders`, `fills`."""

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import attrs
 
 from ml4t.backtest.data import assemble
+from ml4t.backtest.data.bounds import custom_calendars
 from ml4t.backtest.strategies import StrategyLike, StrategySource
 from ml4t.core.config import RunConfig, load_config
 from ml4t.core.errors import ConfigError
 from ml4t.core.plugins import PluginManager, load_plugins
-from ml4t.core.sources import DataFeed
+from ml4t.core.sources import DataFeed, EngineRun
 from ml4t.core.strategy import Strategy, overridden_callbacks
 from ml4t.core.types import ModelKind
-from ml4t.engine._engine import Run
 from ml4t.engine.benchmark import symbol_returns
 from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
+from ml4t.engine.hooks import RunHooks, all_calendars
 from ml4t.engine.provenance import manifest_of, run_info_of, strategy_identity
 from ml4t.engine.results import Results, RunStatus
 from ml4t.engine.runtime import Runtime, handlers_of
@@ -63,7 +64,7 @@ class Engine:
     instruments : optional
         Declared instruments, in addition to those of the configuration and the feed.
     calendars : optional
-        Calendars of your own.
+        Calendars of your own; they win over those of plugins, and those over the library's.
     models : Mapping or None
         Model objects by kind (`fill`, `slippage`, `fee`), in place of those the configuration names.
     plugins : PluginManager or None
@@ -123,7 +124,7 @@ class Engine:
                 start=period.start_date,
                 end=period.end_date,
                 nav_calendar=period.nav_calendar,
-                calendars=self._parts.calendars,
+                calendars=all_calendars(custom_calendars(self._parts.calendars), self._plugins),
             )
         return self._data
 
@@ -149,31 +150,37 @@ class Engine:
         strategy = self._source.make()
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
         warm_from = warm_from_ns(strategy.warmup, sessions, start_ns=start)
-        native = Run(describe(self.config, data, self._models, warm_from=warm_from))
-        runtime = Runtime(native, strategy, sessions=sessions, span=(start, end))
-        strategy.bind(runtime, broker=native.broker, data=native.data)
+        engine = self._plugins.resolve("engine", self.config.backtest.engine)
+        backtest: EngineRun = engine(describe(self.config, data, self._models, warm_from=warm_from))
+        runtime = Runtime(backtest, strategy, sessions=sessions, span=(start, end))
+        strategy.bind(runtime, broker=backtest.broker, data=backtest.data)
+        hooks = RunHooks(self._plugins)
+        hooks.before(self)
         clock.lap("assemble")
         status: RunStatus = "complete"
         try:
             if "on_start" in overridden_callbacks(strategy):
                 _begin(strategy)
-            native.execute(handlers_of(strategy), _reporter(progress, start, end))
+            backtest.execute(handlers_of(strategy), _reporter(progress, start, end))
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             clock.lap("run")
-            self._finish(native, strategy, status, started=started, clock=clock)
+            self._finish(backtest, strategy, status, started=started, clock=clock)
             _note(
                 error, f"the results up to here ({status}) are in engine.results and in error.partial_results"
             )
             _attach(error, self.results)
+            hooks.failed(self, error)
             raise
         clock.lap("run")
         if progress is not None:
             progress(1.0)
-        return self._finish(native, strategy, status, started=started, clock=clock)
+        results = self._finish(backtest, strategy, status, started=started, clock=clock)
+        hooks.after(self, results)
+        return results
 
     def _finish(
-        self, native: Run, strategy: Strategy, status: RunStatus, *, started: str, clock: _Stopwatch
+        self, backtest: EngineRun, strategy: Strategy, status: RunStatus, *, started: str, clock: _Stopwatch
     ) -> Results:
         manifest = manifest_of(
             self.config,
@@ -181,10 +188,11 @@ class Engine:
             self._models.values(),
             strategy=strategy_identity(strategy, self._source.params),
             plugins=self._plugins,
+            extra=RunHooks(self._plugins).manifest(self),
         )
-        tables = native.tables()
+        tables = backtest.tables()
         clock.lap("finish")
-        info = run_info_of(started=started, durations=clock.laps, counts=native.counts())
+        info = run_info_of(started=started, durations=clock.laps, counts=backtest.counts())
         benchmark = self.config.report.benchmark
         self.results = Results(
             tables,

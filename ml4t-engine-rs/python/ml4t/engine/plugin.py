@@ -1,13 +1,19 @@
-"""What the engine registers: the command `ml4t run`."""
+"""What the engine registers: itself, and the command `ml4t run`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml4t.core.hookspecs import hookimpl
+from ml4t.core.hookspecs import EngineSpec, hookimpl
 
 if TYPE_CHECKING:
     import click
+
+
+@hookimpl
+def ml4t_register_engines() -> list[EngineSpec]:
+    """Offer the Rust engine."""
+    return [EngineSpec("rust", "ml4t.engine._engine:Run", summary="the Rust simulator")]
 
 
 @hookimpl

@@ -16,6 +16,7 @@ import polars as pl
 
 from ml4t.backtest.data.tables import MarketData
 from ml4t.core.config import RunConfig, to_mapping
+from ml4t.core.errors import PluginError
 from ml4t.core.manifest import InputFile, ModelUse, build_manifest, sha256_file
 from ml4t.core.plugins import PluginManager
 from ml4t.core.types import ModelKind
@@ -34,10 +35,11 @@ def manifest_of(
     *,
     strategy: Mapping[str, Any],
     plugins: PluginManager,
+    extra: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Build the manifest of a run."""
+    """Build the manifest of a run; `extra` is what plugins add, under keys of their own."""
     chosen = list(models)
-    extra = {
+    entries = {
         "rules_version": RULES_VERSION,
         "nav_calendar": data.nav_calendar,
         "strategy": dict(strategy),
@@ -51,8 +53,16 @@ def manifest_of(
         seed=config.backtest.seed,
         inputs=_inputs(data, config.root),
         models=[_model_use(model, plugins) for model in chosen],
-        extra=extra,
+        extra=entries | {key: value for key, value in extra.items() if _is_free(key, entries)},
     )
+
+
+def _is_free(key: str, entries: Mapping[str, Any]) -> bool:
+    """Refuse a key of the engine's own."""
+    if key in entries:
+        msg = f"manifest entry {key!r} belongs to the engine and cannot be replaced by a plugin"
+        raise PluginError(msg)
+    return True
 
 
 def _data_entry(name: str, frame: pl.DataFrame) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ml4t.engine.schedules import instants
 
 if TYPE_CHECKING:
     from ml4t.backtest.calendars import SessionTable
-    from ml4t.engine._engine import Run
+    from ml4t.core.sources import EngineRun
 
 __all__ = ["Runtime", "handlers_of"]
 
@@ -20,10 +20,10 @@ _NOT_OF_THE_LOOP = frozenset({"on_start", "on_rebalance_trigger"})
 
 
 class Runtime:
-    """Implements `ml4t.core.strategy.StrategyRuntime` on a run of the Rust engine."""
+    """Implements `ml4t.core.strategy.StrategyRuntime` on a run of an engine."""
 
     def __init__(
-        self, run: Run, strategy: Strategy, *, sessions: SessionTable, span: tuple[int, int]
+        self, run: EngineRun, strategy: Strategy, *, sessions: SessionTable, span: tuple[int, int]
     ) -> None:
         self._run = run
         self._strategy = strategy

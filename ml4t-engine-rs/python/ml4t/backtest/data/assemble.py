@@ -66,7 +66,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     nav_calendar
         Whose session closes make the NAV; needed where instruments have different calendars.
     calendars
-        Calendars of your own, which win over the library's names.
+        Calendars of your own, or a mapping of them by name; they win over the library's names.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from ml4t.core.values import NS_PER_DAY, to_ns
 __all__ = ["Bounds", "Calendars", "Moment", "SessionBook", "custom_calendars"]
 
 Moment: TypeAlias = dt.date | dt.datetime | str
-Calendars: TypeAlias = Iterable[Calendar | SessionTable] | None
+Calendars: TypeAlias = Iterable[Calendar | SessionTable] | Mapping[str, Calendar | SessionTable] | None
 # A stamp of another zone, meaning or session label lies within this distance of the bound it is
 # compared with; the rows between are dropped once their instants are known.
 COARSE_DAYS = 5
@@ -193,6 +193,8 @@ class SessionBook:
         )
 
 
-def custom_calendars(calendars: Calendars) -> dict[str, Calendar | SessionTable]:
-    """Return the caller's calendars by name."""
+def custom_calendars(calendars: Calendars) -> Mapping[str, Calendar | SessionTable]:
+    """Return the caller's calendars by name; a mapping may build them when asked."""
+    if isinstance(calendars, Mapping):
+        return calendars
     return {calendar.name: calendar for calendar in calendars or ()}
