@@ -30,6 +30,7 @@ VENV_PYTHON = VENV_BIN / ("python.exe" if os.name == "nt" else "python")
 ENGINE = "ml4t-engine-rs"
 DEMO_CONFIG = "examples/momentum.toml"
 MINIMUM_PYTHON = (3, 11)
+TESTS = "not (bench or browser or faults or soak or wheels)"
 NOX_REQUIREMENT = "nox>=2025.5.1"
 
 
@@ -179,7 +180,9 @@ def already_installed(level: str) -> bool:
     )
 
 
-def build_engine(session: nox.Session, *, profile: str = "release", install: bool = False) -> None:
+def build_engine(
+    session: nox.Session, *, profile: str = "release", install: bool = False, features: str = ""
+) -> None:
     """Compile the extension, with cargo's progress shown, and put it into the source tree.
 
     `install` also installs the distribution's metadata and its dependencies; afterwards only the
@@ -187,6 +190,7 @@ def build_engine(session: nox.Session, *, profile: str = "release", install: boo
     """
     need_rust(session)
     flags = [] if install else ["--skip-install"]
+    flags += ["--features", features] if features else []
     maturin = str(VENV_BIN / "maturin")
     manifest = f"{ENGINE}/crates/py/Cargo.toml"
     run(session, maturin, "develop", "--manifest-path", manifest, "--profile", profile, *flags)
@@ -320,8 +324,7 @@ def tests(session: nox.Session) -> None:
         with watch.step("Rust tests"):
             rust_tests(session)
         with watch.step("Python tests"):
-            chosen = "not (bench or browser or soak or wheels)"
-            python(session, "-m", "pytest", "-m", chosen, "--durations=10", *session.posargs)
+            python(session, "-m", "pytest", "-m", TESTS, "--durations=10", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -379,6 +382,25 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def mutations(session: nox.Session) -> None:
+    """Change one line of the simulator at a time; the scenarios must notice each."""
+    need_rust(session)
+    ensure_environment(session, level="dev")
+    python(session, "tests/mutations/run.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def faults(session: nox.Session) -> None:
+    """Let the engine panic in every phase, built so that it can be told to; then build it as it was."""
+    ensure_environment(session, level="dev")
+    build_engine(session, features="fault-injection")
+    try:
+        python(session, "-m", "pytest", "-m", "faults", "tests/faults", *session.posargs)
+    finally:
+        build_engine(session)
+
+
+@nox.session(venv_backend="none")
 def browser(session: nox.Session) -> None:
     """Look at the report page in a real chromium."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -392,8 +414,7 @@ def browser(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Report line and branch coverage of the Python packages."""
     ensure_environment(session, level="dev")
-    chosen = "not (bench or browser or soak or wheels)"
-    python(session, "-m", "coverage", "run", "-m", "pytest", "-m", chosen, *session.posargs)
+    python(session, "-m", "coverage", "run", "-m", "pytest", "-m", TESTS, *session.posargs)
     python(session, "-m", "coverage", "report")
 
 

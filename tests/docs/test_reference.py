@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from ml4t.core import config
+from ml4t.core.config import RunConfig, to_mapping
+from ml4t.core.instrument import Instrument
+from ml4t.core.structuring import key_of, readable_fields
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER_RS = ROOT / "ml4t-engine-rs/crates/sim/src/order.rs"
@@ -41,3 +50,49 @@ def test_the_page_about_fills_lists_every_policy_with_its_values() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (`[^|]+`) \|", page, re.MULTILINE)
     written = {name: re.findall(r"`(\w+)`", values) for name, values in rows if "," in values}
     assert written == enums
+
+
+SECTIONS: dict[str, Any] = {
+    "[backtest]": config.BacktestSection,
+    "[broker]": config.BrokerSection,
+    "[broker.policies]": config.Policies,
+    "[[instruments]]": Instrument,
+    "[[data_feeds]]": config.FeedSection,
+    "[[signal_sources]]": config.SignalSection,
+    "[[corporate_actions]]": config.ActionsSection,
+    "[[strategies]]": config.StrategySection,
+    "[report]": config.ReportSection,
+}
+SHORTHANDS = {"[[instruments]]": {"fractional"}, "[broker]": {"policies"}}
+
+
+def keys_and_defaults(section: str) -> dict[str, str]:
+    """Keys of a section on the page, each with the text of its default; an empty one has none."""
+    page = (ROOT / "docs/reference/config.md").read_text(encoding="utf-8")
+    start = page.index(f"## `{section}`")
+    rows = re.findall(
+        r"^\| (`[^|]+`) \| ([^|]*)\|", page[start : page.find("\n## ", start + 1)], re.MULTILINE
+    )
+    found = {}
+    for names, defaults in rows:
+        keys = re.findall(r"`(\w+)`", names)
+        texts = re.findall(r"`([^`]+)`", defaults)
+        for k, key in enumerate(keys):
+            found[key] = "required" if "required" in defaults else (texts[k] if k < len(texts) else "")
+    return found
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_page_about_configuration_lists_every_key_with_its_default(section: str) -> None:
+    fields = {key_of(field): field for field in readable_fields(SECTIONS[section])}
+    written = keys_and_defaults(section)
+    assert set(written) | {"policies"} == set(fields) | SHORTHANDS.get(section, set()) | {"policies"}
+    plain = to_mapping(RunConfig())
+    for key, text in written.items():
+        if key not in fields:
+            continue
+        default = fields[key].default
+        assert (text == "required") == (default is attrs.NOTHING), key
+        known = plain.get(section.strip("[]"), plain["broker"]["policies"] if "policies" in section else {})
+        if isinstance(known, dict) and not isinstance(known.get(key), (dict, list, type(None))):
+            assert text == str(known[key]).replace("False", "false").replace("True", "true"), key

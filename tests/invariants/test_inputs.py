@@ -42,7 +42,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
         runs.append(Run(spec))
         return runs[-1]
 
-    monkeypatch.setattr("ml4t.backtest.engine.Run", open_run)
+    monkeypatch.setattr("ml4t.engine._engine.Run", open_run)
     return runs
 
 

@@ -248,7 +248,7 @@ def test_instrument_defaults_that_no_instrument_has_are_refused() -> None:
     with pytest.raises(DataError, match=r"instrument_defaults of IBM: .*tick"):
         assemble(DataFeed(daily("IBM", WEEK), stamp="session", instrument_defaults={"tick": 1}))
     with pytest.raises(
-        DataError, match=r"the instrument IBM cannot be built from the feed's defaults: .*tick_size"
+        DataError, match=r"the instrument 'IBM' cannot be built from the feed's defaults: .*tick_size"
     ):
         assemble(DataFeed(daily("IBM", WEEK), stamp="session", instrument_defaults={"tick_size": -1}))
 

@@ -315,7 +315,7 @@ def test_numbers_of_other_types_become_float64(some: pl.DataFrame) -> None:
 
 
 def test_text_where_a_number_should_be_is_refused(some: pl.DataFrame) -> None:
-    with pytest.raises(DataError, match="a value is no number"):
+    with pytest.raises(DataError, match=r"AAPL at 2012-01-03 \(row 0\): close is 'n/a', which is no number"):
         assemble(DataFeed(some.with_columns(close=pl.lit("n/a")), stamp="session"))
 
 

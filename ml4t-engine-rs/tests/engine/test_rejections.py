@@ -171,7 +171,8 @@ def test_cash_that_is_gone_by_the_fill_rejects_the_order_then(play: Play, daily:
     assert (row["status"], row["reason_code"]) == ("rejected", "INSUFFICIENT_CASH")
     assert (
         row["reason"]
-        == "buy 100 A at 11 with fee 0 needs more than the account has: cash 1000, buying power 1000"
+        == "buy 100 A at 11 with fee 0 needs more than the account has: cash 1000, buying power 1000 "
+        "(2024-01-02T00:00:00Z)"
     )
     assert row["ts_accepted"] == row["ts_submitted"]
 

@@ -409,3 +409,25 @@ def test_numbers_of_a_size_beyond_64_bits_are_refused(play: Play, market: DataFe
             now.broker.order_target_value("A", 10**25)
 
     assert play({0: send}, market).results.orders.height == 0
+
+
+def held(now: Now) -> dict[str, float]:
+    return {symbol: position.quantity for symbol, position in now.broker.positions.items()}
+
+
+def test_the_last_of_two_baskets_sent_before_an_open_is_the_portfolio(play: Play, market: DataFeed) -> None:
+    def both(now: Now) -> None:
+        now.broker.order_target_weights({"A": 0.5})
+        now.broker.order_target_weights({"B": 0.5})
+
+    run = play({0: both, 1: held}, market, broker=CASH)
+    assert run[1] == {"B": 5.0}
+
+
+def test_a_basket_may_keep_what_was_sent_for_others(play: Play, market: DataFeed) -> None:
+    def both(now: Now) -> None:
+        now.broker.order_target_weights({"A": 0.4})
+        now.broker.order_target_weights({"B": 0.4}, keep_others=True)
+
+    run = play({0: both, 1: held}, market, broker=CASH)
+    assert run[1] == {"A": 40.0, "B": 4.0}

@@ -217,6 +217,10 @@ def test_a_table_of_another_layout_is_refused(make: Make, tmp_path: Path) -> Non
     pq.write_table(
         pa.table({"ts_event": [datetime(2024, 1, 1, tzinfo=UTC)], "name": ["x"]}), folder / "logs.parquet"
     )
+    # As a version of ml4t with other tables would have left it, hash and all.
+    info = json.loads((folder / "run_info.json").read_text())
+    info["files"].pop("logs.parquet")
+    (folder / "run_info.json").write_text(json.dumps(info))
     with pytest.raises(ResultsError, match=r"table logs .*level is absent, expected string.*name is unknown"):
         Results.load(folder).logs  # noqa: B018 - reading is what fails
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import math
 import re
 import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,14 +23,33 @@ import attrs
 from ml4t.core.errors import ConfigError, ConfigWarning, Finding, Severity, nearest
 from ml4t.core.instrument import Instrument, fractional_fields
 from ml4t.core.manifest import canonical_json
-from ml4t.core.structuring import Checked, DurationNs, internal, key_of, read_fields, readable_fields, setting
+from ml4t.core.structuring import (
+    Checked,
+    DurationNs,
+    internal,
+    key_of,
+    read_fields,
+    readable_fields,
+    setting,
+    unreadable,
+)
 from ml4t.core.types import DataKind, LotPolicy, ModelKind, StampMeaning
-from ml4t.core.values import FrozenMapping, decimal_text, format_duration, parse_duration, to_decimal
+from ml4t.core.values import (
+    FrozenMapping,
+    decimal_places,
+    decimal_text,
+    format_duration,
+    parse_duration,
+    to_decimal,
+)
 
 if TYPE_CHECKING:
     from ml4t.core.plugins import PluginManager
 
 CONFIG_VERSION = 1  #: of the layout of configuration files
+
+# Limit and decimals. The ledger counts 1e-18 in 128 bits, which end at 1.7e20; cash x leverage has to fit.
+LARGEST_AMOUNTS = {"initial_cash": (10**17, 18), "leverage": (1_000, 9)}
 
 # Key in `[broker]` of every kind of model.
 MODEL_KEYS = {ModelKind.FILL: "fill_model", ModelKind.SLIPPAGE: "slippage_model"}
@@ -154,7 +174,7 @@ class BacktestSection(Checked):
             yield _fault("seed", f"expected a whole number from 0 to 2**64 - 1, found {seed}", seed)
         for key in ("name", "run_manifest"):
             text = values.get(key, "-")
-            if not text.strip() or Path(text).name != text:
+            if not text.strip() or Path(text).name != text or text == "..":
                 yield _fault(key, f"expected a name without a folder, found {text!r}", text)
         for index, text in enumerate(values.get("required_plugins", ())):
             if not _is_requirement(text):
@@ -168,7 +188,10 @@ class BacktestSection(Checked):
 
 
 def _day(moment: date | datetime) -> date:
-    return moment.date() if isinstance(moment, datetime) else moment
+    """Return the day in UTC, as for the rows that a period takes."""
+    if isinstance(moment, datetime):
+        return (moment if moment.tzinfo is None else moment.astimezone(UTC)).date()
+    return moment
 
 
 def _is_requirement(text: str) -> bool:
@@ -206,9 +229,13 @@ class BrokerSection(Checked):
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         """Check the amounts, and that each model names its type."""
-        for key in ("initial_cash", "leverage"):
-            if (amount := values.get(key, 1)) <= 0:
+        for key, (limit, decimals) in LARGEST_AMOUNTS.items():
+            amount = values.get(key, Decimal(1))
+            if amount <= 0:
                 yield _fault(key, f"expected a number above zero, found {amount}", amount)
+            elif amount > limit or decimal_places(amount) > decimals:
+                allowed = f"expected a number up to {limit:,} with at most {decimals} decimals"
+                yield _fault(key, f"{allowed}, found {decimal_text(amount)}", amount)
         quantum = decimal_text(values.get("posting_quantum", Decimal(1)))
         if not re.fullmatch(r"1|0\.0{0,17}1", quantum):
             message = f"expected a power of ten from 1e-18 to 1, such as 0.01, found {quantum}"
@@ -337,13 +364,19 @@ class StrategySection(Checked):
 
 
 @attrs.frozen
-class ReportSection:
+class ReportSection(Checked):
     """`[report]`: the page, what it compares with (a symbol of the run), and the risk-free rate per year."""
 
     path: Path | None = setting(None)
     type: str = setting("HtmlReport")
     benchmark: str | None = setting(None)
     risk_free: float = setting(0.0)
+
+    @classmethod
+    def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Check the rate."""
+        if not math.isfinite(rate := values.get("risk_free", 0.0)):
+            yield _fault("risk_free", f"expected a finite number, found {rate}", rate)
 
 
 @attrs.frozen
@@ -396,8 +429,14 @@ def load_config(
     as they are. With `plugins`, model types and parameters, required plugins and the plugins' own rules are
     checked too. All faults found are one ConfigError.
     """
+    given: object = source
+    if not isinstance(given, str | Path | Mapping):
+        msg = f"expected the path of a .toml or .yaml file, or a mapping of its sections, found {given!r}"
+        raise ConfigError(msg)
     document, text = ({**source}, "") if isinstance(source, Mapping) else _parse(Path(source))
     name = None if isinstance(source, Mapping) else str(source)
+    if (fault := unreadable(document)) is not None:
+        raise ConfigError(_located(fault, text), name)
     if plugins is not None:
         document = plugins.migrate_config(document, from_version=document.get("config_version", 1))
     if isinstance(document.get("instruments"), list | tuple):
@@ -432,6 +471,8 @@ def _parse(path: Path) -> tuple[dict[str, Any], str]:
         raise refused(f"cannot be read: {error.strerror}", code="unreadable") from error  # noqa: EM102
     except ValueError as error:
         raise refused(str(error), code="syntax") from error
+    except RecursionError:
+        raise refused("holds lists or tables in one another without end", code="syntax") from None  # noqa: EM101
     if not isinstance(document, dict):
         found = type(document).__name__
         raise refused(f"expected sections such as backtest and broker, found {found}", code="invalid_type")  # noqa: EM102
@@ -443,6 +484,9 @@ def _parse_yaml(text: str) -> Any:  # noqa: ANN401
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if re.search(r"^%YAML\s+1\.[01]\b", text, re.MULTILINE):
+        msg = "expected YAML 1.2, where ON and NO are text; take away the line %YAML, or write 1.2 in it"
+        raise ValueError(msg)
     try:
         document = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
@@ -508,7 +552,7 @@ def _plain(value: Any, root: Path | None) -> Any:  # noqa: ANN401 - one case per
         return (value.relative_to(root) if root and value.is_relative_to(root) else value).as_posix()
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat()
-    return value.isoformat() if isinstance(value, date) else value
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def config_hash(config: RunConfig) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 
 import attrs
 
-__all__ = ["AccountingError", "ConfigError", "ConfigWarning", "DataError", "EngineInternalError"]
+__all__ = ["AccountingError", "ArgumentError", "ConfigError", "ConfigWarning", "DataError"]
+__all__ += ["EngineInternalError"]
 __all__ += ["EngineStateError", "Finding", "Ml4tError", "ModelError", "NumericOverflowError", "OrderError"]
 __all__ += ["PluginError", "PluginWarning", "ResultsError", "Severity", "StaleViewError", "StrategyError"]
 __all__ += ["UnknownNameError", "nearest", "unknown_name"]
@@ -84,6 +85,10 @@ class DataError(Ml4tError, ValueError):
 
 class OrderError(Ml4tError, ValueError):
     """An order request cannot be expressed, for example a limit order without a limit price."""
+
+
+class ArgumentError(Ml4tError, TypeError):
+    """An argument is of a kind that cannot be meant: a number where a mapping belongs."""
 
 
 class UnknownNameError(Ml4tError, KeyError):

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any, ClassVar
 
 import attrs
 from attrs.converters import optional
@@ -28,19 +29,39 @@ class _Stamped:
 
     __slots__ = ()
 
+    _numbers: ClassVar[tuple[str, ...]]
     symbol: str
     ts_event: int
     ts_arrival: int | None
 
     def __attrs_post_init__(self) -> None:
-        end = format_ns(self.ts_event)
+        for name in self._numbers:
+            value: object = getattr(self, name)
+            if type(value) is not float:
+                msg = f"{self._where}: {name} is {value!r}; expected a number, NaN where it is missing"
+                raise DataError(msg)
         if self.ts_arrival is not None and self.ts_arrival < self.ts_event:
-            msg = f"ts_arrival {format_ns(self.ts_arrival)} of {self.symbol} is before its ts_event {end}"
+            arrival, event = format_ns(self.ts_arrival), format_ns(self.ts_event)
+            msg = f"ts_arrival {arrival} of {self.symbol} is before its ts_event {event}"
             raise DataError(msg)
         ts_open = getattr(self, "ts_open", None)
         if ts_open is not None and ts_open >= self.ts_event:
-            msg = f"ts_open {format_ns(ts_open)} of a bar of {self.symbol} is not before its ts_event {end}"
+            event = format_ns(self.ts_event)
+            msg = f"ts_open {format_ns(ts_open)} of a bar of {self.symbol} is not before its ts_event {event}"
             raise DataError(msg)
+
+    @property
+    def _where(self) -> str:
+        return f"{self.symbol} at {format_ns(self.ts_event)}"
+
+
+def _number(value: Any) -> float:  # noqa: ANN401 - whatever a feed found
+    """Return a float; what is no number is kept, for the event to name it with instrument and instant."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        wrong: float = value
+        return wrong
 
 
 @attrs.frozen
@@ -51,13 +72,14 @@ class Bar(_Stamped):
     features that travel with the bar.
     """
 
+    _numbers: ClassVar = ("open", "high", "low", "close", "volume")
     symbol: str
     ts_event: int = attrs.field(converter=to_ns)
-    open: float = attrs.field(converter=float)
-    high: float = attrs.field(converter=float)
-    low: float = attrs.field(converter=float)
-    close: float = attrs.field(converter=float)
-    volume: float = attrs.field(default=math.nan, converter=float)
+    open: float = attrs.field(converter=_number)
+    high: float = attrs.field(converter=_number)
+    low: float = attrs.field(converter=_number)
+    close: float = attrs.field(converter=_number)
+    volume: float = attrs.field(default=math.nan, converter=_number)
     ts_open: int | None = attrs.field(default=None, converter=optional(to_ns), kw_only=True)
     ts_arrival: int | None = attrs.field(default=None, converter=optional(to_ns), kw_only=True)
     fields: Mapping[str, float] = attrs.field(factory=FrozenMapping, converter=FrozenMapping, kw_only=True)
@@ -67,12 +89,13 @@ class Bar(_Stamped):
 class Quote(_Stamped):
     """Best bid and ask with their sizes."""
 
+    _numbers: ClassVar = ("bid_price", "ask_price", "bid_size", "ask_size")
     symbol: str
     ts_event: int = attrs.field(converter=to_ns)
-    bid_price: float = attrs.field(converter=float)
-    ask_price: float = attrs.field(converter=float)
-    bid_size: float = attrs.field(default=math.nan, converter=float)
-    ask_size: float = attrs.field(default=math.nan, converter=float)
+    bid_price: float = attrs.field(converter=_number)
+    ask_price: float = attrs.field(converter=_number)
+    bid_size: float = attrs.field(default=math.nan, converter=_number)
+    ask_size: float = attrs.field(default=math.nan, converter=_number)
     ts_arrival: int | None = attrs.field(default=None, converter=optional(to_ns), kw_only=True)
 
 
@@ -80,10 +103,11 @@ class Quote(_Stamped):
 class TradeTick(_Stamped):
     """One print of the market."""
 
+    _numbers: ClassVar = ("price", "size")
     symbol: str
     ts_event: int = attrs.field(converter=to_ns)
-    price: float = attrs.field(converter=float)
-    size: float = attrs.field(default=math.nan, converter=float)
+    price: float = attrs.field(converter=_number)
+    size: float = attrs.field(default=math.nan, converter=_number)
     ts_arrival: int | None = attrs.field(default=None, converter=optional(to_ns), kw_only=True)
 
 
@@ -91,12 +115,13 @@ class TradeTick(_Stamped):
 class Signal(_Stamped):
     """A prediction about the instant `ts_event`; strategies see it at `ts_arrival`, which has no default."""
 
+    _numbers: ClassVar = ("score", "confidence")
     symbol: str
     ts_event: int = attrs.field(converter=to_ns)
     ts_arrival: int = attrs.field(converter=to_ns)
-    score: float = attrs.field(converter=float)
+    score: float = attrs.field(converter=_number)
     model_id: str = attrs.field(default="", kw_only=True)
-    confidence: float = attrs.field(default=math.nan, converter=float, kw_only=True)
+    confidence: float = attrs.field(default=math.nan, converter=_number, kw_only=True)
     version: str = attrs.field(default="", kw_only=True)
 
 

@@ -102,12 +102,18 @@ def _fault(path: str, what: str, found: object) -> Finding:
 
 def _precision_faults(steps: Mapping[str, Decimal], exponents: Mapping[str, int]) -> Iterator[Finding]:
     """Compare the decimals that steps need with those the engine keeps."""
-    for path, name in (("tick_size", "price_exponent"), ("lot_size", "quantity_exponent")):
-        needed = decimal_places(steps.get(path, Decimal(1)))
+    for path, name in (
+        ("tick_size", "price_exponent"),
+        ("lot_size", "quantity_exponent"),
+        ("multiplier", ""),
+    ):
+        step = steps.get(path, Decimal(1))
+        needed, text = decimal_places(step), decimal_text(step)
         if needed > exponents.get(name, needed):
-            text = decimal_text(steps[path])
             message = f"{text} needs {name} = {needed}, found {exponents[name]}"
             yield Finding(path=path, message=message, found=text)
+        elif step >= Decimal(2**63) / 10 ** (decimals := exponents.get(name, needed)):
+            yield _fault(path, f"a number below 2**63 at {decimals} decimals", step)
     total = sum(exponents.values()) + decimal_places(steps.get("multiplier", Decimal(1)))
     if total > MAX_EXPONENT_SUM:
         what = f"price_exponent + quantity_exponent + decimals of the multiplier up to {MAX_EXPONENT_SUM}"

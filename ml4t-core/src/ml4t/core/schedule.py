@@ -56,8 +56,12 @@ class Schedule:
         if self.kind is ScheduleKind.EVERY and self.interval_ns <= 0:
             msg = f"the interval of a schedule must be above zero, found {format_duration(self.interval_ns)}"
             raise ConfigError(msg)
-        if self.kind is ScheduleKind.EVERY_SESSIONS and self.sessions < 1:
-            msg = f"the number of sessions of a schedule must be at least 1, found {self.sessions}"
+        count: object = self.sessions
+        is_whole = isinstance(count, int) and not isinstance(count, bool)
+        if self.kind is ScheduleKind.EVERY_SESSIONS and not (is_whole and self.sessions >= 1):
+            msg = (
+                f"the number of sessions of a schedule must be a whole number of at least 1, found {count!r}"
+            )
             raise ConfigError(msg)
 
     def __str__(self) -> str:

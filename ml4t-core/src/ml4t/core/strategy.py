@@ -6,6 +6,7 @@ rest. Parameters are keywords of the constructor, which need not call `super()._
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -163,6 +164,8 @@ class Strategy:
         if not isinstance(given[0], Schedule) or not (given[1] is None or callable(given[1])):
             msg = f"expected a rule such as schedule.month_end() and a callable, found {given}"
             raise StrategyError(msg)
+        if callback is not None:
+            _refuse_deferred(callback, f"a scheduled callback of {type(self).__name__}")
         self._runtime.schedule(callback, rule)
 
     def record(self, **values: float) -> None:
@@ -173,7 +176,47 @@ class Strategy:
         """Keep a line of text of this instant, at level debug, info, warning or error, in table `logs`."""
         if level not in LOG_LEVELS:
             raise unknown_name("log level", level, LOG_LEVELS)  # noqa: EM101
-        self._runtime.log(str(message), level)
+        # Half of a surrogate pair is no Unicode text; it is kept as its escape.
+        self._runtime.log(str(message).encode(errors="backslashreplace").decode(), level)
+
+
+def check_callbacks(strategy: Strategy) -> None:
+    """Refuse callbacks that an engine cannot call, before the run and not in the middle of it.
+
+    Raises
+    ------
+    StrategyError
+        If one is no function, is `async` or a generator, whose bodies would never run, or does not take what
+        it is called with.
+    """
+    for name in CALLBACKS:
+        if name in overridden_callbacks(strategy):
+            callback = getattr(strategy, name)
+            _refuse_deferred(callback, f"{name} of {type(strategy).__name__}")
+            wanted = list(inspect.signature(getattr(Strategy, name)).parameters)[1:]
+            try:
+                inspect.signature(callback).bind(*wanted)
+            except TypeError as error:
+                taken = f"{name}({', '.join(['self', *wanted])})"
+                msg = f"{name} of {type(strategy).__name__} is called as {taken}: {error}"
+                raise StrategyError(msg) from None
+            except ValueError:
+                # Written in C; the call itself will tell.
+                continue
+
+
+def _refuse_deferred(callback: object, what: str) -> None:
+    if not callable(callback):
+        msg = f"{what} must be a function, found {callback!r}"
+        raise StrategyError(msg)
+    kinds = {"async": inspect.iscoroutinefunction, "an async generator": inspect.isasyncgenfunction}
+    kinds["a generator (it has yield)"] = inspect.isgeneratorfunction
+    for kind, applies in kinds.items():
+        if applies(callback):
+            msg = (
+                f"{what} is {kind}, and its body would never run; write a plain function with def and return"
+            )
+            raise StrategyError(msg)
 
 
 def overridden_callbacks(strategy: Strategy) -> frozenset[str]:

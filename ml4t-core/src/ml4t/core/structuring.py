@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import enum
 import functools
+import math
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +22,15 @@ from typing import TYPE_CHECKING, Any, Literal, NewType, TypeVar, Union, get_arg
 import attrs
 
 from ml4t.core.errors import ConfigError, DataError, Finding, nearest
-from ml4t.core.values import FrozenMapping, freeze, parse_duration, to_decimal, to_fraction
+from ml4t.core.values import (
+    MAX_DIGITS,
+    FrozenMapping,
+    is_vast,
+    parse_duration,
+    shown,
+    to_decimal,
+    to_fraction,
+)
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -30,6 +40,9 @@ DurationNs = NewType("DurationNs", int)  #: nanoseconds, written as text such as
 
 _KEY, _ALIAS, _INTERNAL = "ml4t_key", "ml4t_alias", "ml4t_internal"
 _MAX_SHOWN = 80
+_MAX_DEPTH, _MAX_VALUES = 64, 250_000
+# What a table of parameters may hold beside numbers: all of it has a text in a manifest.
+_PLAIN = (str, bool, int, date, time, Path, enum.Enum, types.NoneType)
 
 
 def setting(
@@ -76,6 +89,47 @@ def structure(data: object, cls: type[T]) -> T:
     return result
 
 
+def unreadable(document: Mapping[str, Any]) -> Finding | None:
+    """Return why a document cannot be read to its end or written down; None for any sensible one.
+
+    Tables can hold themselves, lists of YAML can repeat one another without end, and text can hold half of a
+    surrogate pair.
+    """
+    pending: list[tuple[str, object, int]] = [("", document, 0)]
+    count = 0
+    while pending:
+        path, value, depth = pending.pop()
+        count += 1
+        if fault := _unwritable(value):
+            return Finding(path=path, message=fault)
+        if depth > _MAX_DEPTH or count > _MAX_VALUES:
+            limit = f"{_MAX_DEPTH} levels" if depth > _MAX_DEPTH else f"{_MAX_VALUES:,} values"
+            message = f"holds more than {limit}, or repeats itself without end"
+            return Finding(path=re.split(r"[.\[]", path)[0], message=message, code="nesting")
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                name = key if isinstance(key, str) and key.isprintable() else shown(key)
+                if fault := _unwritable(key):
+                    return Finding(path=f"{path}.{name}".lstrip("."), message=fault)
+                pending.append((f"{path}.{name}".lstrip("."), item, depth + 1))
+        elif isinstance(value, list | tuple):
+            pending.extend((f"{path}[{index}]", item, depth + 1) for index, item in enumerate(value))
+    return None
+
+
+def _unwritable(value: object) -> str:
+    """Return what is wrong with a value or key that no file could hold."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return f"expected a text, found half of a surrogate pair in {shown(value)}"
+    is_long = isinstance(value, int) and abs(value) >= 10**MAX_DIGITS
+    if is_long or (isinstance(value, Decimal) and is_vast(value)):
+        return f"expected a number of at most {MAX_DIGITS:,} digits"
+    return ""
+
+
 def readable_fields(cls: type[Any]) -> list[attrs.Attribute[Any]]:
     """Return the fields of a class that plain data can set, with their types resolved."""
     try:
@@ -115,7 +169,8 @@ def read_fields(data: Mapping[str, Any], cls: type[Any]) -> tuple[list[Finding],
             known[field.name] = field.default
     for key in (key for key in data if key not in accepted):
         guess, allowed = nearest(str(key), accepted), tuple(dict.fromkeys(accepted.values()))
-        unknown = Finding(path=str(key), message="unknown key", code="unknown_key", found=str(key))
+        path = key if isinstance(key, str) and key else shown(key)
+        unknown = Finding(path=path, message="unknown key", code="unknown_key", found=str(key))
         findings.append(attrs.evolve(unknown, allowed=allowed, nearest=guess))
     if issubclass(cls, Checked):
         findings.extend(cls.cross_check(known))
@@ -188,8 +243,10 @@ def _date(value: Any) -> date:  # noqa: ANN401
 
 def _instant(value: Any) -> datetime:  # noqa: ANN401
     moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if moment.tzinfo is None:
+    if moment.utcoffset() is None:
         raise ValueError
+    # The first and the last day of the calendar may be out of reach in UTC.
+    moment.astimezone(UTC)
     return moment
 
 
@@ -220,7 +277,7 @@ def _choices(cls: Any) -> dict[str, Any]:  # noqa: ANN401
 
 def _read_choice(value: object, cls: Any) -> object:  # noqa: ANN401
     choices = _choices(cls)
-    if value in choices.values():
+    if isinstance(value, str | int | enum.Enum) and value in choices.values():
         return value
     if not isinstance(value, str) or value not in choices:
         raise wrong(value, "one of the allowed values", code="invalid_value", allowed=choices)
@@ -256,6 +313,21 @@ def _read_mapping(value: object, cls: Any) -> FrozenMapping:  # noqa: ANN401
     item_type = get_args(cls)[1] if get_args(cls) else Any
     items = _collect((key, item, item_type) for key, item in value.items())
     return FrozenMapping(dict(zip(value, items, strict=True)))
+
+
+def _read_plain(value: object, _: Any) -> Any:  # noqa: ANN401
+    """Read a value of any kind that a file can hold, tables and lists included."""
+    if isinstance(value, Mapping):
+        items = _collect((str(key), item, Any) for key, item in value.items())
+        return FrozenMapping(dict(zip(value, items, strict=True)))
+    if isinstance(value, list | tuple):
+        return tuple(_collect((f"[{index}]", item, Any) for index, item in enumerate(value)))
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value):
+            raise wrong(value, "a finite number")
+    elif not isinstance(value, _PLAIN) and not attrs.has(type(value)):
+        raise wrong(value, "a text, a number, true or false, a date, a list or a table")
+    return value
 
 
 def _read_union(value: object, cls: Any) -> Any:  # noqa: ANN401
@@ -301,7 +373,7 @@ def _converter() -> Converter:
     converter.register_structure_hook_func(_is_mapping, _read_mapping)
     converter.register_structure_hook_func(_is_choice, _read_choice)
     converter.register_structure_hook_func(_is_union, _read_union)
-    converter.register_structure_hook_func(lambda cls: cls is Any, lambda value, _: freeze(value))
+    converter.register_structure_hook_func(lambda cls: cls is Any, _read_plain)
     for scalar, hook in _SCALARS.items():
         converter.register_structure_hook(scalar, hook)
     return converter

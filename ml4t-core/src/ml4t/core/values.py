@@ -26,23 +26,48 @@ _UNITS = {"w": 7 * NS_PER_DAY, "d": NS_PER_DAY, "h": 3_600 * NS_PER_SECOND, "m":
 _UNITS |= {"s": NS_PER_SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _UNIT_ALIASES = {"min": "m", "W": "w", "D": "d", "H": "h", "S": "s"}
 _PART = r"(\d+(?:\.\d+)?)([A-Za-z]+)"
+MAX_DIGITS = 1_000  #: of a number; "1e999999999" is no amount of anything, and would fill the memory
+_MAX_DURATION_TEXT = 100
+_MAX_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it: cut off where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python does not write a whole number of many thousand digits.
+        text = f"a number of more than {MAX_DIGITS:,} digits"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
 def to_decimal(value: object) -> Decimal:
     """Return a finite int, float, str or Decimal as an exact Decimal without trailing zeros.
 
-    A float counts as its shortest decimal text: 0.1 is one tenth, not the binary number next to it.
+    A float counts as its shortest decimal text: 0.1 is one tenth, not the binary number next to it. A number
+    that takes more than a thousand digits to write is refused.
     """
     number = Decimal("NaN")
     if isinstance(value, int | float | str | Decimal | SupportsIndex) and not isinstance(value, bool):
         try:
             number = value if isinstance(value, Decimal) else Decimal(str(value).strip())
-        except InvalidOperation:
+        except (InvalidOperation, ValueError):
+            # ValueError: an int of more digits than Python writes.
             pass
     if not number.is_finite():
-        msg = f"expected a finite number, found {value!r}"
+        msg = f"expected a finite number, found {shown(value)}"
+        raise DataError(msg)
+    if is_vast(number):
+        msg = f"expected a number of at most {MAX_DIGITS:,} digits, found {shown(value)}"
         raise DataError(msg)
     return _stripped(number)
+
+
+def is_vast(number: Decimal) -> bool:
+    """Say whether a number takes more than a thousand digits to write."""
+    return bool(number.is_finite() and number) and (
+        max(abs(number.adjusted()), len(number.as_tuple().digits)) > MAX_DIGITS
+    )
 
 
 def _stripped(number: Decimal) -> Decimal:
@@ -73,7 +98,7 @@ def to_fraction(value: object) -> Fraction:
         try:
             return Fraction(value.replace(" ", ""))
         except (ValueError, ZeroDivisionError):
-            msg = f"expected a fraction such as 1/3, found {value!r}"
+            msg = f"expected a fraction such as 1/3, found {shown(value)}"
             raise DataError(msg) from None
     return value if isinstance(value, Fraction) else Fraction(to_decimal(value))
 
@@ -118,17 +143,18 @@ def parse_duration(value: object) -> int:
     text = "".join(value.split()) if isinstance(value, str) else value
     if text in ("0", 0) and not isinstance(text, bool):
         return 0
-    if not isinstance(text, str) or not re.fullmatch(f"[+-]?(?:{_PART})+", text):
-        msg = f"expected a duration such as '15m', '1h30m', '-5m' or '1d', found {value!r}"
+    is_short = isinstance(text, str) and len(text) <= _MAX_DURATION_TEXT
+    if not isinstance(text, str) or not is_short or not re.fullmatch(f"[+-]?(?:{_PART})+", text):
+        msg = f"expected a duration such as '15m', '1h30m', '-5m' or '1d', found {shown(value)}"
         raise DataError(msg)
-    total = Decimal(0)
+    total = Fraction(0)
     for number, unit in re.findall(_PART, text):
         scale = _UNITS.get(_UNIT_ALIASES.get(unit, unit))
         if scale is None:
             msg = f"unknown unit {unit!r} in duration {value!r}; allowed: {', '.join(_UNITS)} (m for minutes)"
             raise DataError(msg)
-        total += Decimal(number) * scale
-    if total % 1 or total > _INT64_MAX:
+        total += Fraction(number) * scale
+    if total.denominator != 1 or total > _INT64_MAX:
         msg = f"duration {value!r} is not a whole number of nanoseconds within 64 bits"
         raise DataError(msg)
     return -int(total) if text.startswith("-") else int(total)

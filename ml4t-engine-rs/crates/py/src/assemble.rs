@@ -256,3 +256,10 @@ fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
         },
     })
 }
+
+/// Arm the fault that a test asks for.
+#[cfg(feature = "fault-injection")]
+pub(crate) fn with_fault(mut run: crate::shared::Run, spec: &Dict<'_>) -> PyResult<crate::shared::Run> {
+    run.state.fault = spec.get_item("fault")?.map_or(Ok(0), |phase| phase.extract())?;
+    Ok(run)
+}

@@ -1,5 +1,6 @@
 //! Orders and account, as a strategy sees them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ml4t_sim::account::buying_power;
@@ -9,18 +10,20 @@ use ml4t_sim::money::{Cash, Price};
 use ml4t_sim::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side, TimeInForce};
 use ml4t_sim::policies::TickRounding;
 use ml4t_sim::rules::{PositionRules, RuleKind};
-use ml4t_sim::targets::{fraction_of_equity, quantity_for_value};
-use pyo3::exceptions::PyTypeError;
+use ml4t_sim::targets::{expected_quantity, fraction_of_equity, quantity_for_value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::convert::{decimal, nearest};
-use crate::error::{IntoPyResult, to_py, unknown_name};
+use crate::error::{IntoPyResult, argument, to_py, unknown_name};
 use crate::shared::{Core, Shared, Stage};
 use crate::timestamp::Timestamp;
 
 /// Decimals of cash, to which fractions and amounts of targets are cut.
 const EXPONENT: u32 = ml4t_sim::money::CASH_EXPONENT;
+
+/// Orders and cancels that may wait for intake: a loop without end stops before memory does.
+const MAX_COMMANDS: usize = 1_000_000;
 
 /// Orders and account of one strategy.
 #[pyclass(frozen, module = "ml4t.backtest", name = "Broker")]
@@ -66,6 +69,13 @@ impl Broker {
             Stage::Finished => "the run is over; no order can be sent or canceled",
             Stage::Calling if core.owner != std::thread::current().id() => {
                 "orders may be sent only from the thread that runs the strategy"
+            }
+            Stage::Calling if core.run.state.commands.len() >= MAX_COMMANDS => {
+                let now = ml4t_sim::time::render(core.run.state.now);
+                let text = format!(
+                    "more than 1,000,000 orders and cancels in one callback ({now}); most likely a loop without end"
+                );
+                return Err(to_py(py, &SimError::order(text)));
             }
             Stage::Calling => return Ok(()),
         };
@@ -127,6 +137,14 @@ impl Broker {
         };
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
+        let now = ml4t_sim::time::render(core.run.state.now);
+        if is_whole && units <= 0 {
+            let found = quantity.str()?;
+            let text = format!(
+                "quantity of an order must be above zero, found {found}; the side tells the direction ({symbol}, {now})"
+            );
+            return Err(to_py(py, &SimError::order(text)));
+        }
         let request = OrderRequest {
             book: self.book,
             instrument: InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)),
@@ -138,7 +156,6 @@ impl Broker {
             stop_price: stop.map(|(p, _)| p),
             tag: Self::tag(&mut core, tag),
         };
-        let now = ml4t_sim::time::render(core.run.state.now);
         let sent = match off_grid {
             None => core.run.api().submit(request),
             Some((reason, field, found, (grid, width))) => {
@@ -162,6 +179,12 @@ impl Broker {
             tag: terms.tag,
             ..OrderRequest::market(InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)), Side::Buy, 0)
         }
+    }
+
+    /// Position once the market orders under way have filled.
+    fn expected(&self, core: &Core, i: usize) -> i64 {
+        let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
+        expected_quantity(&core.run.state, self.book, id, &core.run.open_orders(i))
     }
 
     /// Market order towards a signed quantity.
@@ -321,10 +344,13 @@ impl Broker {
         let mut wanted = PositionRules::default();
         if let Some(rules) = rules {
             let Ok(listed) = rules.getattr("rules") else {
-                return Err(PyTypeError::new_err(format!(
-                    "position rules are StopLoss, TakeProfit, TrailingStop or a CompositeRule of them, found {}",
-                    rules.repr()?
-                )));
+                return Err(argument(
+                    py,
+                    &format!(
+                        "position rules are StopLoss, TakeProfit, TrailingStop or a CompositeRule of them, found {}",
+                        rules.repr()?
+                    ),
+                ));
             };
             for rule in listed.try_iter()? {
                 let rule = rule?;
@@ -332,7 +358,7 @@ impl Broker {
                 let kind = RuleKind::ALL.into_iter().find(|k| k.as_str() == name).ok_or_else(|| {
                     unknown_name(py, "position rule", &name, RuleKind::ALL.iter().map(|k| k.as_str()))
                 })?;
-                wanted = wanted.with(kind, decimal(&rule.getattr("pct")?, "pct")?).into_py(py)?;
+                wanted = wanted.with(kind, decimal(&rule.getattr("pct")?, "pct", &name)?).into_py(py)?;
             }
         }
         let mut core = self.shared.core(py)?;
@@ -421,7 +447,7 @@ impl Broker {
     ) -> PyResult<Option<OrderHandle>> {
         let py = asset.py();
         let i = self.shared.instrument(asset)?;
-        let fraction = decimal(percent, "percent")?.truncated(EXPONENT);
+        let fraction = decimal(percent, "percent", &self.shared.plan.instruments[i].symbol)?.truncated(EXPONENT);
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
         let value = fraction_of_equity(&core.run.state, self.book, fraction).into_py(py)?;
@@ -440,8 +466,9 @@ impl Broker {
     ) -> PyResult<Option<OrderHandle>> {
         let py = asset.py();
         let i = self.shared.instrument(asset)?;
-        let amount = Cash::from_decimal(decimal(value, "value")?.truncated(EXPONENT))
-            .ok_or_else(|| to_py(py, &SimError::overflow("value leaves the range of the ledger".to_owned())))?;
+        let amount =
+            Cash::from_decimal(decimal(value, "value", &self.shared.plan.instruments[i].symbol)?.truncated(EXPONENT))
+                .ok_or_else(|| to_py(py, &SimError::overflow("value leaves the range of the ledger".to_owned())))?;
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
         let terms = Self::terms(&mut core, time_in_force, tag)?;
@@ -479,7 +506,7 @@ impl Broker {
 
     /// Trade a basket towards fractions of equity; sells go first, then by symbol.
     ///
-    /// Positions that the mapping does not name are closed, unless `keep_others`.
+    /// Positions, and market orders under way, that the mapping does not name are closed, unless `keep_others`.
     #[pyo3(signature = (weights, *, keep_others = false, time_in_force = None, tag = None))]
     fn order_target_weights(
         &self,
@@ -491,22 +518,27 @@ impl Broker {
         let py = weights.py();
         let mut targets: Vec<(usize, Option<ml4t_sim::money::Decimal>)> = Vec::new();
         let Ok(items) = weights.call_method0("items") else {
-            return Err(PyTypeError::new_err(format!(
-                "weights is a mapping of symbol to fraction of equity, found {}",
-                weights.repr()?
-            )));
+            return Err(argument(
+                py,
+                &format!("weights is a mapping of symbol to fraction of equity, found {}", weights.repr()?),
+            ));
         };
         for pair in items.try_iter()? {
             let (asset, weight): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
-            targets.push((self.shared.instrument(&asset)?, Some(decimal(&weight, "weight")?.truncated(EXPONENT))));
+            let i = self.shared.instrument(&asset)?;
+            let weight = decimal(&weight, "weight", &self.shared.plan.instruments[i].symbol)?;
+            targets.push((i, Some(weight.truncated(EXPONENT))));
         }
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
         if !keep_others {
-            let held = &core.run.state.book(self.book).positions;
             let named: Vec<usize> = targets.iter().map(|t| t.0).collect();
-            let others = (0..held.len()).filter(|i| held[*i].quantity != 0 && !named.contains(i));
-            targets.extend(others.map(|i| (i, None)));
+            let positions = &core.run.state.book(self.book).positions;
+            let held = (0..positions.len()).filter(|&i| positions[i].quantity != 0);
+            let under_way = core.run.all_open_orders();
+            let under_way = under_way.iter().map(|&id| core.run.state.order(id).request.instrument.index());
+            let others: BTreeSet<usize> = held.chain(under_way).filter(|i| !named.contains(i)).collect();
+            targets.extend(others.into_iter().filter(|&i| self.expected(&core, i) != 0).map(|i| (i, None)));
         }
         let mut changes = Vec::with_capacity(targets.len());
         for (i, weight) in targets {
@@ -515,8 +547,8 @@ impl Broker {
                 None => Cash::ZERO,
             };
             let target = self.quantity_for(py, &core, i, value)?;
-            let held = core.run.state.book(self.book).positions[i].quantity;
-            changes.push((target.is_none_or(|t| t >= held), i, value));
+            let expected = self.expected(&core, i);
+            changes.push((target.is_none_or(|t| t >= expected), i, value));
         }
         // Instruments are numbered by symbol.
         changes.sort_unstable();

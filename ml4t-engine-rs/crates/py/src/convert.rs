@@ -91,12 +91,16 @@ pub(crate) fn float64(py: Python<'_>, batch: &RecordBatch, name: &str, what: &st
     Ok(array.iter().map(|x| x.unwrap_or(f64::NAN)).collect::<Vec<f64>>().into())
 }
 
-/// An exact decimal from int, float (by its shortest text), str or `decimal.Decimal`.
-pub(crate) fn decimal(value: &Bound<'_, PyAny>, field: &str) -> PyResult<Decimal> {
+/// An exact decimal from int, float (by its shortest text), str or `decimal.Decimal`; `of` names what it is about.
+pub(crate) fn decimal(value: &Bound<'_, PyAny>, field: &str, of: &str) -> PyResult<Decimal> {
     let py = value.py();
     let refuse = || {
         let shown = value.repr().map_or_else(|_| "?".to_owned(), |r| r.to_string());
-        to_py(py, &SimError::order(format!("{field} = {shown} is not a finite number (int, float, str or Decimal)")))
+        if is_finite(value) {
+            return to_py(py, &SimError::overflow(format!("{field} = {shown} is beyond every range here ({of})")));
+        }
+        let text = format!("{field} = {shown} is not a finite number (int, float, str or Decimal) ({of})");
+        to_py(py, &SimError::order(text))
     };
     if value.is_instance_of::<PyBool>() {
         return Err(refuse());
@@ -116,6 +120,17 @@ pub(crate) fn decimal(value: &Bound<'_, PyAny>, field: &str) -> PyResult<Decimal
     Decimal::parse(value.str()?.to_str()?).ok_or_else(refuse)
 }
 
+/// Whether Python takes it for a finite number, of whatever size.
+fn is_finite(value: &Bound<'_, PyAny>) -> bool {
+    if value.is_instance_of::<PyBool>() {
+        return false;
+    }
+    let text = value.str().map(|s| s.to_string()).unwrap_or_default();
+    // A text that Rust reads as a float is a number; one that is too large for a float reads as infinite.
+    let is_word = text.bytes().any(|b| b.is_ascii_alphabetic() && !matches!(b, b'e' | b'E'));
+    !is_word && text.trim().parse::<f64>().is_ok()
+}
+
 /// `decimal` in units of 10^-`exponent`, rounded down or up, and whether that was exact.
 pub(crate) fn nearest(
     value: &Bound<'_, PyAny>,
@@ -123,14 +138,14 @@ pub(crate) fn nearest(
     (field, symbol): (&str, &str),
     up: bool,
 ) -> PyResult<(i64, bool)> {
-    decimal(value, field)?
+    decimal(value, field, symbol)?
         .scaled_toward(exponent, up)
         .map_or_else(|| scaled(value, exponent, field, symbol).map(|x| (x, true)), Ok)
 }
 
 /// `decimal` in units of 10^-`exponent`.
 pub(crate) fn scaled(value: &Bound<'_, PyAny>, exponent: u32, field: &str, symbol: &str) -> PyResult<i64> {
-    let number = decimal(value, field)?;
+    let number = decimal(value, field, symbol)?;
     number
         .scaled_i64(exponent)
         .ok_or_else(|| {

@@ -39,6 +39,11 @@ pub(crate) fn stale(py: Python<'_>, message: &str) -> PyErr {
     raise(py, "StaleViewError", message)
 }
 
+/// An `ArgumentError`: a `TypeError` of ours.
+pub(crate) fn argument(py: Python<'_>, message: &str) -> PyErr {
+    raise(py, "ArgumentError", message)
+}
+
 /// An `UnknownNameError` that names the nearest known name.
 pub(crate) fn unknown_name<'a>(
     py: Python<'_>,

@@ -14,12 +14,12 @@ use ml4t_sim::recorder::TableRecorder;
 use ml4t_sim::state::Notice;
 use ml4t_sim::time::render;
 use ml4t_sim::venue::SimulatedVenue;
-use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::broker::Broker;
-use crate::error::{IntoPyResult, add_note, internal, to_py, unknown_name};
+use crate::error::{IntoPyResult, add_note, argument, internal, to_py, unknown_name};
 use crate::events::{FillEvent, MarketEvent, OrderEvent, SignalEvent};
 use crate::models::Raised;
 use crate::shared::{Core, Run, Shared, Stage};
@@ -154,8 +154,10 @@ impl PyRun {
                     .map(String::as_str)
                     .or_else(|| payload.downcast_ref::<&str>().copied())
                     .unwrap_or("no message");
-                let now = render(core.run.state.now);
-                Err(internal(py, &format!("internal error of the engine at {now}: {text}; please report it")))
+                let state = &core.run.state;
+                let at = state.at.map(|id| format!(", {}", self.shared.plan.instrument(id).symbol));
+                let (now, at) = (render(state.now), at.unwrap_or_default());
+                Err(internal(py, &format!("internal error of the engine at {now}{at}: {text}; please report it")))
             }
         }
     }
@@ -455,6 +457,8 @@ impl PyRun {
         let source = ColumnSource::new(Arc::clone(&plan));
         let venue = SimulatedVenue::new(&plan);
         let run = Run::new(plan, source, venue, TableRecorder::default()).into_py(py)?;
+        #[cfg(feature = "fault-injection")]
+        let run = crate::assemble::with_fault(run, spec)?;
         let shared = Shared::new(py, run)?;
         Ok(Self {
             broker: Py::new(py, Broker::new(&shared, BookId(0)))?,
@@ -541,9 +545,10 @@ impl PyRun {
         let now = self.present(&core);
         for (name, value) in values {
             let name: String = name.extract()?;
-            let value: f64 = value.extract().map_err(|_| {
-                PyTypeError::new_err(format!("record({name}=...) takes numbers, found {}", value.get_type()))
-            })?;
+            let shown = || value.repr().map_or_else(|_| "?".to_owned(), |r| r.to_string());
+            let value: f64 = value
+                .extract()
+                .map_err(|_| argument(py, &format!("record({name}=...) takes numbers, found {}", shown())))?;
             let slot = core.record_names.iter().position(|n| *n == name).unwrap_or_else(|| {
                 core.record_names.push(name);
                 core.record_names.len() - 1

@@ -17,11 +17,10 @@ use ml4t_sim::recorder::TableRecorder;
 use ml4t_sim::rules::RuleKind;
 use ml4t_sim::time::Ns;
 use ml4t_sim::venue::SimulatedVenue;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::error::{internal, to_py, unknown_name};
+use crate::error::{argument, internal, to_py, unknown_name};
 
 pub(crate) type Run = Simulator<ColumnSource, SimulatedVenue, TableRecorder>;
 
@@ -182,7 +181,7 @@ impl Shared {
             return found.extract();
         }
         let Ok(text) = symbol.cast::<PyString>() else {
-            return Err(PyTypeError::new_err(format!("a symbol is a str, found {}", symbol.repr()?)));
+            return Err(argument(py, &format!("a symbol is a str, found {}", symbol.repr()?)));
         };
         Err(unknown_name(py, "symbol", text.to_str()?, self.plan.instruments.iter().map(|i| i.symbol.as_str())))
     }

@@ -1,8 +1,6 @@
 //! An instant that becomes a `datetime` only when somebody looks.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use ml4t_sim::time::{Ns, render};
+use ml4t_sim::time::{Ns, iso};
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -102,7 +100,8 @@ impl Timestamp {
     fn __sub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = other.py();
         match Self::other_ns(other)? {
-            Some(ns) => timedelta(py, i128::from(self.ns) - ns),
+            // Of the datetimes, so that a difference turned round is its negative and two in a row add up.
+            Some(ns) => timedelta(py, (i128::from(self.ns).div_euclid(1000) - ns.div_euclid(1000)) * 1000),
             None => Ok(self.datetime(py)?.bind(py).sub(other)?.unbind()),
         }
     }
@@ -128,9 +127,8 @@ impl Timestamp {
             // Equal to a datetime, hence the same hash.
             return Ok(self.datetime(py)?.bind(py).hash()? as i64);
         }
-        let mut hasher = DefaultHasher::new();
-        self.ns.hash(&mut hasher);
-        Ok(hasher.finish().cast_signed())
+        // As pandas hashes a timestamp with nanoseconds.
+        Ok(self.ns.into_pyobject(py)?.hash()? as i64)
     }
 
     fn __int__(&self) -> i64 {
@@ -138,16 +136,16 @@ impl Timestamp {
     }
 
     fn __str__(&self) -> String {
-        render(self.ns)
+        iso(self.ns)
     }
 
     fn __repr__(&self) -> String {
-        format!("Timestamp('{}')", render(self.ns))
+        format!("Timestamp('{}')", iso(self.ns))
     }
 
     fn __format__(&self, py: Python<'_>, spec: &str) -> PyResult<String> {
         if spec.is_empty() {
-            return Ok(render(self.ns));
+            return Ok(iso(self.ns));
         }
         self.datetime(py)?.bind(py).call_method1("__format__", (spec,))?.extract()
     }

@@ -8,9 +8,9 @@ use ml4t_sim::ids::FeedId;
 use ml4t_sim::plan::{FeedKind, Plan};
 use ml4t_sim::state::State;
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
-use pyo3::exceptions::{PyAttributeError, PyValueError};
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use crate::error::{stale, to_py, unknown_name};
 use crate::shared::Shared;
@@ -41,8 +41,12 @@ fn find_field(plan: &Plan, state: &State, i: usize, field: &str) -> Option<(usiz
         let has_row = |&(f, _): &(usize, usize)| state.readable_row(plan, f, i).is_some();
         if has_row(&first) { Some(first) } else { places.find(has_row).or(Some(first)) }
     };
-    // Names of feeds may hold a dot, names of fields do not.
-    find(None, field).or_else(|| field.rsplit_once('.').and_then(|(feed, column)| find(Some(feed), column)))
+    find(None, field).or_else(|| splits(field).find_map(|(feed, column)| find(Some(feed), column)))
+}
+
+/// Every way to read a name as `feed.field`: both may hold dots themselves.
+fn splits(name: &str) -> impl Iterator<Item = (&str, &str)> {
+    name.match_indices('.').map(|(k, _)| (&name[..k], &name[k + 1..]))
 }
 
 /// Whether any instrument has that field.
@@ -54,7 +58,18 @@ fn is_field(plan: &Plan, field: &str) -> bool {
                 && f.column(column).is_some()
         })
     };
-    is_in(field, None) || field.rsplit_once('.').is_some_and(|(feed, column)| is_in(column, Some(feed)))
+    is_in(field, None) || splits(field).any(|(feed, column)| is_in(column, Some(feed)))
+}
+
+/// Names of the columns of all feeds of some kinds, each once, in the sequence of the feeds.
+fn names_of(plan: &Plan, is_wanted: impl Fn(FeedKind) -> bool) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for column in plan.feeds.iter().filter(|f| is_wanted(f.data.kind)).flat_map(|f| &f.data.columns) {
+        if !names.contains(&column.name.as_str()) {
+            names.push(&column.name);
+        }
+    }
+    names
 }
 
 fn known_fields(plan: &Plan, i: usize) -> Vec<String> {
@@ -244,8 +259,7 @@ impl View {
         }
         self.check(py)?;
         self.column(py, name)?.ok_or_else(|| {
-            let known: Vec<&str> =
-                self.shared.plan.feeds.iter().flat_map(|f| f.data.columns.iter().map(|c| c.name.as_str())).collect();
+            let known = names_of(&self.shared.plan, |kind| kind != FeedKind::Context);
             PyAttributeError::new_err(format!("no feed has a field {name:?}; known: {}", known.join(", ")))
         })
     }
@@ -275,13 +289,15 @@ impl View {
         &self,
         py: Python<'py>,
         fields: &Bound<'py, PyAny>,
-        n: usize,
+        n: &Bound<'py, PyAny>,
         symbols: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.check(py)?;
-        if n == 0 || n > MAX_WINDOW {
-            return Err(PyValueError::new_err(format!("history takes n from 1 to {MAX_WINDOW}, found {n}")));
-        }
+        let whole = if n.is_instance_of::<PyBool>() { None } else { n.extract::<usize>().ok() };
+        let Some(n) = whole.filter(|n| (1..=MAX_WINDOW).contains(n)) else {
+            let text = format!("history takes n from 1 to {MAX_WINDOW}, found {}", n.repr()?);
+            return Err(to_py(py, &SimError::data(text)));
+        };
         if let Ok(field) = fields.cast::<PyString>() {
             return self.history_of(py, field.to_str()?, n, symbols);
         }
@@ -314,7 +330,12 @@ impl View {
         let Some(row) = core.run.state.readable_row(plan, feed.index(), i) else { return Ok(None) };
         let feed = plan.feed(feed);
         let price = match feed.data.kind {
-            FeedKind::Quote => f64::midpoint(feed.value(0, row), feed.value(1, row)),
+            // A quote with one side is priced by that side, as orders and marks are.
+            FeedKind::Quote => match (feed.value(0, row), feed.value(1, row)) {
+                (bid, ask) if bid.is_nan() => ask,
+                (bid, ask) if ask.is_nan() => bid,
+                (bid, ask) => f64::midpoint(bid, ask),
+            },
             FeedKind::Trade | FeedKind::Context => feed.value(0, row),
             FeedKind::Bar => feed.value(ml4t_sim::plan::bar::CLOSE, row),
         };
@@ -539,7 +560,8 @@ impl SignalRow {
 
     fn __contains__(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
         let names = self.names(py)?;
-        Ok(names.iter().any(|n| n == name) || (name == "score" && !names.is_empty()))
+        let is_model = self.shared.plan.signals.as_ref().is_some_and(|s| s.names.iter().any(|n| n == name));
+        Ok(names.iter().any(|n| n == name) || (name == "score" && !is_model && !names.is_empty()))
     }
 
     /// Names that have spoken.
@@ -567,28 +589,32 @@ impl Context {
         Self { shared: Arc::clone(shared) }
     }
 
-    fn find(&self, name: &str) -> Option<(usize, usize)> {
+    /// Feeds that have the series, each with its column.
+    fn places(&self, name: &str) -> impl Iterator<Item = (usize, usize)> {
         let feeds = self.shared.plan.feeds.iter().enumerate();
-        feeds.filter(|(_, f)| f.data.kind == FeedKind::Context).find_map(|(k, f)| f.column(name).map(|c| (k, c)))
+        feeds.filter(|(_, f)| f.data.kind == FeedKind::Context).filter_map(move |(k, f)| Some((k, f.column(name)?)))
     }
 
     fn names(&self) -> Vec<&str> {
-        let feeds = self.shared.plan.feeds.iter().filter(|f| f.data.kind == FeedKind::Context);
-        feeds.flat_map(|f| f.data.columns.iter().map(|c| c.name.as_str())).collect()
+        names_of(&self.shared.plan, |kind| kind == FeedKind::Context)
     }
 }
 
 #[pymethods]
 impl Context {
     fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<f64> {
-        let (f, c) = self.find(name).ok_or_else(|| unknown_name(py, "market-wide series", name, self.names()))?;
         let plan = &self.shared.plan;
+        if self.places(name).next().is_none() {
+            return Err(unknown_name(py, "market-wide series", name, self.names()));
+        }
         let core = self.shared.core(py)?;
-        Ok(core.run.state.readable_row(plan, f, 0).map_or(f64::NAN, |row| plan.feeds[f].value(c, row)))
+        // As for instruments: of several feeds the first that has a row by now.
+        let mut known = self.places(name).filter_map(|(f, c)| Some((f, c, core.run.state.readable_row(plan, f, 0)?)));
+        Ok(known.next().map_or(f64::NAN, |(f, c, row)| plan.feeds[f].value(c, row)))
     }
 
     fn __contains__(&self, name: &str) -> bool {
-        self.find(name).is_some()
+        self.places(name).next().is_some()
     }
 
     /// Names of the series.
@@ -599,7 +625,7 @@ impl Context {
     /// Last known value, or `default` when there is no such series.
     #[pyo3(signature = (name, default = None))]
     fn get(&self, py: Python<'_>, name: &str, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
-        if self.find(name).is_none() {
+        if self.places(name).next().is_none() {
             return Ok(default);
         }
         Ok(Some(self.__getitem__(py, name)?.into_pyobject(py)?.into_any().unbind()))

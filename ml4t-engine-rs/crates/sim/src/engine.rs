@@ -244,6 +244,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         let state = &mut self.state;
         state.now = now;
+        state.at = None;
         state.is_after_opens = false;
         state.causes = Causes::default();
         state.blocks.clear();
@@ -291,6 +292,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let due: Vec<Payment> = self.state.payments.iter().filter(|p| p.ts <= now).copied().collect();
         self.state.payments.retain(|p| p.ts > now);
         for payment in due {
+            self.state.at = Some(payment.instrument);
+            self.state.fault_point(3);
             let book = self.state.book_mut(payment.book);
             book.pay_dividend(now, payment.instrument, payment.amount, &mut self.recorder)?;
         }
@@ -302,6 +305,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let plan = Arc::clone(&self.plan);
         while let Some(action) = plan.actions.get(self.state.actions_seen).filter(|a| a.ts <= now) {
             self.state.actions_seen += 1;
+            self.state.at = Some(action.instrument);
+            self.state.fault_point(4);
             let instrument = plan.instrument(action.instrument);
             let event = Corporate { ts: now, id: action.instrument, instrument, quantum: plan.account.posting_quantum };
             for book in &mut self.state.books {
@@ -333,6 +338,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         if calendar.close.get(session) != Some(&now) {
             return Ok(());
         }
+        self.state.at = None;
+        self.state.fault_point(5);
         self.state.sessions_seen[nav] += 1;
         self.state.causes.closes_nav_session = true;
         let label = calendar.label[session];
@@ -361,6 +368,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// Phase 6: rows and signals that arrive now become readable.
     fn make_readable(&mut self, now: Ns) -> Result<()> {
         let plan = Arc::clone(&self.plan);
+        self.state.at = None;
+        self.state.fault_point(6);
         for (f, feed) in plan.feeds.iter().enumerate() {
             let (Some(order), Some(arrival)) = (feed.arrival(), &feed.data.ts_arrival) else { continue };
             let from = self.state.arrived[f];
@@ -394,6 +403,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// Phase 7: timers.
     fn fire_timers(&mut self, now: Ns) {
         let state = &mut self.state;
+        state.fault_point(7);
         state.due_timers.clear();
         while let Some(&timer) = state.timers.get(state.timers_seen).filter(|t| t.ts <= now) {
             state.timers_seen += 1;
@@ -407,6 +417,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// As [`Simulator::begin`].
     pub fn take_in(&mut self) -> Result<()> {
+        self.state.at = None;
         self.intake()?;
         let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
         self.venue.on_same_close(&mut desk)?;
@@ -420,6 +431,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// As [`Simulator::begin`].
     pub fn end(&mut self) -> Result<()> {
+        self.state.at = None;
+        self.state.fault_point(11);
         let causes = self.state.causes;
         if !causes.has_data || causes.closes_nav_session {
             return Ok(());
@@ -459,6 +472,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// An identity does not hold.
     pub fn finish(&mut self) -> Result<()> {
         self.state.is_finished = true;
+        self.state.at = None;
+        self.state.fault_point(12);
         // Orders sent after the last event still get their answer.
         self.intake()?;
         self.venue.finish(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;

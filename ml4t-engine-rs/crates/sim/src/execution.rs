@@ -153,10 +153,11 @@ impl Execution {
         let mut draft = Draft { quantity, reference, price, costs, liquidity, fee: Cash::ZERO, notional: Cash::ZERO };
         if order.request.side == Side::Sell && !plan.account.allows_short && quantity > held {
             let text = format!(
-                "sells {} {}, the account holds {} and may not sell short",
+                "sells {} {}, the account holds {} and may not sell short ({})",
                 instrument.scale.quantity_f64(quantity),
                 instrument.symbol,
-                instrument.scale.quantity_f64(held)
+                instrument.scale.quantity_f64(held),
+                crate::time::render(desk.state.now)
             );
             self.refuse(desk, Reason::ShortNotAllowed, text)?;
             return Ok(0);
@@ -234,7 +235,7 @@ impl Execution {
             scale.quantity_floor(output.quantity, instrument.lot_size)
         };
         let (Some(price), Some(quantity)) = (scale.price(output.price), quantity) else {
-            let text = format!("price {} and quantity {} must be finite", output.price, output.quantity);
+            let text = format!("price {} and quantity {} must be finite", shown(output.price), shown(output.quantity));
             return Err(self.model_error(desk, models.fill.name(), &text));
         };
         if quantity > order.leaves || quantity < 0 {
@@ -278,11 +279,12 @@ impl Execution {
         let Some(mut output) = self.slip(desk, models, &context)? else { return Ok(None) };
         let mut capped = quantity;
         if output.quantity_cap != f64::INFINITY {
-            let Some(cap) = scale.quantity_floor(output.quantity_cap, instrument.lot_size) else {
-                let text = format!("quantity cap {} is not a number", output.quantity_cap);
-                return Err(self.model_error(desk, models.slippage.name(), &text));
-            };
-            capped = quantity.min(cap);
+            if output.quantity_cap.is_nan() {
+                return Err(self.model_error(desk, models.slippage.name(), "quantity cap NaN is not a number"));
+            }
+            // A cap beyond the range of quantities caps nothing.
+            let beyond = if output.quantity_cap > 0.0 { i64::MAX } else { 0 };
+            capped = quantity.min(scale.quantity_floor(output.quantity_cap, instrument.lot_size).unwrap_or(beyond));
         }
         if capped <= 0 {
             return Ok(None);
@@ -298,7 +300,8 @@ impl Execution {
             return Ok(Some((UnitCosts::default(), quantity)));
         }
         let (Some(slippage), Some(spread)) = (scale.price(output.adjustment), scale.price(output.spread)) else {
-            let text = format!("adjustment {} and spread {} must be finite", output.adjustment, output.spread);
+            let (adjustment, spread) = (shown(output.adjustment), shown(output.spread));
+            let text = format!("adjustment {adjustment} and spread {spread} must be finite");
             return Err(self.model_error(desk, models.slippage.name(), &text));
         };
         let mut costs = UnitCosts { spread, slippage };
@@ -376,15 +379,16 @@ impl Execution {
             price: scale.price_f64(draft.price),
             quantity: scale.quantity_f64(draft.quantity),
             multiplier: scale.multiplier_f64(),
-            notional: draft.notional.to_f64(),
+            notional: draft.notional.to_f64().abs(),
             order_filled_quantity: scale.quantity_f64(order.filled),
-            order_notional: order.filled_notional.to_f64(),
+            order_notional: order.filled_notional.to_f64().abs(),
             order_fees: order.fees.to_f64(),
         };
         let mut output = FeeOutput { fee: f64::NAN, code: 0 };
         draft.fee = match models.fee.eval(&context, &mut output) {
             Status::OK => Cash::from_f64(output.fee, desk.plan.account.posting_quantum).ok_or_else(|| {
-                self.model_error(desk, models.fee.name(), &format!("fee {} must be finite", output.fee))
+                let rule = if output.fee.is_finite() { "leaves the range of money" } else { "must be finite" };
+                self.model_error(desk, models.fee.name(), &format!("fee {} {rule}", shown(output.fee)))
             })?,
             Status::NO_OPINION => Cash::ZERO,
             _ => return Err(self.model_error(desk, models.fee.name(), &models.fee.last_error())),
@@ -439,14 +443,15 @@ impl Execution {
         let book = desk.state.book(order.request.book);
         let instrument = &desk.plan.instruments[self.market.instrument];
         Ok(format!(
-            "{} {} {} at {} with fee {} needs more than the account has: cash {}, buying power {}",
+            "{} {} {} at {} with fee {} needs more than the account has: cash {}, buying power {} ({})",
             order.request.side.as_str(),
             instrument.scale.quantity_f64(draft.quantity),
             instrument.symbol,
             instrument.scale.price_f64(draft.price),
             draft.fee.to_f64(),
             book.cash().to_f64(),
-            crate::account::buying_power(book, &desk.plan.account)?.to_f64()
+            crate::account::buying_power(book, &desk.plan.account)?.to_f64(),
+            crate::time::render(desk.state.now)
         ))
     }
 
@@ -556,4 +561,9 @@ impl Market {
     fn reported_phase(&self) -> Phase {
         if self.phase.0 > Phase::TRADE.0 { Phase::CLOSE } else { self.phase }
     }
+}
+
+/// A number for a message: what a model answers may have three hundred digits.
+fn shown(x: f64) -> String {
+    if x.abs() >= 1e15 { format!("{x:e}") } else { x.to_string() }
 }

@@ -67,6 +67,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// Checks that concern one order alone; true when it passed.
     fn check(&mut self, id: OrderId) -> Result<bool> {
         let plan = Arc::clone(&self.plan);
+        self.state.at = Some(self.state.order(id).request.instrument);
+        self.state.fault_point(9);
         self.state.move_order(id, OrderStatus::Submitted, Reason::None, &mut self.recorder)?;
         if let Some(reason) = self.state.order(id).refusal {
             self.state.move_order(id, OrderStatus::Rejected, reason, &mut self.recorder)?;
@@ -191,8 +193,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let scale = &instrument.scale;
         if request.side == Side::Sell && !settings.allows_short {
             let held = book.positions[request.instrument.index()].quantity;
-            let incoming: i64 = self.incoming(request.instrument.index(), id);
-            if held.saturating_add(incoming) < request.quantity {
+            // What is on its way in is added up only where it decides.
+            if held < request.quantity
+                && held.saturating_add(self.incoming(request.instrument.index(), id)) < request.quantity
+            {
                 let text = format!(
                     "sells {} {}, the account holds {} and may not sell short ({})",
                     scale.quantity_f64(request.quantity),

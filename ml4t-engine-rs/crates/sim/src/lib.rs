@@ -36,3 +36,4 @@ pub mod state;
 pub mod targets;
 pub mod time;
 pub mod venue;
+mod working;

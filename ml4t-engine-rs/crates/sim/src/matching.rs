@@ -84,9 +84,11 @@ const fn stop_trades(side: Side, market: Price, stop: Price) -> bool {
 #[must_use]
 pub fn at_price(order: &Order, market: Price, policies: &Policies, rests_continuously: bool) -> Outcome {
     let side = order.request.side;
+    // A stop-limit is no limit order before it triggers: what triggers it now it takes.
+    let has_rested = order.has_rested && (order.request.order_type == OrderType::Limit || order.is_triggered);
     let limit_reach = |limit: Price| {
-        let liquidity = if order.has_rested { Liquidity::MAKER } else { Liquidity::TAKER };
-        let own_price = policies.limit_gap == LimitGap::AtLimit || (rests_continuously && order.has_rested);
+        let liquidity = if has_rested { Liquidity::MAKER } else { Liquidity::TAKER };
+        let own_price = policies.limit_gap == LimitGap::AtLimit || (rests_continuously && has_rested);
         Reach::limit(if own_price { limit } else { market }, market, liquidity)
     };
     match (order.request.order_type, order.request.limit_price, order.request.stop_price) {

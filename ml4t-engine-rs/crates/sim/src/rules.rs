@@ -132,7 +132,8 @@ pub(crate) fn sync<R: Recorder>(
         let wanted = entry.zip(rules.fraction(kind));
         let Some((entry, fraction)) = wanted else {
             if let Some(id) = existing {
-                desk.state.move_order(id, OrderStatus::Canceled, Reason::PositionClosed, desk.recorder)?;
+                let reason = if entry.is_some() { Reason::CanceledByRequest } else { Reason::PositionClosed };
+                desk.state.move_order(id, OrderStatus::Canceled, reason, desk.recorder)?;
             }
             continue;
         };

@@ -121,6 +121,11 @@ pub struct State {
     pub(crate) next_record: Ns,
     /// Whether the end of the data was reached.
     pub is_finished: bool,
+    /// The instrument being dealt with, for the message of an internal error.
+    pub at: Option<InstrumentId>,
+    /// Phase in which to panic, 12 for the end of the run; 0 for none.
+    #[cfg(feature = "fault-injection")]
+    pub fault: u8,
 }
 
 impl State {
@@ -161,7 +166,19 @@ impl State {
             had_due: false,
             next_record: i64::MIN,
             is_finished: false,
+            at: None,
+            #[cfg(feature = "fault-injection")]
+            fault: 0,
         }
+    }
+
+    /// Panic here if a test asked for it; nothing without the feature `fault-injection`.
+    #[cfg_attr(not(feature = "fault-injection"), expect(clippy::unused_self, reason = "nothing to look at"))]
+    pub(crate) const fn fault_point(&self, phase: u8) {
+        #[cfg(feature = "fault-injection")]
+        assert!(self.fault != phase, "a fault injected by a test");
+        #[cfg(not(feature = "fault-injection"))]
+        let _ = phase;
     }
 
     /// Last completed row of an instrument in a feed: what matching and marks may use.

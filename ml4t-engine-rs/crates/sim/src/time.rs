@@ -58,6 +58,12 @@ pub fn render(ts: Ns) -> String {
     if ts == NEVER || ts == i64::MIN {
         return "no time".to_owned();
     }
+    iso(ts)
+}
+
+/// As [`render`], of the first and the last instant as well.
+#[must_use]
+pub fn iso(ts: Ns) -> String {
     let (days, rest) = (ts.div_euclid(86_400_000_000_000), ts.rem_euclid(86_400_000_000_000));
     let (year, month, day) = civil(days);
     let (seconds, nanos) = (rest / 1_000_000_000, rest % 1_000_000_000);
@@ -88,6 +94,7 @@ mod tests {
         assert_eq!(render(0), "1970-01-01T00:00:00Z");
         assert_eq!(render(1_709_303_400_000_000_000), "2024-03-01T14:30:00Z");
         assert_eq!(render(-1), "1969-12-31T23:59:59.999999999Z");
+        assert_eq!(iso(NEVER), "2262-04-11T23:47:16.854775807Z");
     }
 
     #[test]

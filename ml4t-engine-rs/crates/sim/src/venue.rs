@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use ml4t_abi::Phase;
+use ml4t_abi::{Liquidity, OrderKind, Phase};
 
 use crate::account::reservation;
 use crate::error::{Result, SimError};
@@ -19,11 +19,12 @@ use crate::money::{Price, Ratio};
 use crate::order::{OrderStatus, Reason, Side};
 use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
-use crate::policies::FillTiming;
+use crate::policies::{FillTiming, LimitSlippage};
 use crate::recorder::Recorder;
 use crate::rules::{self, Cause};
 use crate::state::State;
 use crate::time::{NEVER, Ns};
+use crate::working::Working;
 
 /// What a venue works on during a call.
 #[derive(Debug)]
@@ -88,18 +89,17 @@ pub trait Venue: Clone {
     fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Live {
-    id: OrderId,
-    /// Last pass in which the order was dealt with, so that no order has two turns at one event.
-    pass: u64,
-}
-
 /// An order that may execute, and its place among those of its instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidate {
-    id: OrderId,
+    key: (u8, u64, OrderId),
     reach: Reach,
+}
+
+impl Candidate {
+    const fn id(&self) -> OrderId {
+        self.key.2
+    }
 }
 
 const LIVE: u8 = 1;
@@ -110,7 +110,9 @@ const HELD: u8 = 2;
 pub struct SimulatedVenue {
     models: Models,
     needs_bar: bool,
-    live: Vec<Vec<Live>>,
+    live: Vec<Working>,
+    /// Orders of each instrument that may execute in the present pass, the first at the end.
+    queue: Vec<Vec<Candidate>>,
     /// Whether an instrument has live orders or is held; rows of others are only counted.
     watch: Vec<u8>,
     opens: BinaryHeap<Reverse<(Ns, u32)>>,
@@ -143,7 +145,8 @@ impl SimulatedVenue {
         Self {
             needs_bar: models.fill.needs_volume() || models.slippage.needs_volume(),
             models,
-            live: vec![Vec::new(); n],
+            live: vec![Working::default(); n],
+            queue: vec![Vec::new(); n],
             watch: vec![0; n],
             opens: BinaryHeap::new(),
             is_scheduled: vec![false; n],
@@ -183,7 +186,7 @@ impl SimulatedVenue {
     }
 
     fn remove(&mut self, plan: &Plan, state: &State, i: usize, id: OrderId) {
-        self.live[i].retain(|l| l.id != id);
+        self.live[i].remove(id);
         self.refresh_watch(plan, state, i);
     }
 
@@ -192,64 +195,67 @@ impl SimulatedVenue {
         self.pass += 1;
         self.heads.clear();
         for &(i, row) in set {
-            if let Some(candidate) = self.candidate(desk, i as usize, row as usize, phase)? {
-                self.heads.push(Reverse((candidate.id, i, row)));
-            }
+            self.line_up(desk, i as usize, row as usize, phase)?;
+            self.show_head(i, row);
         }
         while let Some(Reverse((_, i, row))) = self.heads.pop() {
-            // Nothing of another instrument can change this one's list, so the head is still the head.
-            if let Some(candidate) = self.candidate(desk, i as usize, row as usize, phase)? {
-                self.turn(desk, i as usize, row as usize, phase, candidate)?;
+            // Nothing of another instrument can change this one's queue, so the head is still the head.
+            if let Some(candidate) = self.queue[i as usize].pop()
+                && self.turn(desk, i as usize, row as usize, phase, candidate)?
+            {
+                self.line_up(desk, i as usize, row as usize, phase)?;
             }
-            if let Some(next) = self.candidate(desk, i as usize, row as usize, phase)? {
-                self.heads.push(Reverse((next.id, i, row)));
-            }
+            self.show_head(i, row);
+        }
+        for &(i, _) in set {
+            self.live[i as usize].sweep(desk.state);
+            self.refresh_watch(desk.plan, desk.state, i as usize);
         }
         Ok(())
     }
 
-    /// The first order of an instrument that may execute in this phase and had no turn yet.
-    fn candidate<R: Recorder>(
-        &mut self,
-        desk: &mut Desk<'_, R>,
-        i: usize,
-        row: usize,
-        phase: Phase,
-    ) -> Result<Option<Candidate>> {
-        let plan = desk.plan;
-        if self.live[i].is_empty() {
-            return Ok(None);
+    /// Put the first order of an instrument among those of the others.
+    fn show_head(&mut self, i: u32, row: u32) {
+        if let Some(candidate) = self.queue[i as usize].last() {
+            self.heads.push(Reverse((candidate.id(), i, row)));
         }
-        let market = PhaseMarket::read(plan, i, row, phase)?;
-        let mut best: Option<(Candidate, (u8, u64, OrderId))> = None;
-        for k in 0..self.live[i].len() {
-            let Live { id, pass } = self.live[i][k];
-            let order = desk.state.order(id);
-            if pass == self.pass || !market.is_eligible(order.ts_active) {
+    }
+
+    /// The orders of an instrument that may execute in this phase and had no turn yet, in their sequence.
+    fn line_up<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, i: usize, row: usize, phase: Phase) -> Result<()> {
+        self.queue[i].clear();
+        if self.live[i].is_empty() {
+            return Ok(());
+        }
+        let market = PhaseMarket::read(desk.plan, i, row, phase)?;
+        for live in self.live[i].iter_mut() {
+            let order = desk.state.order(live.id);
+            if live.pass == self.pass || order.status.is_terminal() || !market.is_eligible(order.ts_active) {
                 continue;
             }
-            match market.outcome(order, plan) {
+            match market.outcome(order, desk.plan) {
                 Outcome::Executes(reach) => {
-                    let key = market.key(order, reach, id, &desk.state.book(order.request.book).positions[i]);
-                    if best.is_none_or(|(_, b)| key < b) {
-                        best = Some((Candidate { id, reach }, key));
-                    }
+                    let position = &desk.state.book(order.request.book).positions[i];
+                    self.queue[i].push(Candidate { key: market.key(order, reach, live.id, position), reach });
                 }
                 Outcome::Triggers => {
-                    self.live[i][k].pass = self.pass;
-                    desk.state.order_mut(id).is_triggered = true;
+                    live.pass = self.pass;
+                    let order = desk.state.order_mut(live.id);
+                    order.is_triggered = true;
+                    order.has_rested = true;
                 }
                 Outcome::Untouched => {
                     if phase != Phase::RANGE {
-                        desk.state.order_mut(id).has_rested = true;
+                        desk.state.order_mut(live.id).has_rested = true;
                     }
                 }
             }
         }
-        Ok(best.map(|(candidate, _)| candidate))
+        self.queue[i].sort_unstable_by_key(|candidate| Reverse(candidate.key));
+        Ok(())
     }
 
-    /// One order's turn at one event.
+    /// One order's turn at one event; tells whether the queue behind it has to be lined up anew.
     fn turn<R: Recorder>(
         &mut self,
         desk: &mut Desk<'_, R>,
@@ -257,11 +263,11 @@ impl SimulatedVenue {
         row: usize,
         phase: Phase,
         candidate: Candidate,
-    ) -> Result<()> {
-        let id = candidate.id;
-        if let Some(live) = self.live[i].iter_mut().find(|l| l.id == id) {
-            live.pass = self.pass;
-        }
+    ) -> Result<bool> {
+        let id = candidate.id();
+        desk.state.at = Some(InstrumentId(index_u32(i)));
+        desk.state.fault_point(if phase == Phase::OPEN { 10 } else { 1 });
+        self.live[i].has_turn(id, self.pass);
         if candidate.reach.triggers {
             desk.state.order_mut(id).is_triggered = true;
         }
@@ -275,21 +281,33 @@ impl SimulatedVenue {
         let execution = Execution { id, reach: candidate.reach, market, volume_used: self.used[i][slot].1 };
         let filled = execution.run(desk, &mut self.models)?;
         self.used[i][slot].1 += filled;
+        // A limit that its slippage kept out is as marketable as before: it takes at the next price, too.
+        let is_kept_out = desk.plan.policies.limit_slippage == LimitSlippage::Refuse
+            && candidate.reach.kind == OrderKind::LIMIT
+            && candidate.reach.liquidity == Liquidity::TAKER;
         let order = desk.state.order_mut(id);
-        if filled == 0 && !order.status.is_terminal() {
+        if filled == 0 && !order.status.is_terminal() && !is_kept_out {
             order.has_rested = true;
         }
-        let book = order.request.book;
+        let (book, signed) = (order.request.book, order.request.side.sign() * filled);
         if order.status.is_terminal() {
-            self.live[i].retain(|l| l.id != id);
+            self.live[i].note_end();
         }
-        if filled > 0 {
-            let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
-            self.guard(desk, book, i, Some(Cause { phase, ts_open }))?;
+        if filled == 0 {
+            return Ok(false);
+        }
+        let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
+        let guarded = self.guard(desk, book, i, Some(Cause { phase, ts_open }))?;
+        let after = desk.state.book(book).positions[i].quantity;
+        let before = after - signed;
+        // What an order sets aside changes with the position where it closes more than there is.
+        let turned = before.signum() != after.signum();
+        if guarded || turned || self.live[i].may_exceed(before) || self.live[i].may_exceed(after) {
             self.reserve_again(desk, book, i)?;
+        } else {
+            Self::reserve_one(desk, id, i)?;
         }
-        self.refresh_watch(desk.plan, desk.state, i);
-        Ok(())
+        Ok(guarded || turned)
     }
 
     /// Whether an order of a bar in progress filled at its open, as far as prices decide.
@@ -304,41 +322,60 @@ impl SimulatedVenue {
 
     /// What working orders set aside depends on the position, which has changed.
     fn reserve_again<R: Recorder>(&self, desk: &mut Desk<'_, R>, book: BookId, i: usize) -> Result<()> {
-        let instrument = &desk.plan.instruments[i];
-        let held = desk.state.book(book).positions[i].quantity;
-        for Live { id, .. } in &self.live[i] {
-            let order = desk.state.order(*id);
-            if order.request.book != book {
-                continue;
+        for id in self.live[i].ids() {
+            if desk.state.order(id).request.book == book {
+                Self::reserve_one(desk, id, i)?;
             }
-            let wanted = reservation(order, held, instrument, &desk.plan.account).ok_or_else(|| {
-                SimError::overflow(format!("{}: a working order leaves the range of the ledger", instrument.symbol))
-            })?;
-            let change = wanted.minus(order.reserved, "buying power")?;
-            desk.state.order_mut(*id).reserved = wanted;
-            let total = &mut desk.state.book_mut(book).reserved;
-            *total = total.plus(change, "buying power")?;
         }
         Ok(())
     }
 
-    /// Bring the orders of position rules in line with a position.
+    fn reserve_one<R: Recorder>(desk: &mut Desk<'_, R>, id: OrderId, i: usize) -> Result<()> {
+        let instrument = &desk.plan.instruments[i];
+        let order = desk.state.order(id);
+        if order.status.is_terminal() {
+            return Ok(());
+        }
+        let book = order.request.book;
+        let held = desk.state.book(book).positions[i].quantity;
+        let wanted = reservation(order, held, instrument, &desk.plan.account).ok_or_else(|| {
+            SimError::overflow(format!("{}: a working order leaves the range of the ledger", instrument.symbol))
+        })?;
+        let change = wanted.minus(order.reserved, "buying power")?;
+        desk.state.order_mut(id).reserved = wanted;
+        let total = &mut desk.state.book_mut(book).reserved;
+        *total = total.plus(change, "buying power")?;
+        Ok(())
+    }
+
+    /// Bring the orders of position rules in line with a position; tells whether there are any.
     fn guard<R: Recorder>(
         &mut self,
         desk: &mut Desk<'_, R>,
         book: BookId,
         i: usize,
         cause: Option<Cause>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         if desk.state.rules[usize::from(book.0)].is_empty() && !self.guards[i] {
-            return Ok(());
+            return Ok(false);
         }
         let live: Vec<OrderId> = self.working(i).collect();
-        let placed = rules::sync(desk, book, i, &live, cause)?;
-        self.live[i].extend(placed.into_iter().map(|id| Live { id, pass: 0 }));
-        self.live[i].retain(|l| !desk.state.order(l.id).status.is_terminal());
-        self.guards[i] = self.live[i].iter().any(|l| desk.state.order(l.id).rule.is_some());
-        Ok(())
+        for id in rules::sync(desk, book, i, &live, cause)? {
+            self.live[i].insert(id, desk.state.order(id));
+        }
+        for id in live {
+            let order = desk.state.order(id);
+            if order.status.is_terminal() {
+                self.live[i].note_end();
+            } else if order.rule.is_some() {
+                self.live[i].note(order);
+            }
+        }
+        self.guards[i] = self.live[i].ids().any(|id| {
+            let order = desk.state.order(id);
+            order.rule.is_some() && !order.status.is_terminal()
+        });
+        Ok(true)
     }
 
     /// Move trailing stops after the prices of a bar, quote or print.
@@ -365,7 +402,7 @@ impl SimulatedVenue {
         for &(i, _) in &waiting {
             self.is_deferred[i as usize] = false;
             let pending: Vec<OrderId> =
-                self.live[i as usize].iter().map(|l| l.id).filter(|&id| desk.state.order(id).cancel_pending).collect();
+                self.live[i as usize].ids().filter(|&id| desk.state.order(id).cancel_pending).collect();
             for id in pending {
                 desk.state.move_order(id, OrderStatus::Canceled, Reason::CanceledByRequest, desk.recorder)?;
                 self.remove(desk.plan, desk.state, i as usize, id);
@@ -486,6 +523,7 @@ impl Venue for SimulatedVenue {
     }
 
     fn on_expiry<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        let mut ended = Vec::new();
         while let Some(&Reverse((ts, id))) = self.expiries.peek() {
             if ts > desk.state.now {
                 break;
@@ -496,8 +534,17 @@ impl Venue for SimulatedVenue {
                 continue;
             }
             let i = order.request.instrument.index();
+            desk.state.at = Some(order.request.instrument);
+            desk.state.fault_point(2);
             desk.state.move_order(id, OrderStatus::Expired, Reason::SessionClosed, desk.recorder)?;
-            self.remove(desk.plan, desk.state, i, id);
+            self.live[i].note_end();
+            if ended.last() != Some(&i) {
+                ended.push(i);
+            }
+        }
+        for i in ended {
+            self.live[i].sweep(desk.state);
+            self.refresh_watch(desk.plan, desk.state, i);
         }
         Ok(())
     }
@@ -506,12 +553,13 @@ impl Venue for SimulatedVenue {
         let i = id.index();
         let instrument = &desk.plan.instruments[i];
         let range = || SimError::overflow(format!("{}: a split takes an order out of range", instrument.symbol));
-        let ids: Vec<OrderId> = self.live[i].iter().map(|l| l.id).collect();
+        let ids: Vec<OrderId> = self.working(i).collect();
         for id in ids {
             let order = desk.state.order_mut(id);
             let leaves = ratio.scale_down(order.leaves).ok_or_else(range)?;
             order.leaves = leaves - leaves % instrument.lot_size;
             order.request.quantity = order.filled.checked_add(order.leaves).ok_or_else(range)?;
+            self.live[i].note(order);
             let side = order.request.side;
             let scaled = |price: Price, rounds_down: bool| -> Result<Price> {
                 instrument.tick_of_quotient(price, ratio, rounds_down).ok_or_else(range)
@@ -536,7 +584,7 @@ impl Venue for SimulatedVenue {
         if order.ts_expiry != NEVER {
             self.expiries.push(Reverse((order.ts_expiry, id)));
         }
-        self.live[i].push(Live { id, pass: 0 });
+        self.live[i].insert(id, order);
         self.watch[i] |= LIVE;
         self.schedule_open(plan, state, i);
     }
@@ -607,17 +655,18 @@ impl Venue for SimulatedVenue {
     fn apply_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()> {
         for i in 0..self.live.len() {
             self.guard(desk, book, i, None)?;
+            self.live[i].sweep(desk.state);
             self.refresh_watch(desk.plan, desk.state, i);
         }
         Ok(())
     }
 
     fn working(&self, i: usize) -> impl Iterator<Item = OrderId> {
-        self.live[i].iter().map(|live| live.id)
+        self.live[i].ids()
     }
 
     fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
-        let mut ids: Vec<OrderId> = self.live.iter().flatten().map(|l| l.id).collect();
+        let mut ids: Vec<OrderId> = self.live.iter().flat_map(Working::ids).collect();
         ids.sort();
         for id in ids {
             desk.state.move_order(id, OrderStatus::Canceled, Reason::EndOfData, desk.recorder)?;

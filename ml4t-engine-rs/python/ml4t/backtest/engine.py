@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import attrs
 
 from ml4t.backtest.data import assemble
+from ml4t.backtest.data.assemble import listed_feeds
 from ml4t.backtest.data.bounds import custom_calendars
+from ml4t.backtest.data.settings import instruments_by_symbol
 from ml4t.backtest.strategies import StrategyLike, StrategySource
 from ml4t.core.config import RunConfig, load_config
-from ml4t.core.errors import ConfigError
+from ml4t.core.errors import ConfigError, EngineStateError, Ml4tError
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed, EngineRun
-from ml4t.core.strategy import Strategy, overridden_callbacks
+from ml4t.core.strategy import Strategy, check_callbacks, overridden_callbacks
 from ml4t.core.types import ModelKind
+from ml4t.core.values import format_ns
 from ml4t.engine.benchmark import symbol_returns
 from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
 from ml4t.engine.hooks import RunHooks, all_calendars
@@ -44,6 +48,14 @@ class _Parts:
     actions: object = None
     instruments: Any = None
     calendars: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class _Origin:
+    """What is known of a run before it begins."""
+
+    manifest: Mapping[str, Any]
+    benchmark: object
 
 
 class Engine:
@@ -104,10 +116,11 @@ class Engine:
         self._plugins = load_plugins() if plugins is None else plugins
         self.config = _config(config, self._plugins)
         self._source = StrategySource.of(strategy, params, root=self.config.root)
-        self._feeds = [feed] if isinstance(feed, DataFeed) else list(feed)
+        self._feeds = listed_feeds(feed)
         self._parts = _Parts(signals=signals, actions=actions, instruments=instruments, calendars=calendars)
         self._models = _models(self.config, models or {}, self._plugins)
         self._data: MarketData | None = None
+        self._running: set[int] = set()
         self.results: Results | None = None
         """Results of the last run, also of one that was interrupted or failed."""
 
@@ -141,13 +154,31 @@ class Engine:
         Exception
             Whatever the strategy raises, with notes that tell where and when. The results up to then are in
             `engine.results` and in the exception's attribute `partial_results`.
+        EngineStateError
+            If a callback of this engine's own run calls it.
         """
+        given: object = progress
+        if given is not None and not callable(given):
+            msg = f"progress = {progress!r}; expected a function that takes the part done, from 0 to 1"
+            raise ConfigError(msg)
+        thread = threading.get_ident()
+        if thread in self._running:
+            msg = "this engine is running, and a callback cannot run it again; make another Engine for that"
+            raise EngineStateError(msg)
+        self._running.add(thread)
+        try:
+            return self._run(progress)
+        finally:
+            self._running.discard(thread)
+
+    def _run(self, progress: Progress | None) -> Results:
         started = dt.datetime.now(dt.UTC).isoformat()
         clock = _Stopwatch()
         data = self.data
         start, end = data.span_ns
         clock.lap("load")
         strategy = self._source.make()
+        check_callbacks(strategy)
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
         warm_from = warm_from_ns(strategy.warmup, sessions, start_ns=start)
         engine = self._plugins.resolve("engine", self.config.backtest.engine)
@@ -156,6 +187,8 @@ class Engine:
         strategy.bind(runtime, broker=backtest.broker, data=backtest.data)
         hooks = RunHooks(self._plugins)
         hooks.before(self)
+        # Whatever decides the run is written down before it: a fault found afterwards would cost the results.
+        origin = self._origin(strategy, hooks)
         clock.lap("assemble")
         status: RunStatus = "complete"
         try:
@@ -165,7 +198,10 @@ class Engine:
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             clock.lap("run")
-            self._finish(backtest, strategy, status, started=started, clock=clock)
+            self._finish(backtest, origin, status, started=started, clock=clock)
+            if isinstance(error, Ml4tError) and not hasattr(error, "__notes__") and backtest.now is not None:
+                # An error of the engine itself; those of callbacks say where and when they were raised.
+                _note(error, f"at {format_ns(backtest.now)}")
             _note(
                 error, f"the results up to here ({status}) are in engine.results and in error.partial_results"
             )
@@ -173,33 +209,37 @@ class Engine:
             hooks.failed(self, error)
             raise
         clock.lap("run")
-        if progress is not None:
-            progress(1.0)
-        results = self._finish(backtest, strategy, status, started=started, clock=clock)
+        results = self._finish(backtest, origin, status, started=started, clock=clock)
         hooks.after(self, results)
+        if progress is not None:
+            _complete(progress, results)
         return results
 
-    def _finish(
-        self, backtest: EngineRun, strategy: Strategy, status: RunStatus, *, started: str, clock: _Stopwatch
-    ) -> Results:
-        manifest = manifest_of(
-            self.config,
-            self.data,
-            self._models.values(),
-            strategy=strategy_identity(strategy, self._source.params),
-            plugins=self._plugins,
-            extra=RunHooks(self._plugins).manifest(self),
+    def _origin(self, strategy: Strategy, hooks: RunHooks) -> _Origin:
+        benchmark = self.config.report.benchmark
+        return _Origin(
+            manifest=manifest_of(
+                self.config,
+                self.data,
+                self._models.values(),
+                strategy=strategy_identity(strategy, self._source.params),
+                plugins=self._plugins,
+                extra=hooks.manifest(self),
+            ),
+            benchmark=None if benchmark is None else symbol_returns(self.data, benchmark),
         )
+
+    def _finish(
+        self, backtest: EngineRun, origin: _Origin, status: RunStatus, *, started: str, clock: _Stopwatch
+    ) -> Results:
         tables = backtest.tables()
         clock.lap("finish")
-        info = run_info_of(started=started, durations=clock.laps, counts=backtest.counts())
-        benchmark = self.config.report.benchmark
         self.results = Results(
             tables,
-            manifest=manifest,
-            run_info=info,
+            manifest=origin.manifest,
+            run_info=run_info_of(started=started, durations=clock.laps, counts=backtest.counts()),
             status=status,
-            benchmark=None if benchmark is None else symbol_returns(self.data, benchmark),
+            benchmark=origin.benchmark,
         )
         return self.results
 
@@ -258,6 +298,10 @@ def _config(given: ConfigLike, plugins: PluginManager) -> RunConfig:
 
 
 def _models(config: RunConfig, given: Mapping[str, Any], plugins: PluginManager) -> dict[str, ChosenModel]:
+    found: object = given
+    if not isinstance(found, Mapping):
+        msg = f"models = {found!r}; expected a mapping of kind (fill, slippage, fee) to model"
+        raise ConfigError(msg)
     tables = {
         "fill": config.broker.fill_model,
         "slippage": config.broker.slippage_model,
@@ -281,10 +325,7 @@ def _models(config: RunConfig, given: Mapping[str, Any], plugins: PluginManager)
 def _declared(config: RunConfig, given: Any) -> Any:  # noqa: ANN401 - instruments in any of the forms of a feed
     if not config.instruments:
         return given
-    if given is None:
-        return config.instruments
-    listed = given.values() if isinstance(given, Mapping) else given
-    return (*config.instruments, *listed)
+    return (*config.instruments, *instruments_by_symbol(given).values())
 
 
 def _reporter(progress: Progress | None, start: int, end: int) -> Callable[[int], object] | None:
@@ -299,6 +340,16 @@ def _begin(strategy: Strategy) -> None:
         strategy.on_start()
     except BaseException as error:
         _note(error, "raised in on_start")
+        raise
+
+
+def _complete(progress: Progress, results: Results) -> None:
+    """Report the end; an error of the reporter comes out with the results, which are complete."""
+    try:
+        progress(1.0)
+    except BaseException as error:
+        _note(error, "raised by progress after the run; its results are in engine.results")
+        _attach(error, results)
         raise
 
 

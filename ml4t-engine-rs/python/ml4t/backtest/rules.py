@@ -13,11 +13,19 @@ CompositeRule(rules=(StopLoss(pct=0.05), TakeProfit(pct=0.1)))
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from decimal import Decimal
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 
+from ml4t.core.errors import ConfigError, DataError
+from ml4t.core.values import decimal_places, decimal_text, to_decimal
+
 __all__ = ["CompositeRule", "PositionRule", "StopLoss", "TakeProfit", "TrailingStop"]
+
+
+# As many as the engine keeps of a fraction.
+DECIMALS = 9
 
 
 @frozen
@@ -31,7 +39,25 @@ class PositionRule:
     """
 
     kind: ClassVar[str]
-    pct: float
+    is_loss: ClassVar[bool] = True
+    pct: float = field()
+
+    @pct.validator
+    def _refuse_others(self, _: object, value: object) -> None:
+        try:
+            number = to_decimal(value)
+        except DataError:
+            number = Decimal(0)
+        if number <= 0 or (self.is_loss and number >= 1) or decimal_places(number) > DECIMALS:
+            limits = "above 0 and below 1" if self.is_loss else "above 0"
+            percent = (
+                f"; {decimal_text(number)} percent is {decimal_text(number / 100)}" if number >= 1 else ""
+            )
+            msg = (
+                f"{type(self).__name__}(pct={value!r}): pct is a fraction, {limits}, with at most {DECIMALS} "
+                f"decimals{percent}"
+            )
+            raise ConfigError(msg)
 
     @property
     def rules(self) -> tuple[PositionRule, ...]:
@@ -51,6 +77,7 @@ class TakeProfit(PositionRule):
     """Leave when the price rises `pct` above the average entry; falls below it, for shorts."""
 
     kind: ClassVar[str] = "take_profit"
+    is_loss: ClassVar[bool] = False
 
 
 @frozen
@@ -64,7 +91,16 @@ class TrailingStop(PositionRule):
 
 
 def _flat(rules: Iterable[PositionRule | CompositeRule]) -> tuple[PositionRule, ...]:
-    return tuple(rule for each in rules for rule in each.rules)
+    given: Any = rules
+    listed = list(given) if isinstance(given, Iterable) else [given]
+    for each in listed:
+        if not isinstance(each, PositionRule | CompositeRule):
+            msg = (
+                "CompositeRule takes a list of rules such as [StopLoss(pct=0.05), TakeProfit(pct=0.1)], "
+                f"found {each!r}"
+            )
+            raise ConfigError(msg)
+    return tuple(rule for each in listed for rule in each.rules)
 
 
 @frozen

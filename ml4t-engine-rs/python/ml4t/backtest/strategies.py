@@ -48,8 +48,11 @@ def load_class(target: str, *, root: Path | None = None) -> type[Strategy]:
             if where.endswith(".py")
             else importlib.import_module(where)
         )
-    except (ImportError, ValueError) as error:
-        msg = f"strategy {target!r}: cannot import {where!r}: {error}"
+    except StrategyError:
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        msg = f"strategy {target!r}: cannot import {where!r}: {kind}{error}"
         raise StrategyError(msg) from error
     found = getattr(module, name, None)
     classes = [
@@ -76,7 +79,12 @@ def _load_file(path: Path) -> Any:  # noqa: ANN401 - a module
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickling look the module up by name.
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        # Half a module would be found by the next import of that name.
+        del sys.modules[name]
+        raise
     return module
 
 
@@ -102,7 +110,11 @@ class StrategySource:
         StrategyError
             If it is no strategy, or parameters are given for an instance.
         """
-        given = dict(params or {})
+        found: object = params or {}
+        if not isinstance(found, Mapping):
+            msg = f"params = {found!r}; expected a mapping of the keywords of the constructor to values"
+            raise StrategyError(msg)
+        given = dict(found)
         target: Any = load_class(strategy, root=root) if isinstance(strategy, str) else strategy
         if isinstance(target, Strategy):
             if "_runtime" in vars(target):
@@ -150,7 +162,11 @@ def _check_params(factory: Callable[..., object], name: str, params: Mapping[str
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         known = [each.name for each in signature.parameters.values() if each.kind in kinds]
         wrong = [key for key in params if key not in known]
-        hints = [f"did you mean {guess!r}?" for key in wrong if (guess := nearest(key, known)) is not None]
+        guesses = {key: nearest(key, known) for key in wrong}
+        hints = [
+            f"{key!r} is none of them" + (f"; did you mean {guess!r}?" if guess is not None else ".")
+            for key, guess in guesses.items()
+        ]
         msg = " ".join([f"strategy {name}: {error}; its parameters: {', '.join(known) or 'none'}.", *hints])
         raise StrategyError(msg) from error
 

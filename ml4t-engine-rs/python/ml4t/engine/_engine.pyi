@@ -295,7 +295,8 @@ class Broker:
     ) -> list[OrderHandle]:
         """Trade a basket towards fractions of equity: sells first, then buys, each by symbol.
 
-        Positions that `weights` does not name are closed, unless `keep_others`.
+        Positions that `weights` does not name are closed, unless `keep_others`. As for the other targets,
+        market orders under way count as filled: sent twice before the open, the last mapping wins.
 
         Returns
         -------
@@ -523,7 +524,10 @@ class PITData:
         """Return the last known row of an instrument, or None before its first."""
 
     def get_latest_price(self, asset: str) -> float | None:
-        """Return the last known close, print, or middle of the quote; None before the first."""
+        """Return the last known close, print, or middle of the quote (its one side, if it has but one).
+
+        None before the first.
+        """
 
     def __getattr__(self, name: str, /) -> _Floats: ...
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +49,7 @@ def run_command(
     from ml4t.core.cli import plugins_of
     from ml4t.core.config import load_config
     from ml4t.core.errors import Ml4tError
-    from ml4t.engine.storage import check_folder
+    from ml4t.engine.storage import check_folder, check_writable
 
     console = Console(quiet=quiet)
     plugins = plugins_of(context)
@@ -56,18 +58,29 @@ def run_command(
         folder = output or settings.backtest.output_folder
         # Hours of computing must not end in a refusal that could be known before.
         check_folder(folder, overwrite=overwrite)
+        check_writable(folder)
         engine = engine_of(settings, plugins=plugins)
         began = time.perf_counter()
         results, failure = _run(engine, console)
-        results.save(folder, overwrite=overwrite)
-        page = None if no_report else _report(results, settings, plugins, folder)
+        _save(results, folder, overwrite=overwrite, failure=failure)
     except Ml4tError as error:
         raise click.ClickException(str(error)) from error
+    page, fault = None, None
+    if not no_report:
+        try:
+            page = _report(results, settings, plugins, folder)
+        except Exception as error:
+            # The results are there by now; the page can be made again.
+            fault = error
     _summary(console, results, folder, page, seconds=time.perf_counter() - began)
     if isinstance(failure, KeyboardInterrupt):
         context.exit(INTERRUPTED)
     if failure is not None:
         raise failure
+    if fault is not None:
+        kind = "" if isinstance(fault, Ml4tError) else f"{type(fault).__name__}: "
+        msg = f"the report was not written: {kind}{fault}\nThe results are complete: they are in {folder}"
+        raise click.ClickException(msg) from fault
     if quiet:
         click.echo(folder)
 
@@ -90,6 +103,27 @@ def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # 
             if engine.results is None:
                 raise
             return engine.results, error
+
+
+def _save(results: Results, folder: Path, *, overwrite: bool, failure: BaseException | None) -> None:
+    """Write the results; where the folder takes them no more, into one of the system's for such things."""
+    from ml4t.core.errors import ResultsError
+
+    try:
+        results.save(folder, overwrite=overwrite)
+    except ResultsError as error:
+        rescue = Path(tempfile.gettempdir())
+        try:
+            rescue = Path(tempfile.mkdtemp(prefix="ml4t-")) / results.name
+            results.save(rescue)
+        except (ResultsError, OSError) as other:
+            if rescue.name == results.name:
+                shutil.rmtree(rescue.parent, ignore_errors=True)
+            msg = f"{error}\nThey could not be kept in {rescue} either: {other}"
+            raise ResultsError(msg) from error
+        ended = "" if failure is None else f"The run itself ended with {type(failure).__name__}: {failure}\n"
+        msg = f"{error}\n{ended}The results ({results.status}) were kept: they are in {rescue}"
+        raise ResultsError(msg) from error
 
 
 def _report(results: Results, settings: Any, plugins: PluginManager, folder: Path) -> Path | None:  # noqa: ANN401
@@ -120,6 +154,8 @@ def _summary(console: Any, results: Results, folder: Path, page: Path | None, *,
     table.add_row("Orders / fills", f"{results.orders.height:,} / {results.fills.height:,}")
     table.add_row("Run time", f"{seconds:.2f} s")
     console.print(table)
+    for note in results.warnings:
+        console.print(f"Warning: {note}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Tables and manifest: {folder}", soft_wrap=True)
     if page is not None:
         console.print(f"Report: {page}", soft_wrap=True)

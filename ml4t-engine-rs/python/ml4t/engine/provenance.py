@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import polars as pl
 
+from ml4t.backtest import datasets
 from ml4t.backtest.data.tables import MarketData
 from ml4t.core.config import RunConfig, to_mapping
 from ml4t.core.errors import PluginError
@@ -91,20 +93,24 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
 
 
 def _inputs(data: MarketData, root: Path | None) -> list[InputFile]:
-    paths = {path for feed in data.feeds for path in feed.paths} | set(data.action_paths)
-    if data.signals is not None:
-        paths |= set(data.signals.paths)
-    return [InputFile.of(path, name=_relative(path, root)) for path in sorted(paths)]
+    named = [attrs.evolve(file, name=_name_of(path, root)) for path, file in data.files.items()]
+    return sorted(named, key=lambda file: (file.name, file.sha256))
 
 
-def _relative(path: Path, root: Path | None) -> str:
-    if root is None:
-        return path.name
-    try:
-        return Path(os.path.relpath(path.absolute(), root)).as_posix()
-    except ValueError:
-        # Another drive of the machine.
-        return path.name
+def _name_of(path: Path, root: Path | None) -> str:
+    """Return a name that means the same wherever the folder of the configuration is.
+
+    A data set that ships with ml4t goes by its own name, a file below the folder by its place in it, and any
+    other, which may be anywhere on another machine, by its name alone.
+    """
+    absolute = Path(os.path.abspath(path))
+    shipped = {Path(os.path.abspath(datasets.path(name))): name for name in datasets.names()}
+    if absolute in shipped:
+        return f"dataset:{shipped[absolute]}"
+    folder = None if root is None else Path(os.path.abspath(root))
+    if folder is not None and absolute.is_relative_to(folder):
+        return absolute.relative_to(folder).as_posix()
+    return path.name
 
 
 def _model_use(chosen: ChosenModel, plugins: PluginManager) -> ModelUse:

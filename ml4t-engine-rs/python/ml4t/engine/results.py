@@ -126,6 +126,13 @@ class Results:
             times = self.portfolio_history["ts_event"]
             last = f"the tables end at {times[-1]}" if len(times) else "nothing was recorded"
             notes.insert(0, f"The run is {self._status}: {last}.")
+        elif self.nav.is_empty():
+            calendar = self._manifest.get("nav_calendar") or "the NAV calendar"
+            notes.insert(
+                0,
+                f"No session of {calendar} closed within the data, so there is no NAV, and returns and "
+                f"metrics are empty; check timezone, stamp, calendar and nav_calendar.",
+            )
         ruined = self.nav.filter(self.nav["nav"] <= 0)
         if not ruined.is_empty():
             notes.append(
@@ -447,7 +454,8 @@ class Results:
         Raises
         ------
         ResultsError
-            If the folder is in use.
+            If the folder is in use or cannot be written; the results are then still here, to be saved
+            elsewhere.
         """
         target = Path(path)
         info = {**self._run_info, "status": self._status}
@@ -475,21 +483,26 @@ class Results:
         Raises
         ------
         ResultsError
-            If a file is missing or truncated, or a table does not have its schema.
+            If a file is missing, truncated or not the one that was saved, or a table does not have its
+            schema. A table is compared with its hash when it is first read.
         """
         from ml4t.core.schemas import TABLES
 
         folder = Path(path)
         manifest = storage.read_json(folder, name=storage.MANIFEST_FILE)
         info = storage.read_json(folder, name=storage.INFO_FILE)
+        hashes = storage.take_hashes(info, folder)
+        storage.check_hash(folder / storage.MANIFEST_FILE, hashes.get(storage.MANIFEST_FILE))
         status = info.pop("status", None)
         if status not in ("complete", "interrupted", "failed"):
             file = folder / storage.INFO_FILE
             message = f"{file} has status {status!r}, expected complete, interrupted or failed"
             raise ResultsError(message)
-        tables = storage.stored_tables(folder, names=tuple(TABLES))
-        benchmark = storage.stored_tables(folder, names=("benchmark",), optional=True).get("benchmark")
-        results = cls(tables, manifest=manifest, run_info=info, status=status, benchmark=benchmark)
+        tables = storage.stored_tables(folder, names=tuple(TABLES), hashes=hashes)
+        benchmark = storage.stored_tables(folder, names=("benchmark",), hashes=hashes, optional=True)
+        results = cls(
+            tables, manifest=manifest, run_info=info, status=status, benchmark=benchmark.get("benchmark")
+        )
         results._path = folder
         return results
 

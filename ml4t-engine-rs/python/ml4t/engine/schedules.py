@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from datetime import date
 
 from ml4t.backtest.calendars import SessionTable
+from ml4t.core.errors import ConfigError
 from ml4t.core.schedule import Schedule, ScheduleKind, SessionEdge
 
 __all__ = ["instants"]
 
 Session = tuple[date, int, int]
+MOST_INSTANTS = 10_000_000
 
 
 def instants(rule: Schedule, table: SessionTable, *, start_ns: int, end_ns: int) -> list[int]:
@@ -28,6 +30,7 @@ def instants(rule: Schedule, table: SessionTable, *, start_ns: int, end_ns: int)
     """
     sessions: list[Session] = list(table.frame.select("label", "open_ns", "close_ns").iter_rows())
     if rule.kind is ScheduleKind.EVERY:
+        _refuse_flood(rule, sessions, start_ns=start_ns, end_ns=end_ns)
         times = [
             ts
             for _, opened, closed in sessions
@@ -41,6 +44,18 @@ def instants(rule: Schedule, table: SessionTable, *, start_ns: int, end_ns: int)
             # What closes when the run begins is the end of something that is not part of it.
             times = [ts for ts in times if ts > start_ns]
     return sorted({ts for ts in times if start_ns <= ts <= end_ns})
+
+
+def _refuse_flood(rule: Schedule, sessions: Iterable[Session], *, start_ns: int, end_ns: int) -> None:
+    """Refuse more instants than memory is for: a unit is wrong, or on_data is what is wanted."""
+    spans = ((max(opened, start_ns), min(closed, end_ns)) for _, opened, closed in sessions)
+    count = sum(max(last - first, 0) // rule.interval_ns for first, last in spans)
+    if count > MOST_INSTANTS:
+        msg = (
+            f"schedule {rule} is due {count:,} times in this run, and at most {MOST_INSTANTS:,} are kept; "
+            "choose a longer interval, or act in on_data"
+        )
+        raise ConfigError(msg)
 
 
 def _edge(session: Session, rule: Schedule) -> int:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ml4t.core.errors import ResultsError
-from ml4t.core.manifest import canonical_json
+from ml4t.core.manifest import canonical_json, sha256_file
 from ml4t.core.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -30,16 +30,21 @@ __all__ = [
     "METRICS_FILE",
     "StoredTable",
     "check_folder",
+    "check_hash",
+    "check_writable",
     "dump_json",
     "read_json",
     "stored_tables",
     "table_file",
+    "take_hashes",
     "write_folder",
 ]
 
 MANIFEST_FILE = "run_manifest.json"
 INFO_FILE = "run_info.json"
 METRICS_FILE = "metrics.json"
+HASHES = "files"
+"""Key of `run_info.json` with the SHA-256 of every other file, by which a changed one is found."""
 
 _FILE_NAMES: Mapping[str, str] = {"round_trips": "trades.parquet"}
 _ROW_GROUP_ROWS = 1 << 20
@@ -76,28 +81,68 @@ def write_folder(
     Raises
     ------
     ResultsError
-        If `path` exists and `overwrite` is false, or holds something that is not a run.
+        If `path` exists and `overwrite` is false, or holds something that is not a run; or if it cannot be
+        written. What was there is then as it was before.
     """
-    check_folder(path, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     try:
-        run = staging / "run"
-        run.mkdir()
-        for name, table in tables.items():
-            _write_table(table, run / table_file(name))
-        for name, document in documents.items():
-            (run / name).write_text(dump_json(document), encoding="utf-8")
-        if path.exists():
-            path.rename(staging / "replaced")
+        check_folder(path, overwrite=overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
         try:
-            run.rename(path)
-        except OSError:
-            if (staging / "replaced").exists():
-                (staging / "replaced").rename(path)
-            raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+            run = staging / "run"
+            run.mkdir()
+            _write_files(run, tables=tables, documents=documents)
+            _put_in_place(run, path, aside=staging / "replaced")
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise ResultsError(_unwritable(path, error)) from error
+
+
+def _write_files(run: Path, *, tables: Mapping[str, pa.Table], documents: Mapping[str, Any]) -> None:
+    """Write tables and documents; the hashes of all go into `run_info.json`."""
+    for name, table in tables.items():
+        _write_table(table, run / table_file(name))
+    for name, document in documents.items():
+        if name != INFO_FILE:
+            (run / name).write_text(dump_json(document), encoding="utf-8")
+    hashes = {entry.name: sha256_file(entry) for entry in sorted(run.iterdir())}
+    info = {**documents[INFO_FILE], HASHES: hashes}
+    (run / INFO_FILE).write_text(dump_json(info), encoding="utf-8")
+
+
+def _put_in_place(run: Path, path: Path, *, aside: Path) -> None:
+    """Rename the new folder to its place; whatever interrupts it, one of the two runs is there afterwards."""
+    try:
+        if path.exists():
+            path.rename(aside)
+        run.rename(path)
+    except BaseException:
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+        raise
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return (
+        f"{path} cannot be written: {error.strerror or error}; nothing was changed there. Choose another "
+        "folder, or make room and save again"
+    )
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a folder that could not be made: known before a run, it costs nothing.
+
+    Raises
+    ------
+    ResultsError
+        If its nearest folder that exists takes no new files.
+    """
+    try:
+        there = next(folder for folder in (path, *path.parents) if folder.exists())
+        Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=there)).rmdir()
+    except OSError as error:
+        raise ResultsError(_unwritable(path, error)) from error
 
 
 def check_folder(path: Path, *, overwrite: bool) -> None:
@@ -173,13 +218,16 @@ class StoredTable:
     signature : tuple of int
         Size and time of change when the run was opened; a file replaced since then is refused, because
         tables of two runs would be mixed.
+    sha256 : str or None
+        Hash of the file when it was saved, which it must still have when it is read; None if unknown.
     """
 
     path: Path
     signature: tuple[int, int]
+    sha256: str | None = None
 
     @classmethod
-    def open(cls, path: Path) -> StoredTable:
+    def open(cls, path: Path, *, sha256: str | None = None) -> StoredTable:
         """Check that the file is there and complete, without reading its rows."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -194,7 +242,7 @@ class StoredTable:
             raise ResultsError(message) from None
         except (pa.ArrowInvalid, OSError) as error:
             raise ResultsError(_unreadable(path, error)) from error
-        return cls(path, _signature(path))
+        return cls(path, _signature(path), sha256)
 
     def read(self) -> pa.Table:
         """Read the rows."""
@@ -205,6 +253,7 @@ class StoredTable:
             if _signature(self.path) != self.signature:
                 message = f"{self.path} changed after the run was loaded; load it again"
                 raise ResultsError(message)
+            check_hash(self.path, self.sha256)
             return pq.ParquetFile(self.path, page_checksum_verification=True).read()
         except (pa.ArrowInvalid, OSError) as error:
             raise ResultsError(_unreadable(self.path, error)) from error
@@ -220,10 +269,35 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"{path} ({size} bytes) is truncated, damaged or no Parquet file: {error}"
 
 
-def stored_tables(folder: Path, *, names: tuple[str, ...], optional: bool = False) -> dict[str, StoredTable]:
+def check_hash(path: Path, expected: str | None) -> None:
+    """Refuse a file that is not the one that was saved; nothing is checked where no hash is known."""
+    if expected is not None and (found := sha256_file(path)) != expected:
+        message = (
+            f"{path} is not the file that was saved with this run (sha256 {found[:12]}..., expected "
+            f"{expected[:12]}...): it was changed or replaced. Restore it, or run the backtest again"
+        )
+        raise ResultsError(message)
+
+
+def take_hashes(info: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Take the hashes of the run's files, by name, out of what `run_info.json` holds."""
+    found: object = info.pop(HASHES, {})
+    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
+        message = f"{folder / INFO_FILE} holds {HASHES} = {found!r}, expected a hash by file name"
+        raise ResultsError(message)
+    return found
+
+
+def stored_tables(
+    folder: Path, *, names: tuple[str, ...], hashes: Mapping[str, str], optional: bool = False
+) -> dict[str, StoredTable]:
     """Open tables of a run's folder; with `optional`, absent ones are left out instead of refused."""
     paths = {name: folder / table_file(name) for name in names}
-    return {name: StoredTable.open(path) for name, path in paths.items() if path.exists() or not optional}
+    return {
+        name: StoredTable.open(path, sha256=hashes.get(path.name))
+        for name, path in paths.items()
+        if path.exists() or not optional or path.name in hashes
+    }
 
 
 def read_json(folder: Path, *, name: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import polars as pl
 from attrs import frozen
@@ -15,6 +14,7 @@ from attrs import frozen
 from ml4t.backtest.calendars import local_midnight_ns
 from ml4t.backtest.data.columns import apply_renames, find_symbol, folded
 from ml4t.backtest.data.frames import files_of, scan_files, to_polars
+from ml4t.backtest.data.readers import SourceFile, reason_of
 from ml4t.core.errors import DataError, nearest
 from ml4t.core.events import CorporateAction
 from ml4t.core.types import ActionKind
@@ -42,7 +42,7 @@ class Actions:
     """Corporate actions as read, and the files they came from."""
 
     rows: tuple[CorporateAction, ...]
-    paths: tuple[Path, ...] = ()
+    files: tuple[SourceFile, ...] = ()
 
 
 def exact_ratio(value: object) -> Fraction:
@@ -108,18 +108,18 @@ def read_actions(source: object, *, columns: Mapping[str, str] | None = None) ->
         parts = [read_actions(each, columns=columns) for each in source]
         return Actions(
             rows=tuple(row for part in parts for row in part.rows),
-            paths=tuple(path for part in parts for path in part.paths),
+            files=tuple(file for part in parts for file in part.files),
         )
     try:
         if files is not None:
-            query, paths = scan_files(files, name=LABEL, columns=columns)
+            query, found = scan_files(files, name=LABEL, columns=columns)
         else:
-            query, paths = to_polars(source, name=LABEL).lazy(), ()
+            query, found = to_polars(source, name=LABEL).lazy(), ()
         frame = apply_renames(query, columns, label=LABEL)[0].lazy().collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        message = f"corporate actions: the rows cannot be read: {error}"
+        message = f"corporate actions: the rows cannot be read: {reason_of(error)}"
         raise DataError(message) from error
-    return Actions(rows=tuple(_action(row) for row in _plain(frame).iter_rows(named=True)), paths=paths)
+    return Actions(rows=tuple(_action(row) for row in _plain(frame).iter_rows(named=True)), files=found)
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -16,6 +15,7 @@ from ml4t.backtest.data.bounds import Bounds, Calendars, Moment, SessionBook, cu
 from ml4t.backtest.data.events import read_events, read_feed, source_symbols
 from ml4t.backtest.data.feed import yields_events
 from ml4t.backtest.data.prepare import Prepared, Raw, prepare
+from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.settings import Instruments, instruments_by_symbol, merge_instruments
 from ml4t.backtest.data.signals import (
     SignalRows,
@@ -30,7 +30,7 @@ from ml4t.core.errors import DataError, nearest
 from ml4t.core.instrument import Instrument
 from ml4t.core.types import DataKind, StampMeaning
 
-__all__ = ["Feeds", "assemble"]
+__all__ = ["Feeds", "assemble", "listed_feeds"]
 
 Feeds: TypeAlias = sources.DataFeed | Iterable[sources.DataFeed]
 KIND_RANK = {DataKind.QUOTE: 0, DataKind.TRADE: 1, DataKind.BAR: 2, DataKind.CONTEXT: 3}
@@ -79,7 +79,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     DataError
         Anything that would make a result wrong; the message names symbol, instant, value and remedy.
     """
-    listed = _listed(feeds)
+    listed = listed_feeds(feeds)
     bounds, book = Bounds.parse(start, end), SessionBook(custom_calendars(calendars))
     declared = merge_instruments(
         instruments_by_symbol(each).values()
@@ -91,17 +91,19 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     nav = _nav_calendar(nav_calendar, universe)
     names = sorted({nav, *(instrument.calendar for instrument in universe.values())})
     action_frame, used_actions, action_notes = _actions(actions, listed, context)
-    signal_frame, signal_notes = _signals(signals, listed, context)
+    signal_frame, signal_files, signal_notes = _signals(signals, listed, context)
+    read = [file for each in loaded for file in each.prepared.files]
     return MarketData(
         instruments=tuple(universe.values()),
         feeds=tuple(_feed_table(each.prepared, context.ids) for each in loaded),
         signals=signal_frame,
         actions=action_frame,
-        action_paths=tuple(sorted(set(used_actions.paths))),
+        action_paths=tuple(sorted({file.path for file in used_actions.files})),
         calendars=tuple(book.table(name, *context.span) for name in names),
         nav_calendar=nav,
         matching=_matching(universe, loaded),
-        notes=(*action_notes, *signal_notes),
+        files={file.path: file.fingerprint() for file in (*read, *used_actions.files, *signal_files)},
+        notes=(*_feed_notes(loaded), *action_notes, *signal_notes),
     )
 
 
@@ -142,12 +144,17 @@ class _Context:
         return {symbol: index for index, symbol in enumerate(self.universe)}
 
 
-def _listed(feeds: Feeds) -> list[sources.DataFeed]:
-    listed: list[object] = [feeds] if isinstance(feeds, sources.DataFeed) else list(feeds)
+def listed_feeds(feeds: Feeds) -> list[sources.DataFeed]:
+    """Return one feed or several as a list, refusing what is none."""
+    given: object = feeds
+    # Frames can be iterated, too, but over columns.
+    is_several = isinstance(given, Iterable) and not hasattr(given, "columns") and not isinstance(given, str)
+    listed: list[object] = list(given) if isinstance(given, Iterable) and is_several else [given]
     for feed in listed:
         if not isinstance(feed, sources.DataFeed):
             message = (
-                f"{type(feed).__name__} is no feed; wrap prices as DataFeed(prices, stamp=..., interval=...)"
+                f"{feed if feed is None else type(feed).__name__} is no feed; wrap prices as "
+                "DataFeed(prices, stamp=..., interval=...)"
             )
             raise DataError(message)
     return [feed for feed in listed if isinstance(feed, sources.DataFeed)]
@@ -181,6 +188,15 @@ def _read(
         _refuse_unknown_selection(each)
         _refuse_empty(each, bounds)
     return tuple(sorted(loaded, key=_feed_order))
+
+
+def _feed_notes(loaded: Sequence[_Loaded]) -> tuple[str, ...]:
+    """Return what looks like a wrong declaration: it belongs into the results, not only into a report."""
+    return tuple(
+        f"feed {each.name}: {each.prepared.report.outside}; check timezone, stamp and calendar"
+        for each in loaded
+        if each.prepared.report.outside
+    )
 
 
 def _raws(feed: sources.DataFeed, bounds: Bounds) -> tuple[Raw, ...]:
@@ -235,7 +251,7 @@ def _feed_table(prepared: Prepared, ids: Mapping[str, int]) -> FeedTable:
         interval_ns=settings.interval_ns,
         frame=pl.DataFrame(columns).hstack(prepared.rows.values.get_columns()),
         extra=prepared.extra,
-        paths=tuple(sorted(prepared.paths)),
+        paths=tuple(sorted(file.path for file in prepared.files)),
         report=prepared.report,
     )
 
@@ -349,7 +365,7 @@ def _actions(
     ]
     actions = Actions(
         rows=tuple(row for part in parts for row in part.rows),
-        paths=tuple(p for part in parts for p in part.paths),
+        files=tuple(file for part in parts for file in part.files),
     )
     if not parts:
         return None, actions, ()
@@ -373,15 +389,15 @@ def _actions(
 
 def _signals(
     given: object, feeds: Sequence[sources.DataFeed], context: _Context
-) -> tuple[SignalTable | None, tuple[str, ...]]:
-    """Return the table of signals within the range of the run, and notes on the others."""
+) -> tuple[SignalTable | None, tuple[SourceFile, ...], tuple[str, ...]]:
+    """Return the table of signals within the range of the run, its files, and notes on the others."""
     found = [read_signals(each) for each in as_signals(given)]
     found.extend(rows for feed in feeds for rows in _signals_of(feed))
     if not found:
-        return None, ()
+        return None, (), ()
     notes: list[str] = []
     frames = []
-    paths: list[Path] = []
+    files: list[SourceFile] = []
     for rows in found:
         kept, left_out = _of_universe(rows.frame["symbol"].to_list(), rows.label, context)
         notes.extend(left_out)
@@ -394,8 +410,9 @@ def _signals(
                 f"{rows.label}: {frame.height - inside.height} signals arrive outside the range of the run"
             )
         frames.append(inside)
-        paths.extend(rows.paths)
-    return signal_table(frames, context.ids, paths), tuple(notes)
+        files.extend(rows.files)
+    table = signal_table(frames, context.ids, [file.path for file in files])
+    return table, tuple(files), tuple(notes)
 
 
 def _signals_of(feed: sources.DataFeed) -> list[SignalRows]:

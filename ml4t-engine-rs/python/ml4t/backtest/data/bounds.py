@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
 from attrs import define, field, frozen
@@ -197,4 +197,15 @@ def custom_calendars(calendars: Calendars) -> Mapping[str, Calendar | SessionTab
     """Return the caller's calendars by name; a mapping may build them when asked."""
     if isinstance(calendars, Mapping):
         return calendars
-    return {calendar.name: calendar for calendar in calendars or ()}
+    given: Any = calendars
+    if given is None:
+        return {}
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    for each in listed:
+        if not (hasattr(each, "name") and hasattr(each, "timezone") and hasattr(each, "sessions")):
+            message = (
+                f"calendars: {each!r} is no calendar, which has name, timezone and sessions(start, end); "
+                "known calendars are given by name, to the instrument or the feed"
+            )
+            raise DataError(message)
+    return {calendar.name: calendar for calendar in listed}

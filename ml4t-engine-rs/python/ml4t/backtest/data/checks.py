@@ -6,13 +6,14 @@ good data cost one pass per column and keep their buffers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from attrs import evolve, field, frozen
 
 from ml4t.backtest.data.settings import RangeCheck
 from ml4t.core.errors import DataError
+from ml4t.core.instrument import Instrument
 from ml4t.core.types import DataKind
 from ml4t.core.values import format_ns
 
@@ -30,6 +31,10 @@ SIZES = {
     DataKind.TRADE: ("size",),
     DataKind.CONTEXT: (),
 }
+
+
+# Prices are 64-bit integers of the instrument's price step.
+LARGEST = 2.0**63
 
 
 @frozen(kw_only=True, eq=False)
@@ -60,7 +65,7 @@ class Rows:
 
 
 def check_order(rows: Rows) -> None:
-    """Refuse duplicates, overlapping bars, bars without length and arrivals before the event.
+    """Refuse duplicates, overlapping bars, bars without length, arrivals early or out of order.
 
     `rows` are sorted by ``ts_event``. Several quotes or trades of one instrument may share an
     instant: prints of one millisecond are the rule, and their order is that of the source.
@@ -81,10 +86,29 @@ def check_order(rows: Rows) -> None:
                 "of the two stamps"
             )
             raise DataError(message)
+        _refuse_overtaking(rows)
     if rows.kind in (DataKind.BAR, DataKind.CONTEXT):
         _refuse_duplicates(rows)
     if rows.kind is DataKind.BAR:
         _refuse_overlap(rows)
+
+
+def _refuse_overtaking(rows: Rows) -> None:
+    """Refuse a row that arrives before one that it follows: the last known row would go back in time."""
+    of = "symbol" if "symbol" in rows.keys.columns else pl.lit("")
+    before = rows.keys.select(
+        arrival=pl.col("ts_arrival").shift(1).over(of), event=pl.col("ts_event").shift(1).over(of)
+    )
+    overtakes = (rows.keys["ts_arrival"] < before["arrival"]).fill_null(value=False)
+    if overtakes.any():
+        row = overtakes.arg_max() or 0
+        arrival, late = format_ns(rows.keys["ts_arrival"][row]), format_ns(before["arrival"][row])
+        message = (
+            f"{rows.label}: {rows.name_row(row)}: ts_arrival {arrival} is before {late}, when the row before "
+            f"it, of {format_ns(before['event'][row])}, arrives; rows of one instrument arrive in their "
+            "order: delay this one, or drop the late one"
+        )
+        raise DataError(message)
 
 
 def _refuse_duplicates(rows: Rows) -> None:
@@ -126,7 +150,7 @@ def _refuse_overlap(rows: Rows) -> None:
 
 
 def check_values(
-    rows: Rows, *, negative: Sequence[str], range_check: RangeCheck
+    rows: Rows, *, instruments: Mapping[str, Instrument], range_check: RangeCheck
 ) -> tuple[Rows, tuple[str, ...]]:
     """Return the rows with nulls of sizes and features as NaN, and notes on what is unusual.
 
@@ -134,20 +158,23 @@ def check_values(
     ----------
     rows
         Sorted rows.
-    negative
-        Symbols whose prices may be zero or below.
+    instruments
+        By symbol: which may have prices of zero or below, and how many decimals the engine keeps of them.
     range_check
         What to do with an open or close outside low and high.
 
     Raises
     ------
     DataError
-        A price is missing, not finite, or zero or below; a size is negative or infinite; a high is
-        below its low; a quote has neither side.
+        A price is missing, not finite, zero or below, or beyond 64 bits; a size is negative or infinite;
+        a high is below its low; a quote has neither side.
     """
     notes: list[str] = []
+    negative = [symbol for symbol, instrument in instruments.items() if instrument.allows_negative_prices]
+    exponents = {symbol: instrument.price_exponent for symbol, instrument in instruments.items()}
     for name in PRICES[rows.kind]:
         _refuse_price(rows, name, negative)
+        _refuse_unrepresentable(rows, name, exponents, negative)
     rows = _nulls_as_nan(rows)
     for name in SIZES[rows.kind]:
         _refuse_size(rows, name)
@@ -190,6 +217,38 @@ def _refuse_price(rows: Rows, name: str, negative: Sequence[str]) -> None:
             f"{rows.label}: {rows.name_row(row)}: {name} is {rows.values[name][row]}, and prices of {symbol} "
             f"are above zero; drop the row, or declare Instrument({symbol!r}, allows_negative_prices=True)"
         )
+        raise DataError(message)
+
+
+def _refuse_unrepresentable(
+    rows: Rows, name: str, exponents: Mapping[str, int], negative: Sequence[str]
+) -> None:
+    """Refuse prices that leave 64 bits at the instrument's decimals, and those that round to nothing."""
+    column = rows.values[name]
+    if rows.kind is DataKind.QUOTE:
+        column = column.fill_nan(None)
+    low, high = column.min(), column.max()
+    if not (exponents and isinstance(low, float) and isinstance(high, float)):
+        return
+    if low > 0.5 * 10.0 ** -min(exponents.values()) and high < LARGEST / 10.0 ** max(exponents.values()):
+        return
+    scale = rows.keys.select(
+        pl.col("symbol").replace_strict({k: 10.0**e for k, e in exponents.items()}, return_dtype=pl.Float64)
+    ).to_series()
+    size = column.abs() * scale
+    large, small = size >= LARGEST, (size <= 0.5) & (column != 0)
+    if negative:
+        small = small & ~rows.keys["symbol"].is_in(list(negative))
+    if (bad := large | small).any():
+        row = bad.arg_max() or 0
+        exponent = exponents[rows.keys["symbol"][row]]
+        fault = (
+            f"leaves 64 bits at {exponent} decimals, which end at {LARGEST / 10.0**exponent:.10g}; declare "
+            "the instrument with a lower price_exponent"
+            if large[row]
+            else f"is zero at {exponent} decimals; declare the instrument with a higher price_exponent"
+        )
+        message = f"{rows.label}: {rows.name_row(row)}: {name} {column[row]} {fault}, or drop the row"
         raise DataError(message)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import SupportsFloat
 
 import polars as pl
 from attrs import evolve
@@ -13,6 +14,7 @@ from ml4t.backtest.data.columns import SYMBOL_NAMES, find_symbol, folded
 from ml4t.backtest.data.frames import open_source
 from ml4t.backtest.data.prepare import Raw, read
 from ml4t.backtest.data.settings import FeedSettings, settings_of
+from ml4t.backtest.data.stamps import SMALLEST_NS
 from ml4t.backtest.data.tables import VALUE_COLUMNS
 from ml4t.core import sources
 from ml4t.core.errors import DataError
@@ -67,14 +69,10 @@ def read_events(feed: sources.DataFeed, bounds: Bounds) -> tuple[Raw, ...]:
     events: dict[DataKind, list[MarketEvent]] = {}
     _, last_day = bounds.coarse_days(settings.interval)
     previous: MarketEvent | None = None
-    while (event := feed.get_next_event()) is not None:
-        kind = KINDS.get(type(event))
-        if kind is None:
-            message = (
-                f"{settings.label}: get_next_event returned a {type(event).__name__}; it returns Bar, Quote, "
-                "TradeTick, or None at the end"
-            )
-            raise DataError(message)
+    taken = 0
+    while (event := _next_event(feed, settings, taken, previous)) is not None:
+        taken += 1
+        kind = _kind_of(event, settings)
         if previous is not None and event.ts_event < previous.ts_event:
             message = (
                 f"{settings.label}: {event.symbol} at {format_ns(event.ts_event)} came after "
@@ -98,6 +96,47 @@ def read_events(feed: sources.DataFeed, bounds: Bounds) -> tuple[Raw, ...]:
     )
 
 
+def _next_event(
+    feed: sources.DataFeed, settings: FeedSettings, taken: int, previous: MarketEvent | None
+) -> MarketEvent | None:
+    """Return the next event; an error of the feed says how far it had come."""
+    try:
+        return feed.get_next_event()
+    except Exception as error:
+        last = f", the last of {previous.symbol} at {format_ns(previous.ts_event)}" if previous else ""
+        error.add_note(
+            f"{settings.label}: raised by {type(feed).__name__}.get_next_event after {taken} events{last}; "
+            "the run had not begun, so there are no results"
+        )
+        raise
+
+
+def _kind_of(event: MarketEvent, settings: FeedSettings) -> DataKind:
+    """Return the kind of an event, refusing what is none and what has no instrument or instant."""
+    kind = KINDS.get(type(event))
+    if kind is None:
+        message = (
+            f"{settings.label}: get_next_event returned a {type(event).__name__}; it returns Bar, Quote, "
+            "TradeTick, or None at the end"
+        )
+        raise DataError(message)
+    symbol: object = event.symbol
+    if not isinstance(symbol, str):
+        message = (
+            f"{settings.label}: the {kind.value} at {format_ns(event.ts_event)} has symbol {symbol!r}; a "
+            "symbol is a text"
+        )
+        raise DataError(message)
+    if abs(event.ts_event) < SMALLEST_NS:
+        message = (
+            f"{settings.label}: ts_event {event.ts_event} of {symbol} is an instant of the year "
+            f"{format_ns(event.ts_event)[:4]}; integer stamps are ns since 1970 in UTC, and this looks like "
+            "s, ms or us"
+        )
+        raise DataError(message)
+    return kind
+
+
 def _columns(kind: DataKind, events: list[MarketEvent], settings: FeedSettings) -> Raw:
     """Return events of one kind as columns."""
     keys: dict[str, pl.Series] = {
@@ -113,8 +152,7 @@ def _columns(kind: DataKind, events: list[MarketEvent], settings: FeedSettings) 
     }
     bars = [event for event in events if isinstance(event, Bar)]
     for name in dict.fromkeys(name for bar in bars for name in bar.fields):
-        column = [bar.fields.get(name, float("nan")) for bar in bars]
-        values[name] = pl.Series(column, dtype=pl.Float64)
+        values[name] = pl.Series([_feature(bar, name, settings) for bar in bars], dtype=pl.Float64)
     stamp = StampMeaning.EVENT
     if bars and all(bar.ts_open is not None for bar in bars):
         keys["ts_open"] = pl.Series([bar.ts_open for bar in bars], dtype=pl.Int64)
@@ -123,6 +161,17 @@ def _columns(kind: DataKind, events: list[MarketEvent], settings: FeedSettings) 
         stamp = StampMeaning.CLOSE
     own = evolve(settings, kind=kind, stamp=stamp)
     return Raw(settings=own, keys=pl.DataFrame(keys), values=pl.DataFrame(values))
+
+
+def _feature(bar: Bar, name: str, settings: FeedSettings) -> float:
+    value: object = bar.fields.get(name, float("nan"))
+    if isinstance(value, SupportsFloat) and not isinstance(value, str):
+        return float(value)
+    message = (
+        f"{settings.label}: {bar.symbol} at {format_ns(bar.ts_event)}: field {name!r} is {value!r}; features "
+        "are numbers, NaN where one is missing"
+    )
+    raise DataError(message)
 
 
 def _refuse_unknown_open(bars: list[Bar], settings: FeedSettings) -> None:

@@ -37,7 +37,7 @@ from ml4t.backtest.data.columns import (
     folded,
     required_columns,
 )
-from ml4t.backtest.data.readers import expand_paths, scan, scan_csv, scan_parquet
+from ml4t.backtest.data.readers import SourceFile, expand_paths, reason_of, scan, scan_csv, scan_parquet
 from ml4t.backtest.data.settings import FeedSettings
 from ml4t.backtest.data.tables import VALUE_COLUMNS
 from ml4t.core.errors import DataError
@@ -86,7 +86,12 @@ class Source:
     """The frames of a feed and the files they come from."""
 
     parts: tuple[Part, ...]
-    paths: tuple[Path, ...] = ()
+    files: tuple[SourceFile, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where the files are."""
+        return tuple(file.path for file in self.files)
 
 
 def open_source(prices: object, settings: FeedSettings) -> Source:
@@ -103,8 +108,8 @@ def open_source(prices: object, settings: FeedSettings) -> Source:
         raise DataError(message)
     files = files_of(prices)
     if files is not None:
-        scanned, paths = scan_files(files, name=f"feed {name}", columns=settings.columns)
-        return Source(parts=(_part(scanned, settings),), paths=paths)
+        scanned, found = scan_files(files, name=f"feed {name}", columns=settings.columns)
+        return Source(parts=(_part(scanned, settings),), files=found)
     if isinstance(prices, Mapping):
         return Source(parts=_from_mapping(prices, settings))
     if _is_pandas(prices) and _column_levels(prices) > 1:
@@ -125,8 +130,10 @@ def to_polars(frame: object, *, name: str) -> pl.DataFrame | pl.LazyFrame:
     DataError
         The object is no frame, or a column has no Arrow type.
     """
-    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
+    if isinstance(frame, pl.DataFrame):
         return frame
+    if isinstance(frame, pl.LazyFrame):
+        return _checked_query(frame, name=name)
     try:
         if _is_pandas(frame):
             return pl.from_pandas(_flat_pandas(frame, name=name))
@@ -134,10 +141,11 @@ def to_polars(frame: object, *, name: str) -> pl.DataFrame | pl.LazyFrame:
             return pl.DataFrame(frame)
     except DataError:
         raise
-    except Exception as error:
+    except (Exception, pl.exceptions.PanicException) as error:
         message = (
             f"{name}: the {type(frame).__module__.partition('.')[0]} frame cannot be converted to Arrow "
-            f"columns (objects of several types? an index named like a column?): {error}"
+            f"columns (objects of several types? an index named like a column?): {_odd_column(frame)}"
+            f"{reason_of(error)}"
         )
         raise DataError(message) from error
     message = (
@@ -147,16 +155,36 @@ def to_polars(frame: object, *, name: str) -> pl.DataFrame | pl.LazyFrame:
     raise DataError(message)
 
 
+def _odd_column(frame: Any) -> str:  # noqa: ANN401 - a pandas or an Arrow frame
+    """Name the first column that cannot be converted on its own."""
+    for name in getattr(frame, "column_names", getattr(frame, "columns", ())):
+        try:
+            pl.from_pandas(frame[[name]]) if _is_pandas(frame) else pl.DataFrame(frame.select([name]))
+        except (Exception, pl.exceptions.PanicException):
+            return f"column {name}: "
+    return ""
+
+
+def _checked_query(query: pl.LazyFrame, *, name: str) -> pl.LazyFrame:
+    try:
+        query.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        message = f"{name}: the query cannot be run: {reason_of(error)}"
+        raise DataError(message) from error
+    return query
+
+
 def scan_files(
     files: Files, *, name: str, columns: Mapping[str, str] | None = None
-) -> tuple[pl.LazyFrame, tuple[Path, ...]]:
-    """Return a lazy scan of files, and their paths."""
+) -> tuple[pl.LazyFrame, tuple[SourceFile, ...]]:
+    """Return a lazy scan of files, and the files as they were before it."""
     paths = expand_paths(files.locations, name=name)
+    found = tuple(SourceFile.of(path, name=name) for path in paths)
     if files.format is None:
-        return scan(paths, name=name, columns=columns), paths
+        return scan(paths, name=name, columns=columns), found
     if files.format == "csv":
-        return scan_csv(paths, name=name, columns=columns), paths
-    return scan_parquet(paths, name=name), paths
+        return scan_csv(paths, name=name, columns=columns), found
+    return scan_parquet(paths, name=name), found
 
 
 def files_of(value: object) -> Files | None:
@@ -303,6 +331,10 @@ def _flat_pandas(frame: Any, *, name: str) -> Any:  # noqa: ANN401 - a pandas fr
     Datetimes of which only some have a zone are refused: Arrow would take the others for UTC.
     """
     flat = _index_as_columns(frame)
+    twice = sorted({str(column) for column in flat.columns[flat.columns.duplicated()]})
+    if twice:
+        message = f"{name}: the frame has two columns called {', '.join(twice)}; drop or rename one"
+        raise DataError(message)
     for column in flat.columns:
         if flat[column].dtype != object:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ from attrs import evolve, field, frozen
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.bounds import Bounds, SessionBook
 from ml4t.backtest.data.checks import Rows, check_order, check_values
-from ml4t.backtest.data.columns import Layout, find_layout
+from ml4t.backtest.data.columns import Layout, apply_renames, find_layout
 from ml4t.backtest.data.frames import Part, Source
+from ml4t.backtest.data.readers import SourceFile, read_text, reason_of, shown_paths
 from ml4t.backtest.data.report import FeedReport, largest_gaps, missing_sessions, symbol_reports
 from ml4t.backtest.data.settings import FeedSettings
 from ml4t.backtest.data.stamps import instants, resolve, session_labels
@@ -37,7 +38,7 @@ class Raw:
     settings: FeedSettings
     keys: pl.DataFrame = field(repr=False)
     values: pl.DataFrame = field(repr=False)
-    paths: tuple[Path, ...] = ()
+    files: tuple[SourceFile, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -48,7 +49,7 @@ class Prepared:
     settings: FeedSettings
     rows: Rows
     report: FeedReport
-    paths: tuple[Path, ...] = ()
+    files: tuple[SourceFile, ...] = ()
 
     @property
     def extra(self) -> tuple[str, ...]:
@@ -67,7 +68,7 @@ def read(source: Source, settings: FeedSettings, bounds: Bounds) -> Raw:
     DataError
         A file cannot be read, a column is absent, or a stamp cannot be turned into an instant.
     """
-    read_parts = [_read_part(part, settings, bounds) for part in source.parts]
+    read_parts = [_read_part(part, settings, bounds, source.paths) for part in source.parts]
     if not read_parts:
         message = f"{settings.label}: none of symbols={list(settings.symbols)} is in the mapping of frames"
         raise DataError(message)
@@ -77,7 +78,7 @@ def read(source: Source, settings: FeedSettings, bounds: Bounds) -> Raw:
     left_out = (f"not loaded as features: {', '.join(skipped)}",) if skipped else ()
     notes = (*dict.fromkeys(note for part in source.parts for note in part.notes), *left_out)
     if len(read_parts) == 1:
-        return Raw(settings=settings, keys=keys[0], values=values[0], paths=source.paths, notes=notes)
+        return Raw(settings=settings, keys=keys[0], values=values[0], files=source.files, notes=notes)
     if len({tuple(each.columns) for each in keys}) > 1:
         message = (
             f"{settings.label}: some frames of the mapping have ts_arrival and others do not; give it to all"
@@ -87,7 +88,7 @@ def read(source: Source, settings: FeedSettings, bounds: Bounds) -> Raw:
         settings=settings,
         keys=pl.concat(keys),
         values=pl.concat(values, how="diagonal"),
-        paths=source.paths,
+        files=source.files,
         notes=notes,
     )
 
@@ -122,17 +123,20 @@ def _coarse_condition(part: Part, layout: Layout, settings: FeedSettings, bounds
 
 
 def _read_part(
-    part: Part, settings: FeedSettings, bounds: Bounds
+    part: Part, settings: FeedSettings, bounds: Bounds, paths: Sequence[Path]
 ) -> tuple[pl.DataFrame, pl.DataFrame, Layout]:
+    layout: Layout | None = None
     try:
         query, layout = plan(part, settings, bounds)
         frame = query.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        message = f"{settings.label}: the rows cannot be read: {error}"
+        fault = None if layout is None else _text_in_csv(paths, layout, settings)
+        reason = fault or f"{shown_paths(paths) + ': ' if paths else ''}{reason_of(error)}"
+        message = f"{settings.label}: the rows cannot be read: {reason}"
         raise DataError(message) from error
     if part.drops_empty and layout.values:
         frame = frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in layout.values.values()))
-    return _keys(frame, part, layout, settings), _values(frame, layout, settings), layout
+    return _keys(frame, part, layout, settings), _values(frame, part, layout, settings), layout
 
 
 def _keys(frame: pl.DataFrame, part: Part, layout: Layout, settings: FeedSettings) -> pl.DataFrame:
@@ -140,7 +144,7 @@ def _keys(frame: pl.DataFrame, part: Part, layout: Layout, settings: FeedSetting
     label = settings.label
     columns: dict[str, pl.Series] = {}
     if layout.symbol is not None:
-        symbols = frame[layout.symbol].cast(pl.String)
+        symbols = _texts(frame[layout.symbol], label=label)
         if symbols.null_count():
             message = (
                 f"{label}: row {symbols.is_null().arg_max()} has no symbol (column {layout.symbol} is null)"
@@ -159,10 +163,24 @@ def _keys(frame: pl.DataFrame, part: Part, layout: Layout, settings: FeedSetting
     return pl.DataFrame(columns)
 
 
-def _values(frame: pl.DataFrame, layout: Layout, settings: FeedSettings) -> pl.DataFrame:
+def _texts(symbols: pl.Series, *, label: str) -> pl.Series:
+    """Return symbols as text."""
+    try:
+        return symbols.cast(pl.String)
+    except pl.exceptions.PolarsError as error:
+        message = (
+            f"{label}: column {symbols.name} is {symbols.dtype}, and symbols are text: convert the column"
+        )
+        raise DataError(message) from error
+
+
+def _values(frame: pl.DataFrame, part: Part, layout: Layout, settings: FeedSettings) -> pl.DataFrame:
     """Return value columns and features as Float64; absent sizes are NaN."""
     kind = settings.kind
     missing = [name for name in VALUE_COLUMNS[kind] if name not in layout.values]
+    if (fault := _no_numbers(frame, layout)) is not None:
+        message = f"{settings.label}: {fault}"
+        raise DataError(message)
     try:
         return frame.select(
             *(pl.col(source).cast(pl.Float64).alias(name) for name, source in layout.values.items()),
@@ -170,8 +188,49 @@ def _values(frame: pl.DataFrame, layout: Layout, settings: FeedSettings) -> pl.D
             *(pl.col(name).cast(pl.Float64) for name in layout.extra),
         ).select(*VALUE_COLUMNS[kind], *layout.extra)
     except pl.exceptions.PolarsError as error:
-        message = f"{settings.label}: a value is no number: {error}"
+        fault = _no_number(frame, layout, symbol=part.symbol) or reason_of(error)
+        message = f"{settings.label}: {fault}"
         raise DataError(message) from error
+
+
+def _no_numbers(frame: pl.DataFrame, layout: Layout) -> str | None:
+    """Name the first column of a type that holds no numbers, also where polars would find some in it."""
+    for name, source in {**layout.values, **{name: name for name in layout.extra}}.items():
+        dtype = frame.schema[source]
+        if dtype.is_nested() or dtype.is_temporal() or dtype in (pl.Binary, pl.Object):
+            return f"column {source} is {dtype}, and {name} is a number: convert the column"
+    return None
+
+
+def _no_number(frame: pl.DataFrame, layout: Layout, *, symbol: str | None = None) -> str | None:
+    """Name the first value that is no number, with its row; None where there is none."""
+    if (fault := _no_numbers(frame, layout)) is not None:
+        return fault
+    for name, source in {**layout.values, **{name: name for name in layout.extra}}.items():
+        column = frame[source]
+        known = column.is_not_null()
+        odd = known & (column.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False).is_null())
+        if odd.any():
+            row = odd.arg_max() or 0
+            of = symbol if layout.symbol is None else frame[layout.symbol][row]
+            where = f"{of} at {frame[layout.stamp][row]}" if of is not None else f"{frame[layout.stamp][row]}"
+            return (
+                f"{where} (row {row}): {name} is {column[row]!r}, which is no number; correct the row, or "
+                "convert the column"
+            )
+    return None
+
+
+def _text_in_csv(paths: Sequence[Path], layout: Layout, settings: FeedSettings) -> str | None:
+    """Find the text that kept a CSV file from being read as numbers."""
+    for path in paths:
+        text = read_text(path)
+        if text is None:
+            continue
+        frame = apply_renames(text, settings.columns, label=settings.label)[0].lazy().collect()
+        if set(layout.used) <= set(frame.columns) and (fault := _no_number(frame, layout)) is not None:
+            return f"{path}: {fault}"
+    return None
 
 
 # Preparing --------------------------------------------------------------------------------------
@@ -198,10 +257,9 @@ def prepare(raw: Raw, declared: Mapping[str, Instrument], bounds: Bounds, book: 
     keys, values = _within(_stamped(raw, tables), raw.values, bounds, tables)
     rows = _sorted(Rows(label=settings.label, kind=settings.kind, keys=keys, values=values))
     check_order(rows)
-    negative = [symbol for symbol, instrument in instruments.items() if instrument.allows_negative_prices]
-    rows, unusual = check_values(rows, negative=negative, range_check=settings.range_check)
+    rows, unusual = check_values(rows, instruments=instruments, range_check=settings.range_check)
     report = _report(rows, settings, tables, (*raw.notes, *unusual))
-    return Prepared(settings=settings, rows=rows, report=report, paths=raw.paths)
+    return Prepared(settings=settings, rows=rows, report=report, files=raw.files)
 
 
 def _tables(raw: Raw, instruments: Mapping[str, Instrument], book: SessionBook) -> dict[str, SessionTable]:
@@ -346,8 +404,7 @@ def _report(
     silent = sorted(set(settings.symbols).difference(keys["symbol"].unique().to_list()))
     if silent:
         notes = (*notes, f"no rows in the range: {', '.join(silent)}")
-    if not settings.is_by_session:
-        notes = (*notes, *_outside_sessions(keys, tables))
+    outside = () if settings.is_by_session else _outside_sessions(keys, tables)
     find = missing_sessions if settings.is_by_session else largest_gaps
     return FeedReport(
         name=settings.name,
@@ -357,5 +414,6 @@ def _report(
         by_symbol=by_symbol,
         span_ns=span,
         gaps=find(keys, tables),
-        notes=notes,
+        notes=(*notes, *outside),
+        outside="".join(outside),
     )

@@ -82,6 +82,8 @@ class FeedReport:
         time without a row, at most ten. Largest first.
     notes
         What was left out or is unusual, one sentence each.
+    outside
+        The one of the notes that counts rows beyond the sessions of their calendar; empty without such.
     """
 
     name: str
@@ -92,6 +94,7 @@ class FeedReport:
     span_ns: tuple[int, int] | None = None
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
+    outside: str = ""
 
     @property
     def span(self) -> tuple[dt.datetime, dt.datetime] | None:

@@ -95,7 +95,8 @@ class FeedSettings:
             raise DataError(message) from None
         except ConfigError as error:
             message = (
-                f"feed {self.name}: the instrument {symbol} cannot be built from the feed's defaults: {error}"
+                f"feed {self.name}: the instrument {symbol!r} cannot be built from the feed's defaults: "
+                f"{error}"
             )
             raise DataError(message) from None
 
@@ -114,20 +115,20 @@ def settings_of(feed: object, *, yields_events: bool = False) -> FeedSettings:
     name = str(getattr(feed, "name", "") or type(feed).__name__)
     kind = _member(DataKind, getattr(feed, "kind", DataKind.BAR), name, "kind")
     interval = _interval(getattr(feed, "interval", None), name)
-    fields = getattr(feed, "fields", None)
+    fields = _symbols(getattr(feed, "fields", None), name, what="fields")
     settings = FeedSettings(
         name=name,
         kind=kind,
         stamp=StampMeaning.EVENT if yields_events else _stamp(getattr(feed, "stamp", None), kind, name),
         interval=interval,
-        columns={str(k): str(v) for k, v in dict(getattr(feed, "columns", None) or {}).items()},
+        columns={str(k): str(v) for k, v in _mapping(feed, "columns", name).items()},
         symbols=_symbols(getattr(feed, "symbols", None), name),
-        fields=None if fields is None else tuple(fields),
+        fields=None if getattr(feed, "fields", None) is None else fields,
         timezone=check_timezone(getattr(feed, "timezone", None), f"feed {name}"),
         calendar=getattr(feed, "calendar", None) or "XNYS",
         currency=getattr(feed, "currency", None) or "USD",
         instruments=instruments_by_symbol(getattr(feed, "instruments", None)),
-        instrument_defaults=dict(getattr(feed, "instrument_defaults", None) or {}),
+        instrument_defaults=_mapping(feed, "instrument_defaults", name),
         range_check=_member(RangeCheck, getattr(feed, "range_check", RangeCheck.REFUSE), name, "range_check"),
         matches_orders=getattr(feed, "matches_orders", None),
         cuts_to_session=bool(getattr(feed, "cuts_to_session", False)),
@@ -140,6 +141,7 @@ def instruments_by_symbol(instruments: Instruments | None) -> dict[str, Instrume
     """Return instruments keyed by symbol; two different ones of one symbol are refused."""
     if instruments is None:
         return {}
+    _refuse_others(instruments)
     if isinstance(instruments, Mapping):
         for key, instrument in instruments.items():
             if key != instrument.symbol:
@@ -150,6 +152,20 @@ def instruments_by_symbol(instruments: Instruments | None) -> dict[str, Instrume
                 raise DataError(message)
         instruments = tuple(instruments.values())
     return merge_instruments([instruments])
+
+
+def _refuse_others(instruments: object) -> None:
+    listed = instruments.values() if isinstance(instruments, Mapping) else instruments
+    if isinstance(listed, str) or not isinstance(listed, Iterable):
+        wrong: object = instruments
+    else:
+        wrong = next((each for each in listed if not isinstance(each, Instrument)), None)
+    if wrong is not None:
+        message = (
+            f"instruments: {wrong!r} is no Instrument; give a list such as [Instrument('ES', multiplier=50)] "
+            "or a mapping of symbol to Instrument"
+        )
+        raise DataError(message)
 
 
 def merge_instruments(groups: Iterable[Iterable[Instrument]]) -> dict[str, Instrument]:
@@ -203,13 +219,21 @@ def _interval(value: object, feed: str) -> Interval | None:
     return Interval.parse(value)
 
 
-def _symbols(value: object, feed: str) -> tuple[str, ...]:
+def _mapping(feed: object, what: str, name: str) -> dict[Any, Any]:
+    value = getattr(feed, what, None)
+    if value is not None and not isinstance(value, Mapping):
+        message = f"feed {name}: {what} = {value!r}; expected a mapping, {{name: value}}"
+        raise DataError(message)
+    return dict(value or {})
+
+
+def _symbols(value: object, feed: str, *, what: str = "symbols") -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, Iterable):
-        message = f"feed {feed}: symbols {value!r} is neither a symbol nor a list of them"
+        message = f"feed {feed}: {what} {value!r} is neither a {what[:-1]} nor a list of them"
         raise DataError(message)
     return tuple(dict.fromkeys(str(symbol) for symbol in value))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 from attrs import evolve, field, frozen
@@ -26,6 +26,7 @@ from attrs import evolve, field, frozen
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.columns import SYMBOL_NAMES, TIME_NAMES, apply_renames, find_symbol, find_time, folded
 from ml4t.backtest.data.frames import files_of, scan_files, to_polars
+from ml4t.backtest.data.readers import SourceFile, reason_of
 from ml4t.backtest.data.settings import check_timezone
 from ml4t.backtest.data.stamps import Meaning, instants, resolve, session_labels
 from ml4t.backtest.data.tables import SignalTable
@@ -102,7 +103,7 @@ class SignalRows:
 
     label: str
     frame: pl.DataFrame = field(repr=False)
-    paths: tuple[Path, ...] = ()
+    files: tuple[SourceFile, ...] = ()
 
 
 def as_signals(source: object) -> list[Signals]:
@@ -139,8 +140,11 @@ def read_signals(signals: Signals, *, with_sessions: bool = False) -> SignalRows
         A column is absent, a score is not finite, a stamp cannot be turned into an instant.
     """
     if isinstance(signals.source, sources.SignalSource):
-        return SignalRows(label=signals.label, frame=_drain(signals.source, signals))
-    frame, paths = _collect(signals)
+        drained = _drain(signals.source, signals)
+        _refuse_empty(drained, signals)
+        return SignalRows(label=signals.label, frame=drained)
+    frame, files = _collect(signals)
+    _refuse_empty(frame, signals)
     frame = apply_renames(frame, signals.columns, label=signals.label)[0].lazy().collect()
     by_fold = {folded(name): name for name in reversed(frame.columns)}
     symbol = find_symbol(by_fold, label=signals.label)
@@ -159,18 +163,38 @@ def read_signals(signals: Signals, *, with_sessions: bool = False) -> SignalRows
         rows = _long(base, frame, by_fold, signals)
     else:
         rows = _wide(base, frame, names, signals)
-    return SignalRows(label=signals.label, frame=rows, paths=paths)
+    return SignalRows(label=signals.label, frame=rows, files=files)
 
 
-def _collect(signals: Signals) -> tuple[pl.DataFrame, tuple[Path, ...]]:
+def _refuse_empty(frame: pl.DataFrame, signals: Signals) -> None:
+    if not frame.height:
+        message = f"{signals.label}: there are no rows; check the source, or leave the signals out"
+        raise DataError(message)
+
+
+def _numbers(column: pl.Series, signals: Signals) -> pl.Series:
+    """Return a column as Float64."""
+    try:
+        return column.cast(pl.Float64)
+    except pl.exceptions.PolarsError as error:
+        odd = column.cast(pl.String).cast(pl.Float64, strict=False).is_null() & column.is_not_null()
+        row = odd.arg_max() or 0
+        message = (
+            f"{signals.label}: row {row} has {column.name} {column[row]!r}, which is no number; correct the "
+            "row, or convert the column"
+        )
+        raise DataError(message) from error
+
+
+def _collect(signals: Signals) -> tuple[pl.DataFrame, tuple[SourceFile, ...]]:
     try:
         files = files_of(signals.source)
         if files is not None:
-            query, paths = scan_files(files, name=signals.label, columns=signals.columns)
-            return query.collect(), paths
+            query, found = scan_files(files, name=signals.label, columns=signals.columns)
+            return query.collect(), found
         return to_polars(signals.source, name=signals.label).lazy().collect(), ()
     except (pl.exceptions.PolarsError, OSError) as error:
-        message = f"{signals.label}: the rows cannot be read: {error}"
+        message = f"{signals.label}: the rows cannot be read: {reason_of(error)}"
         raise DataError(message) from error
 
 
@@ -241,7 +265,7 @@ def _long(
         raise DataError(message)
     nan = pl.Series([float("nan")]).new_from_index(0, frame.height)
     confidence = (
-        frame[by_fold["confidence"]].cast(pl.Float64).fill_null(float("nan"))
+        _numbers(frame[by_fold["confidence"]], signals).fill_null(float("nan"))
         if "confidence" in by_fold
         else nan
     )
@@ -279,7 +303,7 @@ def _wide(base: pl.DataFrame, frame: pl.DataFrame, names: Sequence[str], signals
 
 def _drain(source: sources.SignalSource, signals: Signals) -> pl.DataFrame:
     events: list[Signal] = []
-    while (event := source.get_next_event()) is not None:
+    while (event := _next_signal(source, events, signals)) is not None:
         if events and event.ts_arrival < events[-1].ts_arrival:
             message = (
                 f"{signals.label}: the signal of {event.symbol} that arrives at "
@@ -311,6 +335,28 @@ def _drain(source: sources.SignalSource, signals: Signals) -> pl.DataFrame:
             "version": pl.String,
         },
     )
+
+
+def _next_signal(source: sources.SignalSource, before: Sequence[Signal], signals: Signals) -> Signal | None:
+    """Return the next signal; an error of the source says how far it had come."""
+    event: Any
+    try:
+        event = source.get_next_event()
+    except Exception as error:
+        last = f", the last of {before[-1].symbol} at {format_ns(before[-1].ts_arrival)}" if before else ""
+        error.add_note(
+            f"{signals.label}: raised by {type(source).__name__}.get_next_event after {len(before)} signals"
+            f"{last}; the run had not begun, so there are no results"
+        )
+        raise
+    if event is not None and not isinstance(event, Signal):
+        message = (
+            f"{signals.label}: get_next_event returned a {type(event).__name__}; it returns Signal, or None "
+            "at the end"
+        )
+        raise DataError(message)
+    signal: Signal | None = event
+    return signal
 
 
 def _refuse_null(symbols: pl.Series, signals: Signals) -> None:
@@ -371,6 +417,9 @@ def signal_table(
     versions = tuple(frame["version"].unique().sort().to_list()) or ("",)
 
     def code(column: str, known: Mapping[str, int]) -> pl.Expr:
+        # Where no signal lies within the run there is nothing to replace by, and polars would keep the type.
+        if not known:
+            return pl.lit(0, dtype=pl.UInt32)
         return pl.col(column).replace_strict(known, return_dtype=pl.UInt32)
 
     table = frame.select(

@@ -36,10 +36,13 @@ from ml4t.core.errors import DataError
 from ml4t.core.types import StampMeaning
 from ml4t.core.values import NS_PER_DAY, format_ns, parse_duration
 
-__all__ = ["Interval", "Meaning", "instants", "resolve", "session_labels"]
+__all__ = ["SMALLEST_NS", "Interval", "Meaning", "instants", "resolve", "session_labels"]
 
 # Integers below this are not ns since 1970: as ns they would lie before 1973, as ms or s they would not.
 SMALLEST_NS = 10**17
+# The whole years within 64-bit ns; the days left on either side are room for the sessions around the data.
+FIRST_DAY, LAST_DAY = dt.date(1678, 1, 1), dt.date(2261, 12, 31)
+FIRST_NS, LAST_NS = ((day - dt.date(1970, 1, 1)).days * NS_PER_DAY for day in (FIRST_DAY, LAST_DAY))
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 PLAIN_DATE = re.compile(r"\d{8}")
@@ -158,6 +161,9 @@ def instants(stamps: pl.Series, *, timezone: str | None, label: str) -> pl.Serie
     if stamps.dtype == pl.String:
         stamps = _read_text(stamps, label=label)
     _refuse_missing(stamps, label=label)
+    if stamps.dtype == pl.String:
+        # Without a row there is no form to read; whoever needs rows says so.
+        return pl.Series(stamps.name, [], dtype=pl.Int64)
     if stamps.dtype == pl.Date:
         message = (
             f"{label}: the stamps are dates ({stamps.name}: {stamps[0] if len(stamps) else 'empty'}), and a "
@@ -184,7 +190,21 @@ def _integer_instants(stamps: pl.Series, *, label: str) -> pl.Series:
             "which looks like s, ms or us; convert with pl.from_epoch(column, time_unit=...)"
         )
         raise DataError(message)
+    if (row := _far_row(stamps)) is not None:
+        message = (
+            f"{label}: integer stamp {stamps[row]} in row {row} is not within {format_ns(FIRST_NS)} and "
+            f"{format_ns(LAST_NS)}; integer stamps are ns since 1970 in UTC"
+        )
+        raise DataError(message)
     return stamps.cast(pl.Int64)
+
+
+def _far_row(instants: pl.Series) -> int | None:
+    """Return a row whose instant leaves no room for the sessions around it; None where all are within."""
+    low, high = instants.min(), instants.max()
+    if isinstance(low, int) and low < FIRST_NS:
+        return instants.arg_min()
+    return instants.arg_max() if isinstance(high, int) and high > LAST_NS else None
 
 
 def _aware(stamps: pl.Series, *, timezone: str | None, label: str) -> pl.Series:
@@ -218,13 +238,17 @@ def _aware(stamps: pl.Series, *, timezone: str | None, label: str) -> pl.Series:
 
 def _nanoseconds(stamps: pl.Series, *, label: str) -> pl.Series:
     try:
-        return stamps.dt.cast_time_unit("ns").to_physical()
+        found = stamps.dt.cast_time_unit("ns").to_physical()
+        is_far = _far_row(found) is not None
     except pl.exceptions.InvalidOperationError:
         # us and ms reach further than the years 1678 to 2261 of 64-bit ns.
+        is_far = True
+    if is_far:
         message = (
             f"{label}: the stamps {stamps.min()!s} to {stamps.max()!s} reach beyond the years 1678 to 2261"
         )
-        raise DataError(message) from None
+        raise DataError(message)
+    return found
 
 
 def session_labels(stamps: pl.Series, *, label: str) -> pl.Series:
@@ -240,8 +264,10 @@ def session_labels(stamps: pl.Series, *, label: str) -> pl.Series:
     if stamps.dtype == pl.String:
         stamps = _read_text(stamps, label=label)
     _refuse_missing(stamps, label=label)
+    if stamps.dtype == pl.String:
+        return pl.Series(stamps.name, [], dtype=pl.Date)
     if stamps.dtype == pl.Date:
-        return stamps
+        return _refuse_far(stamps, label=label)
     if not isinstance(stamps.dtype, pl.Datetime):
         message = f"{label}: column {stamps.name} is {stamps.dtype}; session labels are dates"
         raise DataError(message)
@@ -252,7 +278,20 @@ def session_labels(stamps: pl.Series, *, label: str) -> pl.Series:
             "declare stamp='open' or stamp='close' with interval='1d', or cast the column to a date"
         )
         raise DataError(message)
-    return stamps.dt.date()
+    return _refuse_far(stamps.dt.date(), label=label)
+
+
+def _refuse_far(days: pl.Series, *, label: str) -> pl.Series:
+    """Refuse days whose sessions, or those of the weeks around them, do not fit 64-bit ns."""
+    far = (days < FIRST_DAY) | (days > LAST_DAY)
+    if far.any():
+        row = far.arg_max() or 0
+        message = (
+            f"{label}: stamp {days[row]} in row {row} is not within {FIRST_DAY} and {LAST_DAY}, the years "
+            "that 64-bit ns reach; correct or drop the row"
+        )
+        raise DataError(message)
+    return days
 
 
 def _refuse_missing(stamps: pl.Series, *, label: str) -> None:

@@ -7,6 +7,7 @@ order in which feeds or instruments were given.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,7 @@ from attrs import field, frozen
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.report import FeedReport
 from ml4t.core.instrument import Instrument
+from ml4t.core.manifest import InputFile
 from ml4t.core.types import DataKind
 
 __all__ = ["VALUE_COLUMNS", "FeedTable", "MarketData", "SignalTable"]
@@ -111,8 +113,11 @@ class MarketData:
         Per instrument the index in `feeds` of the table its orders are matched against.
     action_paths
         Files the corporate actions were read from, sorted.
+    files
+        Fingerprint of every file whose rows are here, taken when they were read: what becomes of a file
+        afterwards is not what the run used.
     notes
-        What was left out and why, one sentence each.
+        What was left out and why, or looks like a mistake, one sentence each.
     """
 
     instruments: tuple[Instrument, ...]
@@ -123,6 +128,7 @@ class MarketData:
     nav_calendar: str
     matching: tuple[int, ...]
     action_paths: tuple[Path, ...] = ()
+    files: Mapping[Path, InputFile] = field(factory=dict, repr=False)
     notes: tuple[str, ...] = ()
 
     @property

@@ -1,0 +1,1 @@
+"""Bad input: each refused once, clearly, with nothing lost."""
