@@ -1,0 +1,213 @@
+//! What a run left behind, beside what the scenario expects.
+
+use ml4t_abi::{Liquidity, Phase};
+use ml4t_sim::error::Result;
+use ml4t_sim::ids::InstrumentId;
+use ml4t_sim::ledger::PostingKind;
+use ml4t_sim::money::{CASH_EXPONENT, Cash, Decimal, Price, Qty};
+use ml4t_sim::order::OrderStatus;
+use ml4t_sim::time::render;
+
+use crate::common::decimal;
+use crate::table::{Faults, Row, Scenario, Table, instant, wrong};
+use crate::world::Outcome;
+
+/// Compare every expected table in full, by the columns its header names.
+pub(crate) fn compare(scenario: &Scenario, outcome: &Outcome, faults: &mut Faults) -> Result<()> {
+    for name in ["events", "fills"] {
+        if !scenario.expect.contains_key(name) {
+            faults.add(format!("the table {name} is required"));
+        }
+    }
+    for (name, expected) in &scenario.expect {
+        let found = match name.as_str() {
+            "events" => events(outcome),
+            "fills" => fills(outcome),
+            "postings" => postings(outcome),
+            "portfolio" => portfolio(outcome),
+            "positions" => positions(outcome),
+            "round_trips" => round_trips(outcome),
+            other => return Err(wrong(format!("no table {other} is expected of a run"))),
+        };
+        if let Some(text) = difference(expected, &found)? {
+            faults.add(format!("{name}: {text}"));
+        }
+    }
+    Ok(())
+}
+
+fn difference(expected: &Table, found: &[Row]) -> Result<Option<String>> {
+    let mut is_equal = expected.rows.len() == found.len();
+    for (wanted, row) in expected.rows.iter().zip(found) {
+        for column in &expected.columns {
+            let Some(value) = row.get(column) else { return Err(wrong(format!("no column {column}"))) };
+            is_equal &= same(column, &wanted[column], value)?;
+        }
+    }
+    if is_equal {
+        return Ok(None);
+    }
+    let line = |row: &Row| expected.columns.iter().map(|c| row[c].as_str()).collect::<Vec<_>>().join(" | ");
+    let lines = |rows: &[Row]| rows.iter().map(line).collect::<Vec<_>>().join("\n      ");
+    Ok(Some(format!("expected\n      {}\n    found\n      {}", lines(&expected.rows), lines(found))))
+}
+
+/// Times and numbers are equal by value, everything else by text.
+fn same(column: &str, wanted: &str, found: &str) -> Result<bool> {
+    if wanted == found {
+        return Ok(true);
+    }
+    if matches!(column, "time" | "entered" | "exited") {
+        return Ok(render(instant(wanted)?) == found);
+    }
+    if matches!(column, "entry_price" | "exit_price") {
+        return Ok(wanted.parse::<f64>().is_ok_and(|w| found.parse::<f64>() == Ok(w)));
+    }
+    let exact = |text: &str| Decimal::parse(text).and_then(|d| d.scaled(CASH_EXPONENT));
+    Ok(exact(wanted).is_some() && exact(wanted) == exact(found))
+}
+
+fn row<const N: usize>(cells: [(&str, String); N]) -> Row {
+    cells.into_iter().map(|(column, text)| (column.to_owned(), text)).collect()
+}
+
+fn cash(amount: Cash) -> String {
+    decimal(amount.0, CASH_EXPONENT)
+}
+
+/// Renders what belongs to an instrument.
+struct Names<'a>(&'a Outcome);
+
+impl Names<'_> {
+    fn symbol(&self, id: InstrumentId) -> String {
+        self.0.run().plan().instrument(id).symbol.clone()
+    }
+
+    fn price(&self, id: InstrumentId, price: Price) -> String {
+        decimal(i128::from(price.0), self.0.run().plan().instrument(id).scale.price_exponent)
+    }
+
+    fn quantity(&self, id: InstrumentId, quantity: i64) -> String {
+        decimal(i128::from(quantity), self.0.run().plan().instrument(id).scale.quantity_exponent)
+    }
+
+    fn average(&self, id: InstrumentId, cost: Cash, quantity: i64) -> String {
+        format!("{:?}", self.0.run().plan().instrument(id).scale.average_price(cost, Qty(quantity)))
+    }
+}
+
+fn events(outcome: &Outcome) -> Vec<Row> {
+    let rows = outcome.run().recorder.order_events.iter().filter(|e| e.to != OrderStatus::Submitted);
+    rows.map(|e| {
+        row([
+            ("time", render(e.ts)),
+            ("order", (e.order.0 + 1).to_string()),
+            ("status", e.to.as_str().to_owned()),
+            ("reason", e.reason.code().to_owned()),
+        ])
+    })
+    .collect()
+}
+
+const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::OPEN => "open",
+        Phase::RANGE => "range",
+        Phase::QUOTE => "quote",
+        Phase::TRADE => "trade",
+        _ => "close",
+    }
+}
+
+fn fills(outcome: &Outcome) -> Vec<Row> {
+    let names = Names(outcome);
+    let rows = outcome.run().recorder.fills.iter().map(|f| {
+        let price = |p| names.price(f.instrument, p);
+        row([
+            ("time", render(f.ts)),
+            ("order", (f.order.0 + 1).to_string()),
+            ("symbol", names.symbol(f.instrument)),
+            ("side", f.side.as_str().to_owned()),
+            ("quantity", names.quantity(f.instrument, f.quantity)),
+            ("price", price(f.price)),
+            ("reference", price(f.reference)),
+            ("spread", price(f.spread)),
+            ("slippage", price(f.slippage)),
+            ("fee", cash(f.fee)),
+            ("notional", cash(f.notional)),
+            ("liquidity", if f.liquidity == Liquidity::MAKER { "maker" } else { "taker" }.to_owned()),
+            ("phase", phase_name(f.phase).to_owned()),
+        ])
+    });
+    rows.collect()
+}
+
+fn postings(outcome: &Outcome) -> Vec<Row> {
+    let names = Names(outcome);
+    let rows = outcome.run().recorder.ledger.iter().filter(|p| p.kind != PostingKind::Deposit).map(|p| {
+        row([
+            ("time", render(p.ts)),
+            ("kind", p.kind.as_str().to_owned()),
+            ("debit", p.debit.as_str().to_owned()),
+            ("credit", p.credit.as_str().to_owned()),
+            ("symbol", p.instrument.map(|id| names.symbol(id)).unwrap_or_default()),
+            ("amount", cash(p.amount)),
+            ("order", p.fill.map(|(order, _)| (order.0 + 1).to_string()).unwrap_or_default()),
+        ])
+    });
+    rows.collect()
+}
+
+fn date(label: i32) -> String {
+    render(i64::from(label) * 86_400_000_000_000).split('T').next().unwrap_or_default().to_owned()
+}
+
+fn portfolio(outcome: &Outcome) -> Vec<Row> {
+    let rows = outcome.run().recorder.portfolio.iter().map(|p| {
+        let value = p.long_value.0 + p.short_value.0;
+        row([
+            ("time", render(p.ts)),
+            ("session", p.session.map(date).unwrap_or_default()),
+            ("cash", cash(p.cash)),
+            ("receivable", cash(p.receivable)),
+            ("equity", cash(Cash(p.cash.0 + p.receivable.0 + value))),
+            ("realized", cash(p.realized)),
+            ("unrealized", cash(Cash(value - p.cost.0))),
+        ])
+    });
+    rows.collect()
+}
+
+fn positions(outcome: &Outcome) -> Vec<Row> {
+    let names = Names(outcome);
+    let rows = outcome.run().recorder.positions.iter().map(|p| {
+        row([
+            ("session", date(p.session)),
+            ("symbol", names.symbol(p.instrument)),
+            ("quantity", names.quantity(p.instrument, p.quantity)),
+            ("mark", names.price(p.instrument, p.mark)),
+            ("value", cash(p.value)),
+        ])
+    });
+    rows.collect()
+}
+
+fn round_trips(outcome: &Outcome) -> Vec<Row> {
+    let names = Names(outcome);
+    let rows = outcome.run().recorder.round_trips.iter().map(|r| {
+        let gross = Cash(r.exit_value.0 - r.entry_cost.0);
+        row([
+            ("symbol", names.symbol(r.instrument)),
+            ("direction", if r.quantity > 0 { "long" } else { "short" }.to_owned()),
+            ("quantity", names.quantity(r.instrument, r.quantity.abs())),
+            ("entered", render(r.ts_entry)),
+            ("exited", render(r.ts_exit)),
+            ("entry_price", names.average(r.instrument, r.entry_cost, r.quantity)),
+            ("exit_price", names.average(r.instrument, r.exit_value, r.quantity)),
+            ("gross_pnl", cash(gross)),
+            ("fees", cash(r.fees)),
+            ("net_pnl", cash(Cash(gross.0 - r.fees.0))),
+        ])
+    });
+    rows.collect()
+}

@@ -1,0 +1,349 @@
+//! From the inputs of a scenario to a plan, and the run of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ml4t_sim::engine::Simulator;
+use ml4t_sim::error::Result;
+use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
+use ml4t_sim::instrument::Instrument;
+use ml4t_sim::models::{Models, Param, Params, builtin_fee, builtin_fill, builtin_slippage};
+use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
+use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
+use ml4t_sim::policies::{
+    FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, Policies, TickRounding, ZeroVolume,
+};
+use ml4t_sim::queue::ColumnSource;
+use ml4t_sim::recorder::TableRecorder;
+use ml4t_sim::time::Sessions;
+use ml4t_sim::venue::SimulatedVenue;
+
+use crate::common::{self, TestRun};
+use crate::script::Script;
+use crate::table::{Row, Scenario, cell, day, float, instant, units, wrong};
+
+/// A plan and the strategy that goes with it.
+#[derive(Debug)]
+pub(crate) struct World {
+    plan: Arc<Plan>,
+    script: Script,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) rows: common::Outcome,
+    script: Script,
+}
+
+impl Outcome {
+    pub(crate) const fn run(&self) -> &TestRun {
+        &self.rows.run
+    }
+
+    /// The first ask whose call never came.
+    pub(crate) fn unsent(&self) -> Option<&str> {
+        self.script.unsent()
+    }
+
+    /// All rows of all tables.
+    pub(crate) fn tables(&self) -> String {
+        format!("{:?} {:?}", self.run().recorder, self.run().state.orders)
+    }
+}
+
+/// A row of a feed before it has its columns.
+struct Input {
+    symbol: String,
+    ts_open: i64,
+    ts_event: i64,
+    ts_arrival: i64,
+    values: Vec<f64>,
+}
+
+const FEEDS: [(&str, FeedKind, &[&str]); 3] = [
+    ("quotes", FeedKind::Quote, &["bid", "ask", "bid_size", "ask_size"]),
+    ("trades", FeedKind::Trade, &["price", "size"]),
+    ("bars", FeedKind::Bar, &["open", "high", "low", "close", "volume"]),
+];
+
+impl World {
+    pub(crate) fn of(scenario: &Scenario) -> Result<Self> {
+        let calendars = calendars(scenario)?;
+        let inputs = inputs(scenario)?;
+        let instruments = instruments(scenario, &calendars, &inputs)?;
+        let feeds = inputs.into_iter().map(|((kind, name), rows)| feed(kind, name, &rows, &instruments));
+        let feeds = feeds.collect::<Result<Vec<_>>>()?;
+        let nav = match scenario.text("nav_calendar") {
+            Some(name) => calendars.iter().position(|c| c.name == name).ok_or_else(|| wrong(name))?,
+            None => 0,
+        };
+        let plan = Plan {
+            actions: actions(scenario, &instruments)?,
+            instruments,
+            feeds,
+            signals: None,
+            calendars,
+            nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
+            base_currency: "USD".to_owned(),
+            policies: policies(scenario)?,
+            account: account(scenario)?,
+            models: models(scenario)?,
+            books: 1,
+            seed: 0,
+            record: RecordCadence::Step,
+            warm_from: i64::MIN,
+        };
+        Ok(Self { plan: Arc::new(plan), script: Script::of(scenario)? })
+    }
+
+    /// Run to the end of the data.
+    pub(crate) fn run(&self) -> Result<Outcome> {
+        let source = ColumnSource::new(Arc::clone(&self.plan));
+        let venue = SimulatedVenue::new(&self.plan);
+        let mut run = Simulator::new(Arc::clone(&self.plan), source, venue, TableRecorder::default())?;
+        let mut script = self.script.clone();
+        run.run(&mut script)?;
+        Ok(Outcome { rows: common::Outcome::new(run, common::Script::default()), script })
+    }
+}
+
+fn calendars(scenario: &Scenario) -> Result<Vec<Sessions>> {
+    let mut found: BTreeMap<String, Sessions> = BTreeMap::new();
+    for row in scenario.table("sessions")?.rows {
+        let name = cell(&row, "calendar", "").to_owned();
+        let sessions = found.entry(name.clone()).or_insert_with(|| Sessions { name, ..Sessions::default() });
+        sessions.label.push(i32::try_from(day(cell(&row, "label", ""))?).unwrap_or(i32::MAX));
+        sessions.open.push(instant(cell(&row, "opens", ""))?);
+        sessions.close.push(instant(cell(&row, "closes", ""))?);
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The rows of every feed, feeds in their published order: kind, then name.
+fn inputs(scenario: &Scenario) -> Result<BTreeMap<(FeedKind, String), Vec<Input>>> {
+    let mut found: BTreeMap<(FeedKind, String), Vec<Input>> = BTreeMap::new();
+    for (key, kind, columns) in FEEDS {
+        let time = if kind == FeedKind::Bar { "ends" } else { "time" };
+        for row in scenario.table(key)?.rows {
+            let ts_event = instant(cell(&row, time, ""))?;
+            let read = |column: &str, default: i64| match cell(&row, column, "") {
+                "" => Ok(default),
+                text => instant(text),
+            };
+            let input = Input {
+                symbol: cell(&row, "symbol", "").to_owned(),
+                ts_open: read("opens", ts_event)?,
+                ts_event,
+                ts_arrival: read("arrives", ts_event)?,
+                values: columns.iter().map(|c| float(&row, c)).collect::<Result<_>>()?,
+            };
+            found.entry((kind, cell(&row, "feed", key).to_owned())).or_default().push(input);
+        }
+    }
+    for rows in found.values_mut() {
+        rows.sort_by(|a, b| (a.ts_event, &a.symbol).cmp(&(b.ts_event, &b.symbol)));
+    }
+    Ok(found)
+}
+
+fn instruments(
+    scenario: &Scenario,
+    calendars: &[Sessions],
+    inputs: &BTreeMap<(FeedKind, String), Vec<Input>>,
+) -> Result<Vec<Instrument>> {
+    let declared = scenario.table("instruments")?.rows;
+    let symbols: BTreeSet<&str> =
+        declared.iter().map(|r| cell(r, "symbol", "")).chain(inputs.values().flatten().map(|r| &*r.symbol)).collect();
+    let nothing = Row::new();
+    let mut found = Vec::new();
+    for symbol in symbols {
+        let row = declared.iter().find(|r| cell(r, "symbol", "") == symbol).unwrap_or(&nothing);
+        let exponent = |column: &str, default| {
+            let text = cell(row, column, default);
+            text.parse::<u32>().map_err(|_| wrong(format!("{column}: {text:?}")))
+        };
+        let (price_exponent, quantity_exponent) =
+            (exponent("price_exponent", "9")?, exponent("quantity_exponent", "0")?);
+        let multiplier = cell(row, "multiplier", "1");
+        let multiplier = Decimal::parse(multiplier).ok_or_else(|| wrong(format!("multiplier {multiplier:?}")))?;
+        let calendar = cell(row, "calendar", &calendars[0].name);
+        let calendar = calendars.iter().position(|c| c.name == calendar).ok_or_else(|| wrong(calendar.to_owned()))?;
+        let matching = match cell(row, "matching", "") {
+            "" => inputs.iter().position(|(_, rows)| rows.iter().any(|r| r.symbol == symbol)),
+            name => inputs.keys().position(|(_, feed)| feed == name),
+        };
+        let index = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        // The smallest step of quantity is the lot of an instrument that declares none.
+        let lot_size = match cell(row, "lot_size", "") {
+            "" if quantity_exponent == 0 => 1,
+            "" => units("1", quantity_exponent)?,
+            text => units(text, quantity_exponent)?,
+        };
+        found.push(Instrument {
+            symbol: symbol.to_owned(),
+            currency: "USD".to_owned(),
+            scale: Scale::new(price_exponent, quantity_exponent, multiplier)?,
+            tick_size: units(cell(row, "tick_size", "0.01"), price_exponent)?,
+            lot_size,
+            allows_negative_prices: cell(row, "allows_negative_prices", "false") == "true",
+            calendar: CalendarId(index(calendar)),
+            matching: matching.map(|f| FeedId(index(f))),
+        });
+    }
+    Ok(found)
+}
+
+fn index_of(instruments: &[Instrument], symbol: &str) -> Result<InstrumentId> {
+    let i = instruments.iter().position(|x| x.symbol == symbol).and_then(|i| u32::try_from(i).ok());
+    i.map(InstrumentId).ok_or_else(|| wrong(format!("no instrument {symbol}")))
+}
+
+fn feed(kind: FeedKind, name: String, rows: &[Input], instruments: &[Instrument]) -> Result<Feed> {
+    let is_late = rows.iter().any(|r| r.ts_arrival != r.ts_event);
+    let columns = kind.columns().iter().enumerate();
+    let columns =
+        columns.map(|(c, &name)| Column { name: name.to_owned(), values: rows.iter().map(|r| r.values[c]).collect() });
+    let data = FeedColumns {
+        name,
+        kind,
+        ts_event: rows.iter().map(|r| r.ts_event).collect(),
+        ts_open: (kind == FeedKind::Bar).then(|| rows.iter().map(|r| r.ts_open).collect()),
+        ts_arrival: is_late.then(|| rows.iter().map(|r| r.ts_arrival).collect()),
+        instrument: rows.iter().map(|r| Ok(index_of(instruments, &r.symbol)?.0)).collect::<Result<Vec<_>>>()?.into(),
+        columns: columns.collect(),
+    };
+    Feed::new(data, instruments)
+}
+
+fn actions(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<Action>> {
+    let mut found = Vec::new();
+    for row in scenario.table("actions")?.rows {
+        let (ts, value) = (instant(cell(&row, "effective", ""))?, cell(&row, "value", ""));
+        let kind = match (cell(&row, "kind", ""), value.split_once('/')) {
+            ("split", Some((new, old))) => ActionKind::Split(Ratio::new(units(new, 0)?, units(old, 0)?)?),
+            ("dividend", None) => {
+                let paid = cell(&row, "paid", "");
+                let pay_ts = if paid.is_empty() { ts } else { instant(paid)? };
+                ActionKind::CashDividend { amount: money(value)?, pay_ts }
+            }
+            (kind, _) => return Err(wrong(format!("{kind} {value} is no corporate action"))),
+        };
+        found.push(Action { ts, instrument: index_of(instruments, cell(&row, "symbol", ""))?, kind });
+    }
+    found.sort_by_key(|a| (a.ts, a.instrument));
+    Ok(found)
+}
+
+pub(crate) fn money(text: &str) -> Result<Cash> {
+    let found = Decimal::parse(text).and_then(Cash::from_decimal);
+    found.ok_or_else(|| wrong(format!("{text:?} is not an amount of money")))
+}
+
+fn policies(scenario: &Scenario) -> Result<Policies> {
+    let mut policies = Policies::default();
+    for (name, value) in scenario.settings("policies") {
+        let text = value.as_str().unwrap_or_default();
+        match name.as_str() {
+            "fill_timing" => policies.fill_timing = FillTiming::parse(text)?,
+            "limit_touch" => policies.limit_touch = LimitTouch::parse(text)?,
+            "limit_gap" => policies.limit_gap = LimitGap::parse(text)?,
+            "limit_slippage" => policies.limit_slippage = LimitSlippage::parse(text)?,
+            "insufficient_cash" => policies.insufficient_cash = InsufficientCash::parse(text)?,
+            "zero_volume" => policies.zero_volume = ZeroVolume::parse(text)?,
+            "tick_rounding" => policies.tick_rounding = TickRounding::parse(text)?,
+            _ => return Err(wrong(format!("no policy {name}"))),
+        }
+    }
+    Ok(policies)
+}
+
+fn account(scenario: &Scenario) -> Result<AccountSettings> {
+    let mut account = AccountSettings {
+        initial_cash: money("100000")?,
+        lot_policy: LotPolicy::Fifo,
+        allows_short: false,
+        leverage: Ratio { num: 1, den: 1 },
+        posting_quantum: 1_000_000_000,
+        latency: 0,
+    };
+    for (name, value) in scenario.settings("account") {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match name.as_str() {
+            "initial_cash" => account.initial_cash = money(&text)?,
+            "lot_policy" => account.lot_policy = LotPolicy::parse(&text)?,
+            "allows_short" => account.allows_short = text == "true",
+            "leverage" => {
+                let hundredths = units(&text, 2)?;
+                account.leverage = Ratio::new(hundredths, 100)?;
+            }
+            "posting_quantum" => account.posting_quantum = money(&text)?.0,
+            "latency" => account.latency = duration(&text)?,
+            _ => return Err(wrong(format!("no setting {name} of an account"))),
+        }
+    }
+    Ok(account)
+}
+
+/// `250ms`, `1s`, `1h30m`.
+fn duration(text: &str) -> Result<i64> {
+    let bad = || wrong(format!("{text:?} is no duration"));
+    let (mut rest, mut total) = (text, 0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+        let letters = rest[digits..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - digits);
+        let unit = match &rest[digits..digits + letters] {
+            "ns" => 1,
+            "us" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" | "min" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            _ => return Err(bad()),
+        };
+        total += units(&rest[..digits], 0)? * unit;
+        rest = &rest[digits + letters..];
+    }
+    Ok(total)
+}
+
+/// `VolumeShare` -> `volume_share`: the name of the compiled-in table.
+fn builtin_name(class: &str) -> String {
+    let mut name = String::new();
+    for letter in class.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    match name.as_str() {
+        "no_slippage" | "no_fee" => "none".to_owned(),
+        "fixed_per_share" => "per_share".to_owned(),
+        _ => name,
+    }
+}
+
+fn model(scenario: &Scenario, key: &str) -> (Option<String>, Params) {
+    let mut settings = scenario.settings(key);
+    let class = settings.remove("type").and_then(|t| t.as_str().map(builtin_name));
+    let param = |value: toml::Value| match value {
+        toml::Value::Boolean(flag) => Param::Flag(flag),
+        toml::Value::String(text) => text.parse().map_or(Param::Missing, Param::Number),
+        other => other.to_string().parse().map_or(Param::Missing, Param::Number),
+    };
+    (class, Params(settings.into_iter().map(|(name, value)| (name, param(value))).collect()))
+}
+
+fn models(scenario: &Scenario) -> Result<Models> {
+    let mut models = Models::default();
+    if let (Some(name), params) = model(scenario, "fill") {
+        models.fill = builtin_fill(&name, &params)?;
+    }
+    if let (Some(name), params) = model(scenario, "slippage") {
+        models.slippage = builtin_slippage(&name, &params)?;
+    }
+    if let (Some(name), params) = model(scenario, "fee") {
+        models.fee = builtin_fee(&name, &params)?;
+    }
+    Ok(models)
+}

@@ -1,0 +1,119 @@
+"""Corporate actions, phase 4: splits and cash dividends, at 00:00 exchange time of the ex-date.
+
+They act on raw prices: on positions, on working orders, on marks and on what rules remember.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import attrs
+
+from ml4t.core.types import ActionKind, OrderStatus
+from ml4t.reference.numbers import half_even
+from ml4t.reference.orders import Order, is_up, passive
+from ml4t.reference.plan import Action, Instrument
+from ml4t.reference.venue import Venue
+
+__all__ = ["Corporate", "Payment"]
+
+
+@attrs.frozen(kw_only=True)
+class Payment:
+    """A dividend that is owed: `amount` cash units, below zero where the account pays."""
+
+    ts: int
+    instrument: Instrument
+    amount: int
+
+
+@attrs.define
+class Corporate:
+    """Applies actions, and keeps what is due at a later date."""
+
+    venue: Venue
+    due: list[Payment] = attrs.field(factory=list)
+    applied: list[Action] = attrs.field(factory=list)
+
+    def next_payment(self) -> int | None:
+        """Return when the next dividend is paid."""
+        return min((payment.ts for payment in self.due), default=None)
+
+    def pay(self, now: int) -> None:
+        """Move what is due from receivable to cash: phase 3."""
+        for payment in [each for each in self.due if each.ts <= now]:
+            self.due.remove(payment)
+            self.venue.account.ledger.receive(now, payment.instrument, payment.amount)
+
+    def apply(self, action: Action, now: int) -> None:
+        """Apply an action: phase 4."""
+        self.applied.append(action)
+        instrument = self.venue.plan.instruments[action.instrument]
+        if action.kind is ActionKind.SPLIT:
+            self._split(instrument, action.ratio, now)
+        else:
+            self._dividend(instrument, Fraction(action.amount), action.pay_ts, now)
+
+    def adjusted(self, instrument: Instrument, price: int, known_at: int) -> int:
+        """Return a price that was true at an instant as it counts now: with the actions since applied."""
+        for action in self.applied:
+            if action.instrument != instrument.index or action.ts < known_at:
+                continue
+            if action.kind is ActionKind.SPLIT:
+                price = half_even(Fraction(price) / action.ratio)
+            else:
+                price -= half_even(Fraction(action.amount) * 10**instrument.price_exponent)
+        return price
+
+    def _dividend(self, instrument: Instrument, amount: Fraction, pay_ts: int, now: int) -> None:
+        """Entitle who holds; the mark drops by the amount until the first print. A short position pays."""
+        account = self.venue.account
+        per_unit = amount * 10**instrument.price_exponent
+        owed = self._posted(instrument.worth(per_unit, account.ledger.quantity(instrument)))
+        if instrument.index in account.marks:
+            account.marks[instrument.index] -= half_even(per_unit)
+        if owed == 0:
+            return
+        if pay_ts <= now:
+            account.ledger.receive_at_once(now, instrument, owed)
+            return
+        account.ledger.pay_dividend(now, instrument, owed)
+        self.due.append(Payment(ts=pay_ts, instrument=instrument, amount=owed))
+
+    def _posted(self, exact: Fraction) -> int:
+        """Round an amount to the posting quantum, half to even."""
+        quantum = self.venue.plan.account.posting_quantum
+        return half_even(exact / quantum) * quantum
+
+    def _split(self, instrument: Instrument, ratio: Fraction, now: int) -> None:
+        """Scale the position, its mark, working orders and what rules remember."""
+        account = self.venue.account
+        if instrument.index in account.marks:
+            account.marks[instrument.index] = half_even(account.marks[instrument.index] / ratio)
+        mark = account.marks.get(instrument.index, 0)
+        account.ledger.split(
+            now, instrument, ratio, lambda units: self._posted(instrument.worth(mark, units))
+        )
+        trail = self.venue.trails.get(instrument.index)
+        if trail is not None:
+            trail.scale(ratio)
+        for order in self.venue.book.working():
+            if order.instrument is instrument:
+                self._scale(order, ratio, now)
+        if account.ledger.quantity(instrument) == 0:
+            self.venue.guard(instrument, now)
+
+    def _scale(self, order: Order, ratio: Fraction, now: int) -> None:
+        """Scale an order: what is left of it rounds down to whole lots, prices go to the passive tick."""
+        instrument = order.instrument
+        leaves = order.leaves * ratio
+        whole = leaves.numerator // leaves.denominator // instrument.lot * instrument.lot
+        order.quantity = Fraction(order.filled + whole)
+        for name in ("limit_price", "stop_price"):
+            price: Fraction | None = getattr(order, name)
+            if price is not None:
+                setattr(order, name, passive(price / ratio, instrument.tick, up=is_up(order, name)))
+        if order.reserve_price is not None:
+            order.reserve_price = Fraction(half_even(order.reserve_price / ratio))
+        if whole == 0:
+            self.venue.book.move(order, OrderStatus.CANCELED, now, "SCALED_TO_NOTHING")

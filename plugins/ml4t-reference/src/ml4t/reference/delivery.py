@@ -1,0 +1,136 @@
+"""Delivery: which callbacks of a strategy are told of what, and what is said of an exception they raise."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import attrs
+
+from ml4t.core.errors import ConfigError, unknown_name
+from ml4t.core.types import DataKind
+from ml4t.reference.broker import Desk
+from ml4t.reference.events import Event, FillEvent, OrderEvent, SignalEvent, market_event, signal_event
+from ml4t.reference.plan import Plan
+from ml4t.reference.readable import News
+from ml4t.reference.timestamp import text_of
+
+__all__ = ["Delivery", "Subscription"]
+
+MARKET_KINDS = ("bar", "quote", "trade")
+
+
+@attrs.frozen(kw_only=True)
+class Subscription:
+    """Which typed events are wanted; None matches all."""
+
+    asset: str | None = None
+    kind: str | None = None
+    interval_ns: int | None = None
+    model_id: str | None = None
+
+    def wants(self, kind: str, asset: str, interval_ns: int | None, model_id: str | None) -> bool:
+        """Say whether an event is wanted; an interval is one of bars, and a model one of signals."""
+        return (
+            self.asset in (None, asset)
+            and self.kind in (None, kind)
+            and (self.interval_ns is None or (kind == "bar" and self.interval_ns == interval_ns))
+            and (self.model_id is None or (kind == "signal" and self.model_id == model_id))
+        )
+
+
+@attrs.define
+class Delivery:
+    """Calls the strategy."""
+
+    plan: Plan
+    desk: Desk
+    handlers: dict[str, Callable[..., object]] = attrs.field(factory=dict)
+    subscriptions: list[Subscription] = attrs.field(factory=list)
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Add a subscription.
+
+        Raises
+        ------
+        UnknownNameError
+            If the run has no such instrument or no signals of that model.
+        ConfigError
+            If no feed has bars of that interval.
+        """
+        plan = self.plan
+        if subscription.asset is not None and subscription.asset not in plan.symbols:
+            raise unknown_name("symbol", subscription.asset, plan.symbols)  # noqa: EM101
+        names = () if plan.signals is None else plan.signals.names
+        if subscription.model_id is not None and subscription.model_id not in names:
+            raise unknown_name("model_id", subscription.model_id, names)  # noqa: EM101
+        intervals = {feed.interval_ns for feed in plan.feeds if feed.kind is DataKind.BAR}
+        if subscription.interval_ns is not None and subscription.interval_ns not in intervals:
+            message = f"no feed has bars of {_duration(subscription.interval_ns)}"
+            raise ConfigError(message)
+        self.subscriptions.append(subscription)
+
+    def call(self, name: str, now: int | None, *args: object, asset: str = "", label: str = "") -> None:
+        """Call a callback, if the strategy has it; an exception is told where and when it was raised."""
+        handler = self.handlers.get(name)
+        if handler is not None:
+            self.run(handler, label or name, now, *args, asset=asset)
+
+    def run(
+        self, handler: Callable[..., object], label: str, now: int | None, *args: object, asset: str = ""
+    ) -> None:
+        """Call one function of the strategy."""
+        self.desk.in_callback = True
+        try:
+            handler(*args)
+        except BaseException as error:
+            when = "" if now is None else f", at {text_of(now)}"
+            # An exception class may refuse notes; the exception itself matters more.
+            with contextlib.suppress(Exception):
+                error.add_note(f"raised in {label}{f', {asset}' if asset else ''}{when}")
+            raise
+        finally:
+            self.desk.in_callback = False
+
+    def tell(
+        self, event: Event, kind: str, now: int, interval_ns: int | None = None, model_id: str | None = None
+    ) -> None:
+        """Tell a typed event to its own callback, or to `on_event` where there is none.
+
+        A strategy's own fills and orders reach their own callbacks whatever is subscribed to.
+        """
+        own = f"on_{kind}"
+        name = own if own in self.handlers else "on_event"
+        always = name == own and kind in ("fill", "order")
+        wanted = not self.subscriptions or any(
+            each.wants(kind, event.asset, interval_ns, model_id) for each in self.subscriptions
+        )
+        if always or wanted:
+            self.call(name, now, event, asset=event.asset)
+
+    def news(self, news: News, now: int) -> None:
+        """Tell of rows and signals that have just become readable."""
+        if not any(
+            name in self.handlers for name in ("on_bar", "on_quote", "on_trade", "on_signal", "on_event")
+        ):
+            return
+        for index, row in news.rows:
+            feed = self.plan.feeds[index]
+            self.tell(market_event(self.plan, feed, row), feed.kind.value, now, feed.interval_ns)
+        for row in news.signals:
+            signal: SignalEvent = signal_event(self.plan, row)
+            self.tell(signal, "signal", now, model_id=signal.model_id)
+
+    def wants_orders(self) -> bool:
+        """Say whether anybody is told of fills and orders."""
+        return any(name in self.handlers for name in ("on_fill", "on_order", "on_event"))
+
+    def order(self, event: FillEvent | OrderEvent, now: int) -> None:
+        """Tell of a fill or of a change of an order."""
+        self.tell(event, "fill" if isinstance(event, FillEvent) else "order", now)
+
+
+def _duration(ns: int) -> str:
+    from ml4t.core.values import format_duration
+
+    return format_duration(ns)

@@ -1,0 +1,352 @@
+"""The ledger: every movement of money is a posting from one account to another, and is never changed.
+
+`cash` is money in the bank, `inventory` what open positions cost, `receivable` what is owed to us,
+`realized_pnl` the result of closed lots before fees, `fees` and `dividends` costs and income, `capital` what
+was paid in. After every posting
+
+    cash + receivable + inventory = capital + realized_pnl + dividends - fees
+
+A position is a list of tax lots with their total cost; an average price is computed when somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import attrs
+
+from ml4t.core.errors import AccountingError
+from ml4t.core.types import LotPolicy
+from ml4t.reference.numbers import LARGEST_CASH, checked, half_even
+from ml4t.reference.orders import Fill
+from ml4t.reference.plan import Instrument
+
+__all__ = ["Holding", "Ledger", "Lot", "Posting", "RoundTrip"]
+
+ASSETS = ("cash", "inventory", "receivable")
+SOURCES = ("capital", "realized_pnl", "dividends")
+
+
+@attrs.frozen(kw_only=True)
+class Posting:
+    """`amount`, above zero, goes to the account `debit` from the account `credit`."""
+
+    id: int
+    ts: int
+    kind: str
+    debit: str
+    credit: str
+    amount: int
+    symbol: str | None
+    order_id: int | None
+    fill_id: int | None
+
+
+@attrs.define(kw_only=True)
+class Lot:
+    """A parcel of a position: `quantity` and `cost` are below zero for what was sold short.
+
+    `fees` and `slippage` are what its entry cost beside its price, as far as the lot is still there.
+    """
+
+    quantity: int
+    cost: int
+    fees: int
+    slippage: int
+    ts_open: int
+    order_id: int
+
+
+@attrs.frozen(kw_only=True)
+class RoundTrip:
+    """An entry matched with its exit; amounts are cash units."""
+
+    instrument: Instrument
+    is_long: bool
+    quantity: int
+    ts_entry: int
+    ts_exit: int
+    entry_value: int
+    exit_value: int
+    gross: int
+    fees: int
+    slippage: int
+    entry_order_id: int
+    exit_order_id: int
+
+
+@attrs.define
+class Holding:
+    """The position in one instrument: its lots, oldest first, and the result of those that were closed."""
+
+    instrument: Instrument
+    lots: list[Lot] = attrs.field(factory=list)
+    realized: int = 0
+
+    @property
+    def quantity(self) -> int:
+        """Signed units held."""
+        return sum(lot.quantity for lot in self.lots)
+
+    @property
+    def cost(self) -> int:
+        """Signed cost of what is held, fees apart."""
+        return sum(lot.cost for lot in self.lots)
+
+    @property
+    def average(self) -> Fraction:
+        """Average cost per unit, in price units."""
+        one = Fraction(self.instrument.cash(1, 1)) if self.instrument.multiplier else Fraction(1)
+        return Fraction(self.cost, self.quantity) / one
+
+
+@attrs.define
+class Ledger:
+    """Accounts, postings, positions and round trips of one book."""
+
+    lot_policy: LotPolicy
+    balances: dict[str, int] = attrs.field(factory=dict)
+    postings: list[Posting] = attrs.field(factory=list)
+    holdings: dict[int, Holding] = attrs.field(factory=dict)
+    round_trips: list[RoundTrip] = attrs.field(factory=list)
+
+    def balance(self, account: str) -> int:
+        """Return the balance of an account: what it was debited less what it was credited, or the reverse.
+
+        Accounts of `SOURCES` grow when they are credited, all others when they are debited.
+        """
+        total = self.balances.get(account, 0)
+        return -total if account in SOURCES else total
+
+    def holding(self, instrument: Instrument) -> Holding:
+        """Return the position in an instrument, flat where there never was one."""
+        return self.holdings.setdefault(instrument.index, Holding(instrument))
+
+    def quantity(self, instrument: Instrument) -> int:
+        """Return the signed units held of an instrument."""
+        return self.holding(instrument).quantity
+
+    def post(  # noqa: PLR0913 - the parts of a posting
+        self,
+        ts: int,
+        kind: str,
+        debit: str,
+        credit: str,
+        amount: int,
+        instrument: Instrument | None,
+        fill: Fill | None = None,
+    ) -> None:
+        """Write a posting down; a negative amount goes the other way, and zero is nothing to write."""
+        if amount == 0:
+            return
+        if amount < 0:
+            debit, credit, amount = credit, debit, -amount
+        checked(
+            amount, LARGEST_CASH, f"an amount of {'the account' if instrument is None else instrument.symbol}"
+        )
+        self.postings.append(
+            Posting(
+                id=len(self.postings) + 1,
+                ts=ts,
+                kind=kind,
+                debit=debit,
+                credit=credit,
+                amount=amount,
+                symbol=None if instrument is None else instrument.symbol,
+                order_id=None if fill is None else fill.order.id,
+                fill_id=None if fill is None else fill.id,
+            )
+        )
+        self.balances[debit] = self.balances.get(debit, 0) + amount
+        self.balances[credit] = self.balances.get(credit, 0) - amount
+
+    def check(self) -> None:
+        """Sum all postings again and assert the identity of the accounts."""
+        balances: dict[str, int] = {}
+        for posting in self.postings:
+            balances[posting.debit] = balances.get(posting.debit, 0) + posting.amount
+            balances[posting.credit] = balances.get(posting.credit, 0) - posting.amount
+        owned = sum(self.balance(account) for account in ASSETS)
+        owed = sum(self.balance(account) for account in SOURCES) - self.balance("fees")
+        cost = sum(holding.cost for holding in self.holdings.values())
+        kept = {account: total for account, total in self.balances.items() if total}
+        again = {account: total for account, total in balances.items() if total}
+        if owned != owed or cost != self.balance("inventory") or kept != again:
+            message = f"the books do not balance: {owned} is not {owed}, or inventory is not {cost}"
+            raise AccountingError(message)
+
+    # -- fills -------------------------------------------------------------------------------------------
+
+    def book(self, fill: Fill) -> None:
+        """Post a fill: what it closes leaves its lots at cost, what it opens becomes a lot, then the fee."""
+        instrument = fill.order.instrument
+        signed = fill.quantity * fill.order.sign
+        holding = self.holding(instrument)
+        held = holding.quantity
+        closing = min(fill.quantity, abs(held)) if held * signed < 0 else 0
+        if closing:
+            self._close(holding, fill, closing)
+        if opening := fill.quantity - closing:
+            self._open(holding, fill, opening)
+        self.post(fill.ts, "fee", "fees", "cash", fill.fee, instrument, fill)
+
+    def _open(self, holding: Holding, fill: Fill, quantity: int) -> None:
+        instrument = holding.instrument
+        sign = fill.order.sign
+        cost = instrument.cash(fill.price, quantity * sign)
+        self.post(fill.ts, "trade", "inventory", "cash", cost, instrument, fill)
+        lot = Lot(
+            quantity=quantity * sign,
+            cost=cost,
+            fees=half_even(Fraction(fill.fee * quantity, fill.quantity)),
+            slippage=instrument.cash(fill.spread + fill.slippage, quantity),
+            ts_open=fill.ts,
+            order_id=fill.order.id,
+        )
+        if self.lot_policy is LotPolicy.AVERAGE and holding.lots:
+            pool = holding.lots[0]
+            pool.quantity += lot.quantity
+            pool.cost += lot.cost
+            pool.fees += lot.fees
+            pool.slippage += lot.slippage
+        else:
+            holding.lots.append(lot)
+
+    def _close(self, holding: Holding, fill: Fill, quantity: int) -> None:
+        instrument = holding.instrument
+        sign = fill.order.sign
+        parts = list(take(holding, quantity))
+        cost = sum(part.cost for part in parts)
+        proceeds = instrument.cash(fill.price, -sign * quantity)
+        self.post(fill.ts, "trade", "cash", "inventory", cost, instrument, fill)
+        self.post(fill.ts, "realized", "cash", "realized_pnl", proceeds - cost, instrument, fill)
+        holding.realized += proceeds - cost
+        for part in parts:
+            fee = half_even(Fraction(fill.fee * abs(part.quantity), fill.quantity))
+            value = instrument.cash(fill.price, part.quantity)
+            own = instrument.cash(fill.spread + fill.slippage, abs(part.quantity))
+            self.round_trips.append(
+                RoundTrip(
+                    instrument=instrument,
+                    is_long=part.quantity > 0,
+                    quantity=abs(part.quantity),
+                    ts_entry=part.ts_open,
+                    ts_exit=fill.ts,
+                    entry_value=part.cost,
+                    exit_value=value,
+                    gross=value - part.cost,
+                    fees=part.fees + fee,
+                    slippage=part.slippage + own,
+                    entry_order_id=part.order_id,
+                    exit_order_id=fill.order.id,
+                )
+            )
+
+    # -- corporate actions -------------------------------------------------------------------------------
+
+    def pay_dividend(self, ts: int, instrument: Instrument, amount: int) -> None:
+        """Entitle the holder at the ex-date: the amount is owed to us, or by us for a short position."""
+        self.post(ts, "dividend", "receivable", "dividends", amount, instrument)
+
+    def receive_at_once(self, ts: int, instrument: Instrument, amount: int) -> None:
+        """Pay a dividend whose pay date is its ex-date: one posting."""
+        self.post(ts, "dividend", "cash", "dividends", amount, instrument)
+
+    def receive(self, ts: int, instrument: Instrument, amount: int) -> None:
+        """Move a dividend from what is owed to cash, at its pay date."""
+        self.post(ts, "dividend_payment", "cash", "receivable", amount, instrument)
+
+    def split(
+        self, ts: int, instrument: Instrument, ratio: Fraction, value_of: Callable[[Fraction], int]
+    ) -> None:
+        """Scale a position by new units per old.
+
+        Every lot is scaled exactly. The fraction that the position as a whole is left with cannot be held: it
+        leaves the oldest lots like a sale, for `value_of` of that many units in cash. The others get whole
+        units by running totals rounded down; a lot that ends without a unit hands its cost to the next.
+        """
+        holding = self.holding(instrument)
+        if not holding.lots:
+            return
+        sign = 1 if holding.quantity > 0 else -1
+        scaled = [abs(lot.quantity) * ratio for lot in holding.lots]
+        total = sum(scaled, Fraction(0))
+        whole = total.numerator // total.denominator
+        fraction = total - whole
+        if fraction:
+            self._cash_in_lieu(ts, holding, scaled, fraction, value_of(fraction * sign))
+        _whole_units(holding, scaled, sign)
+
+    def _cash_in_lieu(
+        self, ts: int, holding: Holding, scaled: list[Fraction], fraction: Fraction, value: int
+    ) -> None:
+        cost = 0
+        left = fraction
+        for index, lot in enumerate(holding.lots):
+            part = min(left, scaled[index])
+            if part == 0:
+                continue
+            leaving = lot.cost if part == scaled[index] else half_even(lot.cost * part / scaled[index])
+            lot.cost -= leaving
+            cost += leaving
+            scaled[index] -= part
+            left -= part
+        instrument = holding.instrument
+        self.post(ts, "cash_in_lieu", "cash", "inventory", cost, instrument)
+        self.post(ts, "cash_in_lieu", "cash", "realized_pnl", value - cost, instrument)
+        holding.realized += value - cost
+
+
+def _whole_units(holding: Holding, scaled: list[Fraction], sign: int) -> None:
+    """Give the lots whole units by running totals rounded down."""
+    running, given = Fraction(0), 0
+    kept: list[Lot] = []
+    handed: Lot | None = None
+    for lot, size in zip(holding.lots, scaled, strict=True):
+        running += size
+        units = running.numerator // running.denominator - given
+        given += units
+        lot.quantity = units * sign
+        if handed is not None:
+            lot.cost += handed.cost
+            lot.fees += handed.fees
+            lot.slippage += handed.slippage
+            handed = None
+        if units:
+            kept.append(lot)
+        else:
+            handed = lot
+    holding.lots = kept
+
+
+def take(holding: Holding, quantity: int) -> list[Lot]:
+    """Take units out of the oldest lots and return the parcels with their share of cost, fees, slippage.
+
+    A whole lot takes all of its cost with it; of a part the share is rounded half to even.
+    """
+    parts: list[Lot] = []
+    left = quantity
+    while left:
+        lot = holding.lots[0]
+        units = min(left, abs(lot.quantity))
+        left -= units
+        if units == abs(lot.quantity):
+            parts.append(lot)
+            holding.lots.pop(0)
+            continue
+        share = Fraction(units, abs(lot.quantity))
+        part = Lot(
+            quantity=units if lot.quantity > 0 else -units,
+            cost=half_even(lot.cost * share),
+            fees=half_even(lot.fees * share),
+            slippage=half_even(lot.slippage * share),
+            ts_open=lot.ts_open,
+            order_id=lot.order_id,
+        )
+        lot.quantity -= part.quantity
+        lot.cost -= part.cost
+        lot.fees -= part.fees
+        lot.slippage -= part.slippage
+        parts.append(part)
+    return parts

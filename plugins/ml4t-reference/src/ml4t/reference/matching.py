@@ -1,0 +1,216 @@
+"""The fill table: which order may trade on which piece of market data, and at which price.
+
+Pure functions of an order, a piece of data and the policies. The answer is an `Offer`: the price that the
+rules allow. Whether the order takes it, how much of it and at what cost is for models and the account.
+
+A bar is met in three steps. At its **open** market orders trade, and stops and limits that the open has
+passed are decided. In its **range** resting limits and stops are reached at their own price. At its **close**
+market orders trade under `fill_timing = "next_close"`.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import attrs
+
+from ml4t.core.config import FillTiming, LimitGap, LimitTouch, Policies
+from ml4t.core.types import OrderType
+from ml4t.reference.numbers import units_of_float
+from ml4t.reference.orders import Order
+from ml4t.reference.plan import Instrument
+
+__all__ = ["Bar", "Offer", "Quote", "Trade", "at_close", "at_open", "at_tick", "in_range"]
+__all__ += ["price_units", "reached_stop"]
+
+NAN = math.nan
+
+
+@attrs.frozen(kw_only=True)
+class Bar:
+    """One bar of the matching source: `open` and the others in price units, `values` as they came."""
+
+    row: int
+    ts_open: int
+    ts_event: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: float
+    values: dict[str, float]
+
+
+@attrs.frozen(kw_only=True)
+class Quote:
+    """One quote; a side that is absent is None."""
+
+    row: int
+    ts_event: int
+    bid: int | None
+    ask: int | None
+    values: dict[str, float]
+
+
+@attrs.frozen(kw_only=True)
+class Trade:
+    """One print."""
+
+    row: int
+    ts_event: int
+    price: int
+    values: dict[str, float]
+
+
+@attrs.frozen(kw_only=True)
+class Offer:
+    """A price at which the rules allow an order to trade.
+
+    `is_limit` says whether the limit of the order decides, `liquidity` is maker for what was resting.
+    """
+
+    price: int
+    phase: str
+    is_limit: bool
+    liquidity: str
+
+
+def price_units(value: float, instrument: Instrument) -> int | None:
+    """Return a price of the market in units, rounded half to even; None where it is missing."""
+    return None if math.isnan(value) else units_of_float(value, instrument.price_exponent)
+
+
+def is_beyond(price: int, level: Fraction, sign: int, *, strictly: bool = False) -> bool:
+    """Say whether the market is at the level or, for a buy, above it; for a sell, below it.
+
+    That is when a stop is reached. With the sign turned round it is when a limit is.
+    """
+    distance = (price - level) * sign
+    return distance > 0 if strictly else distance >= 0
+
+
+def allows(order: Order, price: int, *, strictly: bool = False) -> bool:
+    """Say whether the limit of an order allows a price: for a buy at or below it."""
+    assert order.limit_price is not None
+    return is_beyond(price, order.limit_price, -order.sign, strictly=strictly)
+
+
+def stops(order: Order, price: int) -> bool:
+    """Say whether a price reaches the stop of an order: for a buy at or above it."""
+    assert order.stop_price is not None
+    return is_beyond(price, order.stop_price, order.sign)
+
+
+def is_market(order: Order) -> bool:
+    """Say whether an order takes the market as it comes: a market order, or a stop that was triggered."""
+    return order.order_type is OrderType.MARKET or (order.order_type is OrderType.STOP and order.triggered)
+
+
+def at_open(order: Order, open_price: int, policies: Policies) -> Offer | None:
+    """Decide an order at the open of a bar; a stop that the open has passed counts as triggered.
+
+    - A market order takes the open.
+    - A limit through a gap fills at the better open, or at its own price with `at_limit`.
+    - A stop through a gap fills at the open: the gap is the order's.
+    - A stop-limit through a gap is triggered, and its limit decides like any other from there on.
+    """
+    if order.order_type is OrderType.MARKET:
+        if policies.fill_timing is not FillTiming.NEXT_OPEN:
+            return None
+        return Offer(price=open_price, phase="open", is_limit=False, liquidity="taker")
+    if order.waits_for_stop:
+        if not stops(order, open_price):
+            return None
+        order.triggered = True
+    if is_market(order):
+        return Offer(price=open_price, phase="open", is_limit=False, liquidity="taker")
+    return _gapped_limit(order, open_price, "open", policies)
+
+
+def _gapped_limit(order: Order, price: int, phase: str, policies: Policies) -> Offer | None:
+    """Decide a limit at an open or at a tick: marketable the first time, resting afterwards.
+
+    A marketable limit takes; one that had to wait, because what it met did not allow it, rests and makes.
+    """
+    if not allows(order, price, strictly=policies.limit_touch is LimitTouch.THROUGH):
+        order.resting = True
+        return None
+    assert order.limit_price is not None
+    if policies.limit_gap is LimitGap.AT_LIMIT:
+        price = int(order.limit_price)
+    return Offer(price=price, phase=phase, is_limit=True, liquidity="maker" if order.resting else "taker")
+
+
+def in_range(order: Order, bar: Bar, policies: Policies) -> Offer | None:
+    """Decide an order in the range of a bar: a limit or stop that the range reached trades at its price.
+
+    A stop-limit that is reached stands at its stop price: it trades there if its limit allows, and rests
+    otherwise, because what the bar did after that is unknown.
+    """
+    if order.order_type is OrderType.MARKET:
+        return None
+    if order.waits_for_stop:
+        reached = reached_stop(order, bar)
+        if reached is None:
+            return None
+        if order.order_type is OrderType.STOP:
+            return Offer(price=reached, phase="range", is_limit=False, liquidity="taker")
+        if not allows(order, reached):
+            return None
+        return Offer(price=reached, phase="range", is_limit=True, liquidity="taker")
+    if order.order_type is OrderType.STOP:
+        return None
+    extreme = bar.low if order.sign > 0 else bar.high
+    if not allows(order, extreme, strictly=policies.limit_touch is LimitTouch.THROUGH):
+        return None
+    assert order.limit_price is not None
+    return Offer(price=int(order.limit_price), phase="range", is_limit=True, liquidity="maker")
+
+
+def reached_stop(order: Order, bar: Bar) -> int | None:
+    """Return where the market stands when the range of a bar reaches a stop; None when it does not.
+
+    That is the stop price, except for a stop that a fill inside this bar has placed beyond the market: it
+    acts at once, where the market stood at that fill.
+    """
+    assert order.stop_price is not None
+    stop = int(order.stop_price)
+    born = order.market_at_birth
+    if born is not None and stops(order, born):
+        return born
+    extreme = bar.high if order.sign > 0 else bar.low
+    return stop if stops(order, extreme) else None
+
+
+def at_close(order: Order, close: int) -> Offer:
+    """Let a market order trade at a close."""
+    return Offer(price=close, phase="close", is_limit=False, liquidity="taker")
+
+
+def at_tick(order: Order, data: Quote | Trade, policies: Policies) -> Offer | None:
+    """Decide an order at a quote or print that came after it was active.
+
+    A buy meets the ask and a sell the bid; a print plays both sides. A limit that was resting fills at its
+    own price; one that the first tick it meets has passed already, at the better price of the tick.
+    """
+    if isinstance(data, Trade):
+        price, phase = data.price, "trade"
+    else:
+        side = data.ask if order.sign > 0 else data.bid
+        if side is None:
+            # A limit that finds nobody to trade with has to wait.
+            order.resting = order.resting or not order.waits_for_stop
+            return None
+        price, phase = side, "quote"
+    if order.waits_for_stop:
+        if not stops(order, price):
+            return None
+        order.triggered = True
+    if is_market(order) or order.order_type is OrderType.MARKET:
+        return Offer(price=price, phase=phase, is_limit=False, liquidity="taker")
+    offer = _gapped_limit(order, price, phase, policies)
+    if offer is not None and order.resting:
+        assert order.limit_price is not None
+        return attrs.evolve(offer, price=int(order.limit_price))
+    return offer

@@ -1,0 +1,335 @@
+"""The plan: everything that a run reads, parsed once and never changed.
+
+`ml4t.engine.compile.describe` writes a run as one nested dictionary. Here it becomes frozen classes with
+plain lists and whole numbers. What the dictionary asks for and this engine does not know is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import attrs
+
+from ml4t.core.config import Policies
+from ml4t.core.errors import ConfigError, DataError
+from ml4t.core.types import ActionKind, DataKind, LotPolicy
+from ml4t.reference.numbers import CASH_EXPONENT, as_float, scaled
+
+__all__ = ["Account", "Action", "Feed", "Instrument", "Models", "Plan", "Sessions", "Signals"]
+
+_SECTIONS = ["instruments", "feeds", "signals", "actions", "calendars", "nav_calendar", "base_currency"]
+_SECTIONS += ["seed", "record_ns", "warm_from_ns", "account", "policies"]
+_SECTIONS += ["fill_model", "slippage_model", "fee_model"]
+
+VALUE_COLUMNS = {
+    DataKind.BAR: ("open", "high", "low", "close", "volume"),
+    DataKind.QUOTE: ("bid_price", "ask_price", "bid_size", "ask_size"),
+    DataKind.TRADE: ("price", "size"),
+    DataKind.CONTEXT: (),
+}
+
+
+@attrs.frozen(kw_only=True)
+class Instrument:
+    """A tradable thing; its prices are whole numbers of `10**-price_exponent`, its quantities likewise."""
+
+    index: int  #: position in the plan; instruments are sorted by symbol
+    symbol: str
+    currency: str
+    price_exponent: int
+    quantity_exponent: int
+    multiplier: Fraction  #: money per unit of price and quantity
+    tick: int  #: smallest step of an order's price, in price units
+    lot: int  #: smallest step of an order's quantity, in quantity units
+    allows_negative_prices: bool
+    calendar: int  #: position of its calendar in the plan
+    matching: int | None  #: position of the feed that fills its orders and sets its marks
+
+    def price(self, units: int | Fraction) -> float:
+        """Return a price as a float."""
+        return as_float(units, self.price_exponent)
+
+    def quantity(self, units: int | Fraction) -> float:
+        """Return a quantity as a float."""
+        return as_float(units, self.quantity_exponent)
+
+    def cash(self, price: int, quantity: int) -> int:
+        """Return price x quantity x multiplier in cash units: exact, for the decimals add up to 18."""
+        exact = self.worth(price, quantity)
+        assert exact.denominator == 1
+        return int(exact)
+
+    def worth(self, price: Fraction | int, quantity: Fraction | int) -> Fraction:
+        """Return the same for a price or a quantity that need not be a whole number of units."""
+        decimals = CASH_EXPONENT - self.price_exponent - self.quantity_exponent
+        return Fraction(price) * quantity * self.multiplier * Fraction(10**decimals)
+
+
+@attrs.frozen(kw_only=True)
+class Feed:
+    """The rows of one feed, sorted by `ts_event`.
+
+    Attributes
+    ----------
+    columns : dict of str to list
+        `ts_event`, `ts_arrival` (equal to `ts_event` where the source has none), `ts_open` (bars only),
+        `instrument` (not for context), then the value columns of the kind and the features of `extra`; values
+        are floats, NaN where missing.
+    extra : tuple of str
+        Names of the features, in the order of the source.
+    """
+
+    index: int  #: position in the plan; feeds are in the order in which rows of one instant are taken
+    name: str
+    kind: DataKind
+    interval_ns: int | None
+    columns: dict[str, list[Any]] = attrs.field(repr=False)
+    extra: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.columns["ts_event"])
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the float columns: those of the kind, then the features."""
+        return (*(name for name in VALUE_COLUMNS[self.kind] if name in self.columns), *self.extra)
+
+
+@attrs.frozen(kw_only=True)
+class Signals:
+    """Predictions, sorted by `ts_arrival`; `names` and `versions` are what two of the columns index.
+
+    `columns` has `ts_arrival`, `ts_event`, `instrument`, `name`, `score`, `confidence`, `version`.
+    """
+
+    columns: dict[str, list[Any]] = attrs.field(repr=False)
+    names: tuple[str, ...]
+    versions: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns["ts_arrival"])
+
+
+@attrs.frozen(kw_only=True)
+class Action:
+    """A split or a cash dividend; `ratio` is new units per old, `amount` money per unit of price."""
+
+    ts: int  #: 00:00 exchange-local of the ex-date
+    instrument: int
+    kind: ActionKind
+    ratio: Fraction
+    amount: str  #: decimal text
+    pay_ts: int
+
+
+@attrs.frozen(kw_only=True)
+class Sessions:
+    """Trading days of one calendar: `labels` are days since 1970, opens and closes instants, ascending."""
+
+    name: str
+    labels: tuple[int, ...]
+    opens: tuple[int, ...]
+    closes: tuple[int, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """What the account may do."""
+
+    initial_cash: int  #: units of 1e-18
+    lot_policy: LotPolicy
+    allows_short: bool
+    leverage: Fraction
+    posting_quantum: int  #: units of 1e-18
+    latency_ns: int
+
+
+@attrs.frozen(kw_only=True)
+class Models:
+    """The market models, each asked through its Python method `evaluate`."""
+
+    fill: Any
+    slippage: Any
+    fee: Any
+
+    @property
+    def needs_volume(self) -> bool:
+        """Whether a fill at the open of a bar depends on the volume of that bar."""
+        return any(getattr(model, "needs_volume", False) for model in (self.fill, self.slippage, self.fee))
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A run, ready to be simulated."""
+
+    instruments: tuple[Instrument, ...]
+    feeds: tuple[Feed, ...]
+    signals: Signals | None
+    actions: tuple[Action, ...]
+    calendars: tuple[Sessions, ...]
+    nav_calendar: int  #: position of the calendar whose session closes make the NAV
+    account: Account
+    policies: Policies
+    models: Models
+    seed: int
+    record_ns: int | None  #: distance of portfolio rows; 0 for every step, None for session closes only
+    warm_from_ns: int  #: orders before it are refused
+    base_currency: str
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> Plan:
+        """Parse the description of a run.
+
+        Raises
+        ------
+        ConfigError
+            If it asks for something that this engine does not know.
+        """
+        for name in spec:
+            if name not in _SECTIONS:
+                message = f"the reference engine does not cover {name!r}; it covers {', '.join(_SECTIONS)}"
+                raise ConfigError(message)
+        instruments = tuple(_instrument(index, each) for index, each in enumerate(spec["instruments"]))
+        for instrument in instruments:
+            if instrument.currency != spec["base_currency"]:
+                message = (
+                    f"{instrument.symbol} settles in {instrument.currency}, the account is kept in "
+                    f"{spec['base_currency']}; the reference engine does not cover conversions"
+                )
+                raise ConfigError(message)
+        return cls(
+            instruments=instruments,
+            feeds=tuple(_feed(index, each) for index, each in enumerate(spec["feeds"])),
+            signals=None if spec["signals"] is None else _signals(spec["signals"]),
+            actions=tuple(_action(each) for each in spec["actions"]),
+            calendars=tuple(_sessions(each) for each in spec["calendars"]),
+            nav_calendar=spec["nav_calendar"],
+            account=_account(spec["account"]),
+            policies=_policies(spec["policies"]),
+            models=_models(spec),
+            seed=spec["seed"],
+            record_ns=spec["record_ns"],
+            warm_from_ns=spec["warm_from_ns"],
+            base_currency=spec["base_currency"],
+        )
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols of all instruments, in the order of their positions."""
+        return tuple(instrument.symbol for instrument in self.instruments)
+
+
+def _instrument(index: int, spec: Mapping[str, Any]) -> Instrument:
+    return Instrument(
+        index=index,
+        symbol=spec["symbol"],
+        currency=spec["currency"],
+        price_exponent=spec["price_exponent"],
+        quantity_exponent=spec["quantity_exponent"],
+        multiplier=Fraction(spec["multiplier"]),
+        tick=scaled(spec["tick_size"], spec["price_exponent"]),
+        lot=scaled(spec["lot_size"], spec["quantity_exponent"]),
+        allows_negative_prices=spec["allows_negative_prices"],
+        calendar=spec["calendar"],
+        matching=spec["matching"],
+    )
+
+
+def _lists(frame: Any) -> dict[str, list[Any]]:  # noqa: ANN401 - a frame of any library with to_dict or columns
+    return {name: frame[name].to_list() for name in frame.columns}
+
+
+def _feed(index: int, spec: Mapping[str, Any]) -> Feed:
+    kinds = [kind.value for kind in DataKind]
+    if spec["kind"] not in kinds:
+        message = f"feed {spec['name']}: kind {spec['kind']!r} is not covered; covered are {', '.join(kinds)}"
+        raise DataError(message)
+    columns = _lists(spec["frame"])
+    columns.setdefault("ts_arrival", list(columns["ts_event"]))
+    return Feed(
+        index=index,
+        name=spec["name"],
+        kind=DataKind(spec["kind"]),
+        interval_ns=spec["interval_ns"],
+        columns=columns,
+        extra=tuple(spec["extra"]),
+    )
+
+
+def _signals(spec: Mapping[str, Any]) -> Signals:
+    return Signals(
+        columns=_lists(spec["frame"]), names=tuple(spec["names"]), versions=tuple(spec["versions"])
+    )
+
+
+def _action(spec: Mapping[str, Any]) -> Action:
+    kinds = [kind.value for kind in ActionKind]
+    if spec["kind"] not in kinds:
+        message = f"corporate action {spec['kind']!r} is not covered; covered are {', '.join(kinds)}"
+        raise DataError(message)
+    return Action(
+        ts=spec["ts"],
+        instrument=spec["instrument"],
+        kind=ActionKind(spec["kind"]),
+        ratio=Fraction(spec["ratio_num"], spec["ratio_den"]),
+        amount=spec["amount"],
+        pay_ts=spec["pay_ts"],
+    )
+
+
+def _sessions(spec: Mapping[str, Any]) -> Sessions:
+    columns = _lists(spec["frame"])
+    return Sessions(
+        name=spec["name"],
+        labels=tuple(columns["label"]),
+        opens=tuple(columns["open_ns"]),
+        closes=tuple(columns["close_ns"]),
+    )
+
+
+def _account(spec: Mapping[str, Any]) -> Account:
+    known = [field.name for field in attrs.fields(Account)]
+    _refuse_others("account", spec, known)
+    policies = [policy.value for policy in LotPolicy]
+    if spec["lot_policy"] not in policies:
+        message = f"lot_policy {spec['lot_policy']!r} is not covered; covered are {', '.join(policies)}"
+        raise ConfigError(message)
+    return Account(
+        initial_cash=scaled(spec["initial_cash"], 18),
+        lot_policy=LotPolicy(spec["lot_policy"]),
+        allows_short=spec["allows_short"],
+        leverage=Fraction(spec["leverage"]),
+        posting_quantum=scaled(spec["posting_quantum"], 18),
+        latency_ns=spec["latency_ns"],
+    )
+
+
+def _policies(spec: Mapping[str, str]) -> Policies:
+    defaults = attrs.asdict(Policies())
+    _refuse_others("policies", spec, list(defaults))
+    chosen = {}
+    for name, text in spec.items():
+        kind = type(defaults[name])
+        values = [member.value for member in kind]
+        if text not in values:
+            message = f"policy {name} = {text!r} is not covered; covered are {', '.join(values)}"
+            raise ConfigError(message)
+        chosen[name] = kind(text)
+    return Policies(**chosen)
+
+
+def _models(spec: Mapping[str, Any]) -> Models:
+    return Models(
+        fill=spec["fill_model"]["object"],
+        slippage=spec["slippage_model"]["object"],
+        fee=spec["fee_model"]["object"],
+    )
+
+
+def _refuse_others(where: str, spec: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in spec:
+        if name not in known:
+            message = f"the reference engine does not cover {where}.{name}; it covers {', '.join(known)}"
+            raise ConfigError(message)

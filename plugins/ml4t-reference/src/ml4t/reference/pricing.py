@@ -1,0 +1,35 @@
+"""The price that decisions are made with: the last one that has arrived, as it counts now.
+
+A size is a decision, so it is made from what is readable, not from the latest mark. A split or a dividend
+since then is known, too: the price is the one that was true divided by the ratio, or less the amount.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ml4t.reference.corporate import Corporate
+from ml4t.reference.numbers import units_of_float
+from ml4t.reference.plan import Instrument
+from ml4t.reference.readable import Readable
+
+__all__ = ["Pricing"]
+
+
+@attrs.frozen
+class Pricing:
+    """Prices for the sizes of targets and for what orders reserve."""
+
+    readable: Readable
+    corporate: Corporate
+
+    def last(self, instrument: Instrument) -> int | None:
+        """Return the last known price in price units; None before the first."""
+        value = self.readable.last_price(instrument.index)
+        row = None
+        if instrument.matching is not None:
+            row = self.readable.last_row(instrument.matching, instrument.index)
+        if value is None or instrument.matching is None or row is None:
+            return None
+        known_at = self.readable.plan.feeds[instrument.matching].columns["ts_event"][row]
+        return self.corporate.adjusted(instrument, units_of_float(value, instrument.price_exponent), known_at)

@@ -1,0 +1,208 @@
+"""The tables of a run, from its orders, ledger and rows; schemas are those of `ml4t.core.schemas`.
+
+Exact numbers become the nearest float here and nowhere before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ml4t.core.schemas import TABLES, table_schema
+from ml4t.reference.account import Account
+from ml4t.reference.ledger import Posting, RoundTrip
+from ml4t.reference.numbers import CASH_EXPONENT, cash_float
+from ml4t.reference.orders import Fill, Order, OrderBook, Transition
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Recorder"]
+
+BOOK = 0
+Row = dict[str, Any]
+
+
+@attrs.define
+class Recorder:
+    """Rows that are written down while the run goes; what orders and ledger hold is read at the end."""
+
+    history: list[Row] = attrs.field(factory=list)
+    positions: list[Row] = attrs.field(factory=list)
+    recorded: list[Row] = attrs.field(factory=list)
+    logs: list[Row] = attrs.field(factory=list)
+
+    def portfolio(self, now: int, account: Account, session: int | None) -> None:
+        """Write down the account; with a session, as the official value of that session."""
+        ledger = account.ledger
+        gross, equity = account.gross, account.equity
+        self.history.append(
+            {
+                "ts_event": now,
+                "session": session,
+                "is_nav": session is not None,
+                "cash": cash_float(account.cash),
+                "receivable": cash_float(account.receivable),
+                "long_value": cash_float(account.long_value),
+                "short_value": cash_float(account.short_value),
+                "equity": cash_float(equity),
+                "realized_pnl": cash_float(ledger.balance("realized_pnl")),
+                "unrealized_pnl": cash_float(account.unrealized),
+                "fees": cash_float(ledger.balance("fees")),
+                "dividends": cash_float(ledger.balance("dividends")),
+                "gross_exposure": cash_float(gross),
+                "net_exposure": cash_float(account.long_value + account.short_value),
+                "leverage": cash_float(gross) / cash_float(equity) if equity else float("nan"),
+            }
+        )
+
+    def holdings(self, now: int, account: Account, session: int) -> None:
+        """Write down every position at the close of a session."""
+        for instrument in account.held():
+            holding = account.ledger.holding(instrument)
+            value = account.value(instrument)
+            self.positions.append(
+                {
+                    "ts_event": now,
+                    "session": session,
+                    "book": BOOK,
+                    "symbol": instrument.symbol,
+                    "quantity": instrument.quantity(holding.quantity),
+                    "avg_price": instrument.price(holding.average),
+                    "mark_price": instrument.price(account.marks[instrument.index]),
+                    "market_value": cash_float(value),
+                    "unrealized_pnl": cash_float(value - holding.cost),
+                }
+            )
+
+    def tables(self, book: OrderBook, account: Account, currency: str) -> dict[str, pa.Table]:
+        """Return all tables by their names."""
+        ledger = account.ledger
+        rows: dict[str, list[Row]] = {
+            "orders": [_order(order) for order in book.orders if order.status.value != "created"],
+            "order_events": [_transition(each) for each in book.transitions],
+            "fills": [_fill(each, currency) for each in book.fills],
+            "round_trips": [_round_trip(each) for each in ledger.round_trips],
+            "positions": self.positions,
+            "ledger": [_posting(each, currency) for each in ledger.postings],
+            "portfolio_history": self.history,
+            "recorded": self.recorded,
+            "logs": self.logs,
+        }
+        return {name: _table(name, rows[name]) for name in TABLES}
+
+
+def _table(name: str, rows: list[Row]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(rows, schema=table_schema(name))
+
+
+def _maybe(value: Fraction | None, convert: Callable[[Fraction], float]) -> float | None:
+    return None if value is None else convert(value)
+
+
+def _order(order: Order) -> Row:
+    instrument = order.instrument
+    return {
+        "order_id": order.id,
+        "client_order_id": f"{BOOK}-{order.id}",
+        "book": BOOK,
+        "symbol": instrument.symbol,
+        "side": order.side.value,
+        "order_type": order.order_type.value,
+        "time_in_force": order.time_in_force.value,
+        "quantity": instrument.quantity(order.quantity),
+        "limit_price": _maybe(order.limit_price, instrument.price),
+        "stop_price": _maybe(order.stop_price, instrument.price),
+        "status": order.status.value,
+        "filled_quantity": instrument.quantity(order.filled),
+        "avg_fill_price": _maybe(order.average, instrument.price),
+        "ts_submitted": order.ts_submitted,
+        "ts_accepted": order.ts_accepted,
+        "ts_closed": order.ts_closed,
+        "reason_code": order.reason_code,
+        "reason": order.reason,
+        "tag": order.tag,
+    }
+
+
+def _transition(each: Transition) -> Row:
+    return {
+        "sequence": each.sequence,
+        "ts_event": each.ts,
+        "order_id": each.order.id,
+        "status_from": each.before.value,
+        "status": each.after.value,
+        "reason_code": each.reason_code,
+        "filled_quantity": each.order.instrument.quantity(each.filled),
+    }
+
+
+def _fill(each: Fill, currency: str) -> Row:
+    instrument = each.order.instrument
+    return {
+        "fill_id": each.id,
+        "order_id": each.order.id,
+        "book": BOOK,
+        "ts_event": each.ts,
+        "symbol": instrument.symbol,
+        "side": each.order.side.value,
+        "quantity": instrument.quantity(each.quantity),
+        "price": instrument.price(each.price),
+        "reference_price": instrument.price(each.reference),
+        "spread": instrument.price(each.spread),
+        "slippage": instrument.price(each.slippage),
+        "impact": 0.0,
+        "fee": cash_float(each.fee),
+        "notional": cash_float(each.notional),
+        "currency": currency,
+        "liquidity": each.liquidity,
+        "phase": each.phase,
+    }
+
+
+def _round_trip(each: RoundTrip) -> Row:
+    instrument = each.instrument
+    sign = 1 if each.is_long else -1
+    one = instrument.cash(1, 1) * each.quantity * sign
+    net = each.gross - each.fees
+    return {
+        "symbol": instrument.symbol,
+        "book": BOOK,
+        "direction": "long" if each.is_long else "short",
+        "quantity": instrument.quantity(each.quantity),
+        "ts_entry": each.ts_entry,
+        "ts_exit": each.ts_exit,
+        "entry_price": instrument.price(Fraction(each.entry_value, one)),
+        "exit_price": instrument.price(Fraction(each.exit_value, one)),
+        "gross_pnl": cash_float(each.gross),
+        "fees": cash_float(each.fees),
+        "net_pnl": cash_float(net),
+        "slippage_cost": cash_float(each.slippage),
+        "return": cash_float(net) / cash_float(abs(each.entry_value)) if each.entry_value else float("nan"),
+        "duration_ns": each.ts_exit - each.ts_entry,
+        "entry_order_id": each.entry_order_id,
+        "exit_order_id": each.exit_order_id,
+    }
+
+
+def _posting(each: Posting, currency: str) -> Row:
+    from decimal import Context, Decimal
+
+    return {
+        "posting_id": each.id,
+        "ts_event": each.ts,
+        "book": BOOK,
+        "kind": each.kind,
+        "debit": each.debit,
+        "credit": each.credit,
+        "symbol": each.symbol,
+        "currency": currency,
+        "amount": Decimal(each.amount).scaleb(-CASH_EXPONENT, Context(prec=60)),
+        "order_id": each.order_id,
+        "fill_id": each.fill_id,
+    }

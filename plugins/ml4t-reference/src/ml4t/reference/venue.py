@@ -1,0 +1,537 @@
+"""The venue: where working orders meet the market, one piece of data after the other.
+
+Orders of one instrument compete for volume, and all of them for cash. At the open of bars they are decided by
+submission, across instruments too. In the range of a bar the path is the worst for the position held: first
+what opens or enlarges it, then a stop that closes it, then a target; within each by the distance from the
+open, then by submission. Those lists are merged across instruments by the submission of their heads, so the
+place of an instrument in a list never decides anything.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import attrs
+
+from ml4t.core.config import FillTiming, InsufficientCash, ZeroVolume
+from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.reference.account import Account
+from ml4t.reference.costs import Costs, Execution, Passed, Shown
+from ml4t.reference.market import Data
+from ml4t.reference.matching import (
+    Bar,
+    Offer,
+    Quote,
+    Trade,
+    at_close,
+    at_open,
+    at_tick,
+    in_range,
+    reached_stop,
+)
+from ml4t.reference.numbers import half_even, plain_text
+from ml4t.reference.orders import Fill, Order, OrderBook
+from ml4t.reference.plan import Instrument, Plan
+from ml4t.reference.rules import KINDS, Rule, Trail, level
+from ml4t.reference.timestamp import text_of
+
+__all__ = ["Venue"]
+
+# Legs of the path inside a bar, in their sequence.
+OPENS, ENTRIES, STOPS, TARGETS, CLOSES = range(5)
+
+
+@attrs.frozen(kw_only=True)
+class Chance:
+    """An order that may trade: where on the path, how far along its leg, and at what price."""
+
+    leg: int
+    distance: int
+    order: Order
+    offer: Offer
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Sequence of chances of one instrument."""
+        return self.leg, self.distance, self.order.id
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """Sequence of the heads of several instruments: fills of opens come before all ranges."""
+        return (0 if self.leg == OPENS else 1), self.order.id
+
+
+@attrs.define
+class Venue:
+    """Matches orders against data, books what fills, and keeps the orders of position rules."""
+
+    plan: Plan
+    book: OrderBook
+    account: Account
+    costs: Costs
+    rules: tuple[Rule, ...] = ()
+    guards: dict[tuple[int, str], Order] = attrs.field(factory=dict)
+    trails: dict[int, Trail] = attrs.field(factory=dict)
+    used: dict[tuple[int, int], tuple[int, int]] = attrs.field(factory=dict)
+
+    # -- phase 1: completed data -------------------------------------------------------------------------
+
+    def complete(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
+        """Match working orders against what is complete at this instant.
+
+        Each source fills what it can before the next is looked at. Marks are set when it is through: a fill
+        is paid for with the marks of before.
+        """
+        for source in sorted({instrument.matching or 0 for instrument, _ in rows}):
+            self._complete_source(now, [row for row in rows if (row[0].matching or 0) == source])
+
+    def _complete_source(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
+        waiting: dict[int, list[Data]] = {}
+        for instrument, data in rows:
+            waiting.setdefault(instrument.index, []).append(data)
+        paths = [_Path(self, self.plan.instruments[index], datas) for index, datas in waiting.items()]
+        self._walk(now, paths)
+        for path in paths:
+            path.at_closes = True
+        self._walk(now, paths)
+        for instrument, data in rows:
+            mark = _mark(data)
+            if mark is not None:
+                self.account.marks[instrument.index] = mark
+
+    def _walk(self, now: int, paths: list[_Path]) -> None:
+        """Take the chances of several instruments, merged by their heads."""
+        while True:
+            heads = [(path, chance) for path in paths if (chance := path.head()) is not None]
+            if not heads:
+                return
+            path, chance = min(heads, key=lambda head: head[1].turn)
+            path.attempt(chance, now)
+
+    def follow(self, instrument: Instrument, data: Data) -> None:
+        """Let the trailing stop of a position follow a piece of data that is complete."""
+        mark = _mark(data)
+        if isinstance(data, Bar):
+            self._trail(instrument, data.high, data.low)
+        elif mark is not None:
+            self._trail(instrument, mark, mark)
+
+    def close_now(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
+        """Fill market orders at the closes of this instant: `fill_timing = "same_close"`, phase 9.
+
+        Those are the orders that were accepted just now; what they leave, and orders that find no close, wait
+        for the close of a bar that opens later.
+        """
+        if self.plan.policies.fill_timing is not FillTiming.SAME_CLOSE:
+            return
+        bars = {instrument.index: data for instrument, data in rows if isinstance(data, Bar)}
+        for order in self.book.working():
+            bar = bars.get(order.instrument.index)
+            if bar is None or order.order_type is not OrderType.MARKET:
+                continue
+            if order.ts_accepted != now or order.active_from != now:
+                continue
+            if self.trades(bar):
+                self.attempt(order, at_close(order, bar.close), bar, now, open_only=False)
+
+    # -- phase 10: opens ---------------------------------------------------------------------------------
+
+    def open(self, now: int, bars: list[tuple[Instrument, Bar]]) -> None:
+        """Set marks to the opens, then decide working orders at them by submission.
+
+        Where a model needs the volume of the bar, nothing is decided yet: the fill is priced at the open and
+        booked when the bar is complete.
+        """
+        for instrument, bar in bars:
+            self.account.marks[instrument.index] = bar.open
+            self._let_rest(now, instrument, bar)
+        if self.plan.models.needs_volume:
+            self._decide(now, bars)
+            return
+        by_instrument = {instrument.index: bar for instrument, bar in bars}
+        tried: set[int] = set()
+        while True:
+            chance = self._next_at_open(now, by_instrument, tried)
+            if chance is None:
+                return
+            order, bar, offer = chance
+            tried.add(order.id)
+            order.skips_bar = bar.ts_event
+            self.attempt(order, offer, bar, now, open_only=True)
+
+    def _let_rest(self, now: int, instrument: Instrument, bar: Bar) -> None:
+        """Let limits rest that meet a bar in which nothing trades: they have to wait."""
+        for order in self.book.working():
+            is_met = order.instrument is instrument and order.active_from <= now
+            if is_met and not self.trades(bar) and not order.waits_for_stop:
+                order.resting = True
+
+    def _decide(self, now: int, bars: list[tuple[Instrument, Bar]]) -> None:
+        """Note which orders an open decides: a cancel that comes later does not undo that."""
+        for instrument, bar in bars:
+            for order in self.book.working():
+                if order.instrument is not instrument or order.active_from > now:
+                    continue
+                if self.trades(bar):
+                    before = order.triggered
+                    offer = at_open(order, bar.open, self.plan.policies)
+                    order.decided = None if offer is None else bar.ts_event
+                    # A stop that fills counts as reached when its fill is booked.
+                    order.triggered = order.triggered if offer is None else before
+
+    def _next_at_open(
+        self, now: int, bars: dict[int, Bar], tried: set[int]
+    ) -> tuple[Order, Bar, Offer] | None:
+        """Return the first order by submission that can trade at its open and has not tried yet.
+
+        A fill may have moved the stop of a rule beyond the open, so each time all are looked at.
+        """
+        for order in self.book.working():
+            bar = bars.get(order.instrument.index)
+            if bar is None or order.id in tried or order.active_from > now or not self.trades(bar):
+                continue
+            offer = at_open(order, bar.open, self.plan.policies)
+            if offer is not None:
+                return order, bar, offer
+        return None
+
+    def trades(self, bar: Bar) -> bool:
+        """Say whether a bar can fill orders: one without volume did not trade."""
+        return bar.volume != 0 or self.plan.policies.zero_volume is ZeroVolume.FILL
+
+    # -- one attempt -------------------------------------------------------------------------------------
+
+    def attempt(self, order: Order, offer: Offer, data: Data, now: int, *, open_only: bool) -> bool:
+        """Let an order take an offer, as far as models and account allow; say whether it filled."""
+        shown = Shown.of(data, open_only=open_only)
+        used = self._used(order, data)
+        execution = self.costs.quote(order, offer, shown, used, now)
+        if isinstance(execution, Passed):
+            # What its own slippage kept out stays marketable; what found nothing to trade with has to wait.
+            order.resting = order.resting or (offer.is_limit and execution is Passed.BY_FILL_MODEL)
+            return False
+        if not self._may_sell(order, execution.quantity):
+            self.book.end(order, now, "SHORT_NOT_ALLOWED", self.short_text(order, execution.quantity, now))
+            return False
+        if self._payable(order, execution):
+            fill = self._fill(order, execution, offer, data, now)
+            self.guard(order.instrument, now, born=_Birth.of(fill, data))
+            return True
+        policy = self.plan.policies.insufficient_cash
+        if policy is InsufficientCash.WAIT:
+            return False
+        part = None
+        if policy is InsufficientCash.PARTIAL:
+            part = self._affordable(order, execution, now)
+        if part is None:
+            self.book.end(order, now, "INSUFFICIENT_CASH", self._missing(order, execution, now))
+            return False
+        fill = self._fill(order, part, offer, data, now)
+        if order.is_working:
+            text = "the account could pay for no more"
+            self.book.move(order, OrderStatus.CANCELED, now, "INSUFFICIENT_CASH", text)
+        self.guard(order.instrument, now, born=_Birth.of(fill, data))
+        return True
+
+    def _payable(self, order: Order, execution: Execution) -> bool:
+        return self.account.can_pay(order, execution.quantity, execution.price, execution.fee)
+
+    def _affordable(self, order: Order, whole: Execution, now: int) -> Execution | None:
+        """Return the largest part in whole lots that the account can pay for, at the price of the whole."""
+        lot = order.instrument.lot
+        low, high = 0, whole.quantity // lot
+        best: Execution | None = None
+        while high - low > 1:
+            middle = (low + high) // 2
+            found = self.costs.part(order, whole, middle * lot, now)
+            if self._payable(order, found):
+                low, best = middle, found
+            else:
+                high = middle
+        return best
+
+    def _missing(self, order: Order, execution: Execution, now: int) -> str:
+        instrument = order.instrument
+        quantity = plain_text(execution.quantity, instrument.quantity_exponent)
+        price = plain_text(execution.price, instrument.price_exponent)
+        cash, power = plain_text(self.account.cash, 18), plain_text(self.account.power, 18)
+        return (
+            f"{order.side.value} {quantity} {instrument.symbol} at {price} "
+            f"with fee {plain_text(execution.fee, 18)} needs more than the account has: "
+            f"cash {cash}, buying power {power} ({text_of(now)})"
+        )
+
+    def _may_sell(self, order: Order, quantity: int) -> bool:
+        if order.side is Side.BUY or self.plan.account.allows_short:
+            return True
+        return self.account.ledger.quantity(order.instrument) >= quantity
+
+    def short_text(self, order: Order, units: int, now: int) -> str:
+        """Return the sentence for a sell that nothing covers."""
+        instrument = order.instrument
+        held = plain_text(self.account.ledger.quantity(instrument), instrument.quantity_exponent)
+        quantity = plain_text(units, instrument.quantity_exponent)
+        return (
+            f"sells {quantity} {instrument.symbol}, the account holds {held} and may not sell short "
+            f"({text_of(now)})"
+        )
+
+    def _fill(self, order: Order, execution: Execution, offer: Offer, data: Data, now: int) -> Fill:
+        instrument = order.instrument
+        fill = Fill(
+            id=len(self.book.fills) + 1,
+            order=order,
+            ts=now,
+            quantity=execution.quantity,
+            price=execution.price,
+            reference=execution.reference,
+            spread=execution.spread,
+            slippage=execution.slippage,
+            fee=execution.fee,
+            notional=instrument.cash(execution.price, execution.quantity),
+            liquidity=execution.liquidity,
+            phase=offer.phase,
+        )
+        self.used[self._source(order, data)] = (data.row, self._used(order, data) + execution.quantity)
+        self.account.ledger.book(fill)
+        self.book.fill(fill)
+        if instrument.index not in self.account.marks:
+            self.account.marks[instrument.index] = execution.reference
+        return fill
+
+    def _used(self, order: Order, data: Data) -> int:
+        """Return what earlier orders took from the same data: of a quote, from the same side."""
+        row, units = self.used.get(self._source(order, data), (-1, 0))
+        return units if row == data.row else 0
+
+    def _source(self, order: Order, data: Data) -> tuple[int, int]:
+        return order.instrument.index, order.sign if isinstance(data, Quote) else 0
+
+    # -- position rules ----------------------------------------------------------------------------------
+
+    def set_rules(self, rules: tuple[Rule, ...], now: int) -> None:
+        """Replace the rules, for positions that are open too."""
+        self.rules = rules
+        for instrument in self.plan.instruments:
+            self.guard(instrument, now)
+
+    def guard(self, instrument: Instrument, now: int, born: _Birth | None = None) -> None:
+        """Bring the orders of rules into line with a position: place, follow, or take away."""
+        holding = self.account.ledger.holding(instrument)
+        held = holding.quantity
+        rules = {rule.kind: rule for rule in self.rules}
+        trail = self.trails.get(instrument.index)
+        if trail is not None and (held == 0 or trail.is_long != (held > 0)):
+            self.trails.pop(instrument.index)
+        if held:
+            self.trails.setdefault(instrument.index, Trail(is_long=held > 0))
+        for kind in KINDS:
+            rule = rules.get(kind) if held else None
+            order = self.guards.get((instrument.index, kind))
+            if order is not None and not order.is_working:
+                order = None
+            if order is not None and (rule is None or order.sign * held > 0):
+                code = "CANCELED_BY_REQUEST" if held and kind not in rules else "POSITION_CLOSED"
+                self.book.move(order, OrderStatus.CANCELED, now, code)
+                order = None
+            if rule is None:
+                continue
+            trail = self.trails[instrument.index]
+            price = level(rule, instrument, holding.average, trail, is_long=held > 0)
+            if order is None:
+                self._place(rule, instrument, held, price, now, born)
+            else:
+                order.quantity = Fraction(order.filled + abs(held))
+                if not order.triggered:
+                    _set_price(order, price)
+
+    def _place(
+        self, rule: Rule, instrument: Instrument, held: int, price: Fraction, now: int, born: _Birth | None
+    ) -> None:
+        order = Order(
+            id=len(self.book.orders) + 1,
+            instrument=instrument,
+            side=Side.SELL if held > 0 else Side.BUY,
+            order_type=rule.order_type,
+            time_in_force=TimeInForce.GTC,
+            quantity=Fraction(abs(held)),
+            tag=rule.kind,
+            rule=rule.kind,
+            ts_submitted=now,
+            active_from=now,
+        )
+        _set_price(order, price)
+        if born is not None:
+            order.active_from = born.active_from
+            order.market_at_birth = born.market
+            if rule.order_type is OrderType.LIMIT:
+                order.skips_bar = born.inside
+        self.book.orders.append(order)
+        self.guards[instrument.index, rule.kind] = order
+        self.book.move(order, OrderStatus.SUBMITTED, now)
+        self.book.move(order, OrderStatus.ACCEPTED, now)
+
+    def _trail(self, instrument: Instrument, high: int, low: int) -> None:
+        trail = self.trails.get(instrument.index)
+        if trail is None:
+            return
+        average = self.account.ledger.holding(instrument).average
+        best = Fraction(high if trail.is_long else low)
+        sign = 1 if trail.is_long else -1
+        known = trail.best if trail.best is not None else average
+        trail.best = best if (best - known) * sign > 0 else known
+        order = self.guards.get((instrument.index, "trailing_stop"))
+        rule = next((rule for rule in self.rules if rule.kind == "trailing_stop"), None)
+        if order is not None and order.is_working and not order.triggered and rule is not None:
+            _set_price(order, level(rule, instrument, average, trail, is_long=trail.is_long))
+
+
+@attrs.frozen(kw_only=True)
+class _Birth:
+    """How an order of a rule came about: from when on it counts, where the market stood, inside which bar."""
+
+    active_from: int
+    market: int | None
+    inside: int | None
+
+    @classmethod
+    def of(cls, fill: Fill, data: Data) -> _Birth:
+        if not isinstance(data, Bar) or fill.phase == "close":
+            return cls(active_from=fill.ts, market=None, inside=None)
+        inside = data.ts_event if fill.phase != "open" else None
+        return cls(active_from=data.ts_open, market=fill.reference, inside=inside)
+
+
+class _Path:
+    """Chances of one instrument at what is complete at an instant, in their sequence."""
+
+    def __init__(self, venue: Venue, instrument: Instrument, datas: list[Data]) -> None:
+        self._venue = venue
+        self._instrument = instrument
+        self._datas = datas
+        self._tried: set[tuple[int, int]] = set()
+        self.at_closes = False
+
+    def head(self) -> Chance | None:
+        """Return the next chance; a piece of data that has none left is done, a bar after its close."""
+        while self._datas:
+            data = self._datas[0]
+            chances = self._bar(data) if isinstance(data, Bar) else self._tick(data)
+            if chances:
+                return min(chances, key=lambda chance: chance.place)
+            if isinstance(data, Bar) and not self.at_closes:
+                return None
+            self._leave(data)
+        return None
+
+    def attempt(self, chance: Chance, now: int) -> None:
+        """Let the order take its chance, once."""
+        self._tried.add((chance.order.id, chance.leg if chance.leg in (OPENS, CLOSES) else ENTRIES))
+        order = chance.order
+        data = self._datas[0]
+        if isinstance(data, Bar) and order.waits_for_stop:
+            order.triggered = True
+        if chance.leg == OPENS and isinstance(data, Bar):
+            order.skips_bar = data.ts_event
+        self._venue.attempt(order, chance.offer, data, now, open_only=False)
+
+    def _leave(self, data: Data) -> None:
+        self._datas.pop(0)
+        self._tried.clear()
+        if isinstance(data, Bar):
+            self._trigger(data)
+        self._venue.follow(self._instrument, data)
+
+    def _trigger(self, bar: Bar) -> None:
+        """Remember which stop-limit orders the bar has reached, though their limits did not allow a fill."""
+        if self._venue.trades(bar):
+            for order in self._eligible(bar):
+                if order.waits_for_stop and reached_stop(order, bar) is not None:
+                    order.triggered = order.resting = True
+        for order in self._venue.book.working():
+            if order.instrument is self._instrument:
+                order.market_at_birth = None
+
+    def _eligible(self, data: Data) -> list[Order]:
+        """Return the orders that this piece of data can fill.
+
+        A bar fills what was active at or before its open; a tick only what was active strictly before it.
+        """
+        own = [order for order in self._venue.book.working() if order.instrument is self._instrument]
+        if isinstance(data, Bar):
+            return [order for order in own if order.active_from <= data.ts_open]
+        return [order for order in own if order.active_from < data.ts_event]
+
+    def _tick(self, data: Quote | Trade) -> list[Chance]:
+        chances: list[Chance] = []
+        for order in self._eligible(data):
+            if (order.id, ENTRIES) in self._tried:
+                continue
+            offer = at_tick(order, data, self._venue.plan.policies)
+            if offer is None:
+                self._tried.add((order.id, ENTRIES))
+            else:
+                return [Chance(leg=ENTRIES, distance=0, order=order, offer=offer)]
+        return chances
+
+    def _bar(self, bar: Bar) -> list[Chance]:
+        venue = self._venue
+        if not venue.trades(bar):
+            return []
+        chances = []
+        held = venue.account.ledger.quantity(self._instrument)
+        for order in self._eligible(bar):
+            if self._is_decided(order, bar):
+                offer = at_open(order, bar.open, venue.plan.policies)
+                if offer is not None:
+                    chances.append(Chance(leg=OPENS, distance=0, order=order, offer=offer))
+                    continue
+                self._tried.add((order.id, OPENS))
+            chance = self._in_range(order, bar, held)
+            if chance is not None:
+                chances.append(chance)
+        return chances
+
+    def _is_decided(self, order: Order, bar: Bar) -> bool:
+        """Say whether the open of this bar decided an order, or has to: one that a fill there has placed."""
+        if not self._venue.plan.models.needs_volume or (order.id, OPENS) in self._tried:
+            return False
+        is_child = order.rule is not None and order.market_at_birth is not None
+        return order.decided == bar.ts_event or (is_child and order.skips_bar != bar.ts_event)
+
+    def _in_range(self, order: Order, bar: Bar, held: int) -> Chance | None:
+        policies = self._venue.plan.policies
+        if order.order_type is OrderType.MARKET:
+            waits = policies.fill_timing is FillTiming.NEXT_OPEN or not self.at_closes
+            if waits or (order.id, CLOSES) in self._tried:
+                return None
+            return Chance(leg=CLOSES, distance=0, order=order, offer=at_close(order, bar.close))
+        if self.at_closes or order.skips_bar == bar.ts_event or (order.id, ENTRIES) in self._tried:
+            return None
+        offer = in_range(order, bar, policies)
+        if offer is None:
+            return None
+        leg = ENTRIES
+        never_opens = order.side is Side.SELL and not self._venue.plan.account.allows_short
+        if held * order.sign < 0 or never_opens:
+            is_stop = order.order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
+            leg = STOPS if is_stop else TARGETS
+        return Chance(leg=leg, distance=abs(offer.price - bar.open), order=order, offer=offer)
+
+
+def _set_price(order: Order, price: Fraction) -> None:
+    if order.order_type is OrderType.LIMIT:
+        order.limit_price = price
+    else:
+        order.stop_price = price
+
+
+def _mark(data: Data) -> int | None:
+    """Return the mark that a piece of data sets: close, print, or middle of a quote."""
+    if isinstance(data, Bar):
+        return data.close
+    if isinstance(data, Trade):
+        return data.price
+    if data.bid is None or data.ask is None:
+        return data.ask if data.bid is None else data.bid
+    return half_even(Fraction(data.bid + data.ask, 2))

@@ -1,0 +1,1 @@
+"""The executable specification as the oracle of the simulator."""

@@ -1,0 +1,364 @@
+"""Random markets, accounts and scripts, and how the tables of two engines are compared.
+
+Everything is drawn as plain values, so a failing case shrinks to a short one: fewer bars, fewer orders,
+rounder prices, default policies.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import attrs
+import polars as pl
+from hypothesis import strategies as st
+
+from ml4t.backtest import (
+    Broker,
+    CompositeRule,
+    Context,
+    DataFeed,
+    Engine,
+    Instrument,
+    PITData,
+    StopLoss,
+    Strategy,
+    TakeProfit,
+    Timestamp,
+    TrailingStop,
+)
+from ml4t.core.plugins import PluginManager
+from ml4t.core.schemas import TABLES
+
+SYMBOLS = ("A", "B", "C")
+FIRST_DAY = dt.date(2024, 1, 1)
+FIRST_MINUTE = dt.datetime(2024, 3, 4, 14, 30, tzinfo=dt.UTC)
+RULES = {"stop_loss": StopLoss, "take_profit": TakeProfit, "trailing_stop": TrailingStop}
+
+
+@attrs.frozen
+class Ask:
+    """What the script does at a call of `on_data`; `offset` is in ticks from the last price."""
+
+    what: str
+    symbol: str
+    quantity: int = 1
+    offset: int = 0
+    other: int = 0
+    is_day: bool = False
+
+
+@attrs.frozen
+class Case:
+    """A market, an account and a script."""
+
+    kind: str
+    rows: tuple[tuple[Any, ...], ...]
+    fractional: bool
+    account: dict[str, Any]
+    rules: tuple[tuple[str, int], ...]
+    actions: tuple[tuple[str, int, str, str, int], ...]
+    script: tuple[tuple[int, Ask], ...]
+
+
+class Script(Strategy):
+    """Does at each call of `on_data` what the case says."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.calls = 0
+
+    def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
+        if self.calls == 0 and self.case.rules:
+            rules = CompositeRule([RULES[kind](pct=per_mille / 1000) for kind, per_mille in self.case.rules])
+            broker.set_position_rules(rules)
+        for call, ask in self.case.script:
+            if call == self.calls:
+                self.do(ask, data, broker)
+        self.record(cash=broker.get_cash(), value=broker.get_account_value(), power=broker.buying_power)
+        self.log(" ".join(f"{order.id}:{order.status.value}" for order in broker.open_orders))
+        self.calls += 1
+
+    def do(self, ask: Ask, data: PITData, broker: Broker) -> None:  # noqa: C901 - one branch a kind of call
+        symbol = ask.symbol
+        if symbol not in data.symbols:
+            return
+        last = data.get_latest_price(symbol)
+        life = "day" if ask.is_day else "gtc"
+        side = broker.buy if ask.quantity > 0 else broker.sell
+        size = abs(ask.quantity) or 1
+
+        def price(offset: int) -> float:
+            return max(round((10.0 if last is None else last) * 100 + offset) / 100, 0.01)
+
+        if ask.what == "market":
+            side(symbol, size, time_in_force=life)
+        elif ask.what == "limit":
+            side(symbol, size, limit_price=price(ask.offset), time_in_force=life)
+        elif ask.what == "stop":
+            side(symbol, size, stop_price=price(ask.offset), time_in_force=life)
+        elif ask.what == "stop_limit":
+            side(symbol, size, stop_price=price(ask.offset), limit_price=price(ask.other), time_in_force=life)
+        elif ask.what == "percent":
+            broker.order_target_percent(symbol, ask.quantity / 50, time_in_force=life)
+        elif ask.what == "value":
+            broker.order_target_value(symbol, ask.quantity * 17)
+        elif ask.what == "weights":
+            broker.order_target_weights({symbol: abs(ask.quantity) / 60}, keep_others=ask.is_day)
+        elif ask.what == "close":
+            broker.close_position(symbol)
+        elif ask.what == "cancel":
+            # Orders of rules are left alone: what a rule does after its order was canceled is an open
+            # question.
+            working = [order for order in broker.open_orders if not order.tag]
+            if working:
+                broker.cancel_order(working[size % len(working)])
+
+
+# -- drawing ---------------------------------------------------------------------------------------------
+
+small = st.integers(-60, 60)
+volumes = st.sampled_from([1e6, 1e6, 1e6, 1000.0, 300.0, 50.0, 0.0])
+
+
+@st.composite
+def bars(draw: st.DrawFn, symbol: str, count: int) -> list[tuple[Any, ...]]:
+    """Draw bars in cents; some days have none."""
+    close = draw(st.sampled_from([1000, 300, 5000]))
+    rows: list[tuple[Any, ...]] = []
+    for number in range(count):
+        gap, body, up, down = (draw(st.integers(-30, 30)) for _ in range(4))
+        opened = max(close + gap * close // 1000, 20)
+        close = max(opened + body * opened // 1000, 20)
+        high, low = max(opened, close) + abs(up) // 2, max(min(opened, close) - abs(down) // 2, 1)
+        if number and draw(st.integers(0, 9)) == 0:
+            continue
+        rows.append((symbol, number, opened / 100, high / 100, low / 100, close / 100, draw(volumes)))
+    return rows
+
+
+@st.composite
+def ticks(draw: st.DrawFn, symbol: str, count: int) -> list[tuple[Any, ...]]:
+    """Draw ticks: a price in cents, half a spread, and a size on each side."""
+    price = draw(st.sampled_from([1000, 300, 5000]))
+    rows: list[tuple[Any, ...]] = []
+    for number in range(count):
+        price = max(price + draw(st.integers(-20, 20)), 30)
+        half = draw(st.integers(0, 5))
+        sizes = draw(st.sampled_from([10.0, 100.0, 1e6])), draw(st.sampled_from([10.0, 100.0, 1e6]))
+        rows.append((symbol, number, (price - half) / 100, (price + half) / 100, *sizes))
+    return rows
+
+
+SLIPPAGES: list[dict[str, Any]] = [
+    {"type": "FixedFraction", "fraction": 0.002},
+    {"type": "Spread", "spread": 0.03},
+    {"type": "BasisPoints", "bps": 3.7},
+]
+VOLUME_SLIPPAGES: list[dict[str, Any]] = [
+    {"type": "VolumeShare", "volume_limit": 0.1, "price_impact": 0.2},
+    {"type": "VolumeShare"},
+]
+FEES: list[dict[str, Any]] = [
+    {"type": "PerShare", "fee": 0.005, "minimum": 1.0},
+    {"type": "PerOrder", "fee": 2.5},
+    {"type": "Fraction", "rate": 0.0013},
+]
+
+
+@st.composite
+def accounts(draw: st.DrawFn, *, with_rules: bool) -> dict[str, Any]:
+    """Draw the section `[broker]`, with defaults left out."""
+    account: dict[str, Any] = {"initial_cash": draw(st.sampled_from([100_000, 5_000, 1_000]))}
+    policies: dict[str, str] = {}
+    choices = {
+        "limit_touch": ["through"],
+        "insufficient_cash": ["partial", "wait"],
+        "zero_volume": ["fill"],
+        "tick_rounding": ["passive"],
+        "fill_timing": ["next_close", "same_close"],
+    }
+    # A rule beside a limit that may fill beyond the market is an open question.
+    choices |= {} if with_rules else {"limit_gap": ["at_limit"]}
+    for name, values in choices.items():
+        if draw(st.integers(0, 3)) == 0:
+            policies[name] = draw(st.sampled_from(values))
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "allows_short": st.just(value=True),
+        "leverage": st.sampled_from([2, 3, "1.5"]),
+        "lot_policy": st.just("average"),
+        "latency": st.sampled_from(["1h", "1d", "30h"]),
+        "commission_model": st.sampled_from(FEES),
+        "posting_quantum": st.sampled_from(["0.01", "0.000001"]),
+    }
+    for name, values in optional.items():
+        if draw(st.integers(0, 2)) == 0:
+            account[name] = draw(values)
+    by_volume = not with_rules and draw(st.integers(0, 3)) == 0
+    if by_volume:
+        account["fill_model"] = {"type": "Default", "volume_limit": 0.1}
+    if draw(st.integers(0, 2)) == 0:
+        account["slippage_model"] = draw(st.sampled_from(SLIPPAGES + (VOLUME_SLIPPAGES if by_volume else [])))
+    # What rests and what is marketable is settled for opens without a cap of volume.
+    if not by_volume and "fill_timing" not in policies and draw(st.integers(0, 3)) == 0:
+        policies["limit_slippage"] = draw(st.sampled_from(["clamp", "refuse"]))
+    if policies:
+        account["policies"] = policies
+    return account
+
+
+@st.composite
+def asks(draw: st.DrawFn, *, with_stop_limits: bool) -> Ask:
+    """Draw one thing that the script does."""
+    kinds = ["market", "limit", "stop", "percent", "value", "weights", "close", "cancel"]
+    return Ask(
+        draw(st.sampled_from(kinds + (["stop_limit"] if with_stop_limits else []))),
+        draw(st.sampled_from(SYMBOLS)),
+        draw(small),
+        draw(st.integers(-40, 40)),
+        draw(st.integers(-40, 40)),
+        draw(st.booleans()),
+    )
+
+
+@st.composite
+def actions(draw: st.DrawFn, symbols: tuple[str, ...]) -> tuple[tuple[str, int, str, str, int], ...]:
+    """Draw splits and dividends, one of a kind a day and symbol."""
+    found: dict[tuple[str, int, str], tuple[str, int, str, str, int]] = {}
+    for _ in range(draw(st.integers(0, 3))):
+        symbol, day = draw(st.sampled_from(symbols)), draw(st.integers(1, 12))
+        kind = draw(st.sampled_from(["split", "cash_dividend"]))
+        values = ["2", "3/2", "1/3", "1/10", "7/5"] if kind == "split" else ["0.25", "0.013", "0.1111111111"]
+        value = draw(st.sampled_from(values))
+        found[symbol, day, kind] = (symbol, day, kind, value, draw(st.sampled_from([0, 1, 4])))
+    return tuple(found.values())
+
+
+@st.composite
+def cases(draw: st.DrawFn, kind: str) -> Case:
+    """Draw a case on daily bars, half-hour bars, quotes or prints."""
+    symbols = SYMBOLS[: draw(st.integers(1, 3))]
+    count = draw(st.integers(3, 14))
+    rows = [
+        row for symbol in symbols for row in draw((bars if kind in ("day", "hour") else ticks)(symbol, count))
+    ]
+    rules: tuple[tuple[str, int], ...] = ()
+    if draw(st.integers(0, 3)) == 0:
+        kinds = draw(st.lists(st.sampled_from(sorted(RULES)), min_size=1, unique=True))
+        rules = tuple((name, draw(st.integers(5, 80))) for name in kinds)
+    account = draw(accounts(with_rules=bool(rules)))
+    slips = account.get("policies", {}).get("limit_slippage", "none") != "none"
+    script = draw(
+        st.lists(
+            st.tuples(st.integers(0, count - 1), asks(with_stop_limits=not slips)), min_size=1, max_size=14
+        )
+    )
+    return Case(
+        kind=kind,
+        rows=tuple(rows),
+        fractional=kind == "day" and draw(st.integers(0, 3)) == 0,
+        account=account,
+        rules=rules,
+        actions=draw(actions(symbols)) if kind == "day" and not rules else (),
+        script=tuple(script),
+    )
+
+
+# -- running ---------------------------------------------------------------------------------------------
+
+
+def feed_of(case: Case) -> DataFeed:
+    """Return the market of a case."""
+    symbols = sorted({row[0] for row in case.rows})
+    calendar = "24/7"
+    build = Instrument.fractional if case.fractional else Instrument
+    multipliers = {"A": 1, "B": "2.5", "C": 1}
+    instruments = [
+        build(symbol, calendar=calendar, multiplier=1 if case.fractional else multipliers[symbol])
+        for symbol in symbols
+    ]
+    options: dict[str, Any] = {"instruments": instruments, "calendar": calendar, "actions": actions_of(case)}
+    if case.kind == "day":
+        names = ["symbol", "session", "open", "high", "low", "close", "volume"]
+        frame = pl.DataFrame(case.rows, schema=names, orient="row").with_columns(
+            session=pl.lit(FIRST_DAY) + pl.duration(days=pl.col("session"))
+        )
+        return DataFeed(frame, stamp="session", **options)
+    step = {"hour": 60, "quote": 7, "trade": 7}[case.kind]
+    when = pl.lit(FIRST_MINUTE) + pl.duration(minutes=pl.col("timestamp") * step)
+    if case.kind == "hour":
+        names = ["symbol", "timestamp", "open", "high", "low", "close", "volume"]
+        frame = pl.DataFrame(case.rows, schema=names, orient="row").with_columns(timestamp=when)
+        return DataFeed(frame, stamp="open", interval="1h", **options)
+    names = ["symbol", "timestamp", "bid_price", "ask_price", "bid_size", "ask_size"]
+    frame = pl.DataFrame(case.rows, schema=names, orient="row").with_columns(timestamp=when)
+    if case.kind == "trade":
+        frame = frame.select("symbol", "timestamp", price="bid_price", size="bid_size")
+    return DataFeed(frame, kind=case.kind, stamp="event", **options)  # type: ignore[arg-type]
+
+
+def actions_of(case: Case) -> pl.DataFrame | None:
+    """Return the corporate actions of a case."""
+    if not case.actions:
+        return None
+    rows = [
+        {
+            "symbol": symbol,
+            "ex_date": FIRST_DAY + dt.timedelta(days=day),
+            "kind": kind,
+            "ratio": value if kind == "split" else None,
+            "amount": value if kind == "cash_dividend" else None,
+            "pay_date": FIRST_DAY + dt.timedelta(days=day + later) if kind == "cash_dividend" else None,
+        }
+        for symbol, day, kind, value, later in case.actions
+    ]
+    schema = {
+        "symbol": pl.String,
+        "ex_date": pl.Date,
+        "kind": pl.String,
+        "ratio": pl.String,
+        "amount": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema | {"pay_date": pl.Date})
+
+
+def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame]:
+    """Run a case on an engine and return its tables."""
+    backtest = {"engine": engine, "record": "step", "native": "prefer"}
+    config = {"broker": case.account, "backtest": backtest}
+    results = Engine(feed_of(case), lambda: Script(case), config=config, plugins=plugins).run()
+    return {name: results.table(name) for name in TABLES}
+
+
+def difference(case: Case, one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) -> str:
+    """Say in which row of which table two runs differ first; nothing when they are equal."""
+    one, other = settled(case, one), settled(case, other)
+    for name in ("order_events", "fills", *TABLES):
+        if one[name].equals(other[name]):
+            continue
+        for number in range(max(one[name].height, other[name].height)):
+            rows = [t[name].row(number, named=True) if number < t[name].height else {} for t in (one, other)]
+            if rows[0] != rows[1] and str(rows[0]) != str(rows[1]):
+                found = {key: tuple(row.get(key) for row in rows) for key in rows[0] | rows[1]}
+                differ = {key: pair for key, pair in found.items() if pair[0] != pair[1]}
+                return f"{name}, row {number}: {differ} in {rows[0] or rows[1]}"
+    return ""
+
+
+def settled(case: Case, tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Hide what the documents leave open; each line goes with a question of the reference engine."""
+    policies = case.account.get("policies", {})
+    hidden = ["stop_limit"]
+    if (
+        "fill_timing" in policies
+        or "fill_model" in case.account
+        or policies.get("limit_slippage") == "refuse"
+    ):
+        hidden.append("limit")
+    orders = tables["orders"]
+    ids = orders.filter(pl.col("order_type").is_in(hidden))["order_id"].to_list()
+    liquidity = pl.when(pl.col("order_id").is_in(ids)).then(pl.lit("")).otherwise(pl.col("liquidity"))
+    return tables | {
+        "fills": tables["fills"].with_columns(liquidity=liquidity),
+        "orders": orders.with_columns(reason=pl.col("reason").str.replace(", buying power [-0-9.]+", "")),
+    }

@@ -1,0 +1,1 @@
+"""Rules of the market as readable tables, run through every engine."""
