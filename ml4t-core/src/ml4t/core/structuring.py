@@ -167,7 +167,9 @@ def read_fields(data: Mapping[str, Any], cls: type[Any]) -> tuple[list[Finding],
             findings.append(Finding(path=key, message="required, but missing", code="missing"))
         else:
             known[field.name] = field.default
-    for key in (key for key in data if key not in accepted):
+    # YAML may hold keys of any kind.
+    keys: Iterable[Any] = data
+    for key in (key for key in keys if key not in accepted):
         guess, allowed = nearest(str(key), accepted), tuple(dict.fromkeys(accepted.values()))
         path = key if isinstance(key, str) and key else shown(key)
         unknown = Finding(path=path, message="unknown key", code="unknown_key", found=str(key))
