@@ -24,6 +24,15 @@ hypothesis.settings.register_profile("soak", deadline=None, print_blob=True, max
 hypothesis.settings.load_profile(os.environ.get("ML4T_HYPOTHESIS_PROFILE", "default"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count every random test among the soak tests where the profile is that of `nox -s soak`."""
+    if os.environ.get("ML4T_HYPOTHESIS_PROFILE") == "soak":
+        for item in items:
+            if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+                item.add_marker("soak")
+
+
 def _seed() -> int:
     return int(os.environ.get("ML4T_TEST_SEED", DEFAULT_SEED))
 

@@ -360,7 +360,8 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure, with the engine built as for a wheel (fat LTO)."""
     ensure_environment(session, level="dev", profile="dist")
-    python(session, "-m", "pytest", "tests/bench", "-m", "bench", "-s", *session.posargs)
+    python(session, "tests/bench/first_figures.py")
+    python(session, "-m", "pytest", "-m", "bench", "-s", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -177,3 +177,20 @@ def test_a_frozen_mapping_is_immutable_all_the_way_down() -> None:
         frozen["a"]["x"] = 1
     assert hash(frozen) == hash(FrozenMapping({"a": {"b": (1, {"c": 2})}}))
     assert pickle.loads(pickle.dumps(frozen)) == frozen
+
+
+@pytest.mark.parametrize(
+    "number", ["1e999999999", "1e-999999999", Decimal("1E+1001"), 10**5_000, "9" * 1_001]
+)
+def test_numbers_of_more_than_a_thousand_digits_are_refused_before_they_are_written_out(
+    number: object,
+) -> None:
+    with pytest.raises(DataError, match=r"expected a (finite )?number") as refused:
+        to_decimal(number)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("text", ["9" * 40 + "w", "9" * 5_000 + "s", "0.0000000001ns"])
+def test_durations_of_many_digits_are_refused_and_not_rounded(text: str) -> None:
+    with pytest.raises(DataError, match="duration"):
+        parse_duration(text)

@@ -173,6 +173,26 @@ def whole(make: Callable[[], DataFeed], strategy: type[Strategy]) -> dict[str, A
     }
 
 
+def beside_the_reference() -> dict[str, Any]:
+    """One workload on both engines: the tables must be equal, the ratio is of the time of the loop."""
+    found: dict[str, Any] = {}
+    seconds, tables = {}, {}
+    for engine in ("rust", "reference"):
+        runs = []
+        for _ in range(3):
+            results = Engine(sessions(3, 10), Crossover, config={"backtest": {"engine": engine}}).run()
+            runs.append(results.run_info["durations_s"]["run"])
+        seconds[engine], tables[engine] = statistics.median(runs), results
+        found |= {f"{engine}_s": round(seconds[engine], 5)}
+    for name in ("fills", "ledger", "orders", "portfolio_history"):
+        assert tables["rust"].table(name).equals(tables["reference"].table(name)), name
+    return found | {
+        "ratio": round(seconds["reference"] / seconds["rust"]),
+        "fills": tables["rust"].fills.height,
+        "final_equity": tables["rust"].portfolio_history["equity"][-1],
+    }
+
+
 CASES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "ticks-alone": (
         "20 M trade ticks, no callback",
@@ -201,6 +221,10 @@ CASES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "daily-crossover": (
         "1 x 15 years daily, 50/200 crossover",
         lambda: timed(lambda: sessions(1, 15), Crossover),
+    ),
+    "reference": (
+        "3 x 10 years daily, 50/200 crossover of the first, on both engines",
+        beside_the_reference,
     ),
     "daily-500": (
         "500 x 10 years daily, peak memory of the process",

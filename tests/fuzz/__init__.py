@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 __all__ = ["no_hang", "part"]
 
 LONGEST = 10
-"""Seconds that one example may take."""
+"""Seconds of the processor that one example may take."""
 
 
 def part(divisor: int) -> settings:
@@ -31,10 +31,10 @@ def no_hang() -> Iterator[None]:
     if not hasattr(signal, "setitimer"):
         yield
         return
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, LONGEST)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

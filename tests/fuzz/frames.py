@@ -25,71 +25,14 @@ VALUES: Mapping[str, tuple[str, ...]] = {
 STAMPS = {"bar": ("open", "close", "event", "session"), "quote": ("event",), "trade": ("event",)}
 
 # A space or letters of another script are a symbol like any other.
-SYMBOLS = [
-    "A",
-    "B",
-    "",
-    " ",
-    "a b",
-    " A",
-    "Ä",
-    "股",
-    "\u202e",
-    "a\0b",
-    "\n",
-    "x" * 300,
-    "NaN",
-    "nan",
-    "0",
-    "A.B/C",
-    "🙂",
-]
-NUMBERS = [
-    0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    5e-324,
-    1e-10,
-    0.1 + 0.2,
-    1e9,
-    9.3e9,
-    1e18,
-    1e19,
-    1.7e308,
-    math.nan,
-    math.inf,
-    -math.inf,
-]
+SYMBOLS = ["A", "B", "", " ", "a b", " A", "Ä", "股", "\u202e", "a\0b", "\n", "x" * 300]
+SYMBOLS += ["NaN", "nan", "0", "A.B/C", "🙂"]
+NUMBERS = [0.0, -0.0, 1.0, -1.0, 5e-324, 1e-10, 0.1 + 0.2, 1e9, 9.3e9, 1e18, 1e19, 1.7e308]
+NUMBERS += [math.nan, math.inf, -math.inf]
 INSTANTS = [0, 1, -1, 2**63 - 1, -(2**63), 10**17, -(10**17), 4 * 10**18, 10**12, 1_341_235_800_000_000_000]
-NAMES = [
-    "symbol",
-    "Symbol",
-    "ticker",
-    "asset_id",
-    "timestamp",
-    "date",
-    "ts_event",
-    "ts_open",
-    "ts_arrival",
-    "session",
-]
-NAMES += [
-    "open",
-    "Open",
-    " close ",
-    "volume",
-    "price",
-    "signals",
-    "instrument",
-    "alpha",
-    "",
-    " ",
-    "x.y",
-    "Ä",
-    "\0",
-    "kind",
-]
+NAMES = ["symbol", "Symbol", "ticker", "asset_id", "timestamp", "date", "ts_event", "ts_open"]
+NAMES += ["ts_arrival", "session", "open", "Open", " close ", "volume", "price", "signals"]
+NAMES += ["instrument", "alpha", "", " ", "x.y", "Ä", "\0", "kind"]
 DTYPES: list[Any] = [
     pl.String,
     pl.Int8,

@@ -40,6 +40,8 @@ def run(source: Source, strategy: type[Strategy]) -> tuple[Results, list[DataFee
             return Engine(feed, strategy, plugins=plugins()).run(), [feed]
         except (Ml4tError, TypeError) as error:
             assert not isinstance(error, NEVER)
+            # What is given is data and declarations; only a declaration may be of a wrong type.
+            assert isinstance(error, Ml4tError) or source.is_changed, error
             return error
 
 

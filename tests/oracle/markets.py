@@ -117,7 +117,8 @@ class Script(Strategy):
 
 # -- drawing ---------------------------------------------------------------------------------------------
 
-small = st.integers(-60, 60)
+# More buys than sells, so that something is held.
+sizes = st.sampled_from([1, 5, 10, 20, 35, 60, 20, 10, -5, -10, -20, -60])
 volumes = st.sampled_from([1e6, 1e6, 1e6, 1000.0, 300.0, 50.0, 0.0])
 
 
@@ -192,7 +193,7 @@ def accounts(draw: st.DrawFn, *, with_rules: bool) -> dict[str, Any]:
         "posting_quantum": st.sampled_from(["0.01", "0.000001"]),
     }
     for name, values in optional.items():
-        if draw(st.integers(0, 2)) == 0:
+        if draw(st.integers(0, 1 if name == "allows_short" else 2)) == 0:
             account[name] = draw(values)
     by_volume = not with_rules and draw(st.integers(0, 3)) == 0
     if by_volume:
@@ -214,7 +215,7 @@ def asks(draw: st.DrawFn, *, with_stop_limits: bool) -> Ask:
     return Ask(
         draw(st.sampled_from(kinds + (["stop_limit"] if with_stop_limits else []))),
         draw(st.sampled_from(SYMBOLS)),
-        draw(small),
+        draw(sizes),
         draw(st.integers(-40, 40)),
         draw(st.integers(-40, 40)),
         draw(st.booleans()),
@@ -247,10 +248,13 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
         kinds = draw(st.lists(st.sampled_from(sorted(RULES)), min_size=1, unique=True))
         rules = tuple((name, draw(st.integers(5, 80))) for name in kinds)
     account = draw(accounts(with_rules=bool(rules)))
+    # Marks after a dividend at the instant of a same close, and levels of rules after a split, are open.
+    same_close = account.get("policies", {}).get("fill_timing") == "same_close"
+    with_actions = kind == "day" and not rules and not same_close
     slips = account.get("policies", {}).get("limit_slippage", "none") != "none"
     script = draw(
         st.lists(
-            st.tuples(st.integers(0, count - 1), asks(with_stop_limits=not slips)), min_size=1, max_size=14
+            st.tuples(st.integers(0, count - 2), asks(with_stop_limits=not slips)), min_size=2, max_size=14
         )
     )
     return Case(
@@ -259,7 +263,7 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
         fractional=kind == "day" and draw(st.integers(0, 3)) == 0,
         account=account,
         rules=rules,
-        actions=draw(actions(symbols)) if kind == "day" and not rules else (),
+        actions=draw(actions(symbols)) if with_actions else (),
         script=tuple(script),
     )
 

@@ -14,8 +14,6 @@ from ml4t.core.plugins import PluginManager, load_plugins
 
 from .markets import Case, cases, difference, tables_of
 
-pytest.importorskip("ml4t.reference")
-
 # Over the four kinds of data: 2,000 cases in `nox -s tests`, 20,000 in `nox -s soak`.
 CHECKS = settings(
     deadline=None,

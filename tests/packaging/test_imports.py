@@ -143,7 +143,8 @@ def test_importing_the_kernel_loads_no_data_library(module: str) -> None:
 
 
 def test_importing_the_kernel_takes_less_than_150_ms() -> None:
-    code = "import time; t = time.perf_counter(); import ml4t.core; print(time.perf_counter() - t)"
+    # Time of the processor, which a busy machine does not stretch.
+    code = "import time; t = time.process_time(); import ml4t.core; print(time.process_time() - t)"
     best = min(float(run_python(code)) for _ in range(5))
     assert best < KERNEL_IMPORT_SECONDS, f"import ml4t.core took {best * 1e3:.0f} ms"
 

@@ -375,8 +375,8 @@ class ReportSection(Checked):
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         """Check the rate."""
-        if not math.isfinite(rate := values.get("risk_free", 0.0)):
-            yield _fault("risk_free", f"expected a finite number, found {rate}", rate)
+        if not math.isfinite(rate := values.get("risk_free", 0.0)) or rate <= -1:
+            yield _fault("risk_free", f"expected a rate per year above -1, such as 0.02, found {rate}", rate)
 
 
 @attrs.frozen

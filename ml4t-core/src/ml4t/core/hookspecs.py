@@ -118,8 +118,14 @@ class BrokerSpec(_Named):
     asset_classes: frozenset[str] = setting(frozenset(), convert=frozenset)
 
 
+@attrs.frozen
 class EngineSpec(_Named):
-    """An engine that runs backtests; the target is a class as `ml4t.core.sources.EngineRun` says."""
+    """An engine that runs backtests; the target is a class as `ml4t.core.sources.EngineRun` says.
+
+    `native` tells whether it runs native models as they are; one that does not runs them all in Python.
+    """
+
+    native: bool = attrs.field(default=False, kw_only=True)
 
 
 class ExecutorSpec(_Named):

@@ -345,19 +345,20 @@ class PluginManager(pluggy.PluginManager):
         return current
 
     def check_document(self, document: Mapping[str, Any]) -> list[Finding]:
-        """Return what is wrong with the plugins, the engine and the models that a document asks for."""
+        """Return what is wrong with the plugins, engine, report and models that a document asks for."""
         findings: list[Finding] = []
         required = _table(document, "backtest").get("required_plugins")
         for index, text in enumerate(required if isinstance(required, list | tuple) else ()):
             if message := self._unmet(text):
                 path = f"backtest.required_plugins[{index}]"
                 findings.append(Finding(path=path, message=message, code="plugin", found=str(text)))
-        if isinstance(engine := _table(document, "backtest").get("engine"), str):
-            try:
-                self.find("engine", engine)
-            except Ml4tError as error:
-                path, found = "backtest.engine", engine
-                findings.append(Finding(path=path, message=str(error), code="unknown_name", found=found))
+        for what, section, key in (("engine", "backtest", "engine"), ("reporter", "report", "type")):
+            if isinstance(name := _table(document, section).get(key), str):
+                try:
+                    self.find(what, name)
+                except Ml4tError as error:
+                    path = f"{section}.{key}"
+                    findings.append(Finding(path=path, message=str(error), code="unknown_name", found=name))
         broker = _table(document, "broker")
         for kind, key in MODEL_KEYS.items():
             given = "fee_model" if kind is ModelKind.FEE and "fee_model" in broker else key

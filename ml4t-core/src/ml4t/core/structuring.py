@@ -108,7 +108,7 @@ def unreadable(document: Mapping[str, Any]) -> Finding | None:
             return Finding(path=re.split(r"[.\[]", path)[0], message=message, code="nesting")
         if isinstance(value, Mapping):
             for key, item in value.items():
-                name = key if isinstance(key, str) and key.isprintable() else shown(key)
+                name = key if isinstance(key, str) and key and key.isprintable() else shown(key)
                 if fault := _unwritable(key):
                     return Finding(path=f"{path}.{name}".lstrip("."), message=fault)
                 pending.append((f"{path}.{name}".lstrip("."), item, depth + 1))

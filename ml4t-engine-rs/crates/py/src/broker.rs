@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ml4t_sim::account::buying_power;
+use ml4t_sim::account::{Worth, buying_power, known_value};
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
 use ml4t_sim::money::{Cash, Price};
@@ -422,7 +422,9 @@ impl Broker {
 
     /// Cash, dividends due and positions at their marks.
     fn get_account_value(&self, py: Python<'_>) -> PyResult<f64> {
-        Ok(self.shared.core(py)?.run.state.book(self.book).equity().into_py(py)?.to_f64())
+        let core = self.shared.core(py)?;
+        let state = &core.run.state;
+        Ok(Worth::known(&self.shared.plan, state, state.book(self.book)).into_py(py)?.equity.to_f64())
     }
 
     /// What may still be bought, after working orders.
@@ -430,7 +432,8 @@ impl Broker {
     fn buying_power(&self, py: Python<'_>) -> PyResult<f64> {
         let core = self.shared.core(py)?;
         let book = core.run.state.book(self.book);
-        let free = buying_power(book, &self.shared.plan.account).into_py(py)?;
+        let worth = Worth::known(&self.shared.plan, &core.run.state, book).into_py(py)?;
+        let free = buying_power(book, &self.shared.plan.account, worth).into_py(py)?;
         Ok(free.minus(book.reserved, "buying power").into_py(py)?.to_f64())
     }
 
@@ -450,7 +453,7 @@ impl Broker {
         let fraction = decimal(percent, "percent", &self.shared.plan.instruments[i].symbol)?.truncated(EXPONENT);
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
-        let value = fraction_of_equity(&core.run.state, self.book, fraction).into_py(py)?;
+        let value = fraction_of_equity(&self.shared.plan, &core.run.state, self.book, fraction).into_py(py)?;
         let terms = Self::terms(&mut core, time_in_force, tag)?;
         self.towards_value(py, &mut core, i, value, terms)
     }
@@ -543,7 +546,9 @@ impl Broker {
         let mut changes = Vec::with_capacity(targets.len());
         for (i, weight) in targets {
             let value = match weight {
-                Some(weight) => fraction_of_equity(&core.run.state, self.book, weight).into_py(py)?,
+                Some(weight) => {
+                    fraction_of_equity(&self.shared.plan, &core.run.state, self.book, weight).into_py(py)?
+                }
                 None => Cash::ZERO,
             };
             let target = self.quantity_for(py, &core, i, value)?;
@@ -798,13 +803,16 @@ impl Position {
             return None;
         }
         let scale = &shared.plan.instruments[i].scale;
-        let unrealized = Cash(position.value.0 - position.cost.0);
+        let average = scale.average_price(position.cost, ml4t_sim::money::Qty(position.quantity));
+        // A value that leaves its range is an error of the run itself; here it is not known.
+        let (mark, value) = known_value(&shared.plan, &core.run.state, i, position).ok()?;
+        let unrealized = Cash(value.0 - position.cost.0);
         Some(Self {
             symbol: Python::attach(|py| shared.symbol(py, i)),
             quantity: scale.quantity_f64(position.quantity),
-            avg_price: scale.average_price(position.cost, ml4t_sim::money::Qty(position.quantity)),
-            mark_price: position.mark.map_or(f64::NAN, |m| scale.price_f64(m)),
-            market_value: position.value.to_f64(),
+            avg_price: average,
+            mark_price: mark.map_or(average, |m| scale.price_f64(m)),
+            market_value: value.to_f64(),
             unrealized_pnl: unrealized.to_f64(),
             realized_pnl: position.realized.to_f64(),
         })

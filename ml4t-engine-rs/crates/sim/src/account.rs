@@ -1,11 +1,14 @@
 //! Buying power: what an account may still take on.
 
+use crate::engine::last_price;
 use crate::error::{Result, SimError};
 use crate::instrument::Instrument;
 use crate::ledger::Book;
+use crate::lots::Position;
 use crate::money::{Cash, Price, Qty, mul_div_half_even};
 use crate::order::{Order, OrderType};
-use crate::plan::AccountSettings;
+use crate::plan::{AccountSettings, Plan};
+use crate::state::State;
 
 const WHAT: &str = "buying power";
 
@@ -20,17 +23,72 @@ fn leveraged(equity: Cash, settings: &AccountSettings) -> Result<Cash> {
         .ok_or_else(|| SimError::overflow("leverage x equity leaves the range of the ledger".to_owned()))
 }
 
+/// Equity and gross exposure of a book.
+#[derive(Clone, Copy, Debug)]
+pub struct Worth {
+    /// Cash, receivables and positions.
+    pub equity: Cash,
+    /// Sum of the sizes of all positions.
+    pub gross: Cash,
+}
+
+impl Worth {
+    /// At the marks: what the venue knows, and the tables show.
+    ///
+    /// # Errors
+    /// A sum leaves the range of a ledger entry.
+    pub fn at_marks(book: &Book) -> Result<Self> {
+        Ok(Self { equity: book.equity()?, gross: book.gross_exposure()? })
+    }
+
+    /// At prices that have arrived: what a strategy may know.
+    ///
+    /// # Errors
+    /// A sum leaves the range of a ledger entry.
+    pub fn known(plan: &Plan, state: &State, book: &Book) -> Result<Self> {
+        let mut worth = Self::at_marks(book)?;
+        if !plan.feeds.iter().any(|f| f.arrival().is_some()) {
+            return Ok(worth);
+        }
+        for (i, position) in book.positions.iter().enumerate().filter(|(_, p)| p.quantity != 0) {
+            let (_, value) = known_value(plan, state, i, position)?;
+            worth.equity = worth.equity.minus(position.value, WHAT)?.plus(value, WHAT)?;
+            let change = Cash(value.0.abs()).minus(Cash(position.value.0.abs()), WHAT)?;
+            worth.gross = worth.gross.plus(change, WHAT)?;
+        }
+        Ok(worth)
+    }
+}
+
+/// Price and value of a position as a strategy may know them.
+///
+/// The mark of a feed with arrivals of its own is of a row that nobody has been told of yet: there it is the last
+/// price that has arrived, and before the first, without a price, what the position cost.
+///
+/// # Errors
+/// The value leaves the range of a ledger entry.
+pub fn known_value(plan: &Plan, state: &State, i: usize, position: &Position) -> Result<(Option<Price>, Cash)> {
+    let instrument = &plan.instruments[i];
+    if instrument.matching.is_none_or(|f| plan.feed(f).arrival().is_none()) {
+        return Ok((position.mark, position.value));
+    }
+    let Some(price) = last_price(plan, state, i) else { return Ok((None, position.cost)) };
+    let value = instrument.scale.notional(price, Qty(position.quantity));
+    let value = value.ok_or_else(|| SimError::overflow(format!("{}: the position's value", instrument.symbol)))?;
+    Ok((Some(price), value))
+}
+
 /// What may still be bought (or sold short) without closing anything, before working orders.
 ///
 /// A cash account has its cash; any other account has leverage x equity less its gross exposure.
 ///
 /// # Errors
 /// A sum leaves the range of a ledger entry.
-pub fn buying_power(book: &Book, settings: &AccountSettings) -> Result<Cash> {
+pub fn buying_power(book: &Book, settings: &AccountSettings, worth: Worth) -> Result<Cash> {
     if is_cash_account(settings) {
         return Ok(book.cash());
     }
-    leveraged(book.equity()?, settings)?.minus(book.gross_exposure()?, WHAT)
+    leveraged(worth.equity, settings)?.minus(worth.gross, WHAT)
 }
 
 /// Buying power that a working order takes (positive) or will give back (negative), given the position held now.

@@ -57,7 +57,11 @@ impl Book {
         let position = &mut self.positions[id.index()];
         position.realized = position.realized.plus(gain, WHAT)?;
         self.set_mark(id, &instrument.scale, mark).ok_or_else(range)?;
-        self.positions[id.index()].check(&instrument.symbol)
+        let position = &mut self.positions[id.index()];
+        if position.quantity == 0 {
+            position.mark = None;
+        }
+        position.check(&instrument.symbol)
     }
 
     /// Entitlement to a dividend on its ex-date: income now, paid at once or due; the mark drops by it.

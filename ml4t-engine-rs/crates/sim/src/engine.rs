@@ -134,6 +134,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let metrics = ReturnStatistics::new(0.0, 252.0)?;
         let (start, last) = plan.span().unwrap_or((0, i64::MIN));
         let mut simulator = Self { plan, source, venue, recorder, state, metrics, last_nav, last };
+        simulator.catch_up(start)?;
         simulator.state.due = simulator.next_due();
         let cash = simulator.plan.account.initial_cash;
         for book in &mut simulator.state.books {
@@ -141,6 +142,22 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         simulator.last_nav = simulator.equity()?;
         Ok(simulator)
+    }
+
+    /// What was known before the first open is known from the beginning, and calls nobody.
+    fn catch_up(&mut self, start: Ns) -> Result<()> {
+        let mut blocks = Vec::new();
+        while self.source.peek() < start {
+            self.source.take(self.source.peek(), &mut blocks);
+        }
+        for block in blocks {
+            self.venue.on_rows(&self.plan, &mut self.state, block.feed, (block.from, block.to));
+        }
+        self.make_readable(start.saturating_sub(1))?;
+        self.state.blocks.clear();
+        self.state.causes = Causes::default();
+        self.state.new_signals = (self.state.signals_seen, self.state.signals_seen);
+        Ok(())
     }
 
     /// The plan of the run.

@@ -5,7 +5,7 @@ use ml4t_abi::{
     SlippageOutput, Status,
 };
 
-use crate::account::{Exposure, affords};
+use crate::account::{Exposure, Worth, affords, buying_power};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::instrument::Instrument;
@@ -450,7 +450,7 @@ impl Execution {
             instrument.scale.price_f64(draft.price),
             draft.fee.to_f64(),
             book.cash().to_f64(),
-            crate::account::buying_power(book, &desk.plan.account)?.to_f64(),
+            buying_power(book, &desk.plan.account, Worth::at_marks(book)?)?.to_f64(),
             crate::time::render(desk.state.now)
         ))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::account::{buying_power, reservation};
+use crate::account::{Worth, buying_power, reservation};
 use crate::engine::{Simulator, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
@@ -210,7 +210,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         if need <= Cash::ZERO || self.plan.policies.insufficient_cash != InsufficientCash::Reject {
             return Ok(None);
         }
-        let free = buying_power(book, settings)?.minus(book.reserved, "buying power")?;
+        let worth = Worth::known(&self.plan, &self.state, book)?;
+        let free = buying_power(book, settings, worth)?.minus(book.reserved, "buying power")?;
         if need <= free {
             return Ok(None);
         }

@@ -205,6 +205,10 @@ impl Feed {
 
     fn arrival_order(&self) -> Option<Vec<u32>> {
         let arrival = self.data.ts_arrival.as_ref()?;
+        if arrival[..] == self.data.ts_event[..] {
+            // Nothing is late: rows are readable when they are complete.
+            return None;
+        }
         #[expect(clippy::cast_possible_truncation, reason = "checked in `new`")]
         let mut order: Vec<u32> = (0..arrival.len() as u32).collect();
         order.sort_by_key(|&row| arrival[row as usize]);
@@ -229,7 +233,7 @@ impl Feed {
         &self.rows[self.start[i] as usize..self.start[i + 1] as usize]
     }
 
-    /// Row numbers by arrival, for feeds that have a `ts_arrival`.
+    /// Row numbers by arrival, for feeds in which some row arrives after it was complete.
     #[must_use]
     pub fn arrival(&self) -> Option<&[u32]> {
         self.arrival.as_deref()
@@ -482,10 +486,12 @@ impl Plan {
         &self.feeds[id.index()]
     }
 
-    /// First and last instant with data, over all feeds: the first open of a bar begins the run.
+    /// First and last instant with data of what is traded: the first open of a bar begins the run.
+    ///
+    /// Series of the whole market make no run longer.
     #[must_use]
     pub fn span(&self) -> Option<(Ns, Ns)> {
-        let feeds = self.feeds.iter().filter(|f| !f.is_empty());
+        let feeds = self.feeds.iter().filter(|f| !f.is_empty() && f.data.kind != FeedKind::Context);
         let edges = feeds.map(|f| {
             let opens = f.data.ts_open.as_ref();
             let first = |i: usize| f.rows_of(i).first().and_then(|&row| opens.map(|o| o[row as usize]));

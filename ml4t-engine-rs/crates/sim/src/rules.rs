@@ -101,8 +101,9 @@ pub(crate) struct Cause {
 /// later and a target is reached later.
 fn level(instrument: &Instrument, base: Price, fraction: Decimal, is_below: bool) -> Option<Price> {
     let one = 10_i128.checked_pow(fraction.exponent)?;
-    let factor = if is_below { one - fraction.mantissa } else { one + fraction.mantissa };
-    let exact = i64::try_from(mul_div_half_even(i128::from(base.0), factor, one)?).ok().map(Price)?;
+    // A fraction of the size of the price, so that below is below where prices are negative, too.
+    let away = if is_below == (base.0 >= 0) { -fraction.mantissa } else { fraction.mantissa };
+    let exact = i64::try_from(mul_div_half_even(i128::from(base.0), one + away, one)?).ok().map(Price)?;
     Some(if is_below { instrument.tick_floor(exact) } else { instrument.tick_ceil(exact) })
 }
 

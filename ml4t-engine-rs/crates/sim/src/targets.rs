@@ -1,5 +1,6 @@
 //! Sizing: how many units reach a target, and the order that gets there.
 
+use crate::account::Worth;
 use crate::engine::{Api, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
@@ -8,12 +9,12 @@ use crate::order::{OrderRequest, OrderType, Reason, Side};
 use crate::plan::Plan;
 use crate::state::State;
 
-/// Worth of a book times a decimal fraction, rounded toward zero.
+/// Worth of a book, at prices that have arrived, times a decimal fraction, rounded toward zero.
 ///
 /// # Errors
 /// The product leaves the range of a ledger entry.
-pub fn fraction_of_equity(state: &State, book: BookId, fraction: Decimal) -> Result<Cash> {
-    let equity = state.book(book).equity()?;
+pub fn fraction_of_equity(plan: &Plan, state: &State, book: BookId, fraction: Decimal) -> Result<Cash> {
+    let equity = Worth::known(plan, state, state.book(book))?.equity;
     let unit = 10_i128.checked_pow(fraction.exponent);
     let scaled = unit.and_then(|unit| {
         // Whole and rest apart, so that 18 decimals of cash times 18 of the fraction stay in range.
@@ -89,6 +90,9 @@ impl Api<'_> {
             return Ok(None);
         }
         let side = if difference > 0 { Side::Buy } else { Side::Sell };
-        self.submit(OrderRequest { side, quantity: difference.abs(), ..template }).map(Some)
+        let quantity = difference.checked_abs().ok_or_else(|| {
+            SimError::overflow(format!("{}: target quantity", self.plan.instrument(template.instrument).symbol))
+        })?;
+        self.submit(OrderRequest { side, quantity, ..template }).map(Some)
     }
 }

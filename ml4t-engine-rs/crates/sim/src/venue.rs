@@ -280,7 +280,8 @@ impl SimulatedVenue {
         let market = Market { instrument: i, row, phase, shows_bar: phase != Phase::OPEN || self.is_deferred[i] };
         let execution = Execution { id, reach: candidate.reach, market, volume_used: self.used[i][slot].1 };
         let filled = execution.run(desk, &mut self.models)?;
-        self.used[i][slot].1 += filled;
+        // What no volume can hold caps nothing more.
+        self.used[i][slot].1 = self.used[i][slot].1.saturating_add(filled);
         // A limit that its slippage kept out is as marketable as before: it takes at the next price, too.
         let is_kept_out = desk.plan.policies.limit_slippage == LimitSlippage::Refuse
             && candidate.reach.kind == OrderKind::LIMIT
@@ -307,7 +308,8 @@ impl SimulatedVenue {
         } else {
             Self::reserve_one(desk, id, i)?;
         }
-        Ok(guarded || turned)
+        // Only inside a bar does the place of an order depend on the position.
+        Ok(guarded || (turned && phase == Phase::RANGE))
     }
 
     /// Whether an order of a bar in progress filled at its open, as far as prices decide.
@@ -438,10 +440,11 @@ impl SimulatedVenue {
             self.settle_deferred(desk, set)?;
         }
         self.match_set(desk, set, Phase::RANGE)?;
+        // What is entered at the close has not seen the high of the bar.
+        self.trail(desk, set, Phase::RANGE)?;
         if desk.plan.policies.fill_timing != FillTiming::NextOpen {
             self.match_set(desk, set, Phase::CLOSE)?;
         }
-        self.trail(desk, set, Phase::RANGE)?;
         self.set_marks(desk, set, Phase::CLOSE)
     }
 
@@ -612,6 +615,12 @@ impl Venue for SimulatedVenue {
         let mut set = Vec::new();
         for (i, instrument) in desk.plan.instruments.iter().enumerate() {
             let Some(feed) = instrument.matching.filter(|_| !self.live[i].is_empty()) else { continue };
+            // A close in front of a split or dividend of this instant is a price of the old shares.
+            let seen = &desk.plan.actions[..desk.state.actions_seen];
+            let acts_now = seen.iter().rev().take_while(|a| a.ts == desk.state.now);
+            if acts_now.into_iter().any(|a| a.instrument.index() == i) {
+                continue;
+            }
             let columns = &desk.plan.feed(feed).data;
             let row = desk.state.completed_row(desk.plan, feed.index(), i);
             if let Some(row) = row.filter(|&r| columns.kind == FeedKind::Bar && columns.ts_event[r] == desk.state.now) {

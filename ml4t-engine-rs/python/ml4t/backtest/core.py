@@ -46,6 +46,9 @@ class RustEngine:
 
         A bound method of a `Strategy` brings the strategy with it: its other callbacks are called as well.
         """
+        if self._engine is not None:
+            msg = "a callback is registered already; an engine drives one, which may call others"
+            raise EngineStateError(msg)
         owner = getattr(callback, "__self__", None)
         strategy = owner if isinstance(owner, Strategy) else _of_callback(callback)
         self._engine = Engine(self._feed, strategy, config=self._config)

@@ -118,7 +118,8 @@ class Engine:
         self._source = StrategySource.of(strategy, params, root=self.config.root)
         self._feeds = listed_feeds(feed)
         self._parts = _Parts(signals=signals, actions=actions, instruments=instruments, calendars=calendars)
-        self._models = _models(self.config, models or {}, self._plugins)
+        self._engine = self._plugins.find("engine", self.config.backtest.engine)
+        self._models = _models(self.config, models or {}, self._plugins, runs_native=self._engine.spec.native)
         self._data: MarketData | None = None
         self._running: set[int] = set()
         self.results: Results | None = None
@@ -181,14 +182,18 @@ class Engine:
         check_callbacks(strategy)
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
         warm_from = warm_from_ns(strategy.warmup, sessions, start_ns=start)
-        engine = self._plugins.resolve("engine", self.config.backtest.engine)
+        engine = self._plugins.resolve("engine", self._engine.qualified)
         backtest: EngineRun = engine(describe(self.config, data, self._models, warm_from=warm_from))
         runtime = Runtime(backtest, strategy, sessions=sessions, span=(start, end))
         strategy.bind(runtime, broker=backtest.broker, data=backtest.data)
         hooks = RunHooks(self._plugins)
         hooks.before(self)
-        # Whatever decides the run is written down before it: a fault found afterwards would cost the results.
-        origin = self._origin(strategy, hooks)
+        try:
+            # What decides the run is written down before it: a fault found afterwards would cost the results.
+            origin = self._origin(strategy, hooks)
+        except Exception as error:
+            hooks.failed(self, error)
+            raise
         clock.lap("assemble")
         status: RunStatus = "complete"
         try:
@@ -224,6 +229,7 @@ class Engine:
                 self._models.values(),
                 strategy=strategy_identity(strategy, self._source.params),
                 plugins=self._plugins,
+                engine=self._engine,
                 extra=hooks.manifest(self),
             ),
             benchmark=None if benchmark is None else symbol_returns(self.data, benchmark),
@@ -253,7 +259,9 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
     signals: object = None,
     actions: object = None,
     instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
+    calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
     models: Mapping[str, Any] | None = None,
+    plugins: PluginManager | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Run one backtest; the keywords are those of `Engine`.
@@ -273,7 +281,9 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
         signals=signals,
         actions=actions,
         instruments=instruments,
+        calendars=calendars,
         models=models,
+        plugins=plugins,
     )
     return engine.run(progress=progress)
 
@@ -297,7 +307,9 @@ def _config(given: ConfigLike, plugins: PluginManager) -> RunConfig:
     return config
 
 
-def _models(config: RunConfig, given: Mapping[str, Any], plugins: PluginManager) -> dict[str, ChosenModel]:
+def _models(
+    config: RunConfig, given: Mapping[str, Any], plugins: PluginManager, *, runs_native: bool
+) -> dict[str, ChosenModel]:
     found: object = given
     if not isinstance(found, Mapping):
         msg = f"models = {found!r}; expected a mapping of kind (fill, slippage, fee) to model"
@@ -318,7 +330,7 @@ def _models(config: RunConfig, given: Mapping[str, Any], plugins: PluginManager)
         elif not attrs.has(type(model)) or not callable(getattr(model, "evaluate", None)):
             msg = f"{kind} model {model!r} must be an instance of an attrs class with a method evaluate(ctx)"
             raise ConfigError(msg)
-        chosen[kind] = model_path(kind, model, config.backtest.native)
+        chosen[kind] = model_path(kind, model, config.backtest.native, runs_native=runs_native)
     return chosen
 
 

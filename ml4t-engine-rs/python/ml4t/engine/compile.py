@@ -56,8 +56,8 @@ class ChosenModel:
         return attrs.asdict(self.model)
 
 
-def model_path(kind: str, model: object, native: NativePolicy) -> ChosenModel:
-    """Decide once what executes a model.
+def model_path(kind: str, model: object, native: NativePolicy, *, runs_native: bool = True) -> ChosenModel:
+    """Decide once what executes a model; an engine that is not native itself runs all of them in Python.
 
     Raises
     ------
@@ -65,9 +65,9 @@ def model_path(kind: str, model: object, native: NativePolicy) -> ChosenModel:
         If only native models are allowed and this one has no native form.
     """
     builtin = getattr(model, "native_builtin", None)
-    if native is NativePolicy.NEVER:
+    if native is NativePolicy.NEVER or not runs_native:
         builtin = None
-    elif builtin is None and native is NativePolicy.REQUIRE:
+    if builtin is None and native is NativePolicy.REQUIRE:
         msg = (
             f'{kind} model {type(model).__name__} runs in Python, and backtest.native = "require" allows '
             'native models only; set it to "prefer", or choose a model with a native form'

@@ -84,8 +84,9 @@ class _Calendars(Mapping[str, "Calendar | SessionTable"]):
     def __init__(self, own: Mapping[str, Calendar | SessionTable], plugins: PluginManager) -> None:
         self._own = own
         self._plugins = plugins
-        offered = (offer.spec.name for offer in plugins.registry() if offer.kind == "calendar")
-        self._names = tuple(dict.fromkeys([*own, *offered]))
+        offers = [offer for offer in plugins.registry() if offer.kind == "calendar"]
+        names = [name for offer in offers for name in (offer.spec.name, offer.qualified)]
+        self._names = tuple(dict.fromkeys([*own, *names]))
 
     def __getitem__(self, name: str) -> Calendar | SessionTable:
         if name in self._own:
@@ -94,6 +95,11 @@ class _Calendars(Mapping[str, "Calendar | SessionTable"]):
             raise KeyError(name)
         found = self._plugins.resolve("calendar", name)
         calendar: Calendar = found() if callable(found) else found
+        if not callable(getattr(calendar, "sessions", None)) or not hasattr(calendar, "timezone"):
+            offer = self._plugins.find("calendar", name)
+            what = "a timezone and a method sessions(start, end)"
+            msg = f"calendar {offer.qualified!r}: {calendar!r} needs {what}"
+            raise PluginError(msg)
         return calendar
 
     def __iter__(self) -> Iterator[str]:

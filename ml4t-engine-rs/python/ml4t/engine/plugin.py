@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @hookimpl
 def ml4t_register_engines() -> list[EngineSpec]:
     """Offer the Rust engine."""
-    return [EngineSpec("rust", "ml4t.engine._engine:Run", summary="the Rust simulator")]
+    return [EngineSpec("rust", "ml4t.engine._engine:Run", summary="the Rust simulator", native=True)]
 
 
 @hookimpl

@@ -20,8 +20,8 @@ from ml4t.backtest.data.tables import MarketData
 from ml4t.core.config import RunConfig, to_mapping
 from ml4t.core.errors import PluginError
 from ml4t.core.manifest import InputFile, ModelUse, build_manifest, sha256_file
-from ml4t.core.plugins import PluginManager
-from ml4t.core.types import ModelKind
+from ml4t.core.plugins import PluginManager, Registered
+from ml4t.core.types import AssetClass, ModelKind
 from ml4t.engine.compile import ChosenModel
 
 __all__ = ["RULES_VERSION", "manifest_of", "run_info_of", "strategy_identity"]
@@ -30,19 +30,21 @@ RULES_VERSION = 1
 """Version of the rules of execution and accounting; it rises when equal inputs give other results."""
 
 
-def manifest_of(
+def manifest_of(  # noqa: PLR0913 - what decides a run, each by its name
     config: RunConfig,
     data: MarketData,
     models: Iterable[ChosenModel],
     *,
     strategy: Mapping[str, Any],
     plugins: PluginManager,
+    engine: Registered,
     extra: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Build the manifest of a run; `extra` is what plugins add, under keys of their own."""
     chosen = list(models)
     entries = {
         "rules_version": RULES_VERSION,
+        "engine": _engine_use(engine, plugins),
         "nav_calendar": data.nav_calendar,
         "strategy": dict(strategy),
         "data": [_data_entry(feed.name, feed.frame) for feed in data.feeds]
@@ -57,6 +59,11 @@ def manifest_of(
         models=[_model_use(model, plugins) for model in chosen],
         extra=entries | {key: value for key, value in extra.items() if _is_free(key, entries)},
     )
+
+
+def _engine_use(engine: Registered, plugins: PluginManager) -> dict[str, str]:
+    info = next(each for each in plugins.infos if each.name == engine.plugin)
+    return {"type": engine.qualified, "distribution": info.dist, "version": info.version}
 
 
 def _is_free(key: str, entries: Mapping[str, Any]) -> bool:
@@ -83,6 +90,13 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
     if config.broker.policies.fill_timing.value == "same_close":
         found.append(
             "fill_timing = same_close: orders fill at the close they were decided on, which is optimistic"
+        )
+    margined = (AssetClass.FUTURE, AssetClass.PERPETUAL, AssetClass.FX)
+    if names := sorted(each.symbol for each in data.instruments if each.asset_class in margined):
+        listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        found.append(
+            f"{listed}: futures, perpetuals and currency pairs are paid for in full; margin, variation "
+            "margin, funding and expiry are not simulated yet"
         )
     found += [
         f"{model.kind} model {type(model.model).__name__} runs in Python, under the interpreter lock"

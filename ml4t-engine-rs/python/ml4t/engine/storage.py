@@ -48,7 +48,9 @@ HASHES = "files"
 
 _FILE_NAMES: Mapping[str, str] = {"round_trips": "trades.parquet"}
 _ROW_GROUP_ROWS = 1 << 20
-_REPORTS = (".html",)
+OPTIONAL_TABLES = ("benchmark",)
+"""Tables that only some runs have."""
+REPORT_FILE = "report.html"
 
 
 def table_file(name: str) -> str:
@@ -147,7 +149,8 @@ def check_writable(path: Path) -> None:
 
 def check_folder(path: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but, when asked to, a run."""
-    expected = {table_file(name) for name in TABLES} | {MANIFEST_FILE, INFO_FILE, METRICS_FILE}
+    expected = {table_file(name) for name in (*TABLES, *OPTIONAL_TABLES)}
+    expected |= {MANIFEST_FILE, INFO_FILE, METRICS_FILE, REPORT_FILE}
     if not path.exists() and not path.is_symlink():
         return
     if not path.is_dir() or path.is_symlink():
@@ -163,7 +166,7 @@ def check_folder(path: Path, *, overwrite: bool) -> None:
             "or allow a run to be replaced (overwrite=True, --overwrite)"
         )
         raise ResultsError(message)
-    foreign = sorted(name for name in present - expected if not name.endswith(_REPORTS))
+    foreign = sorted(present - expected)
     if MANIFEST_FILE not in present or foreign:
         found = foreign or sorted(present)
         message = (

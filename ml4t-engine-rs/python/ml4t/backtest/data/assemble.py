@@ -348,8 +348,10 @@ def _nav_calendar(wanted: str | None, universe: Mapping[str, Instrument]) -> str
 
 
 def _span_ns(loaded: Sequence[_Loaded]) -> tuple[int, int]:
-    """Return the first and last instant of the market data."""
-    spans = [span for each in loaded if (span := each.prepared.report.span_ns) is not None]
+    """Return the first and last instant of what is traded; market-wide series make no run longer."""
+    known = [each for each in loaded if each.prepared.report.span_ns is not None]
+    traded = [each for each in known if each.prepared.settings.kind is not DataKind.CONTEXT]
+    spans = [span for each in traded or known if (span := each.prepared.report.span_ns) is not None]
     return min(first for first, _ in spans), max(last for _, last in spans)
 
 

@@ -49,7 +49,8 @@ def source_symbols(feed: sources.DataFeed) -> set[str]:
             found.update(settings.symbols)
         else:
             column = pl.col(find_symbol(names, label=settings.label)).cast(pl.String)
-            found.update(part.frame.lazy().select(column.unique()).collect().to_series().to_list())
+            known = part.frame.lazy().select(column.drop_nulls().unique())
+            found.update(known.collect().to_series().to_list())
     return found
 
 

@@ -138,6 +138,7 @@ def to_polars(frame: object, *, name: str) -> pl.DataFrame | pl.LazyFrame:
         if _is_pandas(frame):
             return pl.from_pandas(_flat_pandas(frame, name=name))
         if hasattr(frame, "__arrow_c_stream__"):
+            _refuse_offsets(frame, name=name)
             return pl.DataFrame(frame)
     except DataError:
         raise
@@ -153,6 +154,18 @@ def to_polars(frame: object, *, name: str) -> pl.DataFrame | pl.LazyFrame:
         "mappings of frames by symbol or by field, and paths"
     )
     raise DataError(message)
+
+
+def _refuse_offsets(frame: object, *, name: str) -> None:
+    """Refuse Arrow stamps with an offset for a zone, which polars has not; without rows it would panic."""
+    for column in getattr(frame, "schema", ()):
+        zone = getattr(getattr(column, "type", None), "tz", None)
+        if isinstance(zone, str) and zone[:1] in ("+", "-"):
+            message = (
+                f"{name}: the stamps of column {column.name} have the offset {zone} in place of a zone; cast "
+                "them to UTC, or to an IANA zone such as 'America/New_York'"
+            )
+            raise DataError(message)
 
 
 def _odd_column(frame: Any) -> str:  # noqa: ANN401 - a pandas or an Arrow frame

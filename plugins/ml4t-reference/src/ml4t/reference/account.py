@@ -96,14 +96,14 @@ class Account:
         closing = min(quantity, abs(held)) if held * order.sign < 0 else 0
         return closing, quantity - closing
 
-    def free(self, working: Iterable[Order], coming: Iterable[Order] = ()) -> Fraction:
-        """Return the buying power that working orders leave, with orders still `coming` to intake after them.
+    def free(self, power: Fraction, working: Iterable[Order], coming: Iterable[Order] = ()) -> Fraction:
+        """Return what working orders leave of a buying power, with orders still `coming` after them.
 
         Each reserves, at the price it was accepted with, the part of it that opens or enlarges the position
         held now. A market order that reduces a position frees what it closes; two orders that each would
         close the same position both count as closing. Orders that are coming reserve nothing yet.
         """
-        free = self.power - sum((self.need(order) for order in working), Fraction(0))
+        free = power - sum((self.need(order) for order in working), Fraction(0))
         return free - sum((min(self.need(order), Fraction(0)) for order in coming), Fraction(0))
 
     def reserved(self, order: Order, quantity: int) -> Fraction:

@@ -289,7 +289,8 @@ class Broker:
         """What may still be bought, or sold short, after what working orders have reserved."""
         self._desk.reading()
         venue = self._desk.venue
-        return cash_float(venue.account.free(venue.book.working()))
+        power = self._desk.intake.pricing.power(venue.account)
+        return cash_float(venue.account.free(power, venue.book.working()))
 
     def get_order(self, order: OrderHandle | int) -> OrderHandle:
         """Return the live view of an order."""
@@ -308,19 +309,19 @@ class Broker:
         return cash_float(self._desk.venue.account.cash)
 
     def get_account_value(self) -> float:
-        """Return equity: cash, dividends due, and positions at their marks."""
+        """Return equity: cash, dividends due, and positions at prices that have arrived."""
         self._desk.reading()
-        return cash_float(self._desk.venue.account.equity)
+        return cash_float(self._desk.intake.pricing.equity(self._desk.venue.account))
 
     def _position(self, instrument: Instrument) -> Position:
         account = self._desk.venue.account
         holding = account.ledger.holding(instrument)
-        value = account.value(instrument)
+        mark, value = self._desk.intake.pricing.value(account, instrument)
         return Position(
             symbol=instrument.symbol,
             quantity=instrument.quantity(holding.quantity),
             avg_price=instrument.price(holding.average),
-            mark_price=instrument.price(account.marks[instrument.index]),
+            mark_price=instrument.price(holding.average if mark is None else mark),
             market_value=cash_float(value),
             unrealized_pnl=cash_float(value - holding.cost),
             realized_pnl=cash_float(holding.realized),
@@ -452,7 +453,8 @@ class Broker:
         """Send the market order that takes a position towards a fraction of equity."""
         self._desk.sending()
         instrument = self._desk.instrument(asset)
-        value = Fraction(_decimal("percent", percent)) * self._desk.venue.account.equity
+        worth = self._desk.intake.pricing.equity(self._desk.venue.account)
+        value = Fraction(_decimal("percent", percent)) * worth
         return self._to_value(instrument, value, time_in_force, tag)
 
     def order_target_value(
@@ -495,7 +497,6 @@ class Broker:
         if not isinstance(weights, Mapping):
             message = f"weights are a mapping of symbols to fractions of equity, found {weights!r}"
             raise ArgumentError(message)
-        account = self._desk.venue.account
         wanted = {
             self._desk.instrument(symbol).index: Fraction(_decimal("weight", weight))
             for symbol, weight in weights.items()
@@ -503,7 +504,7 @@ class Broker:
         if not keep_others:
             instruments = self._desk.venue.plan.instruments
             wanted = {each.index: Fraction(0) for each in instruments if self._projected(each)} | wanted
-        equity = account.equity
+        equity = self._desk.intake.pricing.equity(self._desk.venue.account)
         sizes = [
             (instrument, self._size(instrument, wanted[instrument.index] * equity))
             for instrument in self._desk.venue.plan.instruments

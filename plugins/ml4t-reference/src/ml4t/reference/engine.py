@@ -200,6 +200,8 @@ class Run:
 
     def _loop(self, progress: Callable[[int], object] | None) -> None:
         count = 0
+        # What was known before the first open is known from the beginning, and calls nobody.
+        self._readable.advance(self._begin - 1)
         now = self._next_instant(None)
         while now is not None:
             self._instant(now)
@@ -381,10 +383,10 @@ class Run:
 
 
 def _span(plan: Plan) -> tuple[int, int]:
-    """Return the first open and the last completed row of the market data."""
+    """Return the first open and the last completed row of what is traded; market-wide series do not count."""
     firsts, lasts = [], []
     for feed in plan.feeds:
-        if len(feed):
+        if len(feed) and feed.kind is not DataKind.CONTEXT:
             firsts.append(min(feed.columns["ts_open" if feed.kind is DataKind.BAR else "ts_event"]))
             lasts.append(max(feed.columns["ts_event"]))
     return min(firsts), max(lasts)

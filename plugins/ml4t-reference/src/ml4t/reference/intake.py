@@ -15,7 +15,7 @@ import attrs
 
 from ml4t.core.config import InsufficientCash, TickRounding
 from ml4t.core.types import OrderStatus, Side, TimeInForce
-from ml4t.reference.numbers import plain_text
+from ml4t.reference.numbers import cash_text, plain_text
 from ml4t.reference.orders import Order, is_up, passive
 from ml4t.reference.plan import Plan
 from ml4t.reference.pricing import Pricing
@@ -185,12 +185,12 @@ class Intake:
         if need <= 0 or self.plan.policies.insufficient_cash is not InsufficientCash.REJECT:
             return None
         coming = [each for each in batch if each.status is OrderStatus.SUBMITTED and each is not order]
-        free = account.free(book.working(), coming)
+        free = account.free(self.pricing.power(account), book.working(), coming)
         if need > free:
             quantity = plain_text(order.quantity, order.instrument.quantity_exponent)
             text = (
                 f"{order.side.value} {quantity} {order.instrument.symbol} needs buying power of "
-                f"{plain_text(need, 18)}, {plain_text(free, 18)} is free ({text_of(now)})"
+                f"{cash_text(need)}, {cash_text(free)} is free ({text_of(now)})"
             )
             return "INSUFFICIENT_BUYING_POWER", text
         return None

@@ -199,7 +199,7 @@ class Ledger:
         lot = Lot(
             quantity=quantity * sign,
             cost=cost,
-            fees=half_even(Fraction(fill.fee * quantity, fill.quantity)),
+            fees=fill.fee - half_even(Fraction(fill.fee * (fill.quantity - quantity), fill.quantity)),
             slippage=instrument.cash(fill.spread + fill.slippage, quantity),
             ts_open=fill.ts,
             order_id=fill.order.id,
@@ -222,8 +222,12 @@ class Ledger:
         self.post(fill.ts, "trade", "cash", "inventory", cost, instrument, fill)
         self.post(fill.ts, "realized", "cash", "realized_pnl", proceeds - cost, instrument, fill)
         holding.realized += proceeds - cost
+        closed = 0
         for part in parts:
-            fee = half_even(Fraction(fill.fee * abs(part.quantity), fill.quantity))
+            # The fee is shared by running totals, so that the shares add up to it.
+            before = half_even(Fraction(fill.fee * closed, fill.quantity))
+            closed += abs(part.quantity)
+            fee = half_even(Fraction(fill.fee * closed, fill.quantity)) - before
             value = instrument.cash(fill.price, part.quantity)
             own = instrument.cash(fill.spread + fill.slippage, abs(part.quantity))
             self.round_trips.append(

@@ -17,6 +17,7 @@ __all__ = [
     "CASH_UNIT",
     "as_float",
     "cash_float",
+    "cash_text",
     "checked",
     "half_even",
     "plain_text",
@@ -70,6 +71,11 @@ def checked(units: int, largest: int, what: str) -> int:
 def cash_float(units: int | Fraction) -> float:
     """Return an amount of cash as the nearest float."""
     return as_float(units, CASH_EXPONENT)
+
+
+def cash_text(units: int | Fraction) -> str:
+    """Write an amount of cash as sentences show it: the digits of the nearest float, without an exponent."""
+    return f"{Decimal(repr(cash_float(units))):f}".removesuffix(".0")
 
 
 def plain_text(units: int | Fraction, exponent: int) -> str:

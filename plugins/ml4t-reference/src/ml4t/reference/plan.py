@@ -92,6 +92,11 @@ class Feed:
         return len(self.columns["ts_event"])
 
     @property
+    def is_late(self) -> bool:
+        """Whether some row arrives after it was complete."""
+        return bool(self.columns["ts_arrival"] != self.columns["ts_event"])
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """Names of the float columns: those of the kind, then the features."""
         return (*(name for name in VALUE_COLUMNS[self.kind] if name in self.columns), *self.extra)

@@ -6,8 +6,11 @@ since then is known, too: the price is the one that was true divided by the rati
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import attrs
 
+from ml4t.reference.account import Account
 from ml4t.reference.corporate import Corporate
 from ml4t.reference.numbers import units_of_float
 from ml4t.reference.plan import Instrument
@@ -33,3 +36,29 @@ class Pricing:
             return None
         known_at = self.readable.plan.feeds[instrument.matching].columns["ts_event"][row]
         return self.corporate.adjusted(instrument, units_of_float(value, instrument.price_exponent), known_at)
+
+    def value(self, account: Account, instrument: Instrument) -> tuple[int | None, int]:
+        """Return price and value of a position as a strategy may know them.
+
+        The mark of a feed with arrivals of its own is of a row that nobody has been told of yet: there it is
+        the last price that has arrived, and before the first what the position cost.
+        """
+        if instrument.matching is None or not self.readable.plan.feeds[instrument.matching].is_late:
+            return account.marks.get(instrument.index), account.value(instrument)
+        price = self.last(instrument)
+        holding = account.ledger.holding(instrument)
+        if price is None:
+            return None, holding.cost
+        return price, instrument.cash(price, holding.quantity)
+
+    def equity(self, account: Account) -> int:
+        """Return the worth of the account at prices that have arrived."""
+        positions = sum(self.value(account, each)[1] for each in account.held())
+        return account.cash + account.receivable + positions
+
+    def power(self, account: Account) -> Fraction:
+        """Return the buying power before reservations, at prices that have arrived."""
+        if account.is_cash_account:
+            return Fraction(account.cash)
+        gross = sum(abs(self.value(account, each)[1]) for each in account.held())
+        return account.terms.leverage * self.equity(account) - gross

@@ -66,15 +66,17 @@ class Trail:
 def level(rule: Rule, instrument: Instrument, average: Fraction, trail: Trail, *, is_long: bool) -> Fraction:
     """Return the price of a rule's order, in price units."""
     sign = 1 if is_long else -1
+    # A fraction of the size of the price, so that below is below where prices are negative, too.
+    size = abs(average) * rule.fraction
     if rule.kind == "take_profit":
-        return _to_tick(average * (1 + sign * rule.fraction), instrument, up=is_long)
+        return _to_tick(average + sign * size, instrument, up=is_long)
     if rule.kind == "stop_loss":
-        return _to_tick(average * (1 - sign * rule.fraction), instrument, up=not is_long)
+        return _to_tick(average - sign * size, instrument, up=not is_long)
     best = trail.best
     if best is None or (average - best) * sign > 0:
         best = average
     trail.best = best
-    found = _to_tick(best * (1 - sign * rule.fraction), instrument, up=not is_long)
+    found = _to_tick(best - sign * abs(best) * rule.fraction, instrument, up=not is_long)
     if trail.reached is not None and (trail.reached - found) * sign > 0:
         found = _to_tick(trail.reached, instrument, up=not is_long)
     trail.reached = found

@@ -29,7 +29,7 @@ from ml4t.reference.matching import (
     in_range,
     reached_stop,
 )
-from ml4t.reference.numbers import half_even, plain_text
+from ml4t.reference.numbers import cash_text, half_even, plain_text
 from ml4t.reference.orders import Fill, Order, OrderBook
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.rules import KINDS, Rule, Trail, level
@@ -92,7 +92,7 @@ class Venue:
         paths = [_Path(self, self.plan.instruments[index], datas) for index, datas in waiting.items()]
         self._walk(now, paths)
         for path in paths:
-            path.at_closes = True
+            path.come_to_closes()
         self._walk(now, paths)
         for instrument, data in rows:
             mark = _mark(data)
@@ -124,7 +124,9 @@ class Venue:
         """
         if self.plan.policies.fill_timing is not FillTiming.SAME_CLOSE:
             return
-        bars = {instrument.index: data for instrument, data in rows if isinstance(data, Bar)}
+        # A close in front of a split or dividend of this instant is a price of the old shares.
+        acted = {action.instrument for action in self.plan.actions if action.ts == now}
+        bars = {each.index: data for each, data in rows if isinstance(data, Bar) and each.index not in acted}
         for order in self.book.working():
             bar = bars.get(order.instrument.index)
             if bar is None or order.order_type is not OrderType.MARKET:
@@ -254,10 +256,10 @@ class Venue:
         instrument = order.instrument
         quantity = plain_text(execution.quantity, instrument.quantity_exponent)
         price = plain_text(execution.price, instrument.price_exponent)
-        cash, power = plain_text(self.account.cash, 18), plain_text(self.account.power, 18)
+        cash, power = cash_text(self.account.cash), cash_text(self.account.power)
         return (
             f"{order.side.value} {quantity} {instrument.symbol} at {price} "
-            f"with fee {plain_text(execution.fee, 18)} needs more than the account has: "
+            f"with fee {cash_text(execution.fee)} needs more than the account has: "
             f"cash {cash}, buying power {power} ({text_of(now)})"
         )
 
@@ -364,6 +366,7 @@ class Venue:
         if born is not None:
             order.active_from = born.active_from
             order.market_at_birth = born.market
+            order.decided = born.opened if self.plan.models.needs_volume else None
             if rule.order_type is OrderType.LIMIT:
                 order.skips_bar = born.inside
         self.book.orders.append(order)
@@ -388,18 +391,19 @@ class Venue:
 
 @attrs.frozen(kw_only=True)
 class _Birth:
-    """How an order of a rule came about: from when on it counts, where the market stood, inside which bar."""
+    """How a fill placed an order of a rule: from when on it counts, where the market stood, in which bar."""
 
     active_from: int
-    market: int | None
-    inside: int | None
+    market: int | None = None
+    opened: int | None = None
+    inside: int | None = None
 
     @classmethod
     def of(cls, fill: Fill, data: Data) -> _Birth:
         if not isinstance(data, Bar) or fill.phase == "close":
-            return cls(active_from=fill.ts, market=None, inside=None)
-        inside = data.ts_event if fill.phase != "open" else None
-        return cls(active_from=data.ts_open, market=fill.reference, inside=inside)
+            return cls(active_from=fill.ts)
+        where = {"opened" if fill.phase == "open" else "inside": data.ts_event}
+        return cls(active_from=data.ts_open, market=fill.reference, **where)
 
 
 class _Path:
@@ -435,18 +439,27 @@ class _Path:
             order.skips_bar = data.ts_event
         self._venue.attempt(order, chance.offer, data, now, open_only=False)
 
+    def come_to_closes(self) -> None:
+        """Go from the ranges to the closes: what is entered there has not seen the high of the bar."""
+        self.at_closes = True
+        for data in self._datas:
+            if isinstance(data, Bar):
+                self._venue.follow(self._instrument, data)
+
     def _leave(self, data: Data) -> None:
         self._datas.pop(0)
         self._tried.clear()
         if isinstance(data, Bar):
             self._trigger(data)
-        self._venue.follow(self._instrument, data)
+        else:
+            self._venue.follow(self._instrument, data)
 
     def _trigger(self, bar: Bar) -> None:
         """Remember which stop-limit orders the bar has reached, though their limits did not allow a fill."""
         if self._venue.trades(bar):
             for order in self._eligible(bar):
-                if order.waits_for_stop and reached_stop(order, bar) is not None:
+                is_waiting = order.order_type is OrderType.STOP_LIMIT and order.waits_for_stop
+                if is_waiting and reached_stop(order, bar) is not None:
                     order.triggered = order.resting = True
         for order in self._venue.book.working():
             if order.instrument is self._instrument:
@@ -482,8 +495,11 @@ class _Path:
         held = venue.account.ledger.quantity(self._instrument)
         for order in self._eligible(bar):
             if self._is_decided(order, bar):
+                before = order.triggered
                 offer = at_open(order, bar.open, venue.plan.policies)
                 if offer is not None:
+                    # It counts as reached when its turn comes: a fill before may move the level of a rule.
+                    order.triggered = before
                     chances.append(Chance(leg=OPENS, distance=0, order=order, offer=offer))
                     continue
                 self._tried.add((order.id, OPENS))
@@ -496,8 +512,7 @@ class _Path:
         """Say whether the open of this bar decided an order, or has to: one that a fill there has placed."""
         if not self._venue.plan.models.needs_volume or (order.id, OPENS) in self._tried:
             return False
-        is_child = order.rule is not None and order.market_at_birth is not None
-        return order.decided == bar.ts_event or (is_child and order.skips_bar != bar.ts_event)
+        return order.decided == bar.ts_event
 
     def _in_range(self, order: Order, bar: Bar, held: int) -> Chance | None:
         policies = self._venue.plan.policies

@@ -1,0 +1,218 @@
+"""What readers of the code found, on both engines: each was wrong once, some in both alike."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ml4t.backtest import DataFeed, Engine, Instrument, Results, StopLoss, Strategy, TrailingStop
+from ml4t.core.errors import NumericOverflowError
+
+ENGINES = pytest.mark.parametrize("engine", ["rust", "reference"])
+MIDNIGHT = dt.datetime(2024, 1, 2, tzinfo=dt.UTC)
+Action = Callable[[Any], object]
+
+
+def days(*bars: tuple[float, float, float, float], symbol: str = "A") -> pl.DataFrame:
+    """Return days of a market that never closes: open, high, low, close."""
+    rows = [
+        {"symbol": symbol, "session": dt.date(2024, 1, 1) + dt.timedelta(days=n), "volume": 1e6}
+        | dict(zip(("open", "high", "low", "close"), map(float, prices), strict=True))
+        for n, prices in enumerate(bars)
+    ]
+    return pl.DataFrame(rows)
+
+
+def play(
+    engine: str,
+    feed: DataFeed,
+    steps: dict[int, Action],
+    **broker: Any,  # noqa: ANN401 - settings of that section
+) -> Results:
+    """Run steps by the number of the call of `on_data`."""
+
+    class Script(Strategy):
+        def on_start(self) -> None:
+            self.calls = 0
+
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            if self.calls in steps:
+                steps[self.calls](self)
+            self.calls += 1
+
+    config = {"backtest": {"engine": engine}, "broker": broker}
+    return Engine(feed, Script, config=config).run()
+
+
+def feed_of(frame: pl.DataFrame, **options: Any) -> DataFeed:  # noqa: ANN401 - keywords of DataFeed
+    return DataFeed(frame, stamp="session", calendar="24/7", **options)
+
+
+def flat(*prices: float) -> pl.DataFrame:
+    return days(*((price,) * 4 for price in prices))
+
+
+@ENGINES
+def test_an_account_tells_nothing_of_a_price_that_has_not_arrived(engine: str) -> None:
+    """Worth, position and size of a target are the same whatever the close will be that is on its way."""
+
+    def seen(close: float) -> list[Any]:
+        ends = [MIDNIGHT + dt.timedelta(hours=n) for n in range(1, 6)]
+        late = pl.DataFrame(
+            {
+                "symbol": "A",
+                "ts_event": ends,
+                "ts_arrival": [end + dt.timedelta(minutes=30) for end in ends],
+                "open": 100.0,
+                "high": 200.0,
+                "low": 50.0,
+                "close": [100.0, 100.0, 100.0, close, 100.0],
+                "volume": 1e6,
+            }
+        )
+        clock = pl.DataFrame(
+            {
+                "symbol": "B",
+                "ts_event": [MIDNIGHT + dt.timedelta(minutes=15 * n) for n in range(1, 21)],
+                **{name: 10.0 for name in ("open", "high", "low", "close")},
+                "volume": 1e6,
+            }
+        )
+        found: list[Any] = []
+
+        class Looks(Strategy):
+            def on_start(self) -> None:
+                self.is_sent = False
+
+            def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+                if not self.is_sent and data["A"]["close"] == 100.0:
+                    broker.buy("A", 10)
+                    self.is_sent = True
+                # The close of 04:00 is on its way until 04:30.
+                if (
+                    MIDNIGHT + dt.timedelta(hours=4)
+                    <= timestamp
+                    < MIDNIGHT + dt.timedelta(hours=4, minutes=30)
+                ):
+                    position = broker.get_position("A")
+                    order = broker.order_target_percent("B", 0.5)
+                    size = None if order is None else order.quantity
+                    found.append((broker.get_account_value(), position.mark_price, broker.buying_power, size))
+                    broker.cancel_order(order)
+
+        feeds = [
+            DataFeed(late, name="late", stamp="close", interval="1h", calendar="24/7"),
+            DataFeed(clock, name="clock", stamp="close", interval="15m", calendar="24/7"),
+        ]
+        config = {"backtest": {"engine": engine}, "broker": {"leverage": 2, "allows_short": True}}
+        Engine(feeds, Looks, config=config).run()
+        assert len(found) == 2
+        return found
+
+    assert seen(100.0) == seen(150.0)
+
+
+@ENGINES
+def test_a_close_in_front_of_a_split_fills_no_new_shares(engine: str) -> None:
+    actions = pl.DataFrame(
+        {"symbol": ["A"], "ex_date": [dt.date(2024, 1, 3)], "kind": ["split"], "ratio": ["2/1"]}
+    )
+    # Flat in worth: 100.00 before, 50.00 from the third day on.
+    feed = feed_of(flat(100, 100, 50, 50, 50), actions=actions)
+    steps: dict[int, Action] = {1: lambda now: now.broker.buy("A", 10)}
+    results = play(engine, feed, steps, policies={"fill_timing": "same_close"})
+    assert results.fills["price"].to_list() == [50.0]
+    assert results.nav["nav"].unique().to_list() == [100_000.0]
+
+
+@ENGINES
+def test_a_position_that_a_reverse_split_ended_leaves_no_mark_behind(engine: str) -> None:
+    actions = pl.DataFrame(
+        {"symbol": ["A"], "ex_date": [dt.date(2024, 1, 3)], "kind": ["split"], "ratio": ["1/10"]}
+    )
+    frame = pl.concat([flat(1, 1, 10, 10, 10), days(*((10.0,) * 4 for _ in range(5)), symbol="B")])
+    steps: dict[int, Action] = {
+        0: lambda now: now.broker.buy("A", 1),
+        3: lambda now: (now.broker.buy("A", 100), now.broker.buy("B", 5000)),
+    }
+    results = play(
+        engine,
+        feed_of(frame, actions=actions),
+        steps,
+        initial_cash=2000,
+        leverage=2,
+        policies={"insufficient_cash": "partial"},
+    )
+    last = results.portfolio_history.row(-1, named=True)
+    assert last["gross_exposure"] <= 2 * last["equity"]
+
+
+@ENGINES
+def test_a_series_of_the_market_makes_no_run_longer_and_is_known_from_its_beginning(engine: str) -> None:
+    years = [dt.datetime(2020, 1, 1, tzinfo=dt.UTC) + dt.timedelta(days=n) for n in range(0, 1500, 30)]
+    series = pl.DataFrame({"timestamp": years, "vix": [float(n) for n in range(len(years))]})
+    context = DataFeed(series, name="market", kind="context", stamp="event")
+    seen: list[float] = []
+
+    class Reads(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            seen.append(context["vix"])
+
+    feeds = [feed_of(flat(10, 10, 10, 10)), context]
+    results = Engine(feeds, Reads, config={"backtest": {"engine": engine}}).run()
+    assert results.nav.height == 4
+    assert seen == [48.0] * 4
+
+
+@ENGINES
+def test_signals_of_before_the_first_open_call_nobody_and_are_known(engine: str) -> None:
+    signals = pl.DataFrame(
+        {
+            "ts_event": [dt.datetime(2023, 12, 1, tzinfo=dt.UTC), dt.datetime(2023, 12, 15, tzinfo=dt.UTC)],
+            "asset_id": ["A", "A"],
+            "score": [0.25, 0.75],
+            "model_id": ["m", "m"],
+        }
+    )
+    calls: list[tuple[Any, float]] = []
+
+    class Reads(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            calls.append((timestamp.date(), data["A"]["signals"]["m"]))
+
+    feed = feed_of(flat(10, 10), signals=signals)
+    Engine(feed, Reads, config={"backtest": {"engine": engine}}).run()
+    assert calls == [(dt.date(2024, 1, 2), 0.75), (dt.date(2024, 1, 3), 0.75)]
+
+
+@ENGINES
+def test_a_trailing_stop_of_an_entry_at_the_close_has_not_seen_the_high_of_its_bar(engine: str) -> None:
+    bars = days((100, 100, 100, 100), (100, 120, 99, 101), (101, 103, 100, 102), (102, 102, 90, 91))
+    steps: dict[int, Action] = {
+        0: lambda now: (now.broker.set_position_rules(TrailingStop(pct=0.05)), now.broker.buy("A", 10))
+    }
+    results = play(engine, feed_of(bars), steps, policies={"fill_timing": "next_close"})
+    # Entered at 101; the highest since is 103, so the stop stands at 103 x 0.95 = 97.85.
+    assert results.fills["price"].to_list() == [101.0, 97.85]
+
+
+@ENGINES
+def test_a_stop_below_a_negative_price_lies_below_it(engine: str) -> None:
+    bars = days((-10, -10, -10, -10), (-10, -10, -10, -10), (-10, -9.6, -10.4, -10), (-10, -9.9, -11, -11))
+    instrument = Instrument("A", calendar="24/7", allows_negative_prices=True)
+    steps: dict[int, Action] = {
+        0: lambda now: (now.broker.set_position_rules(StopLoss(pct=0.05)), now.broker.buy("A", 10))
+    }
+    results = play(engine, feed_of(bars, instruments=[instrument]), steps)
+    assert results.fills["price"].to_list() == [-10.0, -10.5]
+
+
+@ENGINES
+def test_a_target_beyond_64_bits_is_an_overflow(engine: str) -> None:
+    steps: dict[int, Action] = {0: lambda now: now.broker.order_target_quantity("A", -(2**63))}
+    with pytest.raises(NumericOverflowError):
+        play(engine, feed_of(flat(10, 10)), steps, allows_short=True)
