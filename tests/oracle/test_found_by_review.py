@@ -216,3 +216,67 @@ def test_a_target_beyond_64_bits_is_an_overflow(engine: str) -> None:
     steps: dict[int, Action] = {0: lambda now: now.broker.order_target_quantity("A", -(2**63))}
     with pytest.raises(NumericOverflowError):
         play(engine, feed_of(flat(10, 10)), steps, allows_short=True)
+
+
+@ENGINES
+def test_a_stop_that_an_entry_inside_the_bar_moves_beyond_the_market_acts_where_the_market_stood(
+    engine: str,
+) -> None:
+    bars = days((100, 100, 100, 100), (100, 100, 100, 100), (100, 100, 90, 91), (91, 92, 90, 91))
+    steps: dict[int, Action] = {
+        0: lambda now: (now.broker.set_position_rules(StopLoss(pct=0.12)), now.broker.buy("A", 10)),
+        1: lambda now: now.broker.buy("A", 1000, limit_price=90),
+    }
+    results = play(engine, feed_of(bars), steps)
+    # In by 10 at 100.00; on the way down the stop of 88.00 is not reached, and the limit fills at 90.00. The
+    # average of 90.10 puts it at 79.28: nothing happens.
+    assert results.fills["price"].to_list() == [100.0, 90.0]
+    steps[0] = lambda now: (now.broker.set_position_rules(StopLoss(pct=0.02)), now.broker.buy("A", 10))
+    steps[1] = lambda now: (
+        now.broker.cancel_order(now.broker.open_orders[0]),
+        now.broker.buy("A", 10, limit_price=90),
+    )
+    results = play(engine, feed_of(bars), steps)
+    # The stop was taken away; the second entry at 90.00 brings it back at 95.00 x 0.98 = 93.10, where the
+    # market is not any more: it stood at 90.00.
+    assert results.fills["price"].to_list() == [100.0, 90.0, 90.0]
+
+
+@ENGINES
+def test_a_level_that_moves_inside_an_open_bar_does_not_meet_what_the_bar_did_before(engine: str) -> None:
+    hours = [dt.datetime(2024, 1, 2, hour, tzinfo=dt.UTC) for hour in (1, 2, 3, 4)]
+    bars = pl.DataFrame(
+        {
+            "symbol": "A",
+            "ts_event": hours,
+            "open": [100.0, 100.0, 100.0, 99.0],
+            "high": [100.0, 100.0, 100.0, 99.0],
+            "low": [100.0, 100.0, 96.0, 98.5],
+            "close": [100.0, 100.0, 99.0, 99.0],
+            "volume": 1e6,
+        }
+    )
+    clock = pl.DataFrame(
+        {
+            "symbol": "B",
+            "ts_event": [dt.datetime(2024, 1, 2, 2, 45, tzinfo=dt.UTC)],
+            **{name: [1.0] for name in ("open", "high", "low", "close")},
+            "volume": [1e6],
+        }
+    )
+
+    class Tightens(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            if timestamp.hour == 1:
+                broker.set_position_rules(StopLoss(pct=0.10))
+                broker.buy("A", 10)
+            if timestamp.minute == 45:
+                broker.set_position_rules(StopLoss(pct=0.03))
+
+    feeds = [
+        DataFeed(bars, name="bars", stamp="close", interval="1h", calendar="24/7"),
+        DataFeed(clock, name="clock", stamp="close", interval="1m", calendar="24/7"),
+    ]
+    results = Engine(feeds, Tightens, config={"backtest": {"engine": engine}}).run()
+    # The low of 96.00 may lie before 02:45, when the level of 97.00 came; the next hour's low is 98.50.
+    assert results.fills["price"].to_list() == [100.0]

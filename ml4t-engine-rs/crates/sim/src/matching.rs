@@ -140,7 +140,10 @@ pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price),
         }
         // A stop that has traded is a market order, whose remainder waits for the next open.
         (OrderType::Stop, _, Some(stop)) if !order.is_triggered && stop_trades(side, adverse, stop) => {
-            Outcome::Executes(Reach { at: stop, ..Reach::market(stop) }.triggering())
+            // A stop that a fill inside this bar has placed beyond the market acts where the market stood then.
+            let at =
+                order.stood_at.map_or(stop, |stood| if side == Side::Sell { stop.min(stood) } else { stop.max(stood) });
+            Outcome::Executes(Reach { at, ..Reach::market(at) }.triggering())
         }
         (OrderType::StopLimit, Some(limit), Some(stop)) if stop_trades(side, adverse, stop) => {
             // The market stands at the stop when it triggers. What it does afterwards inside the bar is not

@@ -316,6 +316,8 @@ pub struct Order {
     pub is_triggered: bool,
     /// Whether the order met an event without filling: from then on it provides liquidity.
     pub has_rested: bool,
+    /// Where the market stood when a fill inside the present bar placed or moved this order of a rule.
+    pub stood_at: Option<Price>,
     /// A cancel request waits for a fill that was decided at the open and is booked at the bar's end.
     pub cancel_pending: bool,
     /// Why it will be refused at intake whatever the account says: a number off the grid cannot be kept.
@@ -357,6 +359,7 @@ impl Order {
             rule: None,
             is_triggered: false,
             has_rested: false,
+            stood_at: None,
             cancel_pending: false,
             refusal: None,
             attempts: 0,

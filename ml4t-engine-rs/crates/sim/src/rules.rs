@@ -95,6 +95,8 @@ impl PositionRules {
 pub(crate) struct Cause {
     pub phase: Phase,
     pub ts_open: Ns,
+    /// Where the market stood at the fill.
+    pub at: Price,
 }
 
 /// Level at `fraction` from `base`, below it when `is_below`, rounded to the tick farther away: a stop triggers
@@ -142,7 +144,22 @@ pub(crate) fn sync<R: Recorder>(
         let price = level(instrument, entry, fraction, is_below).ok_or_else(range)?;
         let fits = existing.filter(|&id| desk.state.order(id).request.side == side);
         if let Some(id) = fits {
-            resize(desk.state.order_mut(id), held.abs(), price, kind, side);
+            let now = desk.state.now;
+            let order = desk.state.order_mut(id);
+            let before = (order.request.limit_price, order.request.stop_price);
+            resize(order, held.abs(), price, kind, side);
+            let has_moved = before != (order.request.limit_price, order.request.stop_price);
+            match cause {
+                // Where the market went before its level moved here does not count for it.
+                None if has_moved => order.ts_active = now,
+                Some(Cause { phase: Phase::RANGE, at, .. }) => {
+                    order.stood_at = Some(at);
+                    if has_moved && kind == RuleKind::TakeProfit {
+                        order.ts_active = now;
+                    }
+                }
+                _ => {}
+            }
             continue;
         }
         if let Some(id) = existing {
@@ -197,10 +214,11 @@ fn place<R: Recorder>(
     let mut order = Order::new(request, now);
     order.rule = Some(kind);
     order.ts_active = match cause {
-        Some(Cause { phase: Phase::OPEN, ts_open }) => ts_open,
-        Some(Cause { phase: Phase::RANGE, ts_open }) if kind != RuleKind::TakeProfit => ts_open,
+        Some(Cause { phase: Phase::OPEN, ts_open, .. }) => ts_open,
+        Some(Cause { phase: Phase::RANGE, ts_open, .. }) if kind != RuleKind::TakeProfit => ts_open,
         _ => now,
     };
+    order.stood_at = cause.filter(|c| c.phase == Phase::RANGE).map(|c| c.at);
     desk.state.orders.push(order);
     desk.state.move_order(id, OrderStatus::Submitted, Reason::None, desk.recorder)?;
     desk.state.move_order(id, OrderStatus::Accepted, Reason::None, desk.recorder)?;

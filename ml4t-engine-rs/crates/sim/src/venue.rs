@@ -298,7 +298,7 @@ impl SimulatedVenue {
             return Ok(false);
         }
         let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
-        let guarded = self.guard(desk, book, i, Some(Cause { phase, ts_open }))?;
+        let guarded = self.guard(desk, book, i, Some(Cause { phase, ts_open, at: candidate.reach.at }))?;
         let after = desk.state.book(book).positions[i].quantity;
         let before = after - signed;
         // What an order sets aside changes with the position where it closes more than there is.
@@ -440,6 +440,11 @@ impl SimulatedVenue {
             self.settle_deferred(desk, set)?;
         }
         self.match_set(desk, set, Phase::RANGE)?;
+        for &(i, _) in set.iter().filter(|&&(i, _)| self.guards[i as usize]) {
+            for id in self.live[i as usize].ids() {
+                desk.state.order_mut(id).stood_at = None;
+            }
+        }
         // What is entered at the close has not seen the high of the bar.
         self.trail(desk, set, Phase::RANGE)?;
         if desk.plan.policies.fill_timing != FillTiming::NextOpen {

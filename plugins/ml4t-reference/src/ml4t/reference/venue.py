@@ -344,8 +344,24 @@ class Venue:
                 self._place(rule, instrument, held, price, now, born)
             else:
                 order.quantity = Fraction(order.filled + abs(held))
-                if not order.triggered:
-                    _set_price(order, price)
+                self._move(order, price, now, born)
+
+    def _move(self, order: Order, price: Fraction, now: int, born: _Birth | None) -> None:
+        """Give an order of a rule its new level; where the market went before does not count for it.
+
+        A stop that a fill inside a bar has moved beyond the market acts where the market stood at that fill.
+        """
+        before = (order.limit_price, order.stop_price)
+        if not order.triggered:
+            _set_price(order, price)
+        has_moved = before != (order.limit_price, order.stop_price)
+        if born is None:
+            if has_moved:
+                order.active_from = now
+        elif born.inside is not None:
+            order.market_at_birth = born.market
+            if has_moved and order.order_type is OrderType.LIMIT:
+                order.active_from = now
 
     def _place(
         self, rule: Rule, instrument: Instrument, held: int, price: Fraction, now: int, born: _Birth | None
