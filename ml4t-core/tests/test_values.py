@@ -179,18 +179,23 @@ def test_a_frozen_mapping_is_immutable_all_the_way_down() -> None:
     assert pickle.loads(pickle.dumps(frozen)) == frozen
 
 
-@pytest.mark.parametrize(
-    "number", ["1e999999999", "1e-999999999", Decimal("1E+1001"), 10**5_000, "9" * 1_001]
-)
-def test_numbers_of_more_than_a_thousand_digits_are_refused_before_they_are_written_out(
-    number: object,
-) -> None:
-    with pytest.raises(DataError, match=r"expected a (finite )?number") as refused:
-        to_decimal(number)
+VAST = {
+    "positive": "1e999999999",
+    "negative": "1e-999999999",
+    "decimal": Decimal("1E+1001"),
+    "int": 10**5_000,
+    "text": "9" * 1_001,
+}
+
+
+@pytest.mark.parametrize("name", VAST)
+def test_numbers_of_more_than_a_thousand_digits_are_refused_before_they_are_written_out(name: str) -> None:
+    with pytest.raises(DataError, match=r"expected a (finite number|number of at most)") as refused:
+        to_decimal(VAST[name])
     assert len(str(refused.value)) < 200
 
 
-@pytest.mark.parametrize("text", ["9" * 40 + "w", "9" * 5_000 + "s", "0.0000000001ns"])
+@pytest.mark.parametrize("text", ["9" * 40 + "w", "9" * 500 + "s", "0.0000000001ns"])
 def test_durations_of_many_digits_are_refused_and_not_rounded(text: str) -> None:
     with pytest.raises(DataError, match="duration"):
         parse_duration(text)

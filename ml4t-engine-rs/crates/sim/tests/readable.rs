@@ -135,7 +135,7 @@ fn a_fraction_of_equity_is_exact_to_the_last_unit() -> TestResult {
     world.cash("1000.000000000000000003")?;
     world.probes(at(1, 10, 1), |api| {
         let third = Decimal { mantissa: 3_333, exponent: 4 };
-        fraction_of_equity(api.state, BookId(0), third).map_or_else(|e| e.message, |cash| cash.0.to_string())
+        fraction_of_equity(api.plan, api.state, BookId(0), third).map_or_else(|e| e.message, |cash| cash.0.to_string())
     });
     // 1000.000000000000000003 x 0.3333 = 333.3000000000000000009999, rounded toward zero.
     assert_eq!(world.run()?.probed(), ["d1 10:01 333300000000000000000"]);
