@@ -316,6 +316,7 @@ def _check_filled(case: Case, order: Row, fills: list[Row]) -> None:
     assert (order["avg_fill_price"] is None) == (not fills), order
     if order["ts_accepted"] is not None:
         assert order["ts_submitted"] <= order["ts_accepted"] <= order["ts_closed"], order
+    assert (order["filled_quantity"] > 0) == bool(fills), order
     if case.is_scaled(order["symbol"]):
         return
     filled = sum((exact(fill["quantity"]) for fill in fills), Fraction(0))

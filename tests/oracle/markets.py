@@ -248,9 +248,8 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
         kinds = draw(st.lists(st.sampled_from(sorted(RULES)), min_size=1, unique=True))
         rules = tuple((name, draw(st.integers(5, 80))) for name in kinds)
     account = draw(accounts(with_rules=bool(rules)))
-    # Marks after a dividend at the instant of a same close, and levels of rules after a split, are open.
-    same_close = account.get("policies", {}).get("fill_timing") == "same_close"
-    with_actions = kind == "day" and not rules and not same_close
+    # Levels of rules after a split are an open question.
+    with_actions = kind == "day" and not rules
     slips = account.get("policies", {}).get("limit_slippage", "none") != "none"
     script = draw(
         st.lists(
