@@ -108,11 +108,20 @@ class Script(Strategy):
         elif ask.what == "close":
             broker.close_position(symbol)
         elif ask.what == "cancel":
-            # Orders of rules are left alone: what a rule does after its order was canceled is an open
-            # question.
-            working = [order for order in broker.open_orders if not order.tag]
+            working = broker.open_orders
             if working:
                 broker.cancel_order(working[size % len(working)])
+        elif ask.what == "target":
+            broker.order_target_quantity(symbol, ask.quantity + (0.25 if ask.is_day else 0))
+        elif ask.what == "odd":
+            # Off the lot or off the tick: refused, or rounded by a policy.
+            amount = size / 3 if ask.is_day else size
+            side(symbol, amount, limit_price=price(ask.offset) + ask.other / 1000)
+        elif ask.what == "rules":
+            kind, other = sorted(RULES)[size % 3], sorted(RULES)[(size + 1) % 3]
+            rule = RULES[kind](pct=(abs(ask.offset) + 3) / 1000)
+            both = CompositeRule([rule, RULES[other](pct=(abs(ask.other) + 3) / 1000)])
+            broker.set_position_rules(None if ask.offset % 5 == 0 else both if ask.is_day else rule)
 
 
 # -- drawing ---------------------------------------------------------------------------------------------
@@ -168,7 +177,7 @@ FEES: list[dict[str, Any]] = [
 
 
 @st.composite
-def accounts(draw: st.DrawFn, *, with_rules: bool) -> dict[str, Any]:
+def accounts(draw: st.DrawFn) -> dict[str, Any]:
     """Draw the section `[broker]`, with defaults left out."""
     account: dict[str, Any] = {"initial_cash": draw(st.sampled_from([100_000, 5_000, 1_000]))}
     policies: dict[str, str] = {}
@@ -178,9 +187,9 @@ def accounts(draw: st.DrawFn, *, with_rules: bool) -> dict[str, Any]:
         "zero_volume": ["fill"],
         "tick_rounding": ["passive"],
         "fill_timing": ["next_close", "same_close"],
+        "limit_gap": ["at_limit"],
+        "limit_slippage": ["clamp", "refuse"],
     }
-    # A rule beside a limit that may fill beyond the market is an open question.
-    choices |= {} if with_rules else {"limit_gap": ["at_limit"]}
     for name, values in choices.items():
         if draw(st.integers(0, 3)) == 0:
             policies[name] = draw(st.sampled_from(values))
@@ -195,25 +204,23 @@ def accounts(draw: st.DrawFn, *, with_rules: bool) -> dict[str, Any]:
     for name, values in optional.items():
         if draw(st.integers(0, 1 if name == "allows_short" else 2)) == 0:
             account[name] = draw(values)
-    by_volume = not with_rules and draw(st.integers(0, 3)) == 0
+    by_volume = draw(st.integers(0, 3)) == 0
     if by_volume:
         account["fill_model"] = {"type": "Default", "volume_limit": 0.1}
     if draw(st.integers(0, 2)) == 0:
         account["slippage_model"] = draw(st.sampled_from(SLIPPAGES + (VOLUME_SLIPPAGES if by_volume else [])))
-    # What rests and what is marketable is settled for opens without a cap of volume.
-    if not by_volume and "fill_timing" not in policies and draw(st.integers(0, 3)) == 0:
-        policies["limit_slippage"] = draw(st.sampled_from(["clamp", "refuse"]))
     if policies:
         account["policies"] = policies
     return account
 
 
 @st.composite
-def asks(draw: st.DrawFn, *, with_stop_limits: bool) -> Ask:
+def asks(draw: st.DrawFn, *, with_rules: bool) -> Ask:
     """Draw one thing that the script does."""
-    kinds = ["market", "limit", "stop", "percent", "value", "weights", "close", "cancel"]
+    kinds = ["market", "market", "limit", "stop", "stop_limit", "percent", "value", "weights", "close"]
+    kinds += ["cancel", "target", "odd"]
     return Ask(
-        draw(st.sampled_from(kinds + (["stop_limit"] if with_stop_limits else []))),
+        draw(st.sampled_from(kinds + (["rules"] if with_rules else []))),
         draw(st.sampled_from(SYMBOLS)),
         draw(sizes),
         draw(st.integers(-40, 40)),
@@ -247,22 +254,16 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     if draw(st.integers(0, 3)) == 0:
         kinds = draw(st.lists(st.sampled_from(sorted(RULES)), min_size=1, unique=True))
         rules = tuple((name, draw(st.integers(5, 80))) for name in kinds)
-    account = draw(accounts(with_rules=bool(rules)))
-    # Levels of rules after a split are an open question.
-    with_actions = kind == "day" and not rules
-    slips = account.get("policies", {}).get("limit_slippage", "none") != "none"
-    script = draw(
-        st.lists(
-            st.tuples(st.integers(0, count - 2), asks(with_stop_limits=not slips)), min_size=2, max_size=14
-        )
-    )
+    account = draw(accounts())
+    steps = st.tuples(st.integers(0, count - 2), asks(with_rules=bool(rules)))
+    script = draw(st.lists(steps, min_size=2, max_size=14))
     return Case(
         kind=kind,
         rows=tuple(rows),
         fractional=kind == "day" and draw(st.integers(0, 3)) == 0,
         account=account,
         rules=rules,
-        actions=draw(actions(symbols)) if with_actions else (),
+        actions=draw(actions(symbols)) if kind == "day" else (),
         script=tuple(script),
     )
 
@@ -333,9 +334,8 @@ def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.D
     return {name: results.table(name) for name in TABLES}
 
 
-def difference(case: Case, one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) -> str:
+def difference(one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) -> str:
     """Say in which row of which table two runs differ first; nothing when they are equal."""
-    one, other = settled(case, one), settled(case, other)
     for name in ("order_events", "fills", *TABLES):
         if one[name].equals(other[name]):
             continue
@@ -346,22 +346,3 @@ def difference(case: Case, one: dict[str, pl.DataFrame], other: dict[str, pl.Dat
                 differ = {key: pair for key, pair in found.items() if pair[0] != pair[1]}
                 return f"{name}, row {number}: {differ} in {rows[0] or rows[1]}"
     return ""
-
-
-def settled(case: Case, tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Hide what the documents leave open; each line goes with a question of the reference engine."""
-    policies = case.account.get("policies", {})
-    hidden = ["stop_limit"]
-    if (
-        "fill_timing" in policies
-        or "fill_model" in case.account
-        or policies.get("limit_slippage") == "refuse"
-    ):
-        hidden.append("limit")
-    orders = tables["orders"]
-    ids = orders.filter(pl.col("order_type").is_in(hidden))["order_id"].to_list()
-    liquidity = pl.when(pl.col("order_id").is_in(ids)).then(pl.lit("")).otherwise(pl.col("liquidity"))
-    return tables | {
-        "fills": tables["fills"].with_columns(liquidity=liquidity),
-        "orders": orders.with_columns(reason=pl.col("reason").str.replace(", buying power [-0-9.]+", "")),
-    }

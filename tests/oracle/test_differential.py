@@ -33,7 +33,7 @@ def compare(case: Case, plugins: PluginManager) -> None:
     native = tables_of(case, "rust", plugins)
     reference = tables_of(case, "reference", plugins)
     note(f"{case}")
-    assert difference(case, native, reference) == ""
+    assert difference(native, reference) == ""
 
 
 @CHECKS

@@ -18,7 +18,6 @@ from ml4t.backtest import (
     Results,
     Side,
     StopLoss,
-    Strategy,
     TakeProfit,
     TrailingStop,
 )
@@ -155,10 +154,8 @@ def test_closing_by_hand_ends_the_rules_of_that_position(play: Play, daily: Buil
     assert run.fills == [("A", "buy", 10.0, 100.0), ("A", "sell", 10.0, 100.0)]
 
 
-@pytest.mark.parametrize("place", ["on_start", "another thread", "after the run"])
-def test_rules_are_set_from_callbacks_of_the_strategy(
-    play: Play, run_of: RunOf, daily: Build, place: str
-) -> None:
+@pytest.mark.parametrize("place", ["another thread", "after the run"])
+def test_rules_are_set_from_callbacks_of_the_strategy(play: Play, daily: Build, place: str) -> None:
     feed = daily({"A": [100] * 3})
     errors: list[BaseException] = []
 
@@ -168,18 +165,12 @@ def test_rules_are_set_from_callbacks_of_the_strategy(
         except EngineStateError as error:
             errors.append(error)
 
-    class Early(Strategy):
-        def on_start(self) -> None:
-            attempt(self.broker)
-
     def from_elsewhere(now: Now) -> None:
         thread = threading.Thread(target=attempt, args=(now.broker,))
         thread.start()
         thread.join()
 
-    if place == "on_start":
-        run_of(Early(), feed)
-    elif place == "another thread":
+    if place == "another thread":
         play({0: from_elsewhere}, feed)
     else:
         attempt(play({}, feed).script.broker)

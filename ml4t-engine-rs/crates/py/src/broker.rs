@@ -6,10 +6,11 @@ use std::sync::Arc;
 use ml4t_sim::account::{Worth, buying_power, known_value};
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
-use ml4t_sim::money::{Cash, Price};
+use ml4t_sim::money::{Cash, Decimal, Price};
 use ml4t_sim::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side, TimeInForce};
 use ml4t_sim::policies::TickRounding;
 use ml4t_sim::rules::{PositionRules, RuleKind};
+use ml4t_sim::state::Asked;
 use ml4t_sim::targets::{expected_quantity, fraction_of_equity, quantity_for_value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -160,7 +161,8 @@ impl Broker {
             None => core.run.api().submit(request),
             Some((reason, field, found, (grid, width))) => {
                 let text = format!("{field} {found} is not a multiple of {grid} {width} ({symbol}, {now})");
-                core.run.api().submit_refused(request, reason, text)
+                let asked = asked_for(quantity, prices, symbol)?;
+                core.run.api().submit_refused(request, reason, text, Some(asked))
             }
         };
         let id = sent.map_err(|e| {
@@ -306,11 +308,7 @@ impl Broker {
         time_in_force: Option<&Bound<'_, PyAny>>,
         tag: Option<&str>,
     ) -> PyResult<OrderHandle> {
-        let terms = (
-            implied_type(read_order_type(order_type)?, limit_price, stop_price),
-            read_time_in_force(time_in_force)?,
-            tag,
-        );
+        let terms = (implied_type(order_type, limit_price, stop_price)?, read_time_in_force(time_in_force)?, tag);
         self.place(asset, quantity, Some(Side::Buy), (limit_price, stop_price), terms)
     }
 
@@ -329,11 +327,7 @@ impl Broker {
         time_in_force: Option<&Bound<'_, PyAny>>,
         tag: Option<&str>,
     ) -> PyResult<OrderHandle> {
-        let terms = (
-            implied_type(read_order_type(order_type)?, limit_price, stop_price),
-            read_time_in_force(time_in_force)?,
-            tag,
-        );
+        let terms = (implied_type(order_type, limit_price, stop_price)?, read_time_in_force(time_in_force)?, tag);
         self.place(asset, quantity, Some(Side::Sell), (limit_price, stop_price), terms)
     }
 
@@ -362,7 +356,10 @@ impl Broker {
             }
         }
         let mut core = self.shared.core(py)?;
-        Self::check_stage(py, &core)?;
+        // Rules send nothing by themselves, so on_start may set them.
+        if core.stage != Stage::Starting {
+            Self::check_stage(py, &core)?;
+        }
         core.run.api().set_position_rules(self.book, wanted);
         Ok(())
     }
@@ -500,8 +497,14 @@ impl Broker {
             let now = ml4t_sim::time::render(core.run.state.now);
             let text =
                 format!("target quantity {} is not a multiple of lot_size {lot} ({symbol}, {now})", quantity.str()?);
-            let request = OrderRequest { quantity: instrument.lot_size, ..self.template(i, terms) };
-            let id = core.run.api().submit_refused(request, Reason::OffLot, text).into_py(py)?;
+            let expected = self.expected(&core, i);
+            let change = decimal(quantity, "quantity", symbol)?
+                .minus(Decimal { mantissa: expected.into(), exponent: instrument.scale.quantity_exponent })
+                .map_or(f64::NAN, Decimal::to_f64);
+            let asked = Asked { quantity: change.abs(), limit_price: f64::NAN, stop_price: f64::NAN };
+            let side = if change < 0.0 { Side::Sell } else { Side::Buy };
+            let request = OrderRequest { side, quantity: instrument.lot_size, ..self.template(i, terms) };
+            let id = core.run.api().submit_refused(request, Reason::OffLot, text, Some(asked)).into_py(py)?;
             return Ok(Some(self.handle(id)));
         }
         self.towards(py, &mut core, i, target, terms)
@@ -519,7 +522,7 @@ impl Broker {
         tag: Option<&str>,
     ) -> PyResult<Vec<OrderHandle>> {
         let py = weights.py();
-        let mut targets: Vec<(usize, Option<ml4t_sim::money::Decimal>)> = Vec::new();
+        let mut targets: Vec<(usize, Option<Decimal>)> = Vec::new();
         let Ok(items) = weights.call_method0("items") else {
             return Err(argument(
                 py,
@@ -582,15 +585,39 @@ impl Broker {
     }
 }
 
+/// The numbers of an order as they were given, for one that is refused because of them.
+fn asked_for(
+    quantity: &Bound<'_, PyAny>,
+    (limit, stop): (Option<&Bound<'_, PyAny>>, Option<&Bound<'_, PyAny>>),
+    symbol: &str,
+) -> PyResult<Asked> {
+    let number = |value: Option<&Bound<'_, PyAny>>, field| {
+        let value = value.filter(|v| !v.is_none());
+        value.map_or(Ok(f64::NAN), |v| decimal(v, field, symbol).map(Decimal::to_f64))
+    };
+    Ok(Asked {
+        quantity: number(Some(quantity), "quantity")?.abs(),
+        limit_price: number(limit, "limit_price")?,
+        stop_price: number(stop, "stop_price")?,
+    })
+}
+
 /// `buy` and `sell` take the type from the prices when none is named.
-fn implied_type(named: OrderType, limit: Option<&Bound<'_, PyAny>>, stop: Option<&Bound<'_, PyAny>>) -> OrderType {
-    let given = |price: Option<&Bound<'_, PyAny>>| price.is_some_and(|p| !p.is_none());
-    match (named, given(limit), given(stop)) {
-        (OrderType::Market, true, true) => OrderType::StopLimit,
-        (OrderType::Market, true, false) => OrderType::Limit,
-        (OrderType::Market, false, true) => OrderType::Stop,
-        (named, ..) => named,
+fn implied_type(
+    named: Option<&Bound<'_, PyAny>>,
+    limit: Option<&Bound<'_, PyAny>>,
+    stop: Option<&Bound<'_, PyAny>>,
+) -> PyResult<OrderType> {
+    if named.is_some_and(|n| !n.is_none()) {
+        return read_order_type(named);
     }
+    let given = |price: Option<&Bound<'_, PyAny>>| price.is_some_and(|p| !p.is_none());
+    Ok(match (given(limit), given(stop)) {
+        (true, true) => OrderType::StopLimit,
+        (true, false) => OrderType::Limit,
+        (false, true) => OrderType::Stop,
+        (false, false) => OrderType::Market,
+    })
 }
 
 /// Live handle of an order: every attribute is read from the engine when asked for.
@@ -607,6 +634,10 @@ impl OrderHandle {
 
     fn read(&self, py: Python<'_>) -> PyResult<Order> {
         Ok(*self.shared.core(py)?.run.state.order(self.id))
+    }
+
+    fn asked(&self, py: Python<'_>) -> PyResult<Asked> {
+        Ok(self.shared.core(py)?.run.state.asked(&self.shared.plan, self.id))
     }
 
     fn instrument(&self, order: &Order) -> &ml4t_sim::instrument::Instrument {
@@ -661,8 +692,7 @@ impl OrderHandle {
     /// Units asked for, positive.
     #[getter]
     fn quantity(&self, py: Python<'_>) -> PyResult<f64> {
-        let order = self.read(py)?;
-        Ok(self.instrument(&order).scale.quantity_f64(order.request.quantity))
+        Ok(self.asked(py)?.quantity)
     }
 
     /// Units filled.
@@ -691,15 +721,13 @@ impl OrderHandle {
     /// Limit price, None without one.
     #[getter]
     fn limit_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let order = self.read(py)?;
-        Ok(order.request.limit_price.map(|p| self.instrument(&order).scale.price_f64(p)))
+        Ok(Some(self.asked(py)?.limit_price).filter(|p| !p.is_nan()))
     }
 
     /// Stop price, None without one.
     #[getter]
     fn stop_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let order = self.read(py)?;
-        Ok(order.request.stop_price.map(|p| self.instrument(&order).scale.price_f64(p)))
+        Ok(Some(self.asked(py)?.stop_price).filter(|p| !p.is_nan()))
     }
 
     /// Whether the order can still change.
@@ -718,6 +746,9 @@ impl OrderHandle {
     #[getter]
     fn reason(&self, py: Python<'_>) -> PyResult<String> {
         let core = self.shared.core(py)?;
+        if core.run.state.order(self.id).reason == Reason::None {
+            return Ok(String::new());
+        }
         let texts = &core.run.state.reason_texts;
         let exact = texts.iter().rev().find(|(id, _)| *id == self.id).map(|(_, text)| text.clone());
         Ok(exact.unwrap_or_else(|| core.run.state.order(self.id).reason.sentence().to_owned()))

@@ -17,7 +17,7 @@ use crate::plan::{ActionKind, FeedKind, Plan, RecordCadence, bar, quote, trade};
 use crate::queue::Source;
 use crate::recorder::{PortfolioRow, PositionRow, Recorder};
 use crate::rules::PositionRules;
-use crate::state::{Causes, Command, Payment, State};
+use crate::state::{Asked, Causes, Command, Payment, State};
 use crate::time::{NEVER, Ns};
 use crate::venue::{Desk, Venue};
 
@@ -78,12 +78,20 @@ impl Api<'_> {
         Ok(id)
     }
 
-    /// Send an order that intake refuses for `reason`: one with a number that the instrument cannot keep.
+    /// Send an order that intake refuses for `reason`: one with a number that the instrument cannot keep, which
+    /// stands in `asked`.
     ///
     /// # Errors
     /// As [`Api::submit`].
-    pub fn submit_refused(&mut self, request: OrderRequest, reason: Reason, text: String) -> Result<OrderId> {
+    pub fn submit_refused(
+        &mut self,
+        request: OrderRequest,
+        reason: Reason,
+        text: String,
+        asked: Option<Asked>,
+    ) -> Result<OrderId> {
         let id = self.submit(request)?;
+        self.state.asked.extend(asked.map(|asked| (id, asked)));
         self.state.order_mut(id).refusal = Some(reason);
         self.state.reason_texts.push((id, text));
         Ok(id)
@@ -488,7 +496,6 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// An identity does not hold.
     pub fn finish(&mut self) -> Result<()> {
-        self.state.is_finished = true;
         self.state.at = None;
         self.state.fault_point(12);
         // Orders sent after the last event still get their answer.

@@ -40,11 +40,34 @@ pub(crate) struct Execution {
     pub volume_used: i64,
 }
 
+/// What came of an execution.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    /// Filled quantity.
+    pub filled: i64,
+    /// Whether the market had no more to give, so that what is left waits in it.
+    pub must_wait: bool,
+}
+
+impl Taken {
+    /// The order itself, or its account, kept it out: it is as marketable as before.
+    const KEPT_OUT: Self = Self { filled: 0, must_wait: false };
+    const NOTHING_OFFERED: Self = Self { filled: 0, must_wait: true };
+}
+
 /// Costs of one unit, each rounded to the price exponent.
 #[derive(Clone, Copy, Debug, Default)]
 struct UnitCosts {
     spread: Price,
     slippage: Price,
+}
+
+/// Answer of a slippage model, within the limit of the order.
+#[derive(Clone, Copy, Debug)]
+enum Slipped {
+    Fills(UnitCosts, i64),
+    NothingOffered,
+    BeyondLimit,
 }
 
 /// What is about to be booked.
@@ -127,8 +150,8 @@ impl Row {
 }
 
 impl Execution {
-    /// Execute as far as models and account allow; returns the filled quantity.
-    pub(crate) fn run<R: Recorder>(&self, desk: &mut Desk<'_, R>, models: &mut Models) -> Result<i64> {
+    /// Execute as far as models and account allow.
+    pub(crate) fn run<R: Recorder>(&self, desk: &mut Desk<'_, R>, models: &mut Models) -> Result<Taken> {
         let plan = desk.plan;
         let instrument = &plan.instruments[self.market.instrument];
         desk.state.order_mut(self.id).attempts += 1;
@@ -138,12 +161,15 @@ impl Execution {
         };
         let row = Row::read(feed, self.market.row, self.market.shows_bar);
         let held = desk.state.book(order.request.book).positions[self.market.instrument].quantity;
-        let Some((reference, quantity, liquidity)) = self.fill_model(desk, models, &order, &row)? else { return Ok(0) };
-        let Some((costs, quantity)) =
-            self.slippage_model(desk, models, &order, &row, (reference, quantity, liquidity))?
-        else {
-            return Ok(0);
+        let Some((reference, quantity, liquidity)) = self.fill_model(desk, models, &order, &row)? else {
+            return Ok(Taken::NOTHING_OFFERED);
         };
+        let (costs, quantity) =
+            match self.slippage_model(desk, models, &order, &row, (reference, quantity, liquidity))? {
+                Slipped::Fills(costs, quantity) => (costs, quantity),
+                Slipped::NothingOffered => return Ok(Taken::NOTHING_OFFERED),
+                Slipped::BeyondLimit => return Ok(Taken::KEPT_OUT),
+            };
         let sign = order.request.side.sign();
         let per_unit = costs.spread.0.checked_add(costs.slippage.0);
         let price = per_unit.and_then(|c| c.checked_mul(sign)).and_then(|c| reference.0.checked_add(c)).map(Price);
@@ -160,13 +186,13 @@ impl Execution {
                 crate::time::render(desk.state.now)
             );
             self.refuse(desk, Reason::ShortNotAllowed, text)?;
-            return Ok(0);
+            return Ok(Taken::KEPT_OUT);
         }
         self.price_out(desk, models, &order, &mut draft)?;
         let mut gives_up_rest = false;
         if !self.can_carry(desk, &order, &draft)? {
             match plan.policies.insufficient_cash {
-                InsufficientCash::Wait => return Ok(0),
+                InsufficientCash::Wait => return Ok(Taken::KEPT_OUT),
                 InsufficientCash::Partial => gives_up_rest = true,
                 InsufficientCash::Reject => {}
             }
@@ -174,7 +200,7 @@ impl Execution {
             let Some(smaller) = affordable else {
                 let text = self.shortfall(desk, &order, &draft)?;
                 self.refuse(desk, Reason::InsufficientCash, text)?;
-                return Ok(0);
+                return Ok(Taken::KEPT_OUT);
             };
             draft = smaller;
         }
@@ -182,7 +208,7 @@ impl Execution {
         if gives_up_rest && !desk.state.order(self.id).status.is_terminal() {
             self.refuse(desk, Reason::InsufficientCash, "the account could pay for no more".to_owned())?;
         }
-        Ok(draft.quantity)
+        Ok(Taken { filled: draft.quantity, must_wait: true })
     }
 
     fn fill_model<R: Recorder>(
@@ -252,7 +278,7 @@ impl Execution {
         order: &Order,
         row: &Row,
         (reference, quantity, liquidity): (Price, i64, Liquidity),
-    ) -> Result<Option<(UnitCosts, i64)>> {
+    ) -> Result<Slipped> {
         let policy = desk.plan.policies.limit_slippage;
         let is_limit = self.reach.kind == OrderKind::LIMIT;
         let instrument = &desk.plan.instruments[self.market.instrument];
@@ -276,7 +302,7 @@ impl Execution {
             multiplier: scale.multiplier_f64(),
             random: self.draws(desk, models.slippage.wants_draws(), 2, order),
         };
-        let Some(mut output) = self.slip(desk, models, &context)? else { return Ok(None) };
+        let Some(mut output) = self.slip(desk, models, &context)? else { return Ok(Slipped::NothingOffered) };
         let mut capped = quantity;
         if output.quantity_cap != f64::INFINITY {
             if output.quantity_cap.is_nan() {
@@ -287,17 +313,17 @@ impl Execution {
             capped = quantity.min(scale.quantity_floor(output.quantity_cap, instrument.lot_size).unwrap_or(beyond));
         }
         if capped <= 0 {
-            return Ok(None);
+            return Ok(Slipped::NothingOffered);
         }
         if capped < quantity {
             // The price must be that of what really fills, in whole lots.
             let smaller = SlippageContext { quantity: scale.quantity_f64(capped), ..context };
-            let Some(again) = self.slip(desk, models, &smaller)? else { return Ok(None) };
+            let Some(again) = self.slip(desk, models, &smaller)? else { return Ok(Slipped::NothingOffered) };
             output = again;
         }
         let quantity = capped;
         if is_limit && (policy == LimitSlippage::None || liquidity == Liquidity::MAKER) {
-            return Ok(Some((UnitCosts::default(), quantity)));
+            return Ok(Slipped::Fills(UnitCosts::default(), quantity));
         }
         let (Some(slippage), Some(spread)) = (scale.price(output.adjustment), scale.price(output.spread)) else {
             let (adjustment, spread) = (shown(output.adjustment), shown(output.spread));
@@ -309,14 +335,14 @@ impl Execution {
             let room = limit.0.saturating_sub(reference.0).saturating_mul(order.request.side.sign());
             if costs.spread.0.saturating_add(costs.slippage.0) > room {
                 if policy == LimitSlippage::Refuse {
-                    return Ok(None);
+                    return Ok(Slipped::BeyondLimit);
                 }
                 costs.spread.0 = costs.spread.0.min(room);
                 costs.slippage.0 = room - costs.spread.0;
             }
         }
         self.refuse_negative(desk, models.slippage.name(), reference, costs, order.request.side)?;
-        Ok(Some((costs, quantity)))
+        Ok(Slipped::Fills(costs, quantity))
     }
 
     /// Prices below zero are the market's to make (power, calendar spreads), never a cost model's.
@@ -479,6 +505,7 @@ impl Execution {
             instrument: id,
             quantity: sign * draft.quantity,
             price: draft.price,
+            reference: draft.reference,
             fee: draft.fee,
             slippage: lost.ok_or_else(|| self.out_of_range(desk, "slippage"))?,
             order: self.id,

@@ -14,6 +14,7 @@ pub mod corporate;
 pub mod engine;
 pub mod error;
 mod execution;
+mod guard;
 pub mod ids;
 pub mod indicators;
 pub mod instrument;

@@ -84,8 +84,7 @@ const fn stop_trades(side: Side, market: Price, stop: Price) -> bool {
 #[must_use]
 pub fn at_price(order: &Order, market: Price, policies: &Policies, rests_continuously: bool) -> Outcome {
     let side = order.request.side;
-    // A stop-limit is no limit order before it triggers: what triggers it now it takes.
-    let has_rested = order.has_rested && (order.request.order_type == OrderType::Limit || order.is_triggered);
+    let has_rested = order.has_rested;
     let limit_reach = |limit: Price| {
         let liquidity = if has_rested { Liquidity::MAKER } else { Liquidity::TAKER };
         let own_price = policies.limit_gap == LimitGap::AtLimit || (rests_continuously && has_rested);

@@ -277,6 +277,20 @@ impl Decimal {
         Some((if up { floor.checked_add(1)? } else { floor }, false))
     }
 
+    /// The `f64` nearest to the number; NaN for more decimals than 38 digits hold.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        10_i128.checked_pow(self.exponent).map_or(f64::NAN, |unit| quotient_f64(self.mantissa, unit))
+    }
+
+    /// Difference of two numbers; `None` out of range.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Option<Self> {
+        let exponent = self.exponent.max(other.exponent);
+        let mantissa = self.scaled(exponent)?.checked_sub(other.scaled(exponent)?)?;
+        Some(Self { mantissa, exponent })
+    }
+
     /// As [`Decimal::scaled`], within `i64`.
     #[must_use]
     pub fn scaled_i64(self, exponent: u32) -> Option<i64> {
@@ -379,11 +393,10 @@ impl Scale {
         self.multiplier as f64 / power_of_ten(self.multiplier_exponent)
     }
 
-    /// Average price of a signed cost over a signed quantity, rounded half to even to the price exponent.
+    /// Worth of a quantity at one price unit: what a cost is divided by for the average price in price units.
     #[must_use]
-    pub fn average_units(&self, cost: Cash, quantity: Qty) -> Option<Price> {
-        let per_price_unit = i128::from(quantity.0).checked_mul(self.unit)?;
-        i64::try_from(div_half_even(cost.0, per_price_unit)?).ok().map(Price)
+    pub fn per_price_unit(&self, quantity: Qty) -> Option<i128> {
+        i128::from(quantity.0).checked_mul(self.unit)
     }
 
     /// Average price of a signed cost over a signed quantity: the `f64` nearest to the exact quotient.

@@ -253,7 +253,7 @@ pub struct OrderRequest {
 }
 
 impl OrderRequest {
-    /// A market order good for its session.
+    /// A market order, good until canceled.
     #[must_use]
     pub const fn market(instrument: InstrumentId, side: Side, quantity: i64) -> Self {
         Self {
@@ -314,12 +314,12 @@ pub struct Order {
     pub rule: Option<RuleKind>,
     /// Whether the stop price has traded.
     pub is_triggered: bool,
-    /// Whether the order met an event without filling: from then on it provides liquidity.
+    /// Whether the market made a limit wait, by its price or for want of volume: from then on it provides liquidity.
     pub has_rested: bool,
     /// Where the market stood when a fill inside the present bar placed or moved this order of a rule.
     pub stood_at: Option<Price>,
-    /// A cancel request waits for a fill that was decided at the open and is booked at the bar's end.
-    pub cancel_pending: bool,
+    /// How it ends once the fill that the open of a bar decided is booked: a cancel or expiry that came in between.
+    pub end_pending: Option<(OrderStatus, Reason)>,
     /// Why it will be refused at intake whatever the account says: a number off the grid cannot be kept.
     pub refusal: Option<Reason>,
     /// How often models were asked about it.
@@ -360,7 +360,7 @@ impl Order {
             is_triggered: false,
             has_rested: false,
             stood_at: None,
-            cancel_pending: false,
+            end_pending: None,
             refusal: None,
             attempts: 0,
             leaves: request.quantity,
@@ -400,6 +400,16 @@ impl Order {
             self.ts_closed = now;
         }
         Ok(previous)
+    }
+
+    /// Whether its limit decides: a limit order, or a stop-limit order whose stop has traded.
+    #[must_use]
+    pub const fn acts_as_limit(&self) -> bool {
+        match self.request.order_type {
+            OrderType::Limit => true,
+            OrderType::StopLimit => self.is_triggered,
+            OrderType::Market | OrderType::Stop => false,
+        }
     }
 
     /// Signed open quantity.

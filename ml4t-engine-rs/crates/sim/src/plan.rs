@@ -5,6 +5,8 @@
 
 use arrow_buffer::ScalarBuffer;
 
+use ml4t_abi::Phase;
+
 use crate::error::{Result, SimError};
 use crate::ids::{CalendarId, FeedId, InstrumentId};
 use crate::instrument::Instrument;
@@ -35,6 +37,15 @@ impl FeedKind {
             Self::Trade => &["price", "size"],
             Self::Bar => &["open", "high", "low", "close", "volume"],
             Self::Context => &[],
+        }
+    }
+
+    /// The phase in which a row shows how far its prices went.
+    pub(crate) const fn range_phase(self) -> Phase {
+        match self {
+            Self::Quote => Phase::QUOTE,
+            Self::Trade | Self::Context => Phase::TRADE,
+            Self::Bar => Phase::RANGE,
         }
     }
 }

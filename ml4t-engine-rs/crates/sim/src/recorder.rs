@@ -122,8 +122,6 @@ pub trait Recorder: Clone {
     fn position(&mut self, row: &PositionRow);
     /// The account at one instant.
     fn portfolio(&mut self, row: &PortfolioRow);
-    /// The fill of that number, where the recorder keeps fills.
-    fn last_fills(&self, from: u64) -> &[Fill];
 }
 
 /// Keeps every row in memory.
@@ -167,10 +165,6 @@ impl Recorder for TableRecorder {
     fn portfolio(&mut self, row: &PortfolioRow) {
         self.portfolio.push(*row);
     }
-
-    fn last_fills(&self, from: u64) -> &[Fill] {
-        usize::try_from(from).ok().and_then(|k| self.fills.get(k..)).unwrap_or(&[])
-    }
 }
 
 /// Keeps nothing: for runs of which only the metrics are wanted.
@@ -184,7 +178,4 @@ impl Recorder for MetricsRecorder {
     fn round_trip(&mut self, _: &RoundTrip) {}
     fn position(&mut self, _: &PositionRow) {}
     fn portfolio(&mut self, _: &PortfolioRow) {}
-    fn last_fills(&self, _: u64) -> &[Fill] {
-        &[]
-    }
 }

@@ -66,6 +66,17 @@ pub(crate) struct Payment {
     pub amount: Cash,
 }
 
+/// Numbers of an order that is refused because the instrument cannot keep them; NaN where there is none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Asked {
+    /// Quantity, above zero.
+    pub quantity: f64,
+    /// Limit price.
+    pub limit_price: f64,
+    /// Stop price.
+    pub stop_price: f64,
+}
+
 /// The changing half of a run; cloning it is a snapshot.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -79,6 +90,8 @@ pub struct State {
     pub orders: Vec<Order>,
     /// Sentences for orders whose reason has details.
     pub reason_texts: Vec<(OrderId, String)>,
+    /// What was asked for by orders whose numbers the instrument cannot keep, in sequence.
+    pub asked: Vec<(OrderId, Asked)>,
     /// Not yet delivered to the strategy.
     pub notices: Vec<Notice>,
     /// Not yet taken in.
@@ -119,8 +132,6 @@ pub struct State {
     pub(crate) had_due: bool,
     /// First instant that is due for a portfolio row.
     pub(crate) next_record: Ns,
-    /// Whether the end of the data was reached.
-    pub is_finished: bool,
     /// The instrument being dealt with, for the message of an internal error.
     pub at: Option<InstrumentId>,
     /// Phase in which to panic, 12 for the end of the run; 0 for none.
@@ -142,6 +153,7 @@ impl State {
             rules: vec![PositionRules::default(); usize::from(plan.books)],
             orders: Vec::new(),
             reason_texts: Vec::new(),
+            asked: Vec::new(),
             notices: Vec::new(),
             commands: Vec::new(),
             causes: Causes::default(),
@@ -165,7 +177,6 @@ impl State {
             is_after_opens: false,
             had_due: false,
             next_record: i64::MIN,
-            is_finished: false,
             at: None,
             #[cfg(feature = "fault-injection")]
             fault: 0,
@@ -249,6 +260,24 @@ impl State {
     #[must_use]
     pub fn order(&self, id: OrderId) -> &Order {
         &self.orders[id.index()]
+    }
+
+    /// Quantity, limit and stop price of an order as they were asked for; NaN where there is none.
+    #[must_use]
+    pub fn asked(&self, plan: &Plan, id: OrderId) -> Asked {
+        let order = self.order(id);
+        if order.refusal.is_some()
+            && let Ok(found) = self.asked.binary_search_by_key(&id, |asked| asked.0)
+        {
+            return self.asked[found].1;
+        }
+        let scale = &plan.instrument(order.request.instrument).scale;
+        let price = |p: Option<crate::money::Price>| p.map_or(f64::NAN, |p| scale.price_f64(p));
+        Asked {
+            quantity: scale.quantity_f64(order.request.quantity),
+            limit_price: price(order.request.limit_price),
+            stop_price: price(order.request.stop_price),
+        }
     }
 
     pub(crate) fn order_mut(&mut self, id: OrderId) -> &mut Order {

@@ -39,7 +39,8 @@ pub fn quantity_for_value(plan: &Plan, state: &State, id: InstrumentId, value: C
     })
 }
 
-/// Position plus what working and just sent market orders will add; resting orders may never fill and do not count.
+/// Position plus what working and just sent market orders will add; resting orders may never fill and do not
+/// count, nor do those that intake will refuse.
 #[must_use]
 pub fn expected_quantity(state: &State, book: BookId, id: InstrumentId, working: &[OrderId]) -> i64 {
     let held = state.book(book).positions[id.index()].quantity;
@@ -49,6 +50,7 @@ pub fn expected_quantity(state: &State, book: BookId, id: InstrumentId, working:
             && order.request.instrument == id
             && order.request.order_type == OrderType::Market
             && !order.status.is_terminal()
+            && order.refusal.is_none()
     };
     working.iter().filter(counts).map(|&o| state.order(o).signed_leaves()).fold(held, i64::saturating_add)
 }
@@ -67,7 +69,7 @@ impl Api<'_> {
             crate::time::render(self.state.now)
         );
         let request = OrderRequest { side, quantity: instrument.lot_size, ..template };
-        self.submit_refused(request, Reason::NoPrice, text)
+        self.submit_refused(request, Reason::NoPrice, text, None)
     }
 
     /// Send the market order that takes a position to `target` units; `None` when it is there already.

@@ -7,11 +7,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use ml4t_abi::{Liquidity, OrderKind, Phase};
+use ml4t_abi::Phase;
 
 use crate::account::reservation;
 use crate::error::{Result, SimError};
 use crate::execution::{Execution, Market};
+use crate::guard::{Cause, Guard};
 use crate::ids::{BookId, FeedId, InstrumentId, OrderId};
 use crate::matching::{Outcome, Reach};
 use crate::models::Models;
@@ -19,9 +20,8 @@ use crate::money::{Price, Ratio};
 use crate::order::{OrderStatus, Reason, Side};
 use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
-use crate::policies::{FillTiming, LimitSlippage};
+use crate::policies::FillTiming;
 use crate::recorder::Recorder;
-use crate::rules::{self, Cause};
 use crate::state::State;
 use crate::time::{NEVER, Ns};
 use crate::working::Working;
@@ -126,8 +126,8 @@ pub struct SimulatedVenue {
     is_deferred: Vec<bool>,
     /// Quantity taken from the current row of each instrument: (row + 1, quantity), the second for bids of quotes.
     used: Vec<[(u64, i64); 2]>,
-    /// Whether an instrument has live orders of position rules.
-    guards: Vec<bool>,
+    /// Position rules of each book and instrument, those of a book side by side.
+    guards: Vec<Guard>,
     pass: u64,
     /// Scratch: instruments and rows that trade together.
     set: Vec<(u32, u32)>,
@@ -155,7 +155,7 @@ impl SimulatedVenue {
             touched: Vec::new(),
             is_deferred: vec![false; n],
             used: vec![[(0, 0); 2]; n],
-            guards: vec![false; n],
+            guards: vec![Guard::default(); n * usize::from(plan.books)],
             pass: 0,
             set: Vec::new(),
             rows: Vec::new(),
@@ -245,7 +245,7 @@ impl SimulatedVenue {
                     order.has_rested = true;
                 }
                 Outcome::Untouched => {
-                    if phase != Phase::RANGE {
+                    if order.acts_as_limit() && matches!(phase, Phase::OPEN | Phase::QUOTE | Phase::TRADE) {
                         desk.state.order_mut(live.id).has_rested = true;
                     }
                 }
@@ -279,15 +279,12 @@ impl SimulatedVenue {
         }
         let market = Market { instrument: i, row, phase, shows_bar: phase != Phase::OPEN || self.is_deferred[i] };
         let execution = Execution { id, reach: candidate.reach, market, volume_used: self.used[i][slot].1 };
-        let filled = execution.run(desk, &mut self.models)?;
+        let taken = execution.run(desk, &mut self.models)?;
+        let filled = taken.filled;
         // What no volume can hold caps nothing more.
         self.used[i][slot].1 = self.used[i][slot].1.saturating_add(filled);
-        // A limit that its slippage kept out is as marketable as before: it takes at the next price, too.
-        let is_kept_out = desk.plan.policies.limit_slippage == LimitSlippage::Refuse
-            && candidate.reach.kind == OrderKind::LIMIT
-            && candidate.reach.liquidity == Liquidity::TAKER;
         let order = desk.state.order_mut(id);
-        if filled == 0 && !order.status.is_terminal() && !is_kept_out {
+        if taken.must_wait && order.acts_as_limit() {
             order.has_rested = true;
         }
         let (book, signed) = (order.request.book, order.request.side.sign() * filled);
@@ -297,12 +294,22 @@ impl SimulatedVenue {
         if filled == 0 {
             return Ok(false);
         }
-        let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
-        let guarded = self.guard(desk, book, i, Some(Cause { phase, ts_open, at: candidate.reach.at }))?;
         let after = desk.state.book(book).positions[i].quantity;
         let before = after - signed;
-        // What an order sets aside changes with the position where it closes more than there is.
         let turned = before.signum() != after.signum();
+        let g = guard_of(desk.plan, book, i);
+        if turned {
+            // What is entered at a close has not seen the rest of its row.
+            let seen_from = place_of(desk.plan, i, row) + usize::from(is_close(phase));
+            self.guards[g].turn(after.signum(), index_u32(seen_from));
+        }
+        let guarded = !self.guards[g].is_idle();
+        if guarded {
+            let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
+            let cause = Cause::Fill { phase, ts_open, at: candidate.reach.at };
+            self.guards[g].sync(desk, &mut self.live[i], (book, i), cause)?;
+        }
+        // What an order sets aside changes with the position where it closes more than there is.
         if guarded || turned || self.live[i].may_exceed(before) || self.live[i].may_exceed(after) {
             self.reserve_again(desk, book, i)?;
         } else {
@@ -312,10 +319,13 @@ impl SimulatedVenue {
         Ok(guarded || (turned && phase == Phase::RANGE))
     }
 
-    /// Whether an order of a bar in progress filled at its open, as far as prices decide.
-    fn was_decided_at_open<R: Recorder>(desk: &Desk<'_, R>, id: OrderId) -> Result<bool> {
+    /// Whether the open of a bar in progress filled an order, as far as prices decide, and only the booking is to come.
+    fn waits_for_booking<R: Recorder>(&self, desk: &Desk<'_, R>, id: OrderId) -> Result<bool> {
         let order = desk.state.order(id);
         let i = order.request.instrument.index();
+        if !self.is_deferred[i] {
+            return Ok(false);
+        }
         let feed = desk.plan.instruments[i].matching.map(FeedId::index);
         let Some(row) = feed.and_then(|f| desk.state.next_row(desk.plan, f, i)) else { return Ok(false) };
         let market = PhaseMarket::read(desk.plan, i, row, Phase::OPEN)?;
@@ -350,68 +360,67 @@ impl SimulatedVenue {
         Ok(())
     }
 
-    /// Bring the orders of position rules in line with a position; tells whether there are any.
-    fn guard<R: Recorder>(
-        &mut self,
-        desk: &mut Desk<'_, R>,
-        book: BookId,
-        i: usize,
-        cause: Option<Cause>,
-    ) -> Result<bool> {
-        if desk.state.rules[usize::from(book.0)].is_empty() && !self.guards[i] {
-            return Ok(false);
-        }
-        let live: Vec<OrderId> = self.working(i).collect();
-        for id in rules::sync(desk, book, i, &live, cause)? {
-            self.live[i].insert(id, desk.state.order(id));
-        }
-        for id in live {
-            let order = desk.state.order(id);
-            if order.status.is_terminal() {
-                self.live[i].note_end();
-            } else if order.rule.is_some() {
-                self.live[i].note(order);
-            }
-        }
-        self.guards[i] = self.live[i].ids().any(|id| {
-            let order = desk.state.order(id);
-            order.rule.is_some() && !order.status.is_terminal()
-        });
-        Ok(true)
-    }
-
     /// Move trailing stops after the prices of a bar, quote or print.
-    fn trail<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)], phase: Phase) -> Result<()> {
-        for &(i, row) in set {
-            let i = i as usize;
-            if !self.guards[i] {
-                continue;
-            }
-            if let Some(extremes) = PhaseMarket::read(desk.plan, i, row as usize, phase)?.extremes() {
-                let live: Vec<OrderId> = self.working(i).collect();
-                rules::trail(desk, i, &live, extremes);
+    fn trail<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        for book in 0..desk.plan.books {
+            for &(i, row) in set {
+                let place = (BookId(book), i as usize);
+                let guard = &mut self.guards[guard_of(desk.plan, place.0, place.1)];
+                if !guard.is_idle() {
+                    guard.trail(desk, place, place_of(desk.plan, place.1, row as usize) + 1)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Opens whose fills waited for the bar's end, then cancels that waited with them.
+    /// Opens whose fills waited for the bar's end, then what came too late for them: cancels, expiries, rules.
     fn settle_deferred<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
         let mut waiting = std::mem::take(&mut self.set);
         waiting.clear();
         waiting.extend(set.iter().filter(|&&(i, _)| self.is_deferred[i as usize]));
         self.match_set(desk, &waiting, Phase::OPEN)?;
-        for &(i, _) in &waiting {
+        let ids = waiting.iter().flat_map(|&(i, _)| self.live[i as usize].ids());
+        let mut late: Vec<OrderId> = ids.filter(|&id| desk.state.order(id).end_pending.is_some()).collect();
+        late.sort();
+        for id in late {
+            let order = desk.state.order(id);
+            let i = order.request.instrument.index();
+            if let (Some((status, reason)), false) = (order.end_pending, order.status.is_terminal()) {
+                desk.state.move_order(id, status, reason, desk.recorder)?;
+                self.waive(desk, id);
+            }
+            self.remove(desk.plan, desk.state, i, id);
+        }
+        for &(i, row) in &waiting {
             self.is_deferred[i as usize] = false;
-            let pending: Vec<OrderId> =
-                self.live[i as usize].ids().filter(|&id| desk.state.order(id).cancel_pending).collect();
-            for id in pending {
-                desk.state.move_order(id, OrderStatus::Canceled, Reason::CanceledByRequest, desk.recorder)?;
-                self.remove(desk.plan, desk.state, i as usize, id);
+            for book in 0..desk.plan.books {
+                if self.guards[guard_of(desk.plan, BookId(book), i as usize)].is_late {
+                    let seen = place_of(desk.plan, i as usize, row as usize);
+                    self.set_rules(desk, (BookId(book), i as usize), seen)?;
+                }
             }
         }
         self.set = waiting;
         Ok(())
+    }
+
+    fn set_rules<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        (book, i): (BookId, usize),
+        seen: usize,
+    ) -> Result<()> {
+        self.guards[guard_of(desk.plan, book, i)].set(desk, &mut self.live[i], (book, i), seen)?;
+        self.live[i].sweep(desk.state);
+        self.refresh_watch(desk.plan, desk.state, i);
+        Ok(())
+    }
+
+    /// An order that the strategy took back; the order of a rule stays away.
+    fn waive<R>(&mut self, desk: &Desk<'_, R>, id: OrderId) {
+        let request = desk.state.order(id).request;
+        self.guards[guard_of(desk.plan, request.book, request.instrument.index())].waive(id);
     }
 
     fn set_marks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)], phase: Phase) -> Result<()> {
@@ -440,13 +449,15 @@ impl SimulatedVenue {
             self.settle_deferred(desk, set)?;
         }
         self.match_set(desk, set, Phase::RANGE)?;
-        for &(i, _) in set.iter().filter(|&&(i, _)| self.guards[i as usize]) {
-            for id in self.live[i as usize].ids() {
-                desk.state.order_mut(id).stood_at = None;
+        for book in 0..desk.plan.books {
+            for &(i, _) in set {
+                for id in self.guards[guard_of(desk.plan, BookId(book), i as usize)].orders() {
+                    desk.state.order_mut(id).stood_at = None;
+                }
             }
         }
         // What is entered at the close has not seen the high of the bar.
-        self.trail(desk, set, Phase::RANGE)?;
+        self.trail(desk, set)?;
         if desk.plan.policies.fill_timing != FillTiming::NextOpen {
             self.match_set(desk, set, Phase::CLOSE)?;
         }
@@ -466,12 +477,27 @@ impl SimulatedVenue {
                 break;
             }
             self.match_set(desk, &round, phase)?;
-            self.trail(desk, &round, phase)?;
+            self.trail(desk, &round)?;
             self.set_marks(desk, &round, phase)?;
         }
         self.set = round;
         Ok(())
     }
+}
+
+/// Place of the rules of a book for an instrument.
+fn guard_of(plan: &Plan, book: BookId, i: usize) -> usize {
+    usize::from(book.0) * plan.instruments.len() + i
+}
+
+/// Place of a row among those of its instrument in the feed that fills its orders.
+fn place_of(plan: &Plan, i: usize, row: usize) -> usize {
+    let feed = plan.instruments[i].matching.map(|feed| plan.feed(feed));
+    feed.map_or(0, |feed| feed.rows_of(i).partition_point(|&other| (other as usize) < row))
+}
+
+fn is_close(phase: Phase) -> bool {
+    phase == Phase::CLOSE || phase == PhaseMarket::DECISION_CLOSE
 }
 
 fn index_u32(i: usize) -> u32 {
@@ -544,6 +570,11 @@ impl Venue for SimulatedVenue {
             let i = order.request.instrument.index();
             desk.state.at = Some(order.request.instrument);
             desk.state.fault_point(2);
+            if self.waits_for_booking(desk, id)? {
+                let end = &mut desk.state.order_mut(id).end_pending;
+                *end = end.or(Some((OrderStatus::Expired, Reason::SessionClosed)));
+                continue;
+            }
             desk.state.move_order(id, OrderStatus::Expired, Reason::SessionClosed, desk.recorder)?;
             self.live[i].note_end();
             if ended.last() != Some(&i) {
@@ -564,10 +595,13 @@ impl Venue for SimulatedVenue {
         let ids: Vec<OrderId> = self.working(i).collect();
         for id in ids {
             let order = desk.state.order_mut(id);
-            let leaves = ratio.scale_down(order.leaves).ok_or_else(range)?;
-            order.leaves = leaves - leaves % instrument.lot_size;
-            order.request.quantity = order.filled.checked_add(order.leaves).ok_or_else(range)?;
-            self.live[i].note(order);
+            // An order of a rule follows the position instead.
+            if order.rule.is_none() {
+                let leaves = ratio.scale_down(order.leaves).ok_or_else(range)?;
+                order.leaves = leaves - leaves % instrument.lot_size;
+                order.request.quantity = order.filled.checked_add(order.leaves).ok_or_else(range)?;
+                self.live[i].note(order);
+            }
             let side = order.request.side;
             let scaled = |price: Price, rounds_down: bool| -> Result<Price> {
                 instrument.tick_of_quotient(price, ratio, rounds_down).ok_or_else(range)
@@ -580,9 +614,21 @@ impl Venue for SimulatedVenue {
                 self.remove(desk.plan, desk.state, i, id);
             }
         }
-        for book in 0..desk.plan.books {
-            self.reserve_again(desk, BookId(book), i)?;
+        let feed = instrument.matching.map(FeedId::index);
+        let seen = feed.map_or(0, |feed| desk.state.completed[feed][i] as usize);
+        for book in (0..desk.plan.books).map(BookId) {
+            let guard = &mut self.guards[guard_of(desk.plan, book, i)];
+            guard.split(desk.plan, i, seen, ratio)?;
+            if desk.state.book(book).positions[i].quantity == 0 {
+                guard.turn(0, 0);
+            }
+            if !guard.is_idle() {
+                guard.sync(desk, &mut self.live[i], (book, i), Cause::Split)?;
+            }
+            self.reserve_again(desk, book, i)?;
         }
+        self.live[i].sweep(desk.state);
+        self.refresh_watch(desk.plan, desk.state, i);
         Ok(())
     }
 
@@ -603,12 +649,13 @@ impl Venue for SimulatedVenue {
             return Ok(());
         }
         let i = order.request.instrument.index();
-        if self.is_deferred[i] && Self::was_decided_at_open(desk, id)? {
-            // Only the booking of the fill is still to come.
-            desk.state.order_mut(id).cancel_pending = true;
+        if self.waits_for_booking(desk, id)? {
+            let end = &mut desk.state.order_mut(id).end_pending;
+            *end = end.or(Some((OrderStatus::Canceled, Reason::CanceledByRequest)));
             return Ok(());
         }
         desk.state.move_order(id, OrderStatus::Canceled, Reason::CanceledByRequest, desk.recorder)?;
+        self.waive(desk, id);
         self.remove(desk.plan, desk.state, i, id);
         Ok(())
     }
@@ -668,9 +715,14 @@ impl Venue for SimulatedVenue {
 
     fn apply_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()> {
         for i in 0..self.live.len() {
-            self.guard(desk, book, i, None)?;
-            self.live[i].sweep(desk.state);
-            self.refresh_watch(desk.plan, desk.state, i);
+            if self.is_deferred[i] {
+                // What the open of the bar decided stands; new rules find what it leaves.
+                self.guards[guard_of(desk.plan, book, i)].is_late = true;
+                continue;
+            }
+            let feed = desk.plan.instruments[i].matching.map(FeedId::index);
+            let seen = feed.map_or(0, |feed| desk.state.completed[feed][i] as usize);
+            self.set_rules(desk, (book, i), seen)?;
         }
         Ok(())
     }

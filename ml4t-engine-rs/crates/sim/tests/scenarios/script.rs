@@ -129,7 +129,7 @@ fn send(api: &mut Api<'_>, side: Side, quantity: &str, symbol: &str, terms: &[&s
         ..OrderRequest::market(id, side, units)
     };
     match refusal {
-        Some(reason) => api.submit_refused(request, reason, String::new()),
+        Some(reason) => api.submit_refused(request, reason, String::new(), None),
         None => api.submit(request),
     }
 }

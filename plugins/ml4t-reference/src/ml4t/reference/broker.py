@@ -28,7 +28,7 @@ from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.core.values import to_decimal
 from ml4t.reference.events import number_text
 from ml4t.reference.intake import Cancel, Intake
-from ml4t.reference.numbers import LARGEST_STEP, cash_float
+from ml4t.reference.numbers import LARGEST_STEP, cash_float, plain_text
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Instrument
 from ml4t.reference.readable import Readable
@@ -482,7 +482,13 @@ class Broker:
         self._desk.sending()
         instrument = self._desk.instrument(asset)
         units = Fraction(_decimal("quantity", quantity)) * 10**instrument.quantity_exponent
-        return self._to_units(instrument, _fits(units, "quantity", instrument), time_in_force, tag)
+        handle = self._to_units(instrument, _fits(units, "quantity", instrument), time_in_force, tag)
+        if handle is not None and units.denominator != 1:
+            lot = plain_text(instrument.lot, instrument.quantity_exponent)
+            where = f"({instrument.symbol}, {text_of(self._desk.now)})"
+            text = f"target quantity {quantity} is not a multiple of lot_size {lot} {where}"
+            handle.of(self._desk).refusal = ("OFF_LOT", text)
+        return handle
 
     def order_target_weights(
         self,
@@ -530,8 +536,12 @@ class Broker:
         return self._to_units(self._desk.instrument(asset), Fraction(0), time_in_force, tag)
 
     def set_position_rules(self, rules: Any) -> None:  # noqa: ANN401 - a rule, a composite of rules, or None
-        """Guard all positions, open and future, with rules that rest at the venue as orders."""
-        self._desk.sending()
+        """Guard all positions, open and future, with rules that rest at the venue as orders.
+
+        Rules send nothing by themselves, so `on_start` may set them.
+        """
+        if self._desk.is_over or self._desk.readable.epoch.now is not None:
+            self._desk.sending()
         self._desk.intake.asks.append(read_rules(rules))
 
     def _to_value(
@@ -567,12 +577,18 @@ class Broker:
         return self._market(instrument, units - self._projected(instrument), time_in_force, tag)
 
     def _projected(self, instrument: Instrument) -> int:
-        """Return the position with all market orders that still work counted as filled."""
+        """Return the position with all market orders that still work counted as filled.
+
+        Those that intake is going to refuse do not work.
+        """
         venue = self._desk.venue
         waiting = (
             order.sign * order.leaves
             for order in venue.book.open()
-            if order.instrument is instrument and order.order_type is OrderType.MARKET
+            if order.instrument is instrument
+            and order.order_type is OrderType.MARKET
+            and order.refusal is None
+            and order.quantity.denominator == 1
         )
         return venue.account.ledger.quantity(instrument) + sum(waiting)
 

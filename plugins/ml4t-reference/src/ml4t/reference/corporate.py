@@ -100,20 +100,23 @@ class Corporate:
         for order in self.venue.book.working():
             if order.instrument is instrument:
                 self._scale(order, ratio, now)
-        if account.ledger.quantity(instrument) == 0:
-            self.venue.guard(instrument, now)
+        self.venue.follow_split(instrument, now)
 
     def _scale(self, order: Order, ratio: Fraction, now: int) -> None:
-        """Scale an order: what is left of it rounds down to whole lots, prices go to the passive tick."""
+        """Scale an order: what is left of it rounds down to whole lots, prices go to the passive tick.
+
+        The size of an order of a rule follows the position instead.
+        """
         instrument = order.instrument
         leaves = order.leaves * ratio
         whole = leaves.numerator // leaves.denominator // instrument.lot * instrument.lot
-        order.quantity = Fraction(order.filled + whole)
+        if order.rule is None:
+            order.quantity = Fraction(order.filled + whole)
         for name in ("limit_price", "stop_price"):
             price: Fraction | None = getattr(order, name)
             if price is not None:
                 setattr(order, name, passive(price / ratio, instrument.tick, up=is_up(order, name)))
         if order.reserve_price is not None:
             order.reserve_price = Fraction(half_even(order.reserve_price / ratio))
-        if whole == 0:
+        if whole == 0 and order.rule is None:
             self.venue.book.move(order, OrderStatus.CANCELED, now, "SCALED_TO_NOTHING")

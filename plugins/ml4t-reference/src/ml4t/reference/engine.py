@@ -253,9 +253,7 @@ class Run:
         """Phase 2: orders of a session that closes expire."""
         for order in self._venue.book.working():
             if order.expires is not None and order.expires <= now:
-                self._venue.book.move(order, OrderStatus.EXPIRED, now, "SESSION_CLOSED")
-        # Cancels that came after an open had decided their orders take what the booked fills have left.
-        self._desk.intake.release(now)
+                self._venue.end(order, now, OrderStatus.EXPIRED, "SESSION_CLOSED")
 
     def _settlements(self, now: int) -> None:
         """Phase 3: dividends that are due become cash."""
@@ -323,7 +321,7 @@ class Run:
 
     def _record(self, now: int, session: int | None, news: News) -> None:
         """Phase 11: the account is written down where rows became readable, if it is due and no NAV was."""
-        if session is None and news.rows and self._is_due(now):
+        if session is None and (news.rows or news.context) and self._is_due(now):
             self._recorder.portfolio(now, self._venue.account, None)
             self._last_record = now
         if session is not None:

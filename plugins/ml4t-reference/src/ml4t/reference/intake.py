@@ -48,8 +48,6 @@ class Intake:
     asks: list[Ask] = attrs.field(factory=list)
     under_way: list[tuple[int, Order]] = attrs.field(factory=list)
     """Cancels and when they reach the venue, in the sequence in which they were asked for."""
-    held_back: list[Order] = attrs.field(factory=list)
-    """Orders whose cancel came after the open of a bar had decided them."""
 
     def take(self, now: int, *, after_opens: bool = False) -> None:
         """Decide everything that was asked for.
@@ -68,7 +66,7 @@ class Intake:
                 together = []
                 self._cancel(ask.order, now)
             else:
-                self.venue.set_rules(ask, now)
+                self.venue.set_rules(ask, now, after_opens=after_opens)
         self._decide_all(together, now, after_opens=after_opens)
 
     def _submit(self, order: Order, now: int) -> None:
@@ -82,28 +80,12 @@ class Intake:
             self._decide(order, orders, now, after_opens=after_opens)
 
     def arrive(self, now: int) -> None:
-        """Let cancels that were under way reach the venue, those of one instant as they were asked for.
-
-        An order that the open of a bar has decided is filled already, though that is booked when the bar is
-        complete; what is left of it then is canceled.
-        """
+        """Let cancels that were under way reach the venue, those of one instant as they were asked for."""
         due = [order for ts, order in self.under_way if ts <= now]
         self.under_way = [each for each in self.under_way if each[0] > now]
         for order in due:
-            if not order.is_working:
-                continue
-            if order.decided is None or order.decided <= now:
-                self.venue.book.move(order, OrderStatus.CANCELED, now, "CANCELED_BY_REQUEST")
-            else:
-                self.held_back.append(order)
-
-    def release(self, now: int) -> None:
-        """Cancel what the booked fill of a decided order has left: in phase 2, when its bar is complete."""
-        due = [order for order in self.held_back if order.decided is None or order.decided <= now]
-        self.held_back = [order for order in self.held_back if order not in due]
-        for order in due:
             if order.is_working:
-                self.venue.book.move(order, OrderStatus.CANCELED, now, "CANCELED_BY_REQUEST")
+                self.venue.end(order, now, OrderStatus.CANCELED, "CANCELED_BY_REQUEST")
 
     def next_cancel(self) -> int | None:
         """Return when the next cancel reaches the venue, also where its order will be complete by then."""

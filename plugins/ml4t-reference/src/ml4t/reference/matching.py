@@ -67,10 +67,12 @@ class Trade:
 class Offer:
     """A price at which the rules allow an order to trade.
 
-    `is_limit` says whether the limit of the order decides, `liquidity` is maker for what was resting.
+    `is_limit` says whether the limit of the order decides, `liquidity` is maker for what was resting, and
+    `market` is where the market stood.
     """
 
     price: int
+    market: int
     phase: str
     is_limit: bool
     liquidity: str
@@ -118,13 +120,13 @@ def at_open(order: Order, open_price: int, policies: Policies) -> Offer | None:
     if order.order_type is OrderType.MARKET:
         if policies.fill_timing is not FillTiming.NEXT_OPEN:
             return None
-        return Offer(price=open_price, phase="open", is_limit=False, liquidity="taker")
+        return Offer(price=open_price, market=open_price, phase="open", is_limit=False, liquidity="taker")
     if order.waits_for_stop:
         if not stops(order, open_price):
             return None
         order.triggered = True
     if is_market(order):
-        return Offer(price=open_price, phase="open", is_limit=False, liquidity="taker")
+        return Offer(price=open_price, market=open_price, phase="open", is_limit=False, liquidity="taker")
     return _gapped_limit(order, open_price, "open", policies)
 
 
@@ -137,9 +139,9 @@ def _gapped_limit(order: Order, price: int, phase: str, policies: Policies) -> O
         order.resting = True
         return None
     assert order.limit_price is not None
-    if policies.limit_gap is LimitGap.AT_LIMIT:
-        price = int(order.limit_price)
-    return Offer(price=price, phase=phase, is_limit=True, liquidity="maker" if order.resting else "taker")
+    own = int(order.limit_price) if policies.limit_gap is LimitGap.AT_LIMIT else price
+    liquidity = "maker" if order.resting else "taker"
+    return Offer(price=own, market=price, phase=phase, is_limit=True, liquidity=liquidity)
 
 
 def in_range(order: Order, bar: Bar, policies: Policies) -> Offer | None:
@@ -155,17 +157,18 @@ def in_range(order: Order, bar: Bar, policies: Policies) -> Offer | None:
         if reached is None:
             return None
         if order.order_type is OrderType.STOP:
-            return Offer(price=reached, phase="range", is_limit=False, liquidity="taker")
+            return Offer(price=reached, market=reached, phase="range", is_limit=False, liquidity="taker")
         if not allows(order, reached):
             return None
-        return Offer(price=reached, phase="range", is_limit=True, liquidity="taker")
+        return Offer(price=reached, market=reached, phase="range", is_limit=True, liquidity="taker")
     if order.order_type is OrderType.STOP:
         return None
     extreme = bar.low if order.sign > 0 else bar.high
     if not allows(order, extreme, strictly=policies.limit_touch is LimitTouch.THROUGH):
         return None
     assert order.limit_price is not None
-    return Offer(price=int(order.limit_price), phase="range", is_limit=True, liquidity="maker")
+    limit = int(order.limit_price)
+    return Offer(price=limit, market=limit, phase="range", is_limit=True, liquidity="maker")
 
 
 def reached_stop(order: Order, bar: Bar) -> int | None:
@@ -185,7 +188,7 @@ def reached_stop(order: Order, bar: Bar) -> int | None:
 
 def at_close(order: Order, close: int) -> Offer:
     """Let a market order trade at a close."""
-    return Offer(price=close, phase="close", is_limit=False, liquidity="taker")
+    return Offer(price=close, market=close, phase="close", is_limit=False, liquidity="taker")
 
 
 def at_tick(order: Order, data: Quote | Trade, policies: Policies) -> Offer | None:
@@ -208,7 +211,7 @@ def at_tick(order: Order, data: Quote | Trade, policies: Policies) -> Offer | No
             return None
         order.triggered = True
     if is_market(order) or order.order_type is OrderType.MARKET:
-        return Offer(price=price, phase=phase, is_limit=False, liquidity="taker")
+        return Offer(price=price, market=price, phase=phase, is_limit=False, liquidity="taker")
     offer = _gapped_limit(order, price, phase, policies)
     if offer is not None and order.resting:
         assert order.limit_price is not None

@@ -82,7 +82,8 @@ class Order:
     cancel_at: int | None = None  #: when a cancel that is under way reaches the venue
     reserve_price: Fraction | None = None  #: at which buying power was set aside for it
     triggered: bool = False  #: a stop that has been reached
-    resting: bool = False  #: a limit that had to wait, because an open, a quote or a print did not allow it
+    resting: bool = False  #: a limit that the market made wait, by its price or for want of volume
+    end_pending: tuple[OrderStatus, str] | None = None  #: how it ends once the fill of its open is booked
     decided: int | None = None  #: `ts_event` of a bar whose open decided it, and that books it when complete
     skips_bar: int | None = None  #: `ts_event` of a bar whose range cannot fill it
     market_at_birth: int | None = None  #: where the market stood when a fill placed this order of a rule

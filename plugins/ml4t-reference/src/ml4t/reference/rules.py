@@ -10,8 +10,9 @@ the rest of the bar in which the position was opened.
 | take profit | limit | average entry x (1 + fraction) | average entry x (1 - fraction) |
 | trailing stop | stop | best x (1 - fraction) | best x (1 + fraction) |
 
-`best` begins at the average entry and takes the high (low) of every bar that is completed. A trailing stop
-never goes back. Levels are rounded to the tick farther away from the entry.
+`best` is the highest (lowest) price of the bars completed since the entry, the bar of the entry included, or
+the average entry where that is better. A trailing stop never goes back. Levels are rounded to the tick that
+is farther away from the entry.
 """
 
 from __future__ import annotations
@@ -51,36 +52,34 @@ class Rule:
 
 @attrs.define
 class Trail:
-    """What the trailing stop of a position remembers: the best price, and the level it has reached."""
+    """What is remembered of the market since a position was entered: its best price, in price units."""
 
     is_long: bool
-    best: Fraction | None = None
-    reached: Fraction | None = None
+    best: int | None = None
+
+    def see(self, high: int, low: int) -> None:
+        """Take the prices of a piece of data that is complete."""
+        if self.is_long:
+            self.best = high if self.best is None else max(self.best, high)
+        else:
+            self.best = low if self.best is None else min(self.best, low)
 
     def scale(self, ratio: Fraction) -> None:
         """Follow a split."""
-        self.best = None if self.best is None else self.best / ratio
-        self.reached = None if self.reached is None else self.reached / ratio
+        self.best = None if self.best is None else half_even(self.best / ratio)
 
 
 def level(rule: Rule, instrument: Instrument, average: Fraction, trail: Trail, *, is_long: bool) -> Fraction:
     """Return the price of a rule's order, in price units."""
     sign = 1 if is_long else -1
+    base = average
+    if rule.kind == "trailing_stop" and trail.best is not None and (trail.best - average) * sign > 0:
+        base = Fraction(trail.best)
     # A fraction of the size of the price, so that below is below where prices are negative, too.
-    size = abs(average) * rule.fraction
+    size = abs(base) * rule.fraction
     if rule.kind == "take_profit":
-        return _to_tick(average + sign * size, instrument, up=is_long)
-    if rule.kind == "stop_loss":
-        return _to_tick(average - sign * size, instrument, up=not is_long)
-    best = trail.best
-    if best is None or (average - best) * sign > 0:
-        best = average
-    trail.best = best
-    found = _to_tick(best - sign * abs(best) * rule.fraction, instrument, up=not is_long)
-    if trail.reached is not None and (trail.reached - found) * sign > 0:
-        found = _to_tick(trail.reached, instrument, up=not is_long)
-    trail.reached = found
-    return found
+        return _to_tick(base + sign * size, instrument, up=is_long)
+    return _to_tick(base - sign * size, instrument, up=not is_long)
 
 
 def _to_tick(price: Fraction, instrument: Instrument, *, up: bool) -> Fraction:

@@ -39,6 +39,7 @@ __all__ = ["Venue"]
 
 # Legs of the path inside a bar, in their sequence.
 OPENS, ENTRIES, STOPS, TARGETS, CLOSES = range(5)
+RANGES = ENTRIES  # stage of a path in which entries, stops and targets have their chances
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +71,11 @@ class Venue:
     account: Account
     costs: Costs
     rules: tuple[Rule, ...] = ()
+    in_force: dict[int, tuple[Rule, ...]] = attrs.field(factory=dict)  #: rules, by instrument
     guards: dict[tuple[int, str], Order] = attrs.field(factory=dict)
+    waived: set[tuple[int, str]] = attrs.field(factory=set)  #: rules whose order the strategy took back
+    unbooked: set[int] = attrs.field(factory=set)  #: instruments whose open waits for the volume of its bar
+    late: set[int] = attrs.field(factory=set)  #: those of them whose rules were changed meanwhile
     trails: dict[int, Trail] = attrs.field(factory=dict)
     used: dict[tuple[int, int], tuple[int, int]] = attrs.field(factory=dict)
 
@@ -91,6 +96,10 @@ class Venue:
             waiting.setdefault(instrument.index, []).append(data)
         paths = [_Path(self, self.plan.instruments[index], datas) for index, datas in waiting.items()]
         self._walk(now, paths)
+        self._booked(now, [path.instrument for path in paths])
+        for path in paths:
+            path.stage = RANGES
+        self._walk(now, paths)
         for path in paths:
             path.come_to_closes()
         self._walk(now, paths)
@@ -107,6 +116,34 @@ class Venue:
                 return
             path, chance = min(heads, key=lambda head: head[1].turn)
             path.attempt(chance, now)
+
+    def _booked(self, now: int, instruments: list[Instrument]) -> None:
+        """After the opens that waited for their volume: what came too late for them takes what they left.
+
+        First orders end that were canceled, or whose session closed, then rules come into force.
+        """
+        booked = [each for each in instruments if each.index in self.unbooked]
+        self.unbooked -= {each.index for each in booked}
+        for order in self.book.working():
+            if order.instrument in booked and order.end_pending is not None:
+                self.end(order, now, *order.end_pending)
+        for instrument in booked:
+            if instrument.index in self.late:
+                self.late.remove(instrument.index)
+                self._put_in_force(instrument, now)
+
+    def end(self, order: Order, now: int, status: OrderStatus, code: str) -> None:
+        """Cancel an order, or let it expire.
+
+        An order that the open of a bar has decided is filled already, though that is booked when the bar is
+        complete; what is left of it then is ended. The order of a rule that is taken back stays away.
+        """
+        if order.decided is not None and order.decided > now:
+            order.end_pending = order.end_pending or (status, code)
+            return
+        self.book.move(order, status, now, code)
+        if order.rule is not None:
+            self.waived.add((order.instrument.index, order.rule))
 
     def follow(self, instrument: Instrument, data: Data) -> None:
         """Let the trailing stop of a position follow a piece of data that is complete."""
@@ -160,6 +197,8 @@ class Venue:
             tried.add(order.id)
             order.skips_bar = bar.ts_event
             self.attempt(order, offer, bar, now, open_only=True)
+            # What was opened just now is worth the open, not what was paid.
+            self.account.marks[order.instrument.index] = bar.open
 
     def _let_rest(self, now: int, instrument: Instrument, bar: Bar) -> None:
         """Let limits rest that meet a bar in which nothing trades: they have to wait."""
@@ -172,7 +211,10 @@ class Venue:
         """Note which orders an open decides: a cancel that comes later does not undo that."""
         for instrument, bar in bars:
             for order in self.book.working():
-                if order.instrument is not instrument or order.active_from > now:
+                if order.instrument is not instrument:
+                    continue
+                self.unbooked.add(instrument.index)
+                if order.active_from > now:
                     continue
                 if self.trades(bar):
                     before = order.triggered
@@ -210,14 +252,16 @@ class Venue:
         execution = self.costs.quote(order, offer, shown, used, now)
         if isinstance(execution, Passed):
             # What its own slippage kept out stays marketable; what found nothing to trade with has to wait.
-            order.resting = order.resting or (offer.is_limit and execution is Passed.BY_FILL_MODEL)
+            if execution is Passed.BY_FILL_MODEL:
+                self._wait(order, offer)
             return False
         if not self._may_sell(order, execution.quantity):
             self.book.end(order, now, "SHORT_NOT_ALLOWED", self.short_text(order, execution.quantity, now))
             return False
         if self._payable(order, execution):
             fill = self._fill(order, execution, offer, data, now)
-            self.guard(order.instrument, now, born=_Birth.of(fill, data))
+            self._wait(order, offer)
+            self.guard(order.instrument, now, _Occasion.of(fill, offer, data))
             return True
         policy = self.plan.policies.insufficient_cash
         if policy is InsufficientCash.WAIT:
@@ -232,8 +276,12 @@ class Venue:
         if order.is_working:
             text = "the account could pay for no more"
             self.book.move(order, OrderStatus.CANCELED, now, "INSUFFICIENT_CASH", text)
-        self.guard(order.instrument, now, born=_Birth.of(fill, data))
+        self.guard(order.instrument, now, _Occasion.of(fill, offer, data))
         return True
+
+    def _wait(self, order: Order, offer: Offer) -> None:
+        """Let what is left of a limit wait in the market, which had no more to give."""
+        order.resting = order.resting or (offer.is_limit and order.is_working)
 
     def _payable(self, order: Order, execution: Execution) -> bool:
         return self.account.can_pay(order, execution.quantity, execution.price, execution.fee)
@@ -295,10 +343,11 @@ class Venue:
             phase=offer.phase,
         )
         self.used[self._source(order, data)] = (data.row, self._used(order, data) + execution.quantity)
+        if not self.account.ledger.quantity(instrument):
+            # A position that opens is worth what the market was at, before costs.
+            self.account.marks[instrument.index] = execution.reference
         self.account.ledger.book(fill)
         self.book.fill(fill)
-        if instrument.index not in self.account.marks:
-            self.account.marks[instrument.index] = execution.reference
         return fill
 
     def _used(self, order: Order, data: Data) -> int:
@@ -311,42 +360,69 @@ class Venue:
 
     # -- position rules ----------------------------------------------------------------------------------
 
-    def set_rules(self, rules: tuple[Rule, ...], now: int) -> None:
-        """Replace the rules, for positions that are open too."""
+    def set_rules(self, rules: tuple[Rule, ...], now: int, *, after_opens: bool) -> None:
+        """Replace the rules, for positions that are open too.
+
+        What the open of a bar has decided stands; where that is not booked yet, new rules find what is left.
+        """
         self.rules = rules
         for instrument in self.plan.instruments:
-            self.guard(instrument, now)
+            if instrument.index in self.unbooked:
+                self.late.add(instrument.index)
+            else:
+                self._put_in_force(instrument, now, active_from=now + after_opens)
 
-    def guard(self, instrument: Instrument, now: int, born: _Birth | None = None) -> None:
+    def _put_in_force(self, instrument: Instrument, now: int, active_from: int | None = None) -> None:
+        before = _fraction(self.in_force.get(instrument.index, ()), "trailing_stop")
+        self.in_force[instrument.index] = self.rules
+        self.waived = {each for each in self.waived if each[0] != instrument.index}
+        occasion = _Occasion(
+            active_from=now if active_from is None else active_from,
+            of_rules=True,
+            keeps=before == _fraction(self.rules, "trailing_stop"),
+        )
+        self.guard(instrument, now, occasion)
+
+    def follow_split(self, instrument: Instrument, now: int) -> None:
+        """Bring the orders of rules into line with a position that was split: new sizes, and new levels."""
+        self.guard(instrument, now, _Occasion(active_from=now, keeps=False))
+
+    def guard(self, instrument: Instrument, now: int, occasion: _Occasion) -> None:
         """Bring the orders of rules into line with a position: place, follow, or take away."""
         holding = self.account.ledger.holding(instrument)
         held = holding.quantity
-        rules = {rule.kind: rule for rule in self.rules}
-        trail = self.trails.get(instrument.index)
-        if trail is not None and (held == 0 or trail.is_long != (held > 0)):
-            self.trails.pop(instrument.index)
-        if held:
-            self.trails.setdefault(instrument.index, Trail(is_long=held > 0))
+        self._turn(instrument, held)
+        rules = {rule.kind: rule for rule in self.in_force.get(instrument.index, ())}
         for kind in KINDS:
             rule = rules.get(kind) if held else None
             order = self.guards.get((instrument.index, kind))
             if order is not None and not order.is_working:
                 order = None
             if order is not None and (rule is None or order.sign * held > 0):
-                code = "CANCELED_BY_REQUEST" if held and kind not in rules else "POSITION_CLOSED"
+                code = "CANCELED_BY_REQUEST" if held and order.sign * held < 0 else "POSITION_CLOSED"
                 self.book.move(order, OrderStatus.CANCELED, now, code)
                 order = None
-            if rule is None:
+            if rule is None or (instrument.index, kind) in self.waived:
                 continue
             trail = self.trails[instrument.index]
             price = level(rule, instrument, holding.average, trail, is_long=held > 0)
             if order is None:
-                self._place(rule, instrument, held, price, now, born)
+                self._place(rule, instrument, held, price, now, occasion)
             else:
                 order.quantity = Fraction(order.filled + abs(held))
-                self._move(order, price, now, born)
+                keeps = occasion.keeps and kind == "trailing_stop"
+                self._move(order, _tighter(order, price) if keeps else price, now, occasion)
 
-    def _move(self, order: Order, price: Fraction, now: int, born: _Birth | None) -> None:
+    def _turn(self, instrument: Instrument, held: int) -> None:
+        """Forget what belongs to a position that was closed or turned, and begin anew for one that opened."""
+        trail = self.trails.get(instrument.index)
+        if trail is not None and (held == 0 or trail.is_long != (held > 0)):
+            self.trails.pop(instrument.index)
+            self.waived = {each for each in self.waived if each[0] != instrument.index}
+        if held:
+            self.trails.setdefault(instrument.index, Trail(is_long=held > 0))
+
+    def _move(self, order: Order, price: Fraction, now: int, occasion: _Occasion) -> None:
         """Give an order of a rule its new level; where the market went before does not count for it.
 
         A stop that a fill inside a bar has moved beyond the market acts where the market stood at that fill.
@@ -355,16 +431,16 @@ class Venue:
         if not order.triggered:
             _set_price(order, price)
         has_moved = before != (order.limit_price, order.stop_price)
-        if born is None:
+        if occasion.of_rules:
             if has_moved:
-                order.active_from = now
-        elif born.inside is not None:
-            order.market_at_birth = born.market
+                order.active_from = occasion.active_from
+        elif occasion.inside is not None:
+            order.market_at_birth = occasion.market
             if has_moved and order.order_type is OrderType.LIMIT:
                 order.active_from = now
 
     def _place(
-        self, rule: Rule, instrument: Instrument, held: int, price: Fraction, now: int, born: _Birth | None
+        self, rule: Rule, instrument: Instrument, held: int, price: Fraction, now: int, occasion: _Occasion
     ) -> None:
         order = Order(
             id=len(self.book.orders) + 1,
@@ -376,15 +452,12 @@ class Venue:
             tag=rule.kind,
             rule=rule.kind,
             ts_submitted=now,
-            active_from=now,
+            active_from=occasion.active_from,
+            market_at_birth=occasion.market,
+            decided=occasion.opened if self.plan.models.needs_volume else None,
+            skips_bar=occasion.inside if rule.order_type is OrderType.LIMIT else None,
         )
         _set_price(order, price)
-        if born is not None:
-            order.active_from = born.active_from
-            order.market_at_birth = born.market
-            order.decided = born.opened if self.plan.models.needs_volume else None
-            if rule.order_type is OrderType.LIMIT:
-                order.skips_bar = born.inside
         self.book.orders.append(order)
         self.guards[instrument.index, rule.kind] = order
         self.book.move(order, OrderStatus.SUBMITTED, now)
@@ -394,32 +467,47 @@ class Venue:
         trail = self.trails.get(instrument.index)
         if trail is None:
             return
-        average = self.account.ledger.holding(instrument).average
-        best = Fraction(high if trail.is_long else low)
-        sign = 1 if trail.is_long else -1
-        known = trail.best if trail.best is not None else average
-        trail.best = best if (best - known) * sign > 0 else known
+        trail.see(high, low)
         order = self.guards.get((instrument.index, "trailing_stop"))
-        rule = next((rule for rule in self.rules if rule.kind == "trailing_stop"), None)
+        rules = self.in_force.get(instrument.index, ())
+        rule = next((rule for rule in rules if rule.kind == "trailing_stop"), None)
         if order is not None and order.is_working and not order.triggered and rule is not None:
-            _set_price(order, level(rule, instrument, average, trail, is_long=trail.is_long))
+            average = self.account.ledger.holding(instrument).average
+            price = level(rule, instrument, average, trail, is_long=trail.is_long)
+            _set_price(order, _tighter(order, price))
 
 
 @attrs.frozen(kw_only=True)
-class _Birth:
-    """How a fill placed an order of a rule: from when on it counts, where the market stood, in which bar."""
+class _Occasion:
+    """Why orders of rules are looked at: a fill, new rules or a split; from when on what is placed counts.
+
+    After a fill: where the market stood, and the bar whose open it was (`opened`) or whose range (`inside`).
+    """
 
     active_from: int
     market: int | None = None
     opened: int | None = None
     inside: int | None = None
+    of_rules: bool = False
+    keeps: bool = True  #: whether a trailing stop may not go back
 
     @classmethod
-    def of(cls, fill: Fill, data: Data) -> _Birth:
+    def of(cls, fill: Fill, offer: Offer, data: Data) -> _Occasion:
         if not isinstance(data, Bar) or fill.phase == "close":
             return cls(active_from=fill.ts)
-        where = {"opened" if fill.phase == "open" else "inside": data.ts_event}
-        return cls(active_from=data.ts_open, market=fill.reference, **where)
+        if fill.phase == "open":
+            return cls(active_from=data.ts_open, market=offer.market, opened=data.ts_event)
+        return cls(active_from=data.ts_open, market=offer.market, inside=data.ts_event)
+
+
+def _fraction(rules: tuple[Rule, ...], kind: str) -> Fraction | None:
+    return next((rule.fraction for rule in rules if rule.kind == kind), None)
+
+
+def _tighter(order: Order, price: Fraction) -> Fraction:
+    """Return a price of a stop that has not gone back."""
+    assert order.stop_price is not None
+    return max(order.stop_price, price) if order.side is Side.SELL else min(order.stop_price, price)
 
 
 class _Path:
@@ -427,19 +515,21 @@ class _Path:
 
     def __init__(self, venue: Venue, instrument: Instrument, datas: list[Data]) -> None:
         self._venue = venue
-        self._instrument = instrument
+        self.instrument = instrument
         self._datas = datas
         self._tried: set[tuple[int, int]] = set()
-        self.at_closes = False
+        self.stage = OPENS
 
     def head(self) -> Chance | None:
         """Return the next chance; a piece of data that has none left is done, a bar after its close."""
         while self._datas:
             data = self._datas[0]
+            if not isinstance(data, Bar) and self.stage == OPENS:
+                return None
             chances = self._bar(data) if isinstance(data, Bar) else self._tick(data)
             if chances:
                 return min(chances, key=lambda chance: chance.place)
-            if isinstance(data, Bar) and not self.at_closes:
+            if isinstance(data, Bar) and self.stage != CLOSES:
                 return None
             self._leave(data)
         return None
@@ -457,10 +547,10 @@ class _Path:
 
     def come_to_closes(self) -> None:
         """Go from the ranges to the closes: what is entered there has not seen the high of the bar."""
-        self.at_closes = True
+        self.stage = CLOSES
         for data in self._datas:
             if isinstance(data, Bar):
-                self._venue.follow(self._instrument, data)
+                self._venue.follow(self.instrument, data)
 
     def _leave(self, data: Data) -> None:
         self._datas.pop(0)
@@ -468,7 +558,7 @@ class _Path:
         if isinstance(data, Bar):
             self._trigger(data)
         else:
-            self._venue.follow(self._instrument, data)
+            self._venue.follow(self.instrument, data)
 
     def _trigger(self, bar: Bar) -> None:
         """Remember which stop-limit orders the bar has reached, though their limits did not allow a fill."""
@@ -478,7 +568,7 @@ class _Path:
                 if is_waiting and reached_stop(order, bar) is not None:
                     order.triggered = order.resting = True
         for order in self._venue.book.working():
-            if order.instrument is self._instrument:
+            if order.instrument is self.instrument:
                 order.market_at_birth = None
 
     def _eligible(self, data: Data) -> list[Order]:
@@ -486,7 +576,7 @@ class _Path:
 
         A bar fills what was active at or before its open; a tick only what was active strictly before it.
         """
-        own = [order for order in self._venue.book.working() if order.instrument is self._instrument]
+        own = [order for order in self._venue.book.working() if order.instrument is self.instrument]
         if isinstance(data, Bar):
             return [order for order in own if order.active_from <= data.ts_open]
         return [order for order in own if order.active_from < data.ts_event]
@@ -508,9 +598,9 @@ class _Path:
         if not venue.trades(bar):
             return []
         chances = []
-        held = venue.account.ledger.quantity(self._instrument)
+        held = venue.account.ledger.quantity(self.instrument)
         for order in self._eligible(bar):
-            if self._is_decided(order, bar):
+            if self.stage == OPENS and self._is_decided(order, bar):
                 before = order.triggered
                 offer = at_open(order, bar.open, venue.plan.policies)
                 if offer is not None:
@@ -519,6 +609,8 @@ class _Path:
                     chances.append(Chance(leg=OPENS, distance=0, order=order, offer=offer))
                     continue
                 self._tried.add((order.id, OPENS))
+            if self.stage == OPENS:
+                continue
             chance = self._in_range(order, bar, held)
             if chance is not None:
                 chances.append(chance)
@@ -533,11 +625,11 @@ class _Path:
     def _in_range(self, order: Order, bar: Bar, held: int) -> Chance | None:
         policies = self._venue.plan.policies
         if order.order_type is OrderType.MARKET:
-            waits = policies.fill_timing is FillTiming.NEXT_OPEN or not self.at_closes
+            waits = policies.fill_timing is FillTiming.NEXT_OPEN or self.stage != CLOSES
             if waits or (order.id, CLOSES) in self._tried:
                 return None
             return Chance(leg=CLOSES, distance=0, order=order, offer=at_close(order, bar.close))
-        if self.at_closes or order.skips_bar == bar.ts_event or (order.id, ENTRIES) in self._tried:
+        if self.stage == CLOSES or order.skips_bar == bar.ts_event or (order.id, ENTRIES) in self._tried:
             return None
         offer = in_range(order, bar, policies)
         if offer is None:
