@@ -125,9 +125,9 @@ class OrderAsk:
 
 @attrs.frozen
 class CancelAsk:
-    """`cancel 1`: the order that was sent as the first."""
+    """`cancel 1`: the order that was sent as the first; `cancel stop_loss`: the live order of that rule."""
 
-    number: int
+    which: int | str
 
 
 @attrs.frozen
@@ -309,7 +309,8 @@ def _asks(table: Table, where: str) -> tuple[Ask, ...]:
     sent = 0
     for ask in asks:
         sent += isinstance(ask.does, OrderAsk)
-        if isinstance(ask.does, CancelAsk) and not 1 <= ask.does.number <= sent:
+        which = ask.does.which if isinstance(ask.does, CancelAsk) else None
+        if isinstance(which, int) and not 1 <= which <= sent:
             msg = f"{where}: ask {ask.text!r} comes before that order was sent"
             raise ScenarioError(msg)
     return tuple(asks)
@@ -318,6 +319,8 @@ def _asks(table: Table, where: str) -> tuple[Ask, ...]:
 def _ask(words: list[str], where: str) -> OrderAsk | CancelAsk | RulesAsk:
     if words[:1] == ["cancel"] and len(words) == 2 and words[1].isdecimal():
         return CancelAsk(int(words[1]))
+    if words[:1] == ["cancel"] and len(words) == 2 and words[1] in RULES:
+        return CancelAsk(words[1])
     if words[:1] == ["rules"] and len(words) > 1:
         return RulesAsk({} if words[1:] == ["none"] else _fractions(words[1:], where))
     if len(words) >= 3 and words[0] in ("buy", "sell"):
@@ -325,7 +328,8 @@ def _ask(words: list[str], where: str) -> OrderAsk | CancelAsk | RulesAsk:
         return _order(words[0], words[1], words[2], words[3:], where)
     msg = (
         f"{where}: expected 'buy 100 XYZ' or 'sell 100 XYZ' with any of 'limit 95.00', 'stop 101.00', 'day'; "
-        "'cancel 1', 'rules stop_loss 0.05 take_profit 0.10 trailing_stop 0.08', 'rules none'"
+        "'cancel 1', 'cancel stop_loss', 'rules stop_loss 0.05 take_profit 0.10 trailing_stop 0.08', "
+        "'rules none'"
     )
     raise ScenarioError(msg)
 

@@ -190,7 +190,11 @@ class Script(Strategy):
 
     def _do(self, ask: OrderAsk | CancelAsk | RulesAsk) -> None:
         if isinstance(ask, CancelAsk):
-            self.broker.cancel_order(self.orders[ask.number - 1])
+            for order in self.broker.open_orders if isinstance(ask.which, str) else []:
+                if order.tag == ask.which:
+                    order.cancel()
+            if isinstance(ask.which, int):
+                self.broker.cancel_order(self.orders[ask.which - 1])
         elif isinstance(ask, RulesAsk):
             rules = [RULE_CLASSES[name](fraction) for name, fraction in ask.fractions.items()]
             self.broker.set_position_rules(CompositeRule(rules) if rules else None)  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ use ml4t_sim::engine::{Api, Strategy};
 use ml4t_sim::error::Result;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
 use ml4t_sim::money::{Decimal, Price};
-use ml4t_sim::order::{OrderRequest, OrderType, Reason, Side, TimeInForce};
+use ml4t_sim::order::{Order, OrderRequest, OrderType, Reason, Side, TimeInForce};
 use ml4t_sim::policies::TickRounding;
 use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::time::Ns;
@@ -55,6 +55,11 @@ impl Script {
             let what = ask.what.clone();
             let words: Vec<&str> = what.split_whitespace().collect();
             match words[..] {
+                ["cancel", rule] if RuleKind::ALL.iter().any(|k| k.as_str() == rule) => {
+                    let is_it = |o: &Order| !o.status.is_terminal() && o.rule.is_some_and(|k| k.as_str() == rule);
+                    let live = api.state.orders.iter().position(is_it);
+                    live.map(|k| api.cancel(OrderId(k as u64)));
+                }
                 ["cancel", number] => {
                     let number: usize = number.parse().map_err(|_| wrong(what.clone()))?;
                     api.cancel(self.sent[number - 1]);
