@@ -20,23 +20,20 @@ from ml4t.backtest.data import DataFeed, Signals
 from ml4t.backtest.engine import Engine, run
 from ml4t.backtest.rules import CompositeRule, PositionRule, StopLoss, TakeProfit, TrailingStop
 from ml4t.core import schedule
+from ml4t.core.callbacks import Event, FillEvent, MarketEvent, OrderEvent, SignalEvent
 from ml4t.core.config import RunConfig, load_config
 from ml4t.core.events import Bar, CorporateAction, Quote, Signal, TradeTick
 from ml4t.core.instrument import Instrument
 from ml4t.core.sources import SignalSource
 from ml4t.core.strategy import Strategy
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.engine import _engine
 from ml4t.engine._engine import (
     Broker,
     Context,
-    Event,
-    FillEvent,
-    MarketEvent,
-    OrderEvent,
     OrderHandle,
     PITData,
     Position,
-    SignalEvent,
     Timestamp,
 )
 from ml4t.engine.results import Results
@@ -84,3 +81,6 @@ __all__ = [
 
 OrderSide = Side
 """The documents' name of `Side`."""
+
+for _abstract in (Event, FillEvent, MarketEvent, OrderEvent, SignalEvent):
+    _abstract.register(getattr(_engine, _abstract.__name__))

@@ -12,6 +12,7 @@ from typing import Any, final
 
 import attrs
 
+from ml4t.core import callbacks
 from ml4t.core.errors import unknown_name
 from ml4t.core.types import OrderStatus, Side
 from ml4t.reference.plan import Feed, Plan
@@ -32,7 +33,7 @@ def number_text(value: float) -> str:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Event:
+class Event(callbacks.Event):
     """Base class of all events."""
 
     asset: str  #: symbol of the instrument
@@ -74,7 +75,7 @@ class EventFields:
 
 @final
 @attrs.frozen(kw_only=True, eq=False, repr=False)
-class MarketEvent(Event):
+class MarketEvent(Event, callbacks.MarketEvent):
     """A completed bar, a quote or a trade print; its fields are attributes: `event.close`."""
 
     kind: str  #: `bar`, `quote` or `trade`
@@ -113,7 +114,7 @@ class MarketEvent(Event):
 
 @final
 @attrs.frozen(kw_only=True, eq=False)
-class SignalEvent(Event):
+class SignalEvent(Event, callbacks.SignalEvent):
     """A prediction that has just become readable; `timestamp` is the instant it is about."""
 
     ts_arrival: int  #: when it became readable, ns since 1970 UTC
@@ -125,7 +126,7 @@ class SignalEvent(Event):
 
 @final
 @attrs.frozen(kw_only=True, eq=False)
-class FillEvent(Event):
+class FillEvent(Event, callbacks.FillEvent):
     """An execution of an order."""
 
     order: Any  #: live view of the order
@@ -141,7 +142,7 @@ class FillEvent(Event):
 
 @final
 @attrs.frozen(kw_only=True, eq=False)
-class OrderEvent(Event):
+class OrderEvent(Event, callbacks.OrderEvent):
     """A change of an order's state; the state of `order` may be a later one."""
 
     order: Any  #: live view of the order
