@@ -37,6 +37,15 @@ def test_the_representation_names_run_span_and_outcome(make: Make) -> None:
     )
 
 
+def test_metrics_show_themselves_as_an_aligned_table(real: Results) -> None:
+    head, *lines = repr(real.metrics).splitlines()
+    assert head == "<Metrics, 252 sessions per year, risk-free rate 0.00%>"
+    assert [line.split() for line in lines] == [[m.metric.name, m.text] for m in real.metrics.rows()]
+    assert len({len(line) for line in lines}) == 1
+    page = real.metrics._repr_html_()
+    assert all(f">{row.metric.label}<" in page and f">{row.text}<" in page for row in real.metrics.rows())
+
+
 def test_the_plot_shows_the_tables(real: Results) -> None:
     figure = real.plot()
     traces = {trace.name: trace for trace in figure.data}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from ml4t.engine.metrics import Unit, format_value
+from ml4t.engine.metrics import Unit, format_value, html_rows
 
 if TYPE_CHECKING:
     from ml4t.engine.results import Results
@@ -28,16 +28,6 @@ def line(results: Results) -> str:
 def notebook_table(results: Results) -> str:
     """Return the metrics as a small HTML table; pointing at one shows its definition."""
     escape = html.escape
-    rows, group = [], ""
-    for row in results.metrics.rows():
-        if row.metric.group != group:
-            group = row.metric.group
-            rows.append(f"<tr><th colspan='2' style='text-align:left'>{escape(group)}</th></tr>")
-        rows.append(
-            f"<tr title='{escape(row.metric.convention)}'>"
-            f"<td style='text-align:left'>{escape(row.metric.label)}</td>"
-            f"<td style='text-align:right'>{escape(row.text)}</td></tr>"
-        )
     nav = results.nav
     span = (
         f"{nav['session'][0]} to {nav['session'][-1]}, {nav.height} sessions" if nav.height else "no session"
@@ -46,5 +36,5 @@ def notebook_table(results: Results) -> str:
     notes = "".join(f"<p>{escape(note)}</p>" for note in results.warnings)
     return (
         f"<div>{notes}<table><caption style='text-align:left'>{head}</caption>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f"<tbody>{html_rows(results.metrics)}</tbody></table></div>"
     )

@@ -6,6 +6,7 @@ The numbers come from `ml4t.engine.performance`; here they get names, for tables
 from __future__ import annotations
 
 import enum
+import html
 import math
 from collections.abc import Iterator, Mapping
 
@@ -14,6 +15,7 @@ import attrs
 from ml4t.core.errors import unknown_name
 
 __all__ = ["BENCHMARK_GROUP", "METRICS", "Metric", "MetricValue", "Metrics", "Unit", "format_value"]
+__all__ += ["html_rows"]
 
 BENCHMARK_GROUP = "Against the benchmark"
 """Group of the metrics that need a benchmark."""
@@ -275,6 +277,22 @@ class Metrics(Mapping[str, float]):
         """Return every metric with its label, unit, convention and printed text."""
         return [MetricValue(METRICS[name], value) for name, value in self._values.items()]
 
+    def __repr__(self) -> str:
+        """Print a line per metric below the settings they were computed with."""
+        rows = self.rows()
+        widths = [max(map(len, texts), default=0) for texts in (self._values, [row.text for row in rows])]
+        lines = [f"{row.metric.name:<{widths[0]}}  {row.text:>{widths[1]}}" for row in rows]
+        return "\n".join([f"<{self._settings()}>", *lines])
+
+    def _repr_html_(self) -> str:
+        """Show the metrics as a table, for notebooks; pointing at one shows its definition."""
+        caption = f"<caption style='text-align:left'>{html.escape(self._settings())}</caption>"
+        return f"<table>{caption}<tbody>{html_rows(self)}</tbody></table>"
+
+    def _settings(self) -> str:
+        rate = format_value(self.risk_free, Unit.FRACTION)
+        return f"Metrics, {self.periods_per_year:g} sessions per year, risk-free rate {rate}"
+
     def conventions(self) -> dict[str, object]:
         """Return how the metrics were computed, as plain data: settings, and a sentence per metric."""
         return {
@@ -283,3 +301,19 @@ class Metrics(Mapping[str, float]):
             "sampling": "session returns of net asset value, the first from initial capital",
             "metrics": {name: METRICS[name].convention for name in self._values},
         }
+
+
+def html_rows(metrics: Metrics) -> str:
+    """Return the rows of an HTML table: a heading per group, then label and text of each metric."""
+    escape = html.escape
+    rows, group = [], ""
+    for row in metrics.rows():
+        if row.metric.group != group:
+            group = row.metric.group
+            rows.append(f"<tr><th colspan='2' style='text-align:left'>{escape(group)}</th></tr>")
+        rows.append(
+            f"<tr title='{escape(row.metric.convention)}'>"
+            f"<td style='text-align:left'>{escape(row.metric.label)}</td>"
+            f"<td style='text-align:right'>{escape(row.text)}</td></tr>"
+        )
+    return "".join(rows)
