@@ -54,6 +54,11 @@ def test_the_plot_shows_the_tables(real: Results) -> None:
     assert list(traces["Equity"].x) == [day.isoformat() for day in real.nav["session"]]
 
 
+def test_a_plot_uses_the_plugins_of_the_run(real: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml4t.engine.results.load_plugins", lambda: pytest.fail("loaded a second time"))
+    assert real.plot().data
+
+
 def test_a_plot_without_a_plugin_that_draws_names_the_extra(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -38,6 +39,15 @@ def test_a_loaded_run_equals_the_saved_one(real: Results, tmp_path: Path) -> Non
     assert loaded.manifest == json.loads(json.dumps(real.manifest))
     assert (loaded.status, loaded.name, loaded.path) == (real.status, real.name, folder)
     assert dict(loaded.metrics) == pytest.approx(dict(real.metrics), nan_ok=True, rel=0, abs=0)
+
+
+def test_a_pickled_run_equals_its_origin_saved_or_not(real: Results, tmp_path: Path) -> None:
+    for origin in (real, Results.load(real.save(tmp_path / "run"))):
+        twin = pickle.loads(pickle.dumps(origin))
+        for name in TABLES:
+            assert_frame_equal(twin.table(name), origin.table(name))
+        assert dict(twin.metrics) == pytest.approx(dict(origin.metrics), nan_ok=True, rel=0, abs=0)
+        assert (twin.manifest, twin.status, twin.path) == (origin.manifest, origin.status, origin.path)
 
 
 def test_saving_what_was_loaded_gives_the_same_bytes(real: Results, tmp_path: Path) -> None:

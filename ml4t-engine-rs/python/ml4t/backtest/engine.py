@@ -246,6 +246,7 @@ class Engine:
             run_info=run_info_of(started=started, durations=clock.laps, counts=backtest.counts()),
             status=status,
             benchmark=origin.benchmark,
+            plugins=self._plugins,
         )
         return self.results
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from ml4t.core.errors import PluginError, ResultsError
 from ml4t.engine.metrics import Unit, format_value, html_rows
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from ml4t.core.plugins import PluginManager
     from ml4t.engine.results import Results
 
-__all__ = ["line", "notebook_table"]
+__all__ = ["figure", "line", "notebook_table"]
+
+_FIGURE_FORMAT = "plotly"
 
 
 def line(results: Results) -> str:
@@ -38,3 +44,21 @@ def notebook_table(results: Results) -> str:
         f"<div>{notes}<table><caption style='text-align:left'>{head}</caption>"
         f"<tbody>{html_rows(results.metrics)}</tbody></table></div>"
     )
+
+
+def figure(results: Results, plugins: PluginManager) -> go.Figure:
+    """Draw with the first reporter that has the format `plotly`."""
+    able = [
+        offer.qualified
+        for offer in plugins.registry()
+        if offer.kind == "reporter" and _FIGURE_FORMAT in offer.spec.formats
+    ]
+    if not able:
+        message = "no installed plugin draws results; run: pip install 'ml4t[report]'"
+        raise ResultsError(message)
+    try:
+        reporter = plugins.resolve("reporter", able[0])
+    except PluginError as error:
+        message = f"results cannot be drawn: {error}; run: pip install 'ml4t[report]'"
+        raise ResultsError(message) from error
+    return cast("go.Figure", reporter().figure(results))

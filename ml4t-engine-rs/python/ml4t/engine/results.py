@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from ml4t.core.errors import PluginError, ResultsError, unknown_name
+from ml4t.core.errors import ResultsError, unknown_name
+from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.engine import display, storage
 from ml4t.engine import performance as perf
 from ml4t.engine.metrics import BENCHMARK_GROUP, METRICS, Metrics
@@ -30,7 +31,6 @@ RunStatus = Literal["complete", "interrupted", "failed"]
 
 _T = TypeVar("_T")
 _ROLLING_SESSIONS = 126
-_FIGURE_FORMAT = "plotly"
 
 
 class Results:
@@ -53,6 +53,8 @@ class Results:
         Whether the run reached its end. Tables hold everything up to where it stopped.
     benchmark : object, optional
         Returns to compare with, in any form that `performance` takes. Kept with the run.
+    plugins : PluginManager, optional
+        Those of the run, to draw with; by default those of the environment, loaded when first needed.
 
     Examples
     --------
@@ -61,7 +63,7 @@ class Results:
     >>> results.fills.filter(symbol="AAPL")  # doctest: +SKIP
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a run, each by its name
         self,
         tables: Mapping[str, Any],
         *,
@@ -70,6 +72,7 @@ class Results:
         config: Mapping[str, Any] | None = None,
         status: RunStatus = "complete",
         benchmark: object = None,
+        plugins: PluginManager | None = None,
     ) -> None:
         check_names(tables)
         self._raw: dict[str, Any] = dict(tables)
@@ -79,7 +82,16 @@ class Results:
         self._config: Mapping[str, Any] = manifest.get("config", {}) if config is None else config
         self._status: RunStatus = status
         self._benchmark = benchmark
+        self._plugins = plugins
         self._path: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle tables as Arrow; plugins stay behind, and what is derived is computed anew."""
+        tables = {
+            name: raw if isinstance(raw, storage.StoredTable) else self._arrow(name)
+            for name, raw in self._raw.items()
+        }
+        return {**vars(self), "_raw": tables, "_cache": {}, "_plugins": None}
 
     # ----------------------------------------------------------------------- what the run was
 
@@ -418,23 +430,8 @@ class Results:
         ResultsError
             If no such plugin is installed, or plotly is missing.
         """
-        from ml4t.core.plugins import load_plugins
-
-        plugins = load_plugins()
-        able = [
-            offer.qualified
-            for offer in plugins.registry()
-            if offer.kind == "reporter" and _FIGURE_FORMAT in offer.spec.formats
-        ]
-        if not able:
-            message = "no installed plugin draws results; run: pip install 'ml4t[report]'"
-            raise ResultsError(message)
-        try:
-            reporter = plugins.resolve("reporter", able[0])
-        except PluginError as error:
-            message = f"results cannot be drawn: {error}; run: pip install 'ml4t[report]'"
-            raise ResultsError(message) from error
-        return cast("go.Figure", reporter().figure(self))
+        plugins = self._plugins
+        return display.figure(self, self._kept("plugins", load_plugins) if plugins is None else plugins)
 
     # ----------------------------------------------------------------------- storage
 
