@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml4t.backtest import Broker, Context, DataFeed, MarketEvent, PITData, Strategy, Timestamp
-from ml4t.core.errors import UnknownNameError
+from ml4t.backtest import Broker, Context, DataFeed, MarketEvent, PITData, Strategy, Timestamp, schedule
+from ml4t.core.errors import EngineStateError, UnknownNameError
 
 Build = Callable[..., DataFeed]
 Now = Any  # what a step of a script is given; see conftest
@@ -146,3 +146,23 @@ def test_every_callback_may_write(run_of: RunOf, market: DataFeed) -> None:
             self.log("data")
 
     assert run_of(Writes(), market).logs["message"].to_list() == ["close", "bar", "data"] * 3
+
+
+@pytest.mark.parametrize("engine_name", ["rust", "reference"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda s: s.log("late"),
+        lambda s: s.record(late=1.0),
+        lambda s: s.subscribe(asset="A"),
+        lambda s: s.schedule(rule=schedule.month_end()),
+    ],
+)
+def test_after_the_run_nothing_is_written_down_silently(
+    run_of: RunOf, market: DataFeed, engine_name: str, use: Callable[[Strategy], None]
+) -> None:
+    strategy = Strategy()
+    results = run_of(strategy, market, backtest={"engine": engine_name})
+    with pytest.raises(EngineStateError, match="the run of this Strategy is over; on_stop is"):
+        use(strategy)
+    assert results.logs.is_empty() and results.recorded.is_empty()

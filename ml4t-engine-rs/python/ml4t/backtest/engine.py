@@ -197,9 +197,10 @@ class Engine:
         clock.lap("assemble")
         status: RunStatus = "complete"
         try:
-            if "on_start" in overridden_callbacks(strategy):
-                _begin(strategy)
-            backtest.execute(handlers_of(strategy), _reporter(progress, start, end))
+            with contextlib.closing(runtime):
+                if "on_start" in overridden_callbacks(strategy):
+                    _begin(strategy)
+                backtest.execute(handlers_of(strategy), _reporter(progress, start, end))
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             clock.lap("run")

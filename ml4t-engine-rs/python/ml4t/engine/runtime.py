@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ml4t.core.errors import EngineStateError
 from ml4t.core.schedule import Schedule
 from ml4t.core.strategy import CALLBACKS, Strategy, Subscription, overridden_callbacks
 from ml4t.engine.schedules import instants
@@ -29,14 +30,28 @@ class Runtime:
         self._strategy = strategy
         self._sessions = sessions
         self._span = span
+        self._is_over = False
+
+    def close(self) -> None:
+        """Refuse everything from now on: the tables are about to be handed out."""
+        self._is_over = True
+
+    def _check_open(self, call: str) -> None:
+        if self._is_over:
+            msg = (
+                f"{call}: the run of this {type(self._strategy).__name__} is over; on_stop is the last chance"
+            )
+            raise EngineStateError(msg)
 
     def subscribe(self, subscription: Subscription) -> None:
         """Restrict typed events."""
+        self._check_open("subscribe")
         kind = None if subscription.event_type is None else subscription.event_type.value
         self._run.subscribe(subscription.asset, kind, subscription.frequency_ns, subscription.model_id)
 
     def schedule(self, callback: Callable[[], object] | None, rule: Schedule) -> None:
         """Set timers for every instant of the rule that lies ahead."""
+        self._check_open("schedule")
         start, end = self._span
         now = self._run.now
         after = start if now is None else now + 1
@@ -48,10 +63,12 @@ class Runtime:
 
     def record(self, values: Mapping[str, float]) -> None:
         """Keep named numbers of this instant."""
+        self._check_open("record")
         self._run.record(dict(values))
 
     def log(self, message: str, level: str) -> None:
         """Keep a line of text of this instant."""
+        self._check_open("log")
         self._run.log(message, level)
 
 
