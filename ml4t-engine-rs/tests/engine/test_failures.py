@@ -273,3 +273,32 @@ def test_a_deep_recursion_in_a_strategy_is_a_python_error(engine: Make, market: 
 
     error, _ = failure(engine, strategy_that(on_data=on_data), market, RecursionError)
     assert "raised in on_data" in error.__notes__[0]
+
+
+# -- callbacks by another name ---------------------------------------------------------------------------
+
+
+class HasData(Strategy):
+    def on_data(self, *_: object) -> None:
+        """Decide nothing."""
+
+
+@pytest.mark.parametrize("engine_name", ["rust", "reference"])
+@pytest.mark.parametrize("base", [Strategy, HasData])
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("on_bars", "on_bar"), ("on_dat", "on_data"), ("onbar", "on_bar"), ("onFill", "on_fill")],
+)
+def test_a_method_that_nearly_is_a_callback_costs_one_warning(
+    engine: Make, market: DataFeed, engine_name: str, base: type[Strategy], name: str, near: str
+) -> None:
+    made = engine(type("Typo", (base,), {name: buys}), market, backtest={"engine": engine_name})
+    with pytest.warns(UserWarning, match=rf"Typo\.{name} is no callback .* did you mean '{near}'") as caught:
+        made.run()
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("name", ["on_exit_signal", "on_entry", "on_stop_loss", "only_once", "on_date"])
+def test_a_helper_costs_no_warning(engine: Make, market: DataFeed, name: str) -> None:
+    callbacks = {"on_data": lambda *_: None, name: buys}
+    assert engine(strategy_that(**callbacks), market).run().status == "complete"

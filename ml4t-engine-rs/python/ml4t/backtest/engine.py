@@ -16,7 +16,7 @@ from ml4t.backtest.data import assemble
 from ml4t.backtest.data.assemble import listed_feeds
 from ml4t.backtest.data.bounds import custom_calendars
 from ml4t.backtest.data.settings import instruments_by_symbol
-from ml4t.backtest.strategies import StrategyLike, StrategySource
+from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
 from ml4t.core.config import RunConfig, load_config
 from ml4t.core.errors import ConfigError, EngineStateError, Ml4tError
 from ml4t.core.plugins import PluginManager, load_plugins
@@ -180,6 +180,7 @@ class Engine:
         clock.lap("load")
         strategy = self._source.make()
         check_callbacks(strategy)
+        warn_of_near_misses(strategy)
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
         warm_from = warm_from_ns(strategy.warmup, sessions, start_ns=start)
         engine = self._plugins.resolve("engine", self._engine.qualified)

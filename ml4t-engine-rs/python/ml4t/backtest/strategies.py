@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import importlib
 import importlib.util
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,9 +16,13 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from ml4t.core.errors import StrategyError, nearest, unknown_name
-from ml4t.core.strategy import Strategy
+from ml4t.core.strategy import CALLBACKS, Strategy
 
-__all__ = ["StrategyLike", "StrategySource", "load_class"]
+__all__ = ["StrategyLike", "StrategySource", "load_class", "warn_of_near_misses"]
+
+# Above it are plurals, lost or swapped letters and other case (`on_bars`, `on_bra`, `onData`); below it are
+# helpers with a word more (`on_exit_signal`, `on_stop_loss`).
+_NEAR = 0.83
 
 StrategyLike: TypeAlias = type[Strategy] | Callable[..., Strategy] | Strategy | str
 
@@ -183,3 +189,22 @@ def _called(factory: Callable[..., object], params: Mapping[str, Any]) -> Strate
         msg = f"{factory!r} returned {made!r}, which is no Strategy"
         raise StrategyError(msg)
     return made
+
+
+def warn_of_near_misses(strategy: Strategy) -> None:
+    """Warn of methods that look like a misspelled callback: nobody would ever call them.
+
+    A method beside the callback it resembles, in the same class, is a helper of it.
+    """
+    for cls in type(strategy).__mro__[: type(strategy).__mro__.index(Strategy)]:
+        for name, value in vars(cls).items():
+            if not name.startswith("on") or name in CALLBACKS or not inspect.isroutine(value):
+                continue
+            near = difflib.get_close_matches(name.lower(), CALLBACKS, n=1, cutoff=_NEAR)
+            if near and near[0] not in vars(cls):
+                msg = (
+                    f"{cls.__name__}.{name} is no callback and will not be called; did you mean {near[0]!r}? "
+                    "Rename it, or, if it is a helper, let its name begin otherwise"
+                )
+                # Of the caller of `Engine.run`.
+                warnings.warn(msg, UserWarning, stacklevel=4)
