@@ -325,6 +325,8 @@ def test_a_line_is_given_only_when_it_is_certain(tmp_path: Path) -> None:
         ({"backtest": {"start_date": "2020-01-01T09:30:00"}}, "backtest.start_date", "expected a date"),
         ({"backtest": {"seed": 2**64}}, "backtest.seed", "2\\*\\*64"),
         ({"backtest": {"run_manifest": "a/b.json"}}, "backtest.run_manifest", "without a folder"),
+        ({"backtest": {"run_manifest": "metrics.json"}}, "backtest.run_manifest", "none of metrics.json"),
+        ({"backtest": {"run_manifest": "a.parquet"}}, "backtest.run_manifest", "ends with .json"),
         ({"backtest": {"name": " "}}, "backtest.name", "expected a name"),
         ({"backtest": {"engine": 1}}, "backtest.engine", "expected"),
         ({"backtest": {"required_plugins": ["a b"]}}, "backtest.required_plugins\\[0\\]", "requirement"),

@@ -93,6 +93,25 @@ def test_the_status_travels_in_run_info_and_not_in_the_manifest(make: Make, tmp_
     assert "The run is failed: the tables end at 2024-01-01" in Results.load(second).warnings[0]
 
 
+def test_an_interrupted_run_loads_and_says_so(make: Make, tmp_path: Path) -> None:
+    loaded = Results.load(make(nav=[1.0], status="interrupted").save(tmp_path / "run"))
+    assert "interrupted" in repr(loaded)
+    assert loaded.warnings[0].startswith("The run is interrupted: the tables end at 2024-01-01")
+
+
+def test_the_manifest_has_the_name_that_the_configuration_gives_it(make: Make, tmp_path: Path) -> None:
+    named = {"backtest": {"run_manifest": "proof.json"}}
+    folder = make(nav=[1.0], config=named).save(tmp_path / "run")
+    assert {path.name for path in folder.iterdir()} >= {"proof.json", "run_info.json"}
+    assert not (folder / "run_manifest.json").exists()
+    assert Results.load(folder).manifest == {"config": named}
+    assert Results.load(folder).run_info == {"host": "here"}
+    with pytest.raises(ResultsError, match="already holds a run"):
+        make(nav=[2.0]).save(folder)
+    make(nav=[2.0]).save(folder, overwrite=True)
+    assert not (folder / "proof.json").exists()
+
+
 def test_undefined_metrics_are_null_in_the_file(make: Make, tmp_path: Path) -> None:
     folder = make(nav=[100_000.0, 100_000.0]).save(tmp_path / "flat")
     stored = json.loads((folder / "metrics.json").read_text())
@@ -186,7 +205,7 @@ def test_a_folder_that_is_absent_or_no_run_says_so(tmp_path: Path) -> None:
         Results.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(FILES | DOCUMENTS - {"metrics.json"}))
+@pytest.mark.parametrize("name", sorted(FILES | DOCUMENTS))
 def test_a_missing_file_is_named(name: str, make: Make, tmp_path: Path) -> None:
     folder = make(nav=[1.0]).save(tmp_path / "run")
     (folder / name).unlink()
@@ -194,7 +213,7 @@ def test_a_missing_file_is_named(name: str, make: Make, tmp_path: Path) -> None:
         Results.load(folder)
 
 
-@pytest.mark.parametrize("name", sorted(FILES | DOCUMENTS - {"metrics.json"}))
+@pytest.mark.parametrize("name", sorted(FILES | DOCUMENTS))
 @pytest.mark.parametrize("keep", [0, 0.5, 0.99])
 def test_a_truncated_file_is_named(name: str, keep: float, make: Make, tmp_path: Path) -> None:
     folder = make(nav=[1.0]).save(tmp_path / "run")
@@ -233,6 +252,13 @@ def test_a_table_of_another_layout_is_refused(make: Make, tmp_path: Path) -> Non
     (folder / "run_info.json").write_text(json.dumps(info))
     with pytest.raises(ResultsError, match=r"table logs .*level is absent, expected string.*name is unknown"):
         Results.load(folder).logs  # noqa: B018 - reading is what fails
+
+
+def test_metrics_of_another_run_are_refused(make: Make, tmp_path: Path) -> None:
+    folder = make(nav=[1.0]).save(tmp_path / "run")
+    make(nav=[2.0]).save(tmp_path / "other").joinpath("metrics.json").replace(folder / "metrics.json")
+    with pytest.raises(ResultsError, match=r"metrics\.json is not the file that was saved"):
+        Results.load(folder)
 
 
 def test_a_document_that_is_no_object_is_refused(make: Make, tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ CONFIG_VERSION = 1  #: of the layout of configuration files
 # Limit and decimals. The ledger counts 1e-18 in 128 bits, which end at 1.7e20; cash x leverage has to fit.
 LARGEST_AMOUNTS = {"initial_cash": (10**17, 18), "leverage": (1_000, 9)}
 
+_TAKEN = ("metrics.json", "run_info.json")  #: files beside the manifest
+
 # Key in `[broker]` of every kind of model.
 MODEL_KEYS = {ModelKind.FILL: "fill_model", ModelKind.SLIPPAGE: "slippage_model"}
 MODEL_KEYS |= {ModelKind.FEE: "commission_model"}
@@ -176,6 +178,9 @@ class BacktestSection(Checked):
             text = values.get(key, "-")
             if not text.strip() or Path(text).name != text or text == "..":
                 yield _fault(key, f"expected a name without a folder, found {text!r}", text)
+            elif key == "run_manifest" and key in values and (not text.endswith(".json") or text in _TAKEN):
+                what = f"expected a name that ends with .json and is none of {', '.join(_TAKEN)}"
+                yield _fault(key, f"{what}, found {text!r}", text)
         for index, text in enumerate(values.get("required_plugins", ())):
             if not _is_requirement(text):
                 message = f"expected a requirement such as 'ml4t-impact>=0.2', found {text!r}"

@@ -438,8 +438,9 @@ class Results:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the run into a folder and return its path.
 
-        One Parquet file per table (`round_trips` is `trades.parquet`), `run_manifest.json`, `run_info.json`
-        and `metrics.json`. The folder appears complete or not at all.
+        One Parquet file per table (`round_trips` is `trades.parquet`), `run_manifest.json` (or what the
+        configuration calls it), `run_info.json` and `metrics.json`. The folder appears complete or not at
+        all.
 
         Parameters
         ----------
@@ -455,10 +456,11 @@ class Results:
             elsewhere.
         """
         target = Path(path)
-        info = {**self._run_info, "status": self._status}
+        manifest = str(self._setting("backtest", "run_manifest") or storage.MANIFEST_FILE)
+        info = {**self._run_info, "status": self._status, storage.MANIFEST_NAME: manifest}
         metrics = self.metrics
         documents = {
-            storage.MANIFEST_FILE: self._manifest,
+            manifest: self._manifest,
             storage.INFO_FILE: info,
             storage.METRICS_FILE: {
                 "metrics": dict(metrics),
@@ -486,10 +488,14 @@ class Results:
         from ml4t.core.schemas import TABLES
 
         folder = Path(path)
-        manifest = storage.read_json(folder, name=storage.MANIFEST_FILE)
+        name = storage.manifest_file(folder)
+        manifest = storage.read_json(folder, name=name)
         info = storage.read_json(folder, name=storage.INFO_FILE)
+        info.pop(storage.MANIFEST_NAME, None)
+        storage.read_json(folder, name=storage.METRICS_FILE)
         hashes = storage.take_hashes(info, folder)
-        storage.check_hash(folder / storage.MANIFEST_FILE, hashes.get(storage.MANIFEST_FILE))
+        for each in (name, storage.METRICS_FILE):
+            storage.check_hash(folder / each, hashes.get(each))
         status = info.pop("status", None)
         if status not in ("complete", "interrupted", "failed"):
             file = folder / storage.INFO_FILE

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 __all__ = [
     "INFO_FILE",
     "MANIFEST_FILE",
+    "MANIFEST_NAME",
     "METRICS_FILE",
     "StoredTable",
     "check_folder",
     "check_hash",
     "check_writable",
     "dump_json",
+    "manifest_file",
     "read_json",
     "stored_tables",
     "table_file",
@@ -41,6 +43,8 @@ __all__ = [
 ]
 
 MANIFEST_FILE = "run_manifest.json"
+"""What the manifest is called, unless `run_info.json` has another name under `MANIFEST_NAME`."""
+MANIFEST_NAME = "manifest"
 INFO_FILE = "run_info.json"
 METRICS_FILE = "metrics.json"
 HASHES = "files"
@@ -150,7 +154,8 @@ def check_writable(path: Path) -> None:
 def check_folder(path: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but, when asked to, a run."""
     expected = {table_file(name) for name in (*TABLES, *OPTIONAL_TABLES)}
-    expected |= {MANIFEST_FILE, INFO_FILE, METRICS_FILE, REPORT_FILE}
+    manifest = manifest_file(path)
+    expected |= {manifest, INFO_FILE, METRICS_FILE, REPORT_FILE}
     if not path.exists() and not path.is_symlink():
         return
     if not path.is_dir() or path.is_symlink():
@@ -160,14 +165,14 @@ def check_folder(path: Path, *, overwrite: bool) -> None:
     if not present:
         return
     if not overwrite:
-        what = "already holds a run" if MANIFEST_FILE in present else "is not empty"
+        what = "already holds a run" if manifest in present else "is not empty"
         message = (
             f"{path} {what}; choose another folder, "
             "or allow a run to be replaced (overwrite=True, --overwrite)"
         )
         raise ResultsError(message)
     foreign = sorted(present - expected)
-    if MANIFEST_FILE not in present or foreign:
+    if manifest not in present or foreign:
         found = foreign or sorted(present)
         message = (
             f"{path} is not replaced: it holds files that do not belong to a run "
@@ -301,6 +306,15 @@ def stored_tables(
         for name, path in paths.items()
         if path.exists() or not optional or path.name in hashes
     }
+
+
+def manifest_file(folder: Path) -> str:
+    """Return the name of a run's manifest; what else is wrong with the folder, its reader will tell."""
+    try:
+        name = read_json(folder, name=INFO_FILE).get(MANIFEST_NAME)
+    except (ResultsError, OSError):
+        return MANIFEST_FILE
+    return name if isinstance(name, str) and name and Path(name).name == name else MANIFEST_FILE
 
 
 def read_json(folder: Path, *, name: str) -> dict[str, Any]:
