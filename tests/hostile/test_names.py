@@ -122,7 +122,7 @@ def test_all_wrong_settings_are_told_at_once() -> None:
 
 
 def test_an_unknown_nav_calendar_is_refused() -> None:
-    with refused(DataError, "calendar 'XNYX' is not known", "'XNYS'"):
+    with refused(ConfigError, "backtest.nav_calendar: calendar 'XNYX' is not known", "'XNYS'"):
         run(by_session(daily()), config={"backtest": {"nav_calendar": "XNYX"}})
 
 

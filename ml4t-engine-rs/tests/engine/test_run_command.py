@@ -313,6 +313,23 @@ def test_all_mistakes_are_told_at_once(command: Run, project: Path) -> None:
         assert part in err
 
 
+def test_names_are_told_with_all_other_mistakes_before_data_are_read(command: Run, project: Path) -> None:
+    (project / "data" / "prices.parquet").unlink()
+    edited(project, "seed = 7", "seed = -7\nbase_currency = 'UDS'")
+    edited(project, 'nav_calendar = "24/7"', 'nav_calendar = "XNYX"')
+    path = edited(project, "\n\n[[strat", '\ntimezone = "America/NewYork"\nsymbols = 7\n\n[[strat')
+    _, _, err = command("run", path)
+    assert "5 problems" in err
+    for part in (
+        "backtest.nav_calendar: calendar 'XNYX' is not known",
+        "did you mean 'XNYS'?",
+        "data_feeds[0].timezone: expected an IANA zone",
+        "found 'America/NewYork'; did you mean 'America/New_York'?",
+        "backtest.base_currency: nothing settles in 'UDS', and amounts are not converted; allowed: USD",
+    ):
+        assert part in err
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [("[[strategies]]", "expected one strategy, found 0"), ("[[data_feeds]]", "data_feeds")],

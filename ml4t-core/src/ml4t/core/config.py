@@ -12,11 +12,12 @@ import math
 import re
 import tomllib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import attrs
 
@@ -303,9 +304,20 @@ class FeedSection(Checked):
         ):
             message = "required for bars stamped 'open' or 'close', but missing; for example \"1m\" or \"1d\""
             yield attrs.evolve(_fault("interval", message), code="missing")
+        yield from _zone_faults(values)
         if defaults := values.get("instrument_defaults"):
             findings, _ = read_fields({"symbol": "-"} | instrument_fields(defaults), Instrument)
             yield from (finding.under("instrument_defaults") for finding in findings)
+
+
+def _zone_faults(values: Mapping[str, Any]) -> Iterator[Finding]:
+    if (zone := values.get("timezone")) is not None:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            message = f"expected an IANA zone such as 'America/New_York' or 'UTC', found {zone!r}"
+            guess = nearest(zone, available_timezones())
+            yield attrs.evolve(_fault("timezone", message, zone), nearest=guess)
 
 
 def _interval_faults(interval: str) -> Iterator[Finding]:
@@ -325,7 +337,7 @@ def instrument_fields(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @attrs.frozen
-class SignalSection:
+class SignalSection(Checked):
     """`[[signal_sources]]`: a file of predictions.
 
     `model_id` names those of a file without that column; `stamp` and `timezone` are as for feeds.
@@ -338,6 +350,11 @@ class SignalSection:
     model_id: str | None = setting(None)
     stamp: Literal["event", "session"] | None = setting(None)
     timezone: str | None = setting(None)
+
+    @classmethod
+    def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Check the zone."""
+        yield from _zone_faults(values)
 
 
 @attrs.frozen
@@ -427,12 +444,13 @@ def load_config(
     *,
     root: str | Path | None = None,
     plugins: PluginManager | None = None,
+    check: Callable[[Mapping[str, Any]], list[Finding]] | None = None,
 ) -> RunConfig:
     """Read the configuration of a run from a `.toml`, `.yaml` or `.yml` file, or from nested mappings.
 
     Relative paths count from `root`, by default the folder of the file; a mapping without a root leaves them
     as they are. With `plugins`, model types and parameters, required plugins and the plugins' own rules are
-    checked too. All faults found are one ConfigError.
+    checked too, and with `check` whatever that finds in the document. All faults found are one ConfigError.
     """
     given: object = source
     if not isinstance(given, str | Path | Mapping):
@@ -449,6 +467,7 @@ def load_config(
         document["instruments"] = [instrument_fields(t) if isinstance(t, Mapping) else t for t in tables]
     findings, values = read_fields(document, RunConfig)
     findings += [] if plugins is None else plugins.check_document(document)
+    findings += [] if check is None else check(document)
     config: RunConfig | None = None
     if not findings:
         folder = root if root is not None or name is None else Path(name).parent

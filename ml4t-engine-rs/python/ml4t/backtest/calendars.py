@@ -46,7 +46,7 @@ from attrs import field, frozen
 
 from ml4t.core.errors import DataError, nearest
 
-__all__ = ["SessionTable", "cache_folder", "calendar_names", "session_table"]
+__all__ = ["SessionTable", "cache_folder", "calendar_names", "is_calendar", "session_table"]
 
 SCHEMA = pl.Schema({"label": pl.Date(), "open_ns": pl.Int64(), "close_ns": pl.Int64()})
 # Raised when the layout of a cache file changes; part of the folder name, so old files are ignored.
@@ -176,6 +176,12 @@ def calendar_names() -> tuple[str, ...]:
     """Return every known calendar name, sorted; imports pandas-market-calendars."""
     library = importlib.import_module("pandas_market_calendars")
     return tuple(sorted({*BUILT_IN, *library.get_calendar_names()}))
+
+
+def is_calendar(name: str) -> bool:
+    """Return whether a calendar is known; a cached one is known without importing the library."""
+    path = _cache_path(name)
+    return name in BUILT_IN or (path is not None and path.exists()) or name in calendar_names()
 
 
 # Built-in calendars -----------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from ml4t.backtest.data import assemble
 from ml4t.backtest.data.assemble import listed_feeds
 from ml4t.backtest.data.bounds import custom_calendars
 from ml4t.backtest.data.settings import instruments_by_symbol
+from ml4t.backtest.names import checker_of
 from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
-from ml4t.core.config import RunConfig, load_config
+from ml4t.core.config import RunConfig, load_config, to_mapping
 from ml4t.core.errors import ConfigError, EngineStateError, Ml4tError
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed, EngineRun
@@ -47,7 +48,6 @@ class _Parts:
     signals: object = None
     actions: object = None
     instruments: Any = None
-    calendars: Any = None
 
 
 @attrs.frozen(kw_only=True)
@@ -114,10 +114,11 @@ class Engine:
         plugins: PluginManager | None = None,
     ) -> None:
         self._plugins = load_plugins() if plugins is None else plugins
-        self.config = _config(config, self._plugins)
+        self._calendars = all_calendars(custom_calendars(calendars), self._plugins)
+        self.config = _config(config, self._plugins, self._calendars)
         self._source = StrategySource.of(strategy, params, root=self.config.root)
         self._feeds = listed_feeds(feed)
-        self._parts = _Parts(signals=signals, actions=actions, instruments=instruments, calendars=calendars)
+        self._parts = _Parts(signals=signals, actions=actions, instruments=instruments)
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
         self._models = _models(self.config, models or {}, self._plugins, runs_native=self._engine.spec.native)
         self._data: MarketData | None = None
@@ -138,7 +139,7 @@ class Engine:
                 start=period.start_date,
                 end=period.end_date,
                 nav_calendar=period.nav_calendar,
-                calendars=all_calendars(custom_calendars(self._parts.calendars), self._plugins),
+                calendars=self._calendars,
             )
         return self._data
 
@@ -304,8 +305,14 @@ class _Stopwatch:
         self._last = now
 
 
-def _config(given: ConfigLike, plugins: PluginManager) -> RunConfig:
-    config = given if isinstance(given, RunConfig) else load_config(given or {}, plugins=plugins)
+def _config(given: ConfigLike, plugins: PluginManager, calendars: Mapping[str, Any]) -> RunConfig:
+    check = checker_of(calendars)
+    if not isinstance(given, RunConfig):
+        config = load_config(given or {}, plugins=plugins, check=check)
+    elif findings := check(to_mapping(given)):
+        raise ConfigError(findings)
+    else:
+        config = given
     plugins.require(config.backtest.required_plugins)
     return config
 

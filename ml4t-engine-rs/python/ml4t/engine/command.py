@@ -46,15 +46,17 @@ def run_command(
     from rich.console import Console
 
     from ml4t.backtest.configured import engine_of
+    from ml4t.backtest.names import checker_of
     from ml4t.core.cli import plugins_of
     from ml4t.core.config import load_config
     from ml4t.core.errors import Ml4tError
+    from ml4t.engine.hooks import all_calendars
     from ml4t.engine.storage import check_folder, check_writable
 
     console = Console(quiet=quiet)
     plugins = plugins_of(context)
     try:
-        settings = load_config(config, plugins=plugins)
+        settings = load_config(config, plugins=plugins, check=checker_of(all_calendars({}, plugins)))
         folder = output or settings.backtest.output_folder
         # Hours of computing must not end in a refusal that could be known before.
         check_folder(folder, overwrite=overwrite)
