@@ -240,3 +240,19 @@ def test_a_refused_order_shows_what_was_asked_for(engine: str) -> None:
         ("sell", 1.0, 100.123456789123, "OFF_TICK"),
     ]
     assert "target quantity 2.25 is not a multiple of lot_size 1" in refused["reason"][1]
+
+
+@ENGINES
+def test_rules_are_taken_in_the_sequence_in_which_they_were_set(engine: str) -> None:
+    steps: dict[int, Action] = {
+        0: lambda now: now.broker.buy("A", 10),
+        1: lambda now: (
+            now.broker.set_position_rules(StopLoss(pct=0.05)),
+            now.broker.set_position_rules(None),
+        ),
+    }
+    results = play(engine, feed_of(days(*((100.0,) * 4,) * 4)), steps)
+    assert results.orders.select("tag", "status", "reason_code").rows() == [
+        ("", "filled", ""),
+        ("stop_loss", "canceled", "CANCELED_BY_REQUEST"),
+    ]

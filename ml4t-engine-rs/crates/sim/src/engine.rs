@@ -99,8 +99,7 @@ impl Api<'_> {
 
     /// Guard all positions of a book, open and future, with rules; they replace those set before.
     pub fn set_position_rules(&mut self, book: BookId, rules: PositionRules) {
-        self.state.rules[usize::from(book.0)] = rules;
-        self.state.commands.push(Command::ApplyRules(book));
+        self.state.commands.push(Command::SetRules(book, rules));
     }
 
     /// Ask to take an order back; false when it is complete already.
@@ -183,7 +182,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn open_orders(&self, i: usize) -> Vec<OrderId> {
         let sent = self.state.commands.iter().filter_map(|command| match command {
             Command::Submit(id) if self.state.order(*id).request.instrument.index() == i => Some(*id),
-            Command::Submit(_) | Command::Cancel(_) | Command::ApplyRules(_) => None,
+            Command::Submit(_) | Command::Cancel(_) | Command::SetRules(..) => None,
         });
         self.venue.working(i).chain(sent).collect()
     }
@@ -192,7 +191,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn all_open_orders(&self) -> Vec<OrderId> {
         let sent = self.state.commands.iter().filter_map(|command| match command {
             Command::Submit(id) => Some(*id),
-            Command::Cancel(_) | Command::ApplyRules(_) => None,
+            Command::Cancel(_) | Command::SetRules(..) => None,
         });
         let working = (0..self.plan.instruments.len()).flat_map(|i| self.venue.working(i));
         let mut ids: Vec<OrderId> = working.chain(sent).collect();

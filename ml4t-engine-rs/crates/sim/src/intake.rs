@@ -44,7 +44,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                     }
                     self.arrived_cancels()?;
                 }
-                Command::ApplyRules(book) => {
+                Command::SetRules(book, rules) => {
+                    self.state.rules[usize::from(book.0)] = rules;
                     let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
                     self.venue.apply_rules(&mut desk, book)?;
                 }

@@ -39,8 +39,8 @@ pub enum Command {
     Submit(OrderId),
     /// Take an order back.
     Cancel(OrderId),
-    /// Apply the rules of a book to the positions it has.
-    ApplyRules(BookId),
+    /// Guard the positions of a book with other rules.
+    SetRules(BookId, PositionRules),
 }
 
 /// Why the strategy is called at an instant.
