@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from typing import Any
 
 import empyrical
 import numpy as np
@@ -13,10 +14,11 @@ import polars as pl
 import pytest
 
 from ml4t.backtest import Results
-from ml4t.core.errors import ResultsError, UnknownNameError
+from ml4t.core.errors import ConfigError, ResultsError, UnknownNameError
 from ml4t.core.schemas import TABLES
 from ml4t.engine import _engine
 from ml4t.engine.metrics import METRICS, Unit, format_value
+from ml4t.engine.performance import series_metrics
 
 Make = Callable[..., Results]
 Series = Mapping[str, tuple[list[float], list[float]]]
@@ -178,7 +180,7 @@ def test_the_benchmark_of_a_run_is_used_unless_another_is_given(make: Make, publ
 @pytest.mark.parametrize(
     ("benchmark", "message"),
     [
-        ([0.01, 0.02], r"shape \(2,\), the run 3 sessions"),
+        ([0.01, 0.02], "has 2 returns, the run 3 sessions"),
         (
             pl.DataFrame({"session": [date(2024, 1, 2), date(2024, 1, 3)], "return": [0.0, 0.0]}),
             "no return for 1 of 3 sessions, the first is 2024-01-01",
@@ -192,6 +194,13 @@ def test_the_benchmark_of_a_run_is_used_unless_another_is_given(make: Make, publ
             "more than one return for 2024-01-01",
         ),
         ([0.01, math.nan, 0.02], "no return for 1 of 3 sessions, the first is 2024-01-02"),
+        ("SPY", "expected another run, .* or a list with one number per session, found str 'SPY'"),
+        (pd.DataFrame({"return": [0.0]}), "expected another run, .* found DataFrame return 0 0.0"),
+        (
+            pl.DataFrame({"session": ["2024-01-01"], "return": ["x"]}),
+            "needs dates as `session` and numbers as `return`, found String and String",
+        ),
+        (pd.Series([0.1], index=pd.DatetimeIndex([pd.NaT])), "has 1 returns without a date"),
     ],
 )
 def test_a_benchmark_that_does_not_cover_the_run_is_refused(
@@ -199,6 +208,28 @@ def test_a_benchmark_that_does_not_cover_the_run_is_refused(
 ) -> None:
     with pytest.raises(ResultsError, match=message):
         make(returns=[0.01, -0.02, 0.03]).performance(benchmark=benchmark)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"risk_free": -1}, "risk_free = -1; expected a number above -1"),
+        ({"risk_free": "2%"}, "risk_free = '2%'; expected a number above -1"),
+        ({"periods_per_year": 0}, "periods_per_year = 0; expected a number above 0, such as 252"),
+        ({"periods_per_year": math.nan}, "periods_per_year = nan; expected a number above 0"),
+    ],
+)
+def test_a_setting_that_is_no_such_number_is_refused(
+    keywords: dict[str, Any], message: str, make: Make
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make(returns=[0.01, -0.02, 0.03]).performance(**keywords)
+
+
+@pytest.mark.parametrize("returns", [None, "x", [[0.1]], object()])
+def test_what_is_no_series_is_refused(returns: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ResultsError, match="returns: expected one number per session, found"):
+        series_metrics(returns, periods_per_year=252.0)
 
 
 @pytest.mark.parametrize(("calendar", "sessions_a_year"), [("24/7", 365), ("XNYS", 252), ("fx_24_5", 260)])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -116,6 +117,7 @@ def test_rolling_metrics_of_a_short_run_are_an_empty_table(make: Make) -> None:
     assert rolling.schema == {"session": pl.Date, "annual_volatility": pl.Float64, "sharpe": pl.Float64}
 
 
-def test_a_window_of_one_session_is_refused(make: Make) -> None:
-    with pytest.raises(ResultsError, match="window is 1"):
-        make(nav=[1.0, 2.0]).rolling(1)
+@pytest.mark.parametrize("window", [1, 2.5, "5", None])
+def test_a_window_that_is_no_number_of_sessions_is_refused(make: Make, window: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ResultsError, match=f"window is {window!r}; expected a whole number"):
+        make(nav=[1.0, 2.0]).rolling(window)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, SupportsFloat
 
-from ml4t.core.errors import ResultsError, unknown_name
+from ml4t.core.errors import ConfigError, ResultsError, unknown_name
+from ml4t.core.values import shown
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
@@ -101,8 +100,9 @@ def returns_table(nav: pl.DataFrame, *, initial: float, every: Every = "session"
     import polars as pl
 
     if every != "session":
-        if every not in _TRUNCATE:
-            raise unknown_name("sampling", every, ["session", *_TRUNCATE])  # noqa: EM101
+        given: object = every
+        if not isinstance(given, str) or given not in _TRUNCATE:
+            raise unknown_name("sampling", str(given), ["session", *_TRUNCATE])  # noqa: EM101
         period = pl.col("session").dt.truncate(_TRUNCATE[every])
         nav = nav.group_by(period.alias("period"), maintain_order=True).agg(pl.all().last())
     before = pl.col("nav").shift(1, fill_value=initial)
@@ -171,8 +171,12 @@ def rolling_table(
     """
     import polars as pl
 
-    if window < 2:
-        message = f"window is {window}; a standard deviation needs at least 2 sessions"
+    given: object = window
+    if not isinstance(given, int) or window < 2:
+        message = (
+            f"window is {shown(given)}; expected a whole number, because a standard deviation needs at least "
+            "2 sessions"
+        )
         raise ResultsError(message)
     values = _up_to_ruin(returns["return"].to_numpy())
     measured = [
@@ -207,13 +211,23 @@ def series_metrics(
     benchmark : numpy.ndarray of float64, shape (n_sessions,), optional
         Returns of the benchmark over the same sessions.
 
+    Raises
+    ------
+    ConfigError
+        If `periods_per_year` is no number above 0, or `risk_free` none above -1.
+    ResultsError
+        If a series is no array of numbers.
+
     Notes
     -----
     A run that lost everything is measured up to the session in which it did.
     """
     from ml4t.engine import _engine
 
-    defined = _up_to_ruin(returns)
+    _check_setting("periods_per_year", periods_per_year, above=0.0, example="252")
+    _check_setting("risk_free", risk_free, above=-1.0, example="0.02 for 2% per year")
+    defined = _up_to_ruin(_numbers(returns, "returns"))
+    benchmark = None if benchmark is None else _numbers(benchmark, "benchmark")
     per_session = math.expm1(math.log1p(risk_free) / periods_per_year)
     measured = _engine.performance(
         defined,
@@ -222,6 +236,28 @@ def series_metrics(
         periods_per_year=periods_per_year,
     )
     return dict(measured)
+
+
+def _check_setting(name: str, value: object, *, above: float, example: str) -> None:
+    is_number = isinstance(value, SupportsFloat) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and value > above):  # type: ignore[arg-type, operator]
+        message = f"{name} = {shown(value)}; expected a number above {above:g}, such as {example}"
+        raise ConfigError(message)
+
+
+def _numbers(values: object, what: str, *, expected: str = "one number per session") -> NDArray[np.float64]:
+    """Return a series as the engine takes it; NaN is a number here."""
+    import numpy as np
+
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.zeros((0, 0))
+    if array.ndim != 1:
+        found = f"{type(values).__name__} {' '.join(shown(values).split())}"
+        message = f"{what}: expected {expected}, found {found}"
+        raise ResultsError(message)
+    return array
 
 
 def _up_to_ruin(returns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -277,15 +313,14 @@ def align_benchmark(benchmark: object, sessions: pl.Series) -> NDArray[np.float6
     ResultsError
         If a session of the run has no return: dropping sessions would change every metric without a word.
     """
-    import numpy as np
     import polars as pl
 
     frame = _benchmark_frame(benchmark)
     if frame is None:
-        values = np.asarray(benchmark, dtype=np.float64)
+        values = _numbers(benchmark, "benchmark", expected=_BENCHMARK)
         if values.shape != (len(sessions),):
             message = (
-                f"the benchmark has shape {values.shape}, the run {len(sessions)} sessions; give one return "
+                f"the benchmark has {len(values)} returns, the run {len(sessions)} sessions; give one return "
                 f"per session, or a frame with the columns `session` and `return`"
             )
             raise ResultsError(message)
@@ -308,6 +343,12 @@ def align_benchmark(benchmark: object, sessions: pl.Series) -> NDArray[np.float6
     return dated["return"].to_numpy()
 
 
+_BENCHMARK = (
+    "another run, a polars frame with the columns `session` and `return`, a pandas series indexed by date, "
+    "or a list with one number per session"
+)
+
+
 def _benchmark_frame(benchmark: object) -> pl.DataFrame | None:
     """Bring a dated benchmark into columns `session`, `return`; None when it carries no dates."""
     import polars as pl
@@ -317,13 +358,27 @@ def _benchmark_frame(benchmark: object) -> pl.DataFrame | None:
         if not wanted <= set(benchmark.columns):
             message = f"a benchmark frame needs the columns `session` and `return`, found {benchmark.columns}"
             raise ResultsError(message)
-        return benchmark.select(pl.col("session").cast(pl.Date), pl.col("return").cast(pl.Float64))
+        session, values = benchmark.schema["session"], benchmark.schema["return"]
+        if not (session == pl.Date or isinstance(session, pl.Datetime)) or not values.is_numeric():
+            found = f"{session} and {values}"
+            message = f"a benchmark frame needs dates as `session` and numbers as `return`, found {found}"
+            raise ResultsError(message)
+        return _dated(benchmark["session"].cast(pl.Date), benchmark["return"].cast(pl.Float64))
     index = getattr(benchmark, "index", None)
     dates = getattr(index, "date", None)
     if dates is None:
         return None
-    labels: list[date] = list(dates)
-    values = [float(value) for value in benchmark]  # type: ignore[attr-defined]
-    return pl.DataFrame(
-        {"session": pl.Series(labels, dtype=pl.Date), "return": pl.Series(values, dtype=pl.Float64)}
+    # A missing date is NaT.
+    labels = [label if label == label else None for label in dates]
+    return _dated(
+        pl.Series(labels, dtype=pl.Date), pl.Series(_numbers(benchmark, "benchmark", expected=_BENCHMARK))
     )
+
+
+def _dated(sessions: pl.Series, values: pl.Series) -> pl.DataFrame:
+    import polars as pl
+
+    if sessions.has_nulls():
+        message = f"the benchmark has {sessions.null_count()} returns without a date; drop or date them"
+        raise ResultsError(message)
+    return pl.DataFrame({"session": sessions, "return": values})

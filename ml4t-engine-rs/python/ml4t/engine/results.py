@@ -261,7 +261,7 @@ class Results:
             initial capital.
         """
         return self._kept(
-            ("returns", every),
+            ("returns", repr(every)),
             lambda: perf.returns_table(self.nav, initial=self.initial_capital, every=every),
         )
 
@@ -276,7 +276,7 @@ class Results:
     def rolling(self, window: int = _ROLLING_SESSIONS) -> pl.DataFrame:
         """Return `annual_volatility` and `sharpe` over the last `window` sessions, once there are as many."""
         return self._kept(
-            ("rolling", window),
+            ("rolling", repr(window)),
             lambda: perf.rolling_table(
                 self.returns(),
                 window=window,
@@ -338,7 +338,9 @@ class Results:
         Raises
         ------
         ResultsError
-            If the benchmark lacks a session of the run.
+            If the benchmark is none of these, or lacks a session of the run.
+        ConfigError
+            If `periods_per_year` is no number above 0, or `risk_free` none above -1.
         """
         per_year = self.periods_per_year if periods_per_year is None else periods_per_year
         rate = self._risk_free() if risk_free is None else risk_free
