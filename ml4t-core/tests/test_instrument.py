@@ -37,12 +37,18 @@ def test_a_fractional_instrument_has_eight_decimals_of_quantity() -> None:
     assert Instrument.fractional("SOL", quantity_exponent=3).lot_size == Decimal("0.001")
 
 
+def test_an_asset_class_may_be_given_by_name() -> None:
+    assert Instrument("ES", asset_class="future").asset_class is AssetClass.FUTURE  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"found 'futur'; allowed: equity, etf, .*did you mean 'future'\?"):
+        Instrument("ES", asset_class="futur")  # type: ignore[arg-type]
+
+
 def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
         Instrument(
             " A",
             currency="",
-            asset_class="equity",  # type: ignore[arg-type]
+            asset_class="equities",  # type: ignore[arg-type]
             tick_size="x",
             lot_size=0,
             multiplier=-1,

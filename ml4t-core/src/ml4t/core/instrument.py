@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ml4t.core.errors import DataError, Finding
+from ml4t.core.errors import DataError, Finding, nearest
 from ml4t.core.structuring import Checked, setting
 from ml4t.core.types import AssetClass
 from ml4t.core.values import decimal_places, decimal_text, to_decimal
@@ -18,6 +18,7 @@ __all__ = ["Instrument"]
 # Cash is held in units of 1e-18, so price x quantity x multiplier posts exactly up to 18 decimals.
 MAX_EXPONENT_SUM = 18
 FRACTIONAL_EXPONENT = 8
+_ASSET_CLASSES = {member.value: member for member in AssetClass}
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401
@@ -26,6 +27,11 @@ def _number(value: Any) -> Any:  # noqa: ANN401
         return to_decimal(value)
     except DataError:
         return value
+
+
+def _asset_class(value: Any) -> Any:  # noqa: ANN401
+    """Convert the name of an asset class; `cross_check` reports any other text."""
+    return _ASSET_CLASSES.get(value, value) if isinstance(value, str) else value
 
 
 @attrs.frozen
@@ -43,7 +49,7 @@ class Instrument(Checked):
     """
 
     symbol: str  #: unique within a run
-    asset_class: AssetClass = setting(AssetClass.EQUITY)
+    asset_class: AssetClass = setting(AssetClass.EQUITY, convert=_asset_class)  #: or its name
     currency: str = setting("USD")  #: in which prices are quoted and cash moves
     calendar: str = setting("XNYS")  #: of the venue, for example CME_Equity or 24/7
     tick_size: Decimal = setting(Decimal("0.01"), convert=_number)  #: smallest step of an order's price
@@ -71,8 +77,10 @@ class Instrument(Checked):
             text = values.get(path, "-")
             if not isinstance(text, str) or not text or text != text.strip():
                 yield _fault(path, "a text without surrounding spaces", text)
-        if not isinstance(values.get("asset_class", AssetClass.EQUITY), AssetClass):
-            yield _fault("asset_class", "a member of AssetClass", values["asset_class"])
+        if not isinstance(given := values.get("asset_class", AssetClass.EQUITY), AssetClass):
+            guess = nearest(given, _ASSET_CLASSES) if isinstance(given, str) else None
+            fault = _fault("asset_class", "a member of AssetClass or its name", given)
+            yield attrs.evolve(fault, allowed=tuple(_ASSET_CLASSES), nearest=guess)
         steps: dict[str, Decimal] = {}
         for path in ("tick_size", "lot_size", "multiplier"):
             if isinstance(step := values.get(path, Decimal(1)), Decimal) and step > 0:
