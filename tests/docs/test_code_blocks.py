@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,11 @@ def commands(block: Block) -> list[str]:
 
 
 @pytest.mark.usefixtures("scratch")
-def test_python_blocks_run_in_sequence(python_blocks: list[Block]) -> None:
-    namespace: dict[str, Any] = {"__name__": "__docs__"}
+def test_python_blocks_run_in_sequence(python_blocks: list[Block], monkeypatch: pytest.MonkeyPatch) -> None:
+    # A module that can be imported by its name, as `__main__` is where a reader runs the page as a script.
+    module = types.ModuleType("__docs__")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    namespace: dict[str, Any] = vars(module)
     for block in python_blocks:
         if block.verb != "skip":
             execute(block, namespace)
@@ -73,9 +77,10 @@ def test_marked_shell_blocks_run(shell_blocks: list[Block]) -> None:
 @pytest.mark.usefixtures("scratch")
 def test_config_files_in_the_docs_are_valid(toml_blocks: list[Block]) -> None:
     from ml4t.core.config import load_config
+    from ml4t.core.plugins import load_plugins
 
     for block in toml_blocks:
-        load_config(tomllib.loads(block.text))
+        load_config(tomllib.loads(block.text), plugins=load_plugins())
 
 
 def test_every_block_names_its_language(blocks: list[Block]) -> None:
