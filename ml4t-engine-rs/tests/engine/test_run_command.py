@@ -382,6 +382,12 @@ def test_an_exception_of_the_strategy_saves_what_there_is_and_shows_its_tracebac
     assert "ValueError: no such luck" in done.stderr
     assert "raised in on_data, at 2024-01-04T00:00:00Z" in done.stderr
     assert 'raise ValueError("no such luck")' in done.stderr
+    # Its own lines, and none of the engine's or of the command line's.
+    assert [line for line in done.stderr.splitlines() if line.startswith("  File ")] == [
+        f'  File "{project / "strategies.py"}", line 17, in on_data'
+    ]
+    assert done.stderr.endswith(f"the results up to here (failed) are in {project / 'runs' / 'small'}\n")
+    assert "partial_results" not in done.stderr
     results = Results.load(project / "runs" / "small")
     assert (results.status, results.fills.height) == ("failed", 1)
     assert "small: failed" in done.stdout
@@ -391,9 +397,19 @@ def test_an_error_of_the_engine_in_a_strategy_is_told_with_its_notes(command: Ru
     path = edited(project, "strategies.py:Buys", "strategies.py:Misspells")
     status, _, err = command("run", path, "--no-report")
     assert status == 1
-    assert "error: unknown symbol 'AA'; known: A" in err
+    assert "UnknownNameError: unknown symbol 'AA'; known: A" in err
+    assert 'broker.buy("AA", 1)' in err
     assert "raised in on_data, at 2024-01-02T00:00:00Z" in err
     assert Results.load(project / "runs" / "small").status == "failed"
+
+
+def test_everything_is_shown_when_asked_for(
+    command: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML4T_TRACEBACK", "1")
+    path = edited(project, "strategies.py:Buys", "strategies.py:Breaks")
+    with pytest.raises(ValueError, match="no such luck"):
+        command("run", path, "--no-report")
 
 
 def test_an_interrupted_run_ends_with_130_and_keeps_what_there_is(command: Run, project: Path) -> None:

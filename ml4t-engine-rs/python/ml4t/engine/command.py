@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +80,8 @@ def run_command(
     if isinstance(failure, KeyboardInterrupt):
         context.exit(INTERRUPTED)
     if failure is not None:
-        raise failure
+        _tell(failure, results, folder)
+        context.exit(1)
     if fault is not None:
         kind = "" if isinstance(fault, Ml4tError) else f"{type(fault).__name__}: "
         msg = f"the report was not written: {kind}{fault}\nThe results are complete: they are in {folder}"
@@ -105,6 +108,28 @@ def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # 
             if engine.results is None:
                 raise
             return engine.results, error
+
+
+def _tell(failure: BaseException, results: Results, folder: Path) -> None:
+    """Print what the strategy raised, with its own lines only; `ML4T_TRACEBACK=1` shows everything.
+
+    Raises
+    ------
+    BaseException
+        The failure itself where nobody but ml4t had a part in it, or everything is wanted.
+    """
+    import ml4t
+
+    notes: list[str] = getattr(failure, "__notes__", [])
+    notes[:] = [note for note in notes if "error.partial_results" not in note]
+    notes.append(f"the results up to here ({results.status}) are in {folder}")
+    told = traceback.TracebackException.from_exception(failure)
+    is_ours = [line.filename.startswith(tuple(ml4t.__path__)) for line in told.stack]
+    if os.environ.get("ML4T_TRACEBACK") or all(is_ours) or not isinstance(failure, Exception):
+        raise failure
+    first, last = is_ours.index(False), len(is_ours) - is_ours[::-1].index(False)
+    told.stack = traceback.StackSummary.from_list(told.stack[first:last])
+    click.echo("".join(told.format()).rstrip(), err=True)
 
 
 def _save(results: Results, folder: Path, *, overwrite: bool, failure: BaseException | None) -> None:
