@@ -118,13 +118,12 @@ def _tell(failure: BaseException, results: Results, folder: Path) -> None:
     BaseException
         The failure itself where nobody but ml4t had a part in it, or everything is wanted.
     """
-    import ml4t
-
     notes: list[str] = getattr(failure, "__notes__", [])
     notes[:] = [note for note in notes if "error.partial_results" not in note]
     notes.append(f"the results up to here ({results.status}) are in {folder}")
     told = traceback.TracebackException.from_exception(failure)
-    is_ours = [line.filename.startswith(tuple(ml4t.__path__)) for line in told.stack]
+    frames = [frame for frame, _ in traceback.walk_tb(failure.__traceback__)]
+    is_ours = [str(frame.f_globals.get("__name__")).startswith("ml4t.") for frame in frames]
     if os.environ.get("ML4T_TRACEBACK") or all(is_ours) or not isinstance(failure, Exception):
         raise failure
     first, last = is_ours.index(False), len(is_ours) - is_ours[::-1].index(False)
