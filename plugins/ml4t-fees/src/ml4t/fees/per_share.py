@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
-from ml4t.core.models import FeeOut
+from ml4t.core.models import FeeOut, number, outside
 from ml4t.core.structuring import Checked
-from ml4t.fees._checks import number, outside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from ml4t.core.errors import Finding
-from ml4t.core.models import SlippageOut
+from ml4t.core.models import SlippageOut, number, outside
 from ml4t.core.structuring import Checked
-from ml4t.slippage._checks import number, outside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
