@@ -26,7 +26,7 @@ def test_equal_numbers_make_equal_instruments() -> None:
 
 def test_a_share_has_whole_units_and_nine_decimals_of_price() -> None:
     share = Instrument("AAPL")
-    assert (share.price_exponent, share.quantity_exponent, share.multiplier_exponent) == (9, 0, 0)
+    assert (share.price_exponent, share.quantity_exponent) == (9, 0)
     assert (share.tick_size, share.lot_size) == (Decimal("0.01"), 1)
 
 
@@ -101,7 +101,7 @@ def test_exponents_are_accepted_exactly_up_to_the_decimals_of_cash(
         "multiplier": multiplier,
     }
     if fits:
-        assert Instrument("X", **fields).multiplier_exponent == places  # type: ignore[arg-type]
+        assert Instrument("X", **fields).multiplier == multiplier  # type: ignore[arg-type]
     else:
         with pytest.raises(ConfigError):
             Instrument("X", **fields)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from invariants.running import plugins
 
-from ml4t.core.config import RunConfig, config_hash, load_config, to_mapping
+from ml4t.core.config import RunConfig, load_config, to_mapping
 from ml4t.core.errors import ConfigError
 from ml4t.core.plugins import PluginManager
 
@@ -47,7 +47,6 @@ def check(source: Any, *, root: Path | None = None, known: PluginManager | None 
         return False
     back = load_config(to_mapping(first), root=first.root, plugins=known)
     assert to_mapping(back) == to_mapping(second) == to_mapping(first)
-    assert config_hash(back) == config_hash(second) == config_hash(first)
     return True
 
 

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Protocol, runtime_checkable
 
 import attrs
 
-__all__ = ["Account", "Position", "TaxLot"]
-
-
-@attrs.frozen(kw_only=True)
-class TaxLot:
-    """A parcel of a position with its own open time and total `cost`, signed like `quantity`."""
-
-    symbol: str
-    quantity: float
-    cost: float
-    ts_open: int
-    order_id: int
-    multiplier: float = 1.0
-
-    @property
-    def avg_price(self) -> float:
-        """Cost per unit of quantity and multiplier."""
-        return self.cost / (self.quantity * self.multiplier) if self.quantity else math.nan
+__all__ = ["Account", "Position"]
 
 
 @runtime_checkable

@@ -7,7 +7,6 @@ allowed and the nearest accepted spelling. The file formats are parsed here and 
 from __future__ import annotations
 
 import enum
-import hashlib
 import math
 import re
 import tomllib
@@ -23,7 +22,6 @@ import attrs
 
 from ml4t.core.errors import ConfigError, ConfigWarning, Finding, Severity, nearest
 from ml4t.core.instrument import Instrument, fractional_fields
-from ml4t.core.manifest import canonical_json
 from ml4t.core.structuring import (
     Checked,
     DurationNs,
@@ -577,8 +575,3 @@ def _plain(value: Any, root: Path | None) -> Any:  # noqa: ANN401 - one case per
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat()
     return value.isoformat() if isinstance(value, date | time) else value
-
-
-def config_hash(config: RunConfig) -> str:
-    """Return the SHA-256 of a configuration's canonical text: the same from TOML and from YAML."""
-    return hashlib.sha256(canonical_json(to_mapping(config)).encode()).hexdigest()

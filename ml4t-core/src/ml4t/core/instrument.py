@@ -65,11 +65,6 @@ class Instrument(Checked):
         """Build an instrument traded in fractions: quantities in steps of 1e-8 unless `fields` differ."""
         return cls(symbol, **fractional_fields(fields))
 
-    @property
-    def multiplier_exponent(self) -> int:
-        """Decimals needed to write the multiplier exactly."""
-        return decimal_places(self.multiplier)
-
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         """Yield every fault of the given fields."""
