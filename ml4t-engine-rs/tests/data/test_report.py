@@ -111,6 +111,28 @@ def test_a_run_reports_the_range_it_loaded(prices: pl.DataFrame, ns: Callable[[s
     )
 
 
+def test_rows_that_arrive_after_the_last_event_are_counted() -> None:
+    def trades(symbol: str, days: list[int], *, late: int = 0) -> DataFeed:
+        frame = pl.DataFrame(
+            {
+                "timestamp": [dt.datetime(2012, 7, day, 15, tzinfo=dt.UTC) for day in days],
+                "symbol": symbol,
+                "price": 1.0,
+            }
+        ).with_columns(ts_arrival=pl.col("timestamp").dt.offset_by(f"{late}d"))
+        return DataFeed(frame, kind="trade", stamp="event", name=symbol)
+
+    note = (
+        "2 of 3 rows arrive after the last event, 2012-07-05T15:00:00Z, and never become readable in a run "
+        "that ends with it (first: 2012-07-06T15:00:00Z)"
+    )
+    feed = trades("IBM", [2, 3, 5], late=3)
+    assert feed.report.notes[-1] == note
+    alone, longer = assemble(feed), assemble([feed, trades("MSFT", [2, 9])])
+    assert alone.feeds[0].report.notes[-1] == note
+    assert not any("readable" in text for each in longer.feeds for text in each.report.notes)
+
+
 def test_context_is_reported_without_symbols() -> None:
     stamps = [dt.datetime(2012, 7, 3, tzinfo=dt.UTC), dt.datetime(2012, 7, 4, tzinfo=dt.UTC)]
     report = DataFeed(

@@ -16,6 +16,7 @@ from ml4t.backtest.data.events import read_events, read_feed, source_symbols
 from ml4t.backtest.data.feed import yields_events
 from ml4t.backtest.data.prepare import Prepared, Raw, prepare
 from ml4t.backtest.data.readers import SourceFile
+from ml4t.backtest.data.report import with_late_rows
 from ml4t.backtest.data.settings import Instruments, instruments_by_symbol, merge_instruments
 from ml4t.backtest.data.signals import (
     SignalRows,
@@ -95,7 +96,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     read = [file for each in loaded for file in each.prepared.files]
     return MarketData(
         instruments=tuple(universe.values()),
-        feeds=tuple(_feed_table(each.prepared, context.ids) for each in loaded),
+        feeds=tuple(_feed_table(each.prepared, context) for each in loaded),
         signals=signal_frame,
         actions=action_frame,
         action_paths=tuple(sorted({file.path for file in used_actions.files})),
@@ -239,8 +240,8 @@ def _refuse_unknown_selection(loaded: _Loaded) -> None:
             raise DataError(message)
 
 
-def _feed_table(prepared: Prepared, ids: Mapping[str, int]) -> FeedTable:
-    keys, settings = prepared.rows.keys, prepared.settings
+def _feed_table(prepared: Prepared, context: _Context) -> FeedTable:
+    keys, settings, ids = prepared.rows.keys, prepared.settings, context.ids
     columns = [keys[name] for name in ("ts_event", "ts_open", "ts_arrival") if name in keys.columns]
     if "symbol" in keys.columns:
         codes = keys.select(pl.col("symbol").replace_strict(ids, return_dtype=pl.UInt32)).to_series()
@@ -252,7 +253,7 @@ def _feed_table(prepared: Prepared, ids: Mapping[str, int]) -> FeedTable:
         frame=pl.DataFrame(columns).hstack(prepared.rows.values.get_columns()),
         extra=prepared.extra,
         paths=tuple(sorted(file.path for file in prepared.files)),
-        report=prepared.report,
+        report=with_late_rows(prepared.report, keys, context.span_ns[1]),
     )
 
 

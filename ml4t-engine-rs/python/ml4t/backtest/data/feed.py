@@ -14,7 +14,7 @@ from ml4t.backtest.data.bounds import Bounds, SessionBook
 from ml4t.backtest.data.events import read_feed, rows_as_events
 from ml4t.backtest.data.frames import Files
 from ml4t.backtest.data.prepare import Prepared, prepare
-from ml4t.backtest.data.report import FeedReport
+from ml4t.backtest.data.report import FeedReport, with_late_rows
 from ml4t.backtest.data.settings import Instruments, RangeCheck, RangeCheckName, settings_of
 from ml4t.core import sources
 from ml4t.core.errors import DataError
@@ -150,7 +150,11 @@ class DataFeed(sources.DataFeed):
     @cached_property
     def report(self) -> FeedReport:
         """What the feed loads: symbols, span, rows, gaps. Reads the source once."""
-        return self._prepared.report
+        report, span = self._prepared.report, self._prepared.report.span_ns
+        # A run does not end with a series of the whole market.
+        if span is None or report.kind is DataKind.CONTEXT:
+            return report
+        return with_late_rows(report, self._prepared.rows.keys, span[1])
 
     def get_next_event(self) -> Bar | Quote | TradeTick | None:
         """Return the next row as an event, or None at the end.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ml4t.backtest.calendars import SessionTable
 from ml4t.core.types import DataKind
@@ -130,6 +130,19 @@ class FeedReport:
             lines.append(f"    and {len(self.gaps) - LARGEST_GAPS} more")
         lines.extend(f"  note: {note}" for note in self.notes)
         return lines
+
+
+def with_late_rows(report: FeedReport, keys: pl.DataFrame, end_ns: int) -> FeedReport:
+    """Return the report with a note on the rows that arrive after a run that ends at `end_ns`, if any do."""
+    late = keys.filter(pl.col("ts_arrival") > end_ns) if "ts_arrival" in keys.columns else keys.clear()
+    if late.is_empty():
+        return report
+    first = format_ns(int(late["ts_arrival"].min()))  # type: ignore[arg-type]
+    note = (
+        f"{late.height:,} of {keys.height:,} rows arrive after the last event, {format_ns(end_ns)}, and "
+        f"never become readable in a run that ends with it (first: {first})"
+    )
+    return evolve(report, notes=(*report.notes, note))
 
 
 def symbol_reports(keys: pl.DataFrame) -> tuple[SymbolReport, ...]:
