@@ -43,10 +43,11 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 suppress_warnings = ["ref.python"]
 
 
-def module_page(name: str) -> str:
-    """Return the page of one module."""
+def module_page(name: str, *, is_package: bool) -> str:
+    """Return the page of one module; what a package exports again is indexed where it is defined."""
     title = f"{name}\n{'=' * len(name)}"
-    return f"{title}\n\n.. automodule:: {name}\n"
+    option = "   :no-index:\n" if is_package else ""
+    return f"{title}\n\n.. automodule:: {name}\n{option}"
 
 
 def write_api_pages(app: Sphinx) -> None:
@@ -63,11 +64,12 @@ def write_api_pages(app: Sphinx) -> None:
     ]
     for source, package in packages:
         paths = [path for path in sorted(package.rglob("*.py")) if not _is_private(path.relative_to(source))]
-        names = sorted(_dotted(path.relative_to(source)) for path in paths)
+        pages = {_dotted(path.relative_to(source)): path.name == "__init__.py" for path in paths}
+        names = sorted(pages)
         folder = target / package.name
         folder.mkdir(parents=True)
         for name in names:
-            (folder / f"{name}.rst").write_text(module_page(name), encoding="utf-8")
+            (folder / f"{name}.rst").write_text(module_page(name, is_package=pages[name]), encoding="utf-8")
         title = _dotted(package.relative_to(source))
         listed = "\n".join(f"   {name}" for name in names)
         toctree = f".. toctree::\n   :maxdepth: 1\n\n{listed}\n"

@@ -77,7 +77,7 @@ class Registered:
 
     @property
     def qualified(self) -> str:
-        """`plugin:Name`."""
+        """Plugin and name with a colon between them."""
         return f"{self.plugin}:{self.spec.name}"
 
 

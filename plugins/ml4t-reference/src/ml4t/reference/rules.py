@@ -4,11 +4,13 @@ A rule is a resting order. It is placed when a position opens, follows its size 
 goes when the position does; the first that fills takes the others with it. It acts without latency and meets
 the rest of the bar in which the position was opened.
 
-| rule | order | level of a long position | of a short one |
-|---|---|---|---|
-| stop loss | stop | average entry x (1 - fraction) | average entry x (1 + fraction) |
-| take profit | limit | average entry x (1 + fraction) | average entry x (1 - fraction) |
-| trailing stop | stop | best x (1 - fraction) | best x (1 + fraction) |
+=============  =====  ==============================  ==============================
+rule           order  level of a long position        of a short one
+=============  =====  ==============================  ==============================
+stop loss      stop   average entry x (1 - fraction)  average entry x (1 + fraction)
+take profit    limit  average entry x (1 + fraction)  average entry x (1 - fraction)
+trailing stop  stop   best x (1 - fraction)           best x (1 + fraction)
+=============  =====  ==============================  ==============================
 
 `best` is the highest (lowest) price of the bars completed since the entry, the bar of the entry included, or
 the average entry where that is better. A trailing stop never goes back. Levels are rounded to the tick that
