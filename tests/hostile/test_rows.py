@@ -183,7 +183,7 @@ def test_a_row_without_a_symbol_is_refused() -> None:
 
 
 def test_a_feature_that_takes_a_name_of_the_table_is_refused_in_one_line() -> None:
-    with refused(DataError, "'signals'", "columns={'signals_value': 'signals'}"):
+    with refused(DataError, "'signals'", ".rename({'signals': 'signals_value'})"):
         run(by_session(daily(signals=[1.0] * 4)))
     renamed = by_session(daily(signals=[1.0] * 4), columns={"signals_value": "signals"})
     assert run(renamed).status == "complete"

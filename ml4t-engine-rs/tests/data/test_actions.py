@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -257,3 +258,36 @@ def test_dividends_reinvested_at_the_close_of_the_ex_date_reproduce_the_adjusted
             shares *= row["ratio_num"] / row["ratio_den"] * (1 + float(row["amount"]) / close)
         growth[symbol] = round(shares * bars["close"][-1] / bars["close"][0], 5)
     assert growth == {"AAPL": 13.40862, "IBM": 2.37921, "MSFT": 0.81667}
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        (
+            # Midnight in Tokyo is the day before in UTC: the action would come a day early.
+            pl.Series([dt.datetime(2012, 7, 4, 15, tzinfo=dt.UTC)] * 2),
+            "column ex_date holds instants in UTC; a date of the exchange is wanted",
+        ),
+        (
+            pl.Series([dt.datetime(2012, 7, 5, 9, 30)] * 2),
+            "column ex_date holds 2012-07-05 09:30:00, an instant; a date is wanted",
+        ),
+        (pl.Series(["2012-07-05", "5.7.2012"]), "no date, found '5.7.2012'; write 2024-03-04"),
+    ],
+)
+def test_an_ex_date_that_is_no_date_is_refused(column: pl.Series, found: str) -> None:
+    with pytest.raises(DataError, match=re.escape(found)):
+        read_actions(actions(ex_date=column))
+
+
+def test_midnights_and_upper_case_kinds_are_understood() -> None:
+    frame = actions(ex_date=[dt.datetime(2012, 7, 5)] * 2, kind=["Split", "CASH_DIVIDEND"])
+    assert [(row.ex_date, row.kind) for row in read_actions(frame).rows] == [
+        (dt.date(2012, 7, 5), ActionKind.SPLIT),
+        (dt.date(2012, 7, 5), ActionKind.CASH_DIVIDEND),
+    ]
+
+
+def test_a_split_is_not_paid_out() -> None:
+    with pytest.raises(DataError, match=r"the split of IBM on 2012-07-05 has a pay_date, 2012-07-09"):
+        read_actions(actions(pay_date=[dt.date(2012, 7, 9), None]))

@@ -151,17 +151,40 @@ def _dates(column: pl.Series) -> pl.Series:
         if column.dtype == pl.String:
             return column.str.to_date("%Y-%m-%d")
         if isinstance(column.dtype, pl.Datetime):
-            return column.dt.date()
+            return _days(column)
         return column.cast(pl.Date)
     except pl.exceptions.PolarsError as error:
-        message = f"corporate actions: column {column.name} holds something that is no date: {error}"
+        wrong = column.filter(column.is_not_null())
+        if column.dtype == pl.String:
+            wrong = column.filter(
+                column.is_not_null() & column.str.to_date("%Y-%m-%d", strict=False).is_null()
+            )
+        found = "" if wrong.is_empty() else f", found {wrong[0]!r}"
+        message = f"{LABEL}: column {column.name} holds something that is no date{found}; write 2024-03-04"
         raise DataError(message) from error
+
+
+def _days(column: pl.Series) -> pl.Series:
+    """Return the days of a column of midnights; an instant in a zone may be another day at the exchange."""
+    zone = column.dtype.time_zone if isinstance(column.dtype, pl.Datetime) else None
+    if zone is not None:
+        message = (
+            f"{LABEL}: column {column.name} holds instants in {zone}; a date of the exchange is wanted, for "
+            "example .dt.convert_time_zone('Asia/Tokyo').dt.date()"
+        )
+        raise DataError(message)
+    clock = column.filter(column.is_not_null() & (column.dt.truncate("1d") != column))
+    if not clock.is_empty():
+        message = f"{LABEL}: column {column.name} holds {clock[0]}, an instant; a date is wanted"
+        raise DataError(message)
+    return column.dt.date()
 
 
 def _action(row: Mapping[str, object]) -> CorporateAction:
     symbol, ex_date, pay_date = str(row["symbol"]), row["ex_date"], row["pay_date"]
     words = [kind.value for kind in ActionKind]
-    if row["kind"] not in words:
+    kind = str(row["kind"]).strip().lower()
+    if kind not in words:
         guess = nearest(str(row["kind"]), words)
         hint = f"; did you mean {guess!r}?" if guess else ""
         message = (
@@ -171,6 +194,11 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
         raise DataError(message)
     if row["symbol"] is None or not isinstance(ex_date, dt.date):
         message = f"corporate actions: a {row['kind']} of {symbol} has no ex_date or no symbol"
+        raise DataError(message)
+    if kind == ActionKind.SPLIT.value and pay_date is not None:
+        message = (
+            f"{LABEL}: the split of {symbol} on {ex_date} has a pay_date, {pay_date}; only dividends have one"
+        )
         raise DataError(message)
     try:
         ratio = None if row["ratio"] is None else exact_ratio(row["ratio"])
@@ -182,7 +210,7 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
         return CorporateAction(
             symbol,
             ex_date,
-            ActionKind(row["kind"]),
+            ActionKind(kind),
             ratio=ratio,
             amount=amount,
             pay_date=pay_date if isinstance(pay_date, dt.date) else None,

@@ -201,7 +201,7 @@ def find_layout(schema: Mapping[str, pl.DataType], settings: FeedSettings, *, ne
     if absent:
         message = (
             f"{label}: a {kind.value} needs {', '.join(REQUIRED[kind])}; absent: {', '.join(absent)}. The "
-            f"columns are {', '.join(schema)}; name them with columns={{'their name': 'our name'}}"
+            f"columns are {', '.join(schema)}; name them with columns={{'our name': 'their name'}}"
         )
         raise DataError(message)
     keys = {name for name in (symbol, stamp, opens, by_fold.get("ts_arrival")) if name}
@@ -292,6 +292,6 @@ def _refuse_reserved(names: Iterable[str], *, label: str) -> None:
             message = f"{label}: a feature cannot be called {name!r}: Arrow has no names with NUL; rename it"
             raise DataError(message)
         if name in RESERVED:
-            rename = f"columns={{'{name}_value': {name!r}}}"
-            message = f"{label}: a feature cannot be called {name!r}; rename it, for example with {rename}"
+            rename = f".rename({{{name!r}: '{name}_value'}})"
+            message = f"{label}: a feature cannot be called {name!r}; rename it in the frame, with {rename}"
             raise DataError(message)
