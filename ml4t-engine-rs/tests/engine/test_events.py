@@ -271,7 +271,10 @@ def signals() -> pl.DataFrame:
 
 def named(strategy: Strategy) -> list[tuple[str, str, str]]:
     kinds = {MarketEvent: "market", SignalEvent: "signal", FillEvent: "fill", OrderEvent: "order"}
-    return [(name, kinds[type(event)], event.asset) for name, event in strategy.told]
+    return [
+        (name, next(kind for cls, kind in kinds.items() if isinstance(event, cls)), event.asset)
+        for name, event in strategy.told
+    ]
 
 
 def test_on_event_gets_what_has_no_callback_of_its_own(

@@ -27,6 +27,8 @@ FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.Funct
 
 # Special methods that Python makes of others, or of a class being one, and that a stub need not repeat.
 IMPLIED = {"__doc__", "__module__", "__ne__", "__str__", "__repr__", "__getattribute__", "__dict__"}
+# Appears on a class when something first asks for it.
+IMPLIED |= {"__annotations__"}
 ORDERINGS = {"__lt__", "__le__", "__gt__", "__ge__"}
 # What the datetime behind a Timestamp answers, through `__getattr__`.
 OF_THE_DATETIME = {name for name in dir(dt.datetime) if not name.startswith("_")}

@@ -53,6 +53,21 @@ class MarketEvent(Event):
     def feed(self) -> str:
         """Name of the feed."""
 
+    @property
+    @abstractmethod
+    def bar(self) -> Any:  # noqa: ANN401 - a mapping of the engine's own
+        """The values by field name; `quote` and `trade` are the same."""
+
+    @property
+    @abstractmethod
+    def quote(self) -> Any:  # noqa: ANN401
+        """The values by field name."""
+
+    @property
+    @abstractmethod
+    def trade(self) -> Any:  # noqa: ANN401
+        """The values by field name."""
+
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> float: ...
