@@ -19,7 +19,7 @@ from ml4t.backtest.data.settings import instruments_by_symbol
 from ml4t.backtest.names import checker_of
 from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
 from ml4t.core.config import RunConfig, load_config, to_mapping
-from ml4t.core.errors import ConfigError, EngineStateError, Ml4tError
+from ml4t.core.errors import ConfigError, EngineInternalError, EngineStateError, Ml4tError
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed, EngineRun
 from ml4t.core.strategy import Strategy, check_callbacks, overridden_callbacks
@@ -207,8 +207,7 @@ class Engine:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             clock.lap("run")
             self._finish(backtest, origin, status, started=started, clock=clock)
-            if isinstance(error, Ml4tError) and not hasattr(error, "__notes__") and backtest.now is not None:
-                # An error of the engine itself; those of callbacks say where and when they were raised.
+            if _lacks_its_time(error) and backtest.now is not None:
                 _note(error, f"at {format_ns(backtest.now)}")
             _note(
                 error, f"the results up to here ({status}) are in engine.results and in error.partial_results"
@@ -252,6 +251,15 @@ class Engine:
             plugins=self._plugins,
         )
         return self.results
+
+
+def _lacks_its_time(error: BaseException) -> bool:
+    """Say whether an error is one of the engine that does not tell its time yet.
+
+    Those of callbacks have notes that do, an internal error has it in its message.
+    """
+    is_of_engine = isinstance(error, Ml4tError) and not isinstance(error, EngineInternalError)
+    return is_of_engine and not hasattr(error, "__notes__")
 
 
 def run(  # noqa: PLR0913 - the parts of a run, each by its name
