@@ -172,6 +172,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "insufficient_cash": "reject",
         "zero_volume": "no_fill",
         "tick_rounding": "reject",
+        "trail_basis": "high_low",
     }
 
 

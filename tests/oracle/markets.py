@@ -7,6 +7,7 @@ rounder prices, default policies.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -27,6 +28,7 @@ from ml4t.backtest import (
     Timestamp,
     TrailingStop,
 )
+from ml4t.core.errors import OrderError
 from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
 
@@ -46,6 +48,7 @@ class Ask:
     offset: int = 0
     other: int = 0
     is_day: bool = False
+    terms: tuple[tuple[str, Any], ...] = ()
 
 
 @attrs.frozen
@@ -67,23 +70,40 @@ class Script(Strategy):
     def __init__(self, case: Case) -> None:
         self.case = case
         self.calls = 0
+        self.now = dt.datetime.min
+        self.sent: list[Any] = []
 
     def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
+        self.now = timestamp.datetime
         if self.calls == 0 and self.case.rules:
             rules = CompositeRule([RULES[kind](pct=per_mille / 1000) for kind, per_mille in self.case.rules])
             broker.set_position_rules(rules)
         for call, ask in self.case.script:
             if call == self.calls:
-                self.do(ask, data, broker)
+                try:
+                    order = self.do(ask, data, broker)
+                except OrderError:
+                    # A group of the other kind; what is said about it is no business of the tables.
+                    self.log("refused")
+                else:
+                    self.sent.extend([] if order is None else [order])
         self.record(cash=broker.get_cash(), value=broker.get_account_value(), power=broker.buying_power)
         self.log(" ".join(f"{order.id}:{order.status.value}" for order in broker.open_orders))
         self.calls += 1
 
-    def do(self, ask: Ask, data: PITData, broker: Broker) -> None:  # noqa: C901 - one branch a kind of call
+    def do(  # noqa: C901 - one branch a kind of call
+        self, ask: Ask, data: PITData, broker: Broker
+    ) -> Any:  # noqa: ANN401 - the handle of an order that others may be linked to
         symbol = ask.symbol
         if symbol not in data.symbols:
-            return
+            return None
         last = data.get_latest_price(symbol)
+        terms: dict[str, Any] = {"time_in_force": "day" if ask.is_day else "gtc"} | dict(ask.terms)
+        if "link" in terms:
+            kind, number = terms.pop("link")
+            terms |= {kind: self.sent[number % len(self.sent)]} if self.sent else {}
+        if "expire_in" in terms:
+            terms["expire_at"] = self.now + dt.timedelta(minutes=terms.pop("expire_in"))
         life = "day" if ask.is_day else "gtc"
         side = broker.buy if ask.quantity > 0 else broker.sell
         size = abs(ask.quantity) or 1
@@ -92,13 +112,27 @@ class Script(Strategy):
             return max(round((10.0 if last is None else last) * 100 + offset) / 100, 0.01)
 
         if ask.what == "market":
-            side(symbol, size, time_in_force=life)
+            return side(symbol, size, **terms)
         elif ask.what == "limit":
-            side(symbol, size, limit_price=price(ask.offset), time_in_force=life)
-        elif ask.what == "stop":
-            side(symbol, size, stop_price=price(ask.offset), time_in_force=life)
-        elif ask.what == "stop_limit":
-            side(symbol, size, stop_price=price(ask.offset), limit_price=price(ask.other), time_in_force=life)
+            return side(symbol, size, limit_price=price(ask.offset), **terms)
+        elif ask.what in ("stop", "market_if_touched"):
+            return side(symbol, size, order_type=ask.what, stop_price=price(ask.offset), **terms)
+        elif ask.what in ("stop_limit", "limit_if_touched"):
+            prices = {"stop_price": price(ask.offset), "limit_price": price(ask.other)}
+            return side(symbol, size, order_type=ask.what, **prices, **terms)
+        elif ask.what in ("trailing_stop", "trailing_stop_limit"):
+            how = {"trail_amount": (abs(ask.offset) + 1) / 100}
+            if ask.quantity % 3 == 0:
+                how = {"trail_fraction": (abs(ask.offset) + 1) / 1000}
+            if ask.what == "trailing_stop_limit":
+                how["limit_offset"] = abs(ask.other) / 200
+            if ask.other % 3 == 0:
+                how["activation_price"] = price(ask.other)
+            return side(symbol, size, order_type=ask.what, **how, **terms)
+        elif ask.what == "modify":
+            working = [order for order in broker.open_orders if not order.tag]
+            if working:
+                self.modify(working[size % len(working)], ask, price, broker)
         elif ask.what == "percent":
             broker.order_target_percent(symbol, ask.quantity / 50, time_in_force=life)
         elif ask.what == "value":
@@ -122,6 +156,22 @@ class Script(Strategy):
             rule = RULES[kind](pct=(abs(ask.offset) + 3) / 1000)
             both = CompositeRule([rule, RULES[other](pct=(abs(ask.other) + 3) / 1000)])
             broker.set_position_rules(None if ask.offset % 5 == 0 else both if ask.is_day else rule)
+        return None
+
+    def modify(self, order: Any, ask: Ask, price: Callable[[int], float], broker: Broker) -> None:  # noqa: ANN401
+        changes: dict[str, Any] = {}
+        if ask.is_day:
+            changes["quantity"] = abs(ask.quantity)
+        kind = order.order_type.value
+        if "trailing" in kind:
+            changes["trail_amount"] = (abs(ask.offset) + 1) / 100
+        else:
+            if "limit" in kind:
+                changes["limit_price"] = price(ask.offset)
+            if "stop" in kind or "touched" in kind:
+                changes["stop_price"] = price(ask.other)
+        if changes:
+            broker.modify_order(order, **changes)
 
 
 # -- drawing ---------------------------------------------------------------------------------------------
@@ -189,6 +239,7 @@ def accounts(draw: st.DrawFn) -> dict[str, Any]:
         "fill_timing": ["next_close", "same_close"],
         "limit_gap": ["at_limit"],
         "limit_slippage": ["clamp", "refuse"],
+        "trail_basis": ["close"],
     }
     for name, values in choices.items():
         if draw(st.integers(0, 3)) == 0:
@@ -214,18 +265,50 @@ def accounts(draw: st.DrawFn) -> dict[str, Any]:
     return account
 
 
+TRIGGERED = ["market_if_touched", "limit_if_touched", "trailing_stop", "trailing_stop_limit"]
+
+
+@st.composite
+def terms_of(draw: st.DrawFn, what: str) -> tuple[tuple[str, Any], ...]:
+    """Draw a time in force and instructions that the type takes; mostly none."""
+    found: dict[str, Any] = {}
+    if what not in ("market", "limit", "stop", "stop_limit", *TRIGGERED):
+        return ()
+    if draw(st.integers(0, 3)) == 0:
+        lives = ["gtd"] if what not in ("market", "limit") else ["gtd", "ioc", "fok", "opg", "cls"]
+        found["time_in_force"] = draw(st.sampled_from(lives))
+        if found["time_in_force"] == "gtd":
+            found["expire_in"] = draw(st.sampled_from([1, 30, 90, 48 * 60]))
+    if draw(st.integers(0, 3)) == 0:
+        found["link"] = (
+            draw(st.sampled_from(["parent", "parent", "oco", "oco", "ouo"])),
+            draw(st.integers(0, 9)),
+        )
+    rests = found.get("time_in_force", "gtc") in ("gtc", "gtd")
+    for name in ("reduce_only", "all_or_none"):
+        if draw(st.integers(0, 7)) == 0:
+            found[name] = True
+    if what == "limit" and rests and draw(st.integers(0, 5)) == 0:
+        found["post_only"] = True
+    if what == "limit" and draw(st.integers(0, 7)) == 0:
+        found["display_quantity"] = 1
+    return tuple(found.items())
+
+
 @st.composite
 def asks(draw: st.DrawFn, *, with_rules: bool) -> Ask:
     """Draw one thing that the script does."""
     kinds = ["market", "market", "limit", "stop", "stop_limit", "percent", "value", "weights", "close"]
-    kinds += ["cancel", "target", "odd"]
+    kinds += ["cancel", "target", "odd", "modify", *TRIGGERED, *(["rules"] if with_rules else [])]
+    what = draw(st.sampled_from(kinds))
     return Ask(
-        draw(st.sampled_from(kinds + (["rules"] if with_rules else []))),
+        what,
         draw(st.sampled_from(SYMBOLS)),
         draw(sizes),
         draw(st.integers(-40, 40)),
         draw(st.integers(-40, 40)),
         draw(st.booleans()),
+        draw(terms_of(what)),
     )
 
 

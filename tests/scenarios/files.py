@@ -114,13 +114,20 @@ class Table:
 
 @attrs.frozen(kw_only=True)
 class OrderAsk:
-    """`buy 100 XYZ limit 95.00 day`: the keywords of the broker's method."""
+    """`buy 100 XYZ limit 95.00 day`: the keywords of the broker's method, orders by their numbers."""
 
     side: str
     quantity: str
     symbol: str
-    prices: Mapping[str, str]
-    is_day: bool
+    terms: Mapping[str, Any]
+
+
+@attrs.frozen
+class ModifyAsk:
+    """`modify 1 limit 96.00`: the order that was sent as the first, and what changes."""
+
+    number: int
+    changes: Mapping[str, str]
 
 
 @attrs.frozen
@@ -144,7 +151,7 @@ class Ask:
     sent_ns: int
     call: str
     text: str
-    does: OrderAsk | CancelAsk | RulesAsk
+    does: OrderAsk | CancelAsk | ModifyAsk | RulesAsk
 
 
 @attrs.frozen(kw_only=True)
@@ -309,47 +316,98 @@ def _asks(table: Table, where: str) -> tuple[Ask, ...]:
     sent = 0
     for ask in asks:
         sent += isinstance(ask.does, OrderAsk)
-        which = ask.does.which if isinstance(ask.does, CancelAsk) else None
-        if isinstance(which, int) and not 1 <= which <= sent:
+        if any(not 1 <= number <= sent for number in _numbers_of(ask.does)):
             msg = f"{where}: ask {ask.text!r} comes before that order was sent"
             raise ScenarioError(msg)
     return tuple(asks)
 
 
-def _ask(words: list[str], where: str) -> OrderAsk | CancelAsk | RulesAsk:
+def _numbers_of(does: OrderAsk | CancelAsk | ModifyAsk | RulesAsk) -> list[int]:
+    """Return the numbers of the orders that an ask names."""
+    if isinstance(does, OrderAsk):
+        # It counts itself among those that were sent.
+        return [does.terms[name] for name in LINKS if name in does.terms]
+    if isinstance(does, ModifyAsk):
+        return [does.number]
+    return [does.which] if isinstance(does, CancelAsk) and isinstance(does.which, int) else []
+
+
+def _ask(words: list[str], where: str) -> OrderAsk | CancelAsk | ModifyAsk | RulesAsk:
     if words[:1] == ["cancel"] and len(words) == 2 and words[1].isdecimal():
         return CancelAsk(int(words[1]))
     if words[:1] == ["cancel"] and len(words) == 2 and words[1] in RULES:
         return CancelAsk(words[1])
+    if words[:1] == ["modify"] and len(words) > 3 and words[1].isdecimal():
+        terms = _terms(words[2:], ("quantity", "limit", "stop", "trail", "offset"), where)
+        return ModifyAsk(int(words[1]), terms)
     if words[:1] == ["rules"] and len(words) > 1:
         return RulesAsk({} if words[1:] == ["none"] else _fractions(words[1:], where))
     if len(words) >= 3 and words[0] in ("buy", "sell"):
         number(words[1], where)
         return _order(words[0], words[1], words[2], words[3:], where)
     msg = (
-        f"{where}: expected 'buy 100 XYZ' or 'sell 100 XYZ' with any of 'limit 95.00', 'stop 101.00', 'day'; "
+        f"{where}: expected 'buy 100 XYZ' or 'sell 100 XYZ' with any of 'limit 95.00', 'stop 101.00', 'day' "
+        "and the other terms of README.md; 'modify 1 limit 96.00'; "
         "'cancel 1', 'cancel stop_loss', 'rules stop_loss 0.05 take_profit 0.10 trailing_stop 0.08', "
         "'rules none'"
     )
     raise ScenarioError(msg)
 
 
+# Words of an order, and the keywords that they stand for.
+VALUES = {
+    "quantity": "quantity",
+    "limit": "limit_price",
+    "stop": "stop_price",
+    "touch": "stop_price",
+    "trail": "trail_amount",
+    "trail_fraction": "trail_fraction",
+    "offset": "limit_offset",
+    "activate": "activation_price",
+    "display": "display_quantity",
+    "until": "expire_at",
+}
+LINKS = ("parent", "oco", "ouo")
+FLAGS = ("post_only", "reduce_only", "all_or_none")
+LIVES = ("day", "ioc", "fok", "opg", "cls")
+
+
 def _order(side: str, quantity: str, symbol: str, rest: list[str], where: str) -> OrderAsk:
-    prices: dict[str, str] = {}
-    is_day = False
-    left = list(rest)
+    known = (*(word for word in VALUES if word != "quantity"), *LINKS, *FLAGS, *LIVES)
+    terms = _terms(rest, known, where)
+    is_limit, words = "limit_price" in terms, set(rest)
+    if "touch" in words:
+        terms["order_type"] = "limit_if_touched" if is_limit else "market_if_touched"
+    elif words & {"trail", "trail_fraction"}:
+        terms["order_type"] = "trailing_stop_limit" if "offset" in words else "trailing_stop"
+    if "until" in words:
+        terms["time_in_force"] = "gtd"
+    return OrderAsk(side=side, quantity=quantity, symbol=symbol, terms=terms)
+
+
+def _terms(words: list[str], known: tuple[str, ...], where: str) -> dict[str, Any]:
+    terms: dict[str, Any] = {}
+    left = list(words)
     while left:
         word = left.pop(0)
-        _known([word], ("limit", "stop", "day"), where, what="word")
-        if word in prices or (word == "day" and is_day) or (word != "day" and not left):
+        _known([word], known, where, what="word")
+        name = "time_in_force" if word in LIVES else VALUES.get(word, word)
+        takes_value = word in VALUES or word in LINKS
+        if name in terms or (takes_value and not left):
             msg = f"{where}: {word!r} is given twice or without a price"
             raise ScenarioError(msg)
-        if word == "day":
-            is_day = True
+        if word in LIVES:
+            terms[name] = word
+        elif word in FLAGS:
+            terms[name] = True
+        elif word in LINKS:
+            terms[name] = int(number(left.pop(0), where))
+        elif word == "until":
+            terms[name] = f"{left.pop(0)}:00+00:00"
         else:
             number(left[0], where)
-            prices[word] = left.pop(0)
-    return OrderAsk(side=side, quantity=quantity, symbol=symbol, prices=prices, is_day=is_day)
+            terms[name] = left.pop(0)
+    return terms
 
 
 def _fractions(words: list[str], where: str) -> dict[str, float]:

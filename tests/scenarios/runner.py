@@ -27,11 +27,12 @@ from ml4t.backtest.calendars import SessionTable, local_midnight_ns, session_tab
 from ml4t.core.events import CorporateAction
 from ml4t.core.instrument import Instrument
 from ml4t.core.schemas import TABLES
-from ml4t.core.types import ActionKind, TimeInForce
+from ml4t.core.types import ActionKind
 from ml4t.core.values import format_ns
 
 from .files import (
     ACTIONS,
+    LINKS,
     MODELS,
     OUTPUTS,
     TEXTS,
@@ -39,6 +40,7 @@ from .files import (
     WORDS,
     Ask,
     CancelAsk,
+    ModifyAsk,
     OrderAsk,
     Row,
     RulesAsk,
@@ -188,21 +190,23 @@ class Script(Strategy):
         for ask in due:
             self._do(ask.does)
 
-    def _do(self, ask: OrderAsk | CancelAsk | RulesAsk) -> None:
+    def _do(self, ask: OrderAsk | CancelAsk | ModifyAsk | RulesAsk) -> None:
         if isinstance(ask, CancelAsk):
             for order in self.broker.open_orders if isinstance(ask.which, str) else []:
                 if order.tag == ask.which:
                     order.cancel()
             if isinstance(ask.which, int):
                 self.broker.cancel_order(self.orders[ask.which - 1])
+        elif isinstance(ask, ModifyAsk):
+            changes: dict[str, Any] = dict(ask.changes)
+            self.broker.modify_order(self.orders[ask.number - 1], **changes)
         elif isinstance(ask, RulesAsk):
             rules = [RULE_CLASSES[name](fraction) for name, fraction in ask.fractions.items()]
             self.broker.set_position_rules(CompositeRule(rules) if rules else None)  # type: ignore[attr-defined]
         else:
             send = self.broker.buy if ask.side == "buy" else self.broker.sell
-            prices = {f"{name}_price": price for name, price in ask.prices.items()}
-            lifetime = TimeInForce.DAY if ask.is_day else TimeInForce.GTC
-            self.orders.append(send(ask.symbol, ask.quantity, time_in_force=lifetime, **prices))
+            links = {name: self.orders[ask.terms[name] - 1] for name in LINKS if name in ask.terms}
+            self.orders.append(send(ask.symbol, ask.quantity, **{**ask.terms, **links}))
 
 
 def run_once(scenario: Scenario, engine: str) -> Results:

@@ -188,7 +188,7 @@ def test_unknown_words_are_errors_that_list_what_is_allowed() -> None:
 def test_malformed_cells_are_errors() -> None:
     parsed("limit 95.00", "limit 95,00", "'95,00' is not a number")
     parsed("limit 95.00", "limit", "'limit' is given twice or without a price")
-    parsed("limit 95.00", "gtc", "unknown word 'gtc'; allowed are 'limit', 'stop', 'day'")
+    parsed("limit 95.00", "gtc", "unknown word 'gtc'; allowed are 'limit', 'stop', 'touch'")
     parsed("buy 100 XYZ limit 95.00", "cancel 1", "comes before that order was sent")
     parsed("buy 100 XYZ limit 95.00", "rules stop 0.05", "unknown rule 'stop'; allowed are 'stop_loss'")
     parsed("buy 100 XYZ limit 95.00", "short 100 XYZ", "expected 'buy 100 XYZ'")

@@ -67,6 +67,8 @@ def signature_of(node: ast.FunctionDef) -> list[tuple[str, str, object]]:
         (a.arg, "KEYWORD_ONLY", inspect.Parameter.empty if d is None else ast.literal_eval(d))
         for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     ]
+    if arguments.kwarg is not None:
+        rows.append((arguments.kwarg.arg, "VAR_KEYWORD", inspect.Parameter.empty))
     return [row for row in rows if row[0] not in ("self", "cls")]
 
 

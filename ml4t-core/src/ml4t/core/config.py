@@ -126,6 +126,13 @@ class TickRounding(enum.Enum):
     PASSIVE = "passive"
 
 
+class TrailBasis(enum.Enum):
+    """What a trailing stop follows on bars: their highs and lows, or their closes."""
+
+    HIGH_LOW = "high_low"
+    CLOSE = "close"
+
+
 @attrs.frozen
 class Policies:
     """Named rules of execution; the defaults are the conservative ones."""
@@ -137,6 +144,7 @@ class Policies:
     insufficient_cash: InsufficientCash = setting(InsufficientCash.REJECT)
     zero_volume: ZeroVolume = setting(ZeroVolume.NO_FILL)
     tick_rounding: TickRounding = setting(TickRounding.REJECT)
+    trail_basis: TrailBasis = setting(TrailBasis.HIGH_LOW)
 
 
 def _fault(path: str, message: str, found: object = None, *, allowed: tuple[str, ...] = ()) -> Finding:

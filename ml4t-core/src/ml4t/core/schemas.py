@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 # positive. A row of `portfolio_history` with `is_nav` is the official value of the session it names.
 _TABLES = {
     "orders": """order_id:u64 client_order_id:str book:u16 symbol:str side:str order_type:str
-        time_in_force:str quantity:f64 limit_price:f64? stop_price:f64? status:str filled_quantity:f64
-        avg_fill_price:f64? ts_submitted:ts ts_accepted:ts? ts_closed:ts? reason_code:str reason:str
-        tag:str""",
+        time_in_force:str quantity:f64 limit_price:f64? stop_price:f64? trail_amount:f64? trail_fraction:f64?
+        limit_offset:f64? activation_price:f64? display_quantity:f64? instructions:str parent_order_id:u64?
+        group:str status:str
+        filled_quantity:f64 avg_fill_price:f64? ts_submitted:ts ts_accepted:ts? ts_expires:ts? ts_closed:ts?
+        reason_code:str reason:str tag:str""",
     "order_events": """sequence:u64 ts_event:ts order_id:u64 status_from:str status:str reason_code:str
         filled_quantity:f64""",
     "fills": """fill_id:u64 order_id:u64 book:u16 ts_event:ts symbol:str side:str quantity:f64 price:f64

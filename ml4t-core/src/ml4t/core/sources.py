@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack, overload
 
 from ml4t.core.types import OrderType, Side, TimeInForce
 
@@ -47,6 +47,45 @@ class SignalSource(ABC):
         """Return the next signal, or None when there are no more."""
 
 
+class OrderTerms(TypedDict, total=False):
+    """What an order may say beside what, how much and at which prices; see `docs/concepts/order-types.md`."""
+
+    trail_amount: Number  #: distance of a trailing stop from its water mark, in units of price
+    trail_fraction: Number  #: the same as a fraction of the water mark
+    limit_offset: Number  #: distance of a trailing stop-limit's limit behind its stop
+    activation_price: Number  #: a trailing stop does nothing until the market has reached it
+    expire_at: datetime | date | str  #: end of a `gtd` order; a date is the close of that session
+    post_only: bool  #: only ever make
+    reduce_only: bool  #: only ever close what is held
+    all_or_none: bool  #: fill all that is open of it or nothing
+    display_quantity: Number  #: what a resting limit shows on quotes and prints
+    parent: OrderHandle  #: the order that has to fill first
+    oco: OrderHandle  #: an order of the group in which one cancels the other
+    ouo: OrderHandle  #: an order of the group in which one updates the other
+    time_in_force: TimeInForce | str
+    tag: str | None
+
+
+class PricedTerms(OrderTerms, total=False):
+    """`OrderTerms` with type and prices; without a type the prices say which."""
+
+    order_type: OrderType | str | None
+    limit_price: Number | None
+    stop_price: Number | None
+
+
+class OrderChanges(TypedDict, total=False):
+    """What `modify_order` may change."""
+
+    quantity: Number
+    limit_price: Number
+    stop_price: Number
+    trail_amount: Number
+    trail_fraction: Number
+    limit_offset: Number
+    expire_at: datetime | date | str
+
+
 class Broker(Protocol):
     """Where orders go and where the account is read; amounts are in the base currency of the run."""
 
@@ -66,7 +105,7 @@ class Broker(Protocol):
     def rejected_orders(self) -> Sequence[OrderHandle]:
         """Orders refused so far, with their reasons."""
 
-    def submit_order(  # noqa: PLR0913 - the documented signature
+    def submit_order(
         self,
         asset: str,
         quantity: Number,
@@ -74,37 +113,30 @@ class Broker(Protocol):
         order_type: OrderType | str | None = None,
         limit_price: Number | None = None,
         stop_price: Number | None = None,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
+        **terms: Unpack[OrderTerms],
     ) -> OrderHandle:
         """Send an order; without a side the sign of the quantity tells the direction."""
 
-    def buy(  # noqa: PLR0913 - as submit_order
-        self,
-        asset: str,
-        quantity: Number,
-        *,
-        order_type: OrderType | str | None = None,
-        limit_price: Number | None = None,
-        stop_price: Number | None = None,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
-    ) -> OrderHandle:
+    def buy(self, asset: str, quantity: Number, **terms: Unpack[PricedTerms]) -> OrderHandle:
         """Send a buy order; without a type the given prices say which."""
 
-    def sell(  # noqa: PLR0913 - as submit_order
-        self,
-        asset: str,
-        quantity: Number,
-        *,
-        order_type: OrderType | str | None = None,
-        limit_price: Number | None = None,
-        stop_price: Number | None = None,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
-    ) -> OrderHandle:
+    def sell(self, asset: str, quantity: Number, **terms: Unpack[PricedTerms]) -> OrderHandle:
         """Send a sell order; without a type the given prices say which."""
+
+    def bracket(
+        self,
+        entry: OrderHandle,
+        *,
+        limit_price: Number,
+        stop_price: Number | None = None,
+        trail_amount: Number | None = None,
+        trail_fraction: Number | None = None,
+        time_in_force: TimeInForce | str | None = None,
+    ) -> tuple[OrderHandle, OrderHandle]:
+        """Send a stop and a target that wait for `entry` and cancel each other; return their handles."""
+
+    def modify_order(self, order: OrderHandle, **changes: Unpack[OrderChanges]) -> bool:
+        """Ask for another total quantity or other prices; False when the order was already closed."""
 
     def cancel_order(self, order: OrderHandle) -> bool:
         """Ask to cancel; False when the order was already closed."""

@@ -39,13 +39,22 @@ class OrderType(enum.Enum):
     LIMIT = "limit"
     STOP = "stop"
     STOP_LIMIT = "stop_limit"
+    MARKET_IF_TOUCHED = "market_if_touched"
+    LIMIT_IF_TOUCHED = "limit_if_touched"
+    TRAILING_STOP = "trailing_stop"
+    TRAILING_STOP_LIMIT = "trailing_stop_limit"
 
 
 class TimeInForce(enum.Enum):
-    """How long an order works: to the end of its session, or until canceled."""
+    """How long an order works."""
 
-    DAY = "day"
-    GTC = "gtc"
+    DAY = "day"  #: to the close of its session
+    GTC = "gtc"  #: until canceled
+    GTD = "gtd"  #: to a given time
+    IOC = "ioc"  #: at the first event it meets, and only there
+    FOK = "fok"  #: the same, all of it or nothing
+    OPG = "opg"  #: at the opening of the next session
+    CLS = "cls"  #: at the close of its session
 
 
 class OrderStatus(enum.Enum):

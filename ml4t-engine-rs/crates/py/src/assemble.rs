@@ -13,7 +13,8 @@ use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
 };
 use ml4t_sim::policies::{
-    FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, Policies, TickRounding, ZeroVolume,
+    FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, Policies, TickRounding, TrailBasis,
+    ZeroVolume,
 };
 use ml4t_sim::time::Sessions;
 use pyo3::conversion::FromPyObjectOwned;
@@ -229,6 +230,7 @@ fn policies(dict: &Dict<'_>) -> PyResult<Policies> {
         insufficient_cash: InsufficientCash::parse(&text("insufficient_cash")?).into_py(py)?,
         zero_volume: ZeroVolume::parse(&text("zero_volume")?).into_py(py)?,
         tick_rounding: TickRounding::parse(&text("tick_rounding")?).into_py(py)?,
+        trail_basis: TrailBasis::parse(&text("trail_basis")?).into_py(py)?,
     })
 }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ml4t_sim::account::{Worth, buying_power, known_value};
+use ml4t_sim::contingent::GroupKind;
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
 use ml4t_sim::money::{Cash, Decimal, Price};
 use ml4t_sim::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side, TimeInForce};
 use ml4t_sim::policies::TickRounding;
+use ml4t_sim::replace::Changes;
 use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::state::Asked;
 use ml4t_sim::targets::{expected_quantity, fraction_of_equity, quantity_for_value};
@@ -18,6 +20,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::convert::{decimal, nearest};
 use crate::error::{IntoPyResult, argument, to_py, unknown_name};
 use crate::shared::{Core, Shared, Stage};
+use crate::terms::{CHANGES, Given, OffGrid, PRICED, TERMS, asked_for, name_of};
 use crate::timestamp::Timestamp;
 
 /// Decimals of cash, to which fractions and amounts of targets are cut.
@@ -41,18 +44,8 @@ struct Terms {
     tag: u32,
 }
 
-/// Text of an enum member or of a plain string.
-fn name_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(text.to_str()?.to_lowercase());
-    }
-    let inner = value.getattr("value").unwrap_or_else(|_| value.clone());
-    Ok(inner.str()?.to_str()?.to_lowercase())
-}
-
-fn read_order_type(value: Option<&Bound<'_, PyAny>>) -> PyResult<OrderType> {
-    value.map_or(Ok(OrderType::Market), |v| OrderType::parse(&name_of(v)?).into_py(v.py()))
-}
+/// The order to wait for, and the group to join by one of its members.
+type Links = (Option<OrderId>, Option<(GroupKind, OrderId)>);
 
 fn read_time_in_force(value: Option<&Bound<'_, PyAny>>) -> PyResult<TimeInForce> {
     value.map_or(Ok(TimeInForce::Gtc), |v| TimeInForce::parse(&name_of(v)?).into_py(v.py()))
@@ -98,44 +91,33 @@ impl Broker {
         OrderHandle::new(&self.shared, id)
     }
 
+    /// Send an order; without a side the sign of the quantity tells the direction.
     fn place(
         &self,
         asset: &Bound<'_, PyAny>,
         quantity: &Bound<'_, PyAny>,
         side: Option<Side>,
-        prices: (Option<&Bound<'_, PyAny>>, Option<&Bound<'_, PyAny>>),
-        (order_type, time_in_force, tag): (OrderType, TimeInForce, Option<&str>),
+        given: &Given<'_>,
+        infers: bool,
     ) -> PyResult<OrderHandle> {
         let py = asset.py();
         let i = self.shared.instrument(asset)?;
         let instrument = &self.shared.plan.instruments[i];
         let symbol = &instrument.symbol;
+        let (order_type, time_in_force) = given.kind(infers)?;
         let (units, is_whole) = nearest(quantity, instrument.scale.quantity_exponent, ("quantity", symbol), false)?;
         let (side, units) = match side {
             Some(side) => (side, units),
             None => (if units < 0 { Side::Sell } else { Side::Buy }, units.saturating_abs()),
         };
         let price = |value: Option<&Bound<'_, PyAny>>, field: &str, up: bool| -> PyResult<Option<(Price, bool)>> {
-            let value = value.filter(|v| !v.is_none());
             let read = |v| nearest(v, instrument.scale.price_exponent, (field, symbol), up);
             Ok(value.map(read).transpose()?.map(|(p, is_exact)| (Price(p), is_exact)))
         };
+        let prices = (given.limit_price.as_ref(), given.stop_price.as_ref());
         // Rounded to the side that fills less, as the policy for prices off the tick does.
         let limit = price(prices.0, "limit_price", side == Side::Sell)?;
-        let stop = price(prices.1, "stop_price", side == Side::Buy)?;
-        let is_strict = self.shared.plan.policies.tick_rounding == TickRounding::Reject;
-        let is_off = |p: Option<(Price, bool)>| is_strict && p.is_some_and(|(_, is_exact)| !is_exact);
-        let tick = ("tick_size", instrument.scale.price_f64(Price(instrument.tick_size)));
-        let lot = ("lot_size", instrument.scale.quantity_f64(instrument.lot_size));
-        let off_grid = if !is_whole {
-            Some((Reason::OffLot, "quantity", quantity.str()?, lot))
-        } else if is_off(limit) {
-            prices.0.map(PyAnyMethods::str).transpose()?.map(|text| (Reason::OffTick, "limit_price", text, tick))
-        } else if is_off(stop) {
-            prices.1.map(PyAnyMethods::str).transpose()?.map(|text| (Reason::OffTick, "stop_price", text, tick))
-        } else {
-            None
-        };
+        let stop = price(prices.1, "stop_price", (side == Side::Buy) == order_type.is_stop())?;
         let mut core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
         let now = ml4t_sim::time::render(core.run.state.now);
@@ -146,31 +128,57 @@ impl Broker {
             );
             return Err(to_py(py, &SimError::order(text)));
         }
-        let request = OrderRequest {
+        let tag: Option<String> = given.tag.as_ref().map(PyAnyMethods::extract).transpose()?;
+        let mut request = OrderRequest {
             book: self.book,
-            instrument: InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)),
-            side,
             order_type,
             time_in_force,
-            quantity: if is_whole { units } else { units.max(1) },
             limit_price: limit.map(|(p, _)| p),
             stop_price: stop.map(|(p, _)| p),
-            tag: Self::tag(&mut core, tag),
+            tag: Self::tag(&mut core, tag.as_deref()),
+            ..OrderRequest::market(instrument_id(i), side, if is_whole { units } else { units.max(1) })
         };
+        drop(core);
+        given.fill_in(py, &self.shared.plan, i, &mut request)?;
+        let (parent, group) = self.links(py, given, symbol)?;
+        let is_strict = self.shared.plan.policies.tick_rounding == TickRounding::Reject;
+        let is_off = |p: Option<(Price, bool)>| is_strict && p.is_some_and(|(_, is_exact)| !is_exact);
+        let activation = given.activation_price.as_ref();
+        let activation = activation.filter(|_| is_strict && request.trail.is_some());
+        let activation = if given.activation_is_off(instrument, side)? { activation } else { None };
+        let off_grid =
+            OffGrid::of(instrument, (quantity, is_whole), (prices, is_off(limit), is_off(stop)), activation)?;
+        let mut core = self.shared.core(py)?;
+        core.run.api().check_group(group).into_py(py)?;
         let sent = match off_grid {
             None => core.run.api().submit(request),
-            Some((reason, field, found, (grid, width))) => {
-                let text = format!("{field} {found} is not a multiple of {grid} {width} ({symbol}, {now})");
+            Some(OffGrid { reason, text }) => {
                 let asked = asked_for(quantity, prices, symbol)?;
-                core.run.api().submit_refused(request, reason, text, Some(asked))
+                core.run.api().submit_refused(request, reason, format!("{text} ({symbol}, {now})"), Some(asked))
             }
         };
         let id = sent.map_err(|e| {
             let text = format!("{} ({symbol}, {now})", e.message);
             to_py(py, &SimError { message: text, ..e })
         })?;
+        core.run.api().link(id, parent, group).into_py(py)?;
         drop(core);
         Ok(self.handle(id))
+    }
+
+    /// The order to wait for, and the group to join.
+    fn links(&self, py: Python<'_>, given: &Given<'_>, symbol: &str) -> PyResult<Links> {
+        let parent = given.parent.as_ref().map(|order| self.find(order)).transpose()?;
+        let group = match (&given.oco, &given.ouo) {
+            (None, None) => None,
+            (Some(other), None) => Some((GroupKind::Oco, self.find(other)?)),
+            (None, Some(other)) => Some((GroupKind::Ouo, self.find(other)?)),
+            (Some(_), Some(_)) => {
+                let text = format!("an order belongs to one group: oco or ouo, not both ({symbol})");
+                return Err(to_py(py, &SimError::order(text)));
+            }
+        };
+        Ok((parent, group))
     }
 
     fn template(&self, i: usize, terms: Terms) -> OrderRequest {
@@ -179,7 +187,7 @@ impl Broker {
             order_type: terms.order_type,
             time_in_force: terms.time_in_force,
             tag: terms.tag,
-            ..OrderRequest::market(InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)), Side::Buy, 0)
+            ..OrderRequest::market(instrument_id(i), Side::Buy, 0)
         }
     }
 
@@ -272,63 +280,120 @@ impl Broker {
     /// or `Decimal`. The order is checked at the intake of this instant; look at the handle, or at
     /// `on_order`, for the answer.
     #[pyo3(signature = (
-        asset, quantity, side = None, order_type = None, limit_price = None, stop_price = None, *,
-        time_in_force = None, tag = None
+        asset, quantity, side = None, order_type = None, limit_price = None, stop_price = None, **terms
     ))]
     #[expect(clippy::too_many_arguments, reason = "the documented signature")]
-    fn submit_order(
+    fn submit_order<'py>(
         &self,
-        asset: &Bound<'_, PyAny>,
-        quantity: &Bound<'_, PyAny>,
-        side: Option<&Bound<'_, PyAny>>,
-        order_type: Option<&Bound<'_, PyAny>>,
-        limit_price: Option<&Bound<'_, PyAny>>,
-        stop_price: Option<&Bound<'_, PyAny>>,
-        time_in_force: Option<&Bound<'_, PyAny>>,
-        tag: Option<&str>,
+        asset: &Bound<'py, PyAny>,
+        quantity: &Bound<'py, PyAny>,
+        side: Option<&Bound<'py, PyAny>>,
+        order_type: Option<Bound<'py, PyAny>>,
+        limit_price: Option<Bound<'py, PyAny>>,
+        stop_price: Option<Bound<'py, PyAny>>,
+        terms: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<OrderHandle> {
-        let py = asset.py();
-        let side = side.map(|s| Side::parse(&name_of(s)?).into_py(py)).transpose()?;
-        let terms = (read_order_type(order_type)?, read_time_in_force(time_in_force)?, tag);
-        self.place(asset, quantity, side, (limit_price, stop_price), terms)
+        let side = side.map(|s| Side::parse(&name_of(s)?).into_py(s.py())).transpose()?;
+        let mut given = Given::priced(order_type, limit_price, stop_price);
+        given.take("submit_order", terms, &[&TERMS, &["tag"]])?;
+        self.place(asset, quantity, side, &given, false)
     }
 
     /// Send a buy order; keywords as in `submit_order`.
-    #[pyo3(signature = (
-        asset, quantity, *, order_type = None, limit_price = None, stop_price = None, time_in_force = None, tag = None
-    ))]
-    #[expect(clippy::too_many_arguments, reason = "the documented signature")]
-    fn buy(
+    #[pyo3(signature = (asset, quantity, **terms))]
+    fn buy<'py>(
         &self,
-        asset: &Bound<'_, PyAny>,
-        quantity: &Bound<'_, PyAny>,
-        order_type: Option<&Bound<'_, PyAny>>,
-        limit_price: Option<&Bound<'_, PyAny>>,
-        stop_price: Option<&Bound<'_, PyAny>>,
-        time_in_force: Option<&Bound<'_, PyAny>>,
-        tag: Option<&str>,
+        asset: &Bound<'py, PyAny>,
+        quantity: &Bound<'py, PyAny>,
+        terms: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<OrderHandle> {
-        let terms = (implied_type(order_type, limit_price, stop_price)?, read_time_in_force(time_in_force)?, tag);
-        self.place(asset, quantity, Some(Side::Buy), (limit_price, stop_price), terms)
+        let mut given = Given::default();
+        given.take("buy", terms, &[&TERMS, &PRICED, &["tag"]])?;
+        self.place(asset, quantity, Some(Side::Buy), &given, true)
     }
 
     /// Send a sell order; keywords as in `submit_order`.
+    #[pyo3(signature = (asset, quantity, **terms))]
+    fn sell<'py>(
+        &self,
+        asset: &Bound<'py, PyAny>,
+        quantity: &Bound<'py, PyAny>,
+        terms: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<OrderHandle> {
+        let mut given = Given::default();
+        given.take("sell", terms, &[&TERMS, &PRICED, &["tag"]])?;
+        self.place(asset, quantity, Some(Side::Sell), &given, true)
+    }
+
+    /// Send a stop and a target that wait for `entry` and cancel each other; returns their handles.
+    ///
+    /// The stop is at `stop_price`, or follows the market with `trail_amount` or `trail_fraction`; the target is a
+    /// limit order at `limit_price`.
     #[pyo3(signature = (
-        asset, quantity, *, order_type = None, limit_price = None, stop_price = None, time_in_force = None, tag = None
+        entry, *, limit_price, stop_price = None, trail_amount = None, trail_fraction = None, time_in_force = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the documented signature")]
-    fn sell(
+    fn bracket<'py>(
         &self,
-        asset: &Bound<'_, PyAny>,
-        quantity: &Bound<'_, PyAny>,
-        order_type: Option<&Bound<'_, PyAny>>,
-        limit_price: Option<&Bound<'_, PyAny>>,
-        stop_price: Option<&Bound<'_, PyAny>>,
-        time_in_force: Option<&Bound<'_, PyAny>>,
-        tag: Option<&str>,
-    ) -> PyResult<OrderHandle> {
-        let terms = (implied_type(order_type, limit_price, stop_price)?, read_time_in_force(time_in_force)?, tag);
-        self.place(asset, quantity, Some(Side::Sell), (limit_price, stop_price), terms)
+        entry: &Bound<'py, PyAny>,
+        limit_price: &Bound<'py, PyAny>,
+        stop_price: Option<&Bound<'py, PyAny>>,
+        trail_amount: Option<&Bound<'py, PyAny>>,
+        trail_fraction: Option<&Bound<'py, PyAny>>,
+        time_in_force: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(OrderHandle, OrderHandle)> {
+        let py = entry.py();
+        let id = self.find(entry)?;
+        let (request, quantity) = {
+            let core = self.shared.core(py)?;
+            (core.run.state.order(id).request, core.run.state.asked(&self.shared.plan, id).quantity)
+        };
+        let asset = self.shared.symbol(py, request.instrument.index()).into_bound(py).into_any();
+        let quantity = quantity.into_pyobject(py)?.into_any();
+        let side = request.side.opposite();
+        let stop = PyDict::new(py);
+        stop.set_item("parent", entry)?;
+        stop.set_item("time_in_force", time_in_force)?;
+        let is_trailing = trail_amount.is_some() || trail_fraction.is_some();
+        stop.set_item("order_type", if is_trailing { "trailing_stop" } else { "stop" })?;
+        stop.set_item("stop_price", stop_price)?;
+        stop.set_item("trail_amount", trail_amount)?;
+        stop.set_item("trail_fraction", trail_fraction)?;
+        let send = |terms: &Bound<'py, PyDict>| {
+            let mut given = Given::default();
+            given.take("bracket", Some(terms), &[&TERMS, &PRICED])?;
+            self.place(&asset, &quantity, Some(side), &given, true)
+        };
+        let stop = send(&stop)?;
+        let target = PyDict::new(py);
+        target.set_item("parent", entry)?;
+        target.set_item("time_in_force", time_in_force)?;
+        target.set_item("order_type", "limit")?;
+        target.set_item("limit_price", limit_price)?;
+        target.set_item("oco", stop.id.0 + 1)?;
+        Ok((stop, send(&target)?))
+    }
+
+    /// Ask for another total quantity or other prices; False when the order is complete already.
+    #[pyo3(signature = (order, **changes))]
+    fn modify_order<'py>(&self, order: &Bound<'py, PyAny>, changes: Option<&Bound<'py, PyDict>>) -> PyResult<bool> {
+        let py = order.py();
+        let id = self.find(order)?;
+        let mut given = Given::default();
+        given.take("modify_order", changes, &[&CHANGES])?;
+        let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
+        let request = core.run.state.order(id).request;
+        let (i, is_stop) = (request.instrument.index(), request.order_type.is_stop());
+        let asked = given.changes(py, &self.shared.plan, i, request.side, is_stop)?;
+        if asked == Changes::default() {
+            return Err(argument(py, &format!("modify_order needs at least one of {}", CHANGES.join(", "))));
+        }
+        let now = ml4t_sim::time::render(core.run.state.now);
+        core.run.api().modify(id, asked).map_err(|e| {
+            let text = format!("{} ({}, {now})", e.message, self.shared.plan.instruments[i].symbol);
+            to_py(py, &SimError { message: text, ..e })
+        })
     }
 
     /// Guard all positions, open and future, with rules of `ml4t.backtest.rules`; they replace those set before.
@@ -585,39 +650,8 @@ impl Broker {
     }
 }
 
-/// The numbers of an order as they were given, for one that is refused because of them.
-fn asked_for(
-    quantity: &Bound<'_, PyAny>,
-    (limit, stop): (Option<&Bound<'_, PyAny>>, Option<&Bound<'_, PyAny>>),
-    symbol: &str,
-) -> PyResult<Asked> {
-    let number = |value: Option<&Bound<'_, PyAny>>, field| {
-        let value = value.filter(|v| !v.is_none());
-        value.map_or(Ok(f64::NAN), |v| decimal(v, field, symbol).map(Decimal::to_f64))
-    };
-    Ok(Asked {
-        quantity: number(Some(quantity), "quantity")?.abs(),
-        limit_price: number(limit, "limit_price")?,
-        stop_price: number(stop, "stop_price")?,
-    })
-}
-
-/// `buy` and `sell` take the type from the prices when none is named.
-fn implied_type(
-    named: Option<&Bound<'_, PyAny>>,
-    limit: Option<&Bound<'_, PyAny>>,
-    stop: Option<&Bound<'_, PyAny>>,
-) -> PyResult<OrderType> {
-    if named.is_some_and(|n| !n.is_none()) {
-        return read_order_type(named);
-    }
-    let given = |price: Option<&Bound<'_, PyAny>>| price.is_some_and(|p| !p.is_none());
-    Ok(match (given(limit), given(stop)) {
-        (true, true) => OrderType::StopLimit,
-        (true, false) => OrderType::Limit,
-        (false, true) => OrderType::Stop,
-        (false, false) => OrderType::Market,
-    })
+fn instrument_id(i: usize) -> InstrumentId {
+    InstrumentId(u32::try_from(i).unwrap_or(u32::MAX))
 }
 
 /// Live handle of an order: every attribute is read from the engine when asked for.
@@ -728,6 +762,12 @@ impl OrderHandle {
     #[getter]
     fn stop_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
         Ok(Some(self.asked(py)?.stop_price).filter(|p| !p.is_nan()))
+    }
+
+    /// `cancel` or `replace` while a request is under way, None otherwise.
+    #[getter]
+    fn pending(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        Ok(self.read(py)?.pending())
     }
 
     /// Whether the order can still change.

@@ -15,6 +15,7 @@ mod models;
 mod run;
 mod shared;
 mod tables;
+mod terms;
 mod timestamp;
 mod view;
 
@@ -26,7 +27,7 @@ use crate::error::IntoPyResult;
 
 /// Statistics of a series of simple returns per period.
 ///
-/// `benchmark` is aligned with `returns`; `risk_free` is per period. See `docs/concepts/metrics.md` for the
+/// `benchmark` is aligned with `returns`; `risk_free` is per period. See `docs/how-to/read-results.md` for the
 /// conventions.
 #[pyfunction]
 #[pyo3(signature = (returns, *, benchmark = None, risk_free = 0.0, periods_per_year = 252.0))]

@@ -13,6 +13,8 @@ use arrow_array::{
 use arrow_schema::{ArrowError, Field, Schema};
 use ml4t_sim::ids::InstrumentId;
 use ml4t_sim::money::{Cash, Qty};
+use ml4t_sim::order::{Order, TimeInForce};
+use ml4t_sim::terms::{Amount, Trail};
 use ml4t_sim::time::{NEVER, Ns};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -160,17 +162,41 @@ fn orders(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.floats("quantity", (0..n).map(|k| asked(k).quantity));
     c.optional_floats("limit_price", (0..n).map(|k| present(asked(k).limit_price)));
     c.optional_floats("stop_price", (0..n).map(|k| present(asked(k).stop_price)));
+    let amounts = |pick: fn(&Trail) -> Option<Amount>| {
+        (0..n)
+            .map(move |k| rows[k].request.trail.as_ref().and_then(pick).map(|a| scale(k).amount_f64(a)))
+            .collect::<Vec<_>>()
+    };
+    c.optional_floats("trail_amount", amounts(Trail::amount).into_iter());
+    c.optional_floats("trail_fraction", rows.iter().map(|o| o.request.trail.and_then(|t| t.fraction())));
+    c.optional_floats("limit_offset", amounts(|t| t.limit_offset).into_iter());
+    let activation = |k: usize| rows[k].request.trail.and_then(|t| t.activation);
+    c.optional_floats("activation_price", (0..n).map(|k| activation(k).map(|p| scale(k).price_f64(p))));
+    c.optional_floats(
+        "display_quantity",
+        (0..n).map(|k| rows[k].request.display_quantity.map(|q| scale(k).quantity_f64(q))),
+    );
+    c.texts("instructions", rows.iter().map(|o| o.request.instructions.names()));
+    c.optional_ids("parent_order_id", ids_of(n).map(|id| state.parent_of(id).map(|parent| parent.0 + 1)));
+    c.texts("group", ids_of(n).map(|id| state.group_name(id)));
     c.texts("status", rows.iter().map(|o| o.status.as_str()));
     c.floats("filled_quantity", (0..n).map(|k| scale(k).quantity_f64(rows[k].filled)));
     let average = |k: usize| scale(k).average_price(rows[k].filled_notional, Qty(rows[k].filled));
     c.optional_floats("avg_fill_price", (0..n).map(|k| present(average(k))));
     c.times("ts_submitted", rows.iter().map(|o| o.ts_submitted));
     c.optional_times("ts_accepted", rows.iter().map(|o| o.ts_accepted));
+    let expires =
+        |o: &Order| if o.request.time_in_force == TimeInForce::Gtd { o.request.expires_at } else { o.ts_expiry };
+    c.optional_times("ts_expires", rows.iter().map(expires));
     c.optional_times("ts_closed", rows.iter().map(|o| o.ts_closed));
     c.texts("reason_code", rows.iter().map(|o| o.reason.code()));
     c.texts("reason", reasons.iter());
     c.texts("tag", rows.iter().map(|o| core.tag(o)));
     c.finish()
+}
+
+fn ids_of(n: usize) -> impl Iterator<Item = ml4t_sim::ids::OrderId> {
+    (0..n as u64).map(ml4t_sim::ids::OrderId)
 }
 
 fn order_events(shared: &Shared, core: &Core) -> PyResult<Table> {

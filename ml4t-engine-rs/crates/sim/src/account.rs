@@ -101,7 +101,8 @@ pub fn reservation(order: &Order, held: i64, instrument: &Instrument, settings: 
     let Some(price) = order.expected_price else { return Some(Cash::ZERO) };
     let sign = order.request.side.sign();
     let closes = if held.signum() == -sign { held.abs().min(order.leaves) } else { 0 };
-    let opens = if sign < 0 && !settings.allows_short { 0 } else { order.leaves - closes };
+    let never_opens = order.request.instructions.reduce_only || (sign < 0 && !settings.allows_short);
+    let opens = if never_opens { 0 } else { order.leaves - closes };
     let gives_back = if order.request.order_type == OrderType::Market { closes } else { 0 };
     instrument.scale.notional(Price(price.0.abs()), Qty(opens - gives_back))
 }

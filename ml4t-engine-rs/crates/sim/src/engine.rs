@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
+use crate::contingent::GroupKind;
 use crate::corporate::Corporate;
-use crate::error::Result;
+use crate::error::{Result, SimError};
 use crate::ids::{BookId, OrderId};
 use crate::metrics::ReturnStatistics;
 use crate::money::{Cash, Price, middle};
@@ -16,6 +17,7 @@ use crate::order::{Order, OrderRequest, Reason};
 use crate::plan::{ActionKind, FeedKind, Plan, RecordCadence, bar, quote, trade};
 use crate::queue::Source;
 use crate::recorder::{PortfolioRow, PositionRow, Recorder};
+use crate::replace::Changes;
 use crate::rules::PositionRules;
 use crate::state::{Asked, Causes, Command, Payment, State};
 use crate::time::{NEVER, Ns};
@@ -78,6 +80,28 @@ impl Api<'_> {
         Ok(id)
     }
 
+    /// Check that an order may join the group of another.
+    ///
+    /// # Errors
+    /// The other order belongs to a group of another kind.
+    pub fn check_group(&self, group: Option<(GroupKind, OrderId)>) -> Result<()> {
+        group.map_or(Ok(()), |(kind, other)| self.state.check_group(kind, other))
+    }
+
+    /// Let an order wait for `parent`, and put it into the group of another, right after it was sent.
+    ///
+    /// # Errors
+    /// The other order belongs to a group of another kind.
+    pub fn link(&mut self, id: OrderId, parent: Option<OrderId>, group: Option<(GroupKind, OrderId)>) -> Result<()> {
+        if let Some((kind, other)) = group {
+            self.state.link_group(id, kind, other)?;
+        }
+        if let Some(parent) = parent {
+            self.state.link_child(id, parent);
+        }
+        Ok(())
+    }
+
     /// Send an order that intake refuses for `reason`: one with a number that the instrument cannot keep, which
     /// stands in `asked`.
     ///
@@ -109,6 +133,27 @@ impl Api<'_> {
             self.state.commands.push(Command::Cancel(id));
         }
         is_open
+    }
+
+    /// Ask to change an order; false when it is complete already.
+    ///
+    /// # Errors
+    /// The order has nothing of that kind to change, or belongs to a position rule.
+    pub fn modify(&mut self, id: OrderId, changes: Changes) -> Result<bool> {
+        let Some(order) = self.state.orders.get(id.index()).filter(|o| !o.status.is_terminal()) else {
+            return Ok(false);
+        };
+        if let Some(rule) = order.rule {
+            let rule = rule.as_str();
+            return Err(SimError::order(format!(
+                "the order belongs to the position rule {rule}; set_position_rules changes it"
+            )));
+        }
+        if let Some(text) = changes.misplaced(order) {
+            return Err(SimError::order(text));
+        }
+        self.state.commands.push(Command::Replace(id, Box::new(changes)));
+        Ok(true)
     }
 }
 
@@ -182,7 +227,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn open_orders(&self, i: usize) -> Vec<OrderId> {
         let sent = self.state.commands.iter().filter_map(|command| match command {
             Command::Submit(id) if self.state.order(*id).request.instrument.index() == i => Some(*id),
-            Command::Submit(_) | Command::Cancel(_) | Command::SetRules(..) => None,
+            Command::Submit(_) | Command::Cancel(_) | Command::Replace(..) | Command::SetRules(..) => None,
         });
         self.venue.working(i).chain(sent).collect()
     }
@@ -191,10 +236,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn all_open_orders(&self) -> Vec<OrderId> {
         let sent = self.state.commands.iter().filter_map(|command| match command {
             Command::Submit(id) => Some(*id),
-            Command::Cancel(_) | Command::SetRules(..) => None,
+            Command::Cancel(_) | Command::Replace(..) | Command::SetRules(..) => None,
         });
         let working = (0..self.plan.instruments.len()).flat_map(|i| self.venue.working(i));
-        let mut ids: Vec<OrderId> = working.chain(sent).collect();
+        let waiting = self.state.links.waiting.iter().copied();
+        let mut ids: Vec<OrderId> = working.chain(sent).chain(waiting).collect();
         ids.sort();
         ids
     }
@@ -241,7 +287,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let (state, plan) = (&self.state, &self.plan);
         let mut next = state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER);
         // Cancels sent with a constant latency arrive in the order they were sent.
-        next = next.min(state.cancels.iter().map(|c| c.0).find(|&ts| ts > state.now).unwrap_or(NEVER));
+        next = next.min(state.requests.iter().map(|r| r.0).find(|&ts| ts > state.now).unwrap_or(NEVER));
         for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
             if let (Some(order), Some(arrival)) = (feed.arrival(), &feed.data.ts_arrival) {
                 next = next.min(order.get(seen).map_or(NEVER, |&row| arrival[row as usize]));
@@ -524,10 +570,22 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 /// the row was complete are applied: it is the price at which an order may be expected to trade.
 #[must_use]
 pub fn last_price(plan: &Plan, state: &State, i: usize) -> Option<Price> {
+    let id = plan.instruments[i].matching?;
+    price_of_row(plan, state, i, state.readable_row(plan, id.index(), i)?)
+}
+
+/// As [`last_price`], but of the time before rows of this instant become readable.
+pub(crate) fn price_before(plan: &Plan, state: &State, i: usize) -> Option<Price> {
+    let id = plan.instruments[i].matching?;
+    let times = &plan.feed(id).data.ts_event;
+    let rows = state.readable_rows(plan, id.index(), i).iter().rev();
+    let row = rows.copied().find(|&row| times[row as usize] < state.now)?;
+    price_of_row(plan, state, i, row as usize)
+}
+
+fn price_of_row(plan: &Plan, state: &State, i: usize, row: usize) -> Option<Price> {
     let instrument = &plan.instruments[i];
-    let id = instrument.matching?;
-    let feed = plan.feed(id);
-    let row = state.readable_row(plan, id.index(), i)?;
+    let feed = plan.feed(instrument.matching?);
     let scale = &instrument.scale;
     let last = match feed.data.kind {
         FeedKind::Bar => scale.price(feed.value(bar::CLOSE, row))?,

@@ -13,7 +13,7 @@ use crate::ledger::LedgerFill;
 use crate::matching::Reach;
 use crate::models::Models;
 use crate::money::{Cash, Price, Qty};
-use crate::order::{Order, OrderStatus, Reason, Side};
+use crate::order::{Order, OrderStatus, Reason, Side, TimeInForce};
 use crate::plan::{Feed, FeedKind, bar, quote, trade};
 use crate::policies::{InsufficientCash, LimitSlippage};
 use crate::recorder::{Fill, Recorder};
@@ -161,7 +161,9 @@ impl Execution {
         };
         let row = Row::read(feed, self.market.row, self.market.shows_bar);
         let held = desk.state.book(order.request.book).positions[self.market.instrument].quantity;
-        let Some((reference, quantity, liquidity)) = self.fill_model(desk, models, &order, &row)? else {
+        let all = order.wanted(held);
+        let wanted = self.shown(&order, all);
+        let Some((reference, quantity, liquidity)) = self.fill_model(desk, models, &order, (&row, wanted))? else {
             return Ok(Taken::NOTHING_OFFERED);
         };
         let (costs, quantity) =
@@ -170,6 +172,10 @@ impl Execution {
                 Slipped::NothingOffered => return Ok(Taken::NOTHING_OFFERED),
                 Slipped::BeyondLimit => return Ok(Taken::KEPT_OUT),
             };
+        let is_whole = order.request.instructions.all_or_none || order.request.time_in_force == TimeInForce::Fok;
+        if is_whole && quantity < all {
+            return Ok(Taken::NOTHING_OFFERED);
+        }
         let sign = order.request.side.sign();
         let per_unit = costs.spread.0.checked_add(costs.slippage.0);
         let price = per_unit.and_then(|c| c.checked_mul(sign)).and_then(|c| reference.0.checked_add(c)).map(Price);
@@ -192,6 +198,7 @@ impl Execution {
         let mut gives_up_rest = false;
         if !self.can_carry(desk, &order, &draft)? {
             match plan.policies.insufficient_cash {
+                InsufficientCash::Partial if is_whole => return Ok(Taken::KEPT_OUT),
                 InsufficientCash::Wait => return Ok(Taken::KEPT_OUT),
                 InsufficientCash::Partial => gives_up_rest = true,
                 InsufficientCash::Reject => {}
@@ -211,12 +218,21 @@ impl Execution {
         Ok(Taken { filled: draft.quantity, must_wait: true })
     }
 
+    /// What a resting limit shows of itself to one quote or print.
+    fn shown(&self, order: &Order, wanted: i64) -> i64 {
+        let is_tick = matches!(self.market.phase, Phase::QUOTE | Phase::TRADE);
+        match order.request.display_quantity {
+            Some(shown) if is_tick && self.reach.liquidity == Liquidity::MAKER => wanted.min(shown),
+            _ => wanted,
+        }
+    }
+
     fn fill_model<R: Recorder>(
         &self,
         desk: &Desk<'_, R>,
         models: &mut Models,
         order: &Order,
-        row: &Row,
+        (row, wanted): (&Row, i64),
     ) -> Result<Option<(Price, i64, Liquidity)>> {
         let instrument = &desk.plan.instruments[self.market.instrument];
         let scale = &instrument.scale;
@@ -228,7 +244,7 @@ impl Execution {
             liquidity: self.reach.liquidity,
             reserved: 0,
             price: scale.price_f64(self.reach.price),
-            leaves_quantity: scale.quantity_f64(order.leaves),
+            leaves_quantity: scale.quantity_f64(wanted),
             limit_price: optional(order.request.limit_price),
             stop_price: optional(order.request.stop_price),
             open: row.open,
@@ -250,13 +266,13 @@ impl Execution {
             FillOutput { price: f64::NAN, quantity: f64::NAN, liquidity: self.reach.liquidity, reserved: 0, code: 0 };
         match models.fill.eval(&context, &mut output) {
             Status::OK => {}
-            Status::NO_OPINION => return Ok(Some((self.reach.price, order.leaves, self.reach.liquidity))),
+            Status::NO_OPINION => return Ok(Some((self.reach.price, wanted, self.reach.liquidity))),
             Status::DEFER | Status::REJECT => return Ok(None),
             _ => return Err(self.model_error(desk, models.fill.name(), &models.fill.last_error())),
         }
         // A model that answers with what it was given means all of it, also beyond the 15 digits of an f64.
         let quantity = if output.quantity.to_bits() == context.leaves_quantity.to_bits() {
-            Some(order.leaves)
+            Some(wanted)
         } else {
             scale.quantity_floor(output.quantity, instrument.lot_size)
         };
@@ -264,7 +280,7 @@ impl Execution {
             let text = format!("price {} and quantity {} must be finite", shown(output.price), shown(output.quantity));
             return Err(self.model_error(desk, models.fill.name(), &text));
         };
-        if quantity > order.leaves || quantity < 0 {
+        if quantity > wanted || quantity < 0 {
             let text = format!("quantity {} of {} open", output.quantity, context.leaves_quantity);
             return Err(self.model_error(desk, models.fill.name(), &text));
         }
@@ -505,7 +521,7 @@ impl Execution {
             instrument: id,
             quantity: sign * draft.quantity,
             price: draft.price,
-            reference: draft.reference,
+            market: self.reach.at,
             fee: draft.fee,
             slippage: lost.ok_or_else(|| self.out_of_range(desk, "slippage"))?,
             order: self.id,

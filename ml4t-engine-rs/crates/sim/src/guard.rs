@@ -6,7 +6,7 @@ use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::instrument::Instrument;
 use crate::money::{Price, Qty, Ratio};
-use crate::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side, TimeInForce};
+use crate::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side};
 use crate::phase::PhaseMarket;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
@@ -123,8 +123,7 @@ impl Guard {
             let row = rows[self.unseen as usize];
             self.unseen += 1;
             let market = PhaseMarket::read(plan, i, row as usize, feed.data.kind.range_phase())?;
-            if let Some((high, low)) = market.extremes() {
-                let extreme = if self.side > 0 { high } else { low };
+            if let Some(extreme) = market.extreme(if self.side > 0 { Side::Sell } else { Side::Buy }) {
                 self.best = Some(self.best.map_or(extreme, |best| better(best, extreme, self.side)));
             }
         }
@@ -294,14 +293,10 @@ fn place<R: Recorder>(
     let order_type = kind.order_type();
     let request = OrderRequest {
         book,
-        instrument: InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)),
-        side,
         order_type,
-        time_in_force: TimeInForce::Gtc,
-        quantity,
         limit_price: (order_type == OrderType::Limit).then_some(price),
         stop_price: (order_type == OrderType::Stop).then_some(price),
-        tag: 0,
+        ..OrderRequest::market(InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)), side, quantity)
     };
     let mut order = Order::new(request, desk.state.now);
     order.rule = Some(kind);

@@ -3,6 +3,7 @@
 use crate::error::{Result, SimError};
 use crate::ids::{CalendarId, FeedId};
 use crate::money::{Price, Ratio, Scale};
+use crate::order::Side;
 
 /// Static facts of one instrument.
 #[derive(Clone, Debug)]
@@ -53,6 +54,13 @@ impl Instrument {
         let d = i128::from(ratio.num).checked_mul(i128::from(self.tick_size))?;
         let ticks = if rounds_down { n.div_euclid(d) } else { -(-n).div_euclid(d) };
         i64::try_from(ticks.checked_mul(i128::from(self.tick_size))?).ok().map(Price)
+    }
+
+    /// A limit or, when it triggers against the order, a stop price on the tick that fills less: limits of buys and
+    /// stops of sells down, limits of sells and stops of buys up.
+    #[must_use]
+    pub fn passive(&self, price: Price, side: Side, is_stop: bool) -> Price {
+        if (side == Side::Buy) == is_stop { self.tick_ceil(price) } else { self.tick_floor(price) }
     }
 
     /// Nearest tick at or below `price`.

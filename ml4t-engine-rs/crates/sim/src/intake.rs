@@ -7,13 +7,32 @@ use crate::engine::{Simulator, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::money::{Cash, Price};
-use crate::order::{OrderStatus, Reason, Side, TimeInForce};
+use crate::order::{OrderRequest, OrderStatus, Reason, Side, TimeInForce};
 use crate::policies::{InsufficientCash, TickRounding};
 use crate::queue::Source;
 use crate::recorder::Recorder;
+use crate::replace::Changes;
 use crate::state::Command;
-use crate::time::NEVER;
+use crate::time::{NEVER, Ns, Sessions};
+use crate::trailing;
 use crate::venue::{Desk, Venue};
+
+/// From when on an order that reaches the venue at `active` meets the market, and when it expires. Its session is the
+/// first that closes, or opens, after `since`.
+pub(crate) fn lifetime(request: &OrderRequest, active: Ns, since: Ns, sessions: &Sessions) -> (Ns, Ns) {
+    let close_of = |session: Option<usize>| session.map_or(NEVER, |k| sessions.close[k]);
+    match request.time_in_force {
+        TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => (active, NEVER),
+        TimeInForce::Day | TimeInForce::Cls => (active, close_of(sessions.closing_after(since))),
+        TimeInForce::Gtd => (active, request.expires_at),
+        TimeInForce::Opg => {
+            let session = sessions.opening_from(since);
+            // A print at the very opening is part of it.
+            let opening = session.map_or(NEVER, |k| sessions.open[k] - 1);
+            (active.max(opening), close_of(session))
+        }
+    }
+}
 
 impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// Phase 9 alone: also for what a strategy asks for when the fills of the opens are delivered.
@@ -21,13 +40,13 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// As [`Simulator::begin`].
     pub fn intake(&mut self) -> Result<()> {
-        self.arrived_cancels()?;
+        self.arrived_requests()?;
         if self.state.commands.is_empty() {
             return Ok(());
         }
         let commands = std::mem::take(&mut self.state.commands);
         let mut checked = Vec::new();
-        for &command in &commands {
+        for command in commands {
             match command {
                 Command::Submit(id) => {
                     if self.check(id)? {
@@ -37,12 +56,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 Command::Cancel(id) => {
                     // An order sent and taken back within one callback must be accepted before it can be canceled.
                     self.accept_all(&mut checked)?;
-                    let arrives = self.state.now.saturating_add(self.plan.account.latency);
-                    self.state.cancels.push((arrives, id));
-                    if arrives > self.state.now {
-                        self.state.due = self.state.due.min(arrives);
-                    }
-                    self.arrived_cancels()?;
+                    self.request(id, None)?;
+                }
+                Command::Replace(id, changes) => {
+                    self.accept_all(&mut checked)?;
+                    self.request(id, Some(changes))?;
                 }
                 Command::SetRules(book, rules) => {
                     self.state.rules[usize::from(book.0)] = rules;
@@ -54,13 +72,62 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.accept_all(&mut checked)
     }
 
-    /// Cancels travel as long as orders do; those that are at the venue now take effect.
-    fn arrived_cancels(&mut self) -> Result<()> {
-        let arrived = self.state.cancels.iter().take_while(|c| c.0 <= self.state.now).count();
-        let due: Vec<OrderId> = self.state.cancels.drain(..arrived).map(|c| c.1).collect();
-        for id in due {
+    /// Refuse an order for the sake of its parent or group, or let it wait for its parent; tells whether it did.
+    fn is_held_back(&mut self, id: OrderId) -> Result<bool> {
+        if !self.state.order(id).is_linked {
+            return Ok(false);
+        }
+        if let Some(reason) = self.state.link_refusal(id) {
+            self.state.move_order(id, OrderStatus::Rejected, reason, &mut self.recorder)?;
+            self.cascade()?;
+            return Ok(true);
+        }
+        if self.state.parent_of(id).is_none() {
+            return Ok(false);
+        }
+        self.state.links.waiting.insert(id);
+        let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
+        self.venue.join(&mut desk, id)?;
+        Ok(true)
+    }
+
+    /// Send a cancel or a change on its way; it travels as long as an order does.
+    fn request(&mut self, id: OrderId, changes: Option<Box<Changes>>) -> Result<()> {
+        let order = self.state.order_mut(id);
+        let reason = match &changes {
+            // One cancel is enough.
+            None if order.status.is_terminal() || order.has_cancel => return Ok(()),
+            None => {
+                order.has_cancel = true;
+                Reason::CancelRequested
+            }
+            Some(_) => {
+                order.changes += 1;
+                Reason::ReplaceRequested
+            }
+        };
+        let arrives = self.state.now.saturating_add(self.plan.account.latency);
+        if arrives > self.state.now {
+            self.state.note(id, reason, &mut self.recorder);
+            self.state.due = self.state.due.min(arrives);
+        }
+        self.state.requests.push((arrives, id, changes));
+        self.arrived_requests()
+    }
+
+    /// Cancels and changes that are at the venue now take effect.
+    fn arrived_requests(&mut self) -> Result<()> {
+        if self.state.requests.first().is_none_or(|r| r.0 > self.state.now) {
+            return Ok(());
+        }
+        let arrived = self.state.requests.iter().take_while(|r| r.0 <= self.state.now).count();
+        let due: Vec<_> = self.state.requests.drain(..arrived).collect();
+        for (_, id, changes) in due {
             let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
-            self.venue.cancel(&mut desk, id)?;
+            match changes {
+                None => self.venue.cancel(&mut desk, id)?,
+                Some(changes) => self.venue.replace(&mut desk, id, changes)?,
+            }
         }
         Ok(())
     }
@@ -73,19 +140,28 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.state.move_order(id, OrderStatus::Submitted, Reason::None, &mut self.recorder)?;
         if let Some(reason) = self.state.order(id).refusal {
             self.state.move_order(id, OrderStatus::Rejected, reason, &mut self.recorder)?;
+            self.cascade()?;
             return Ok(false);
         }
         let instrument = plan.instrument(self.state.order(id).request.instrument);
         if plan.policies.tick_rounding == TickRounding::Passive {
             let request = &mut self.state.order_mut(id).request;
-            let buys = request.side == Side::Buy;
-            let snap = |p: Price, down: bool| if down { instrument.tick_floor(p) } else { instrument.tick_ceil(p) };
-            request.limit_price = request.limit_price.map(|p| snap(p, buys));
-            request.stop_price = request.stop_price.map(|p| snap(p, !buys));
+            let side = request.side;
+            let is_stop = request.order_type.is_stop();
+            request.limit_price = request.limit_price.map(|p| instrument.passive(p, side, false));
+            request.stop_price = request.stop_price.map(|p| instrument.passive(p, side, is_stop));
+            if let Some(trail) = &mut request.trail {
+                trail.activation = trail.activation.map(|p| instrument.passive(p, side, false));
+            }
         }
         let request = self.state.order(id).request;
         let scale = &instrument.scale;
-        let prices = [("limit_price", request.limit_price), ("stop_price", request.stop_price)];
+        let activation = request.trail.and_then(|trail| trail.activation);
+        let prices = [
+            ("limit_price", request.limit_price),
+            ("stop_price", request.stop_price),
+            ("activation_price", activation),
+        ];
         let off_tick = prices.iter().find(|(_, p)| p.is_some_and(|p| !instrument.on_tick(p)));
         let not_positive =
             prices.iter().find(|(_, p)| p.is_some_and(|p| p.0 <= 0 && !instrument.allows_negative_prices));
@@ -103,13 +179,27 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             Some((Reason::OffLot, at(format!("quantity {quantity} is not a multiple of lot_size {lot}"))))
         } else if instrument.matching.is_none() {
             Some((Reason::NoMarketData, at("no feed to match orders on".to_owned())))
+        } else if request.expires_at <= self.state.now {
+            let text =
+                format!("expire_at {} is not after the present instant", crate::time::render(request.expires_at));
+            Some((Reason::TimeExpired, at(text)))
         } else {
             None
         };
-        match refusal {
-            Some((reason, text)) => self.reject(id, reason, text).map(|()| false),
-            None => Ok(true),
+        if let Some((reason, text)) = refusal {
+            self.reject(id, reason, text)?;
+            self.cascade()?;
         }
+        Ok(!self.state.order(id).status.is_terminal())
+    }
+
+    /// What ended takes others with it.
+    fn cascade(&mut self) -> Result<()> {
+        if self.state.links.ended.is_empty() {
+            return Ok(());
+        }
+        let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
+        self.venue.cascade(&mut desk)
     }
 
     fn reject(&mut self, id: OrderId, reason: Reason, text: String) -> Result<()> {
@@ -121,7 +211,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn accept_all(&mut self, checked: &mut Vec<OrderId>) -> Result<()> {
         let mut needs = Vec::with_capacity(checked.len());
         for &id in checked.iter() {
-            let need = self.needed_power(id)?;
+            let waits = self.state.order(id).is_linked && self.state.parent_of(id).is_some();
+            let need = if waits { Cash::ZERO } else { self.needed_power(id)? };
             if need < Cash::ZERO {
                 self.reserve(id, need)?;
             }
@@ -129,8 +220,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         checked.clear();
         for (id, need) in needs {
+            if self.is_held_back(id)? {
+                continue;
+            }
             if let Some((reason, text)) = self.account_objects(id, need)? {
                 self.reject(id, reason, text)?;
+                self.cascade()?;
                 continue;
             }
             if need > Cash::ZERO {
@@ -147,11 +242,23 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         // After the opens of T an order is one moment late for the bars that opened at T.
         let delay = plan.account.latency.max(i64::from(self.state.is_after_opens));
         let active = now.checked_add(delay).unwrap_or(NEVER);
+        let request = self.state.order(id).request;
+        let instrument = plan.instrument(request.instrument);
+        let water = match request.trail {
+            Some(trail) if trail.activation.is_none() => last_price(&plan, &self.state, request.instrument.index()),
+            _ => None,
+        };
+        let calendar = &plan.calendars[instrument.calendar.index()];
+        let (active, expiry) = lifetime(&request, active, active, calendar);
         let order = self.state.order_mut(id);
         order.ts_active = active;
-        if order.request.time_in_force == TimeInForce::Day {
-            let calendar = &plan.calendars[plan.instrument(order.request.instrument).calendar.index()];
-            order.ts_expiry = calendar.closing_after(active).map_or(NEVER, |k| calendar.close[k]);
+        order.ts_expiry = expiry;
+        order.water_mark = water;
+        if trailing::place(order, instrument).is_none() {
+            return Err(SimError::overflow(format!(
+                "{}: the level of a trailing stop leaves its range",
+                instrument.symbol
+            )));
         }
         self.state.move_order(id, OrderStatus::Accepted, Reason::None, &mut self.recorder)?;
         self.venue.submit(&plan, &self.state, id);
@@ -192,7 +299,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let book = self.state.book(request.book);
         let settings = &self.plan.account;
         let scale = &instrument.scale;
-        if request.side == Side::Sell && !settings.allows_short {
+        if request.side == Side::Sell && !settings.allows_short && !request.instructions.reduce_only {
             let held = book.positions[request.instrument.index()].quantity;
             // What is on its way in is added up only where it decides.
             if held < request.quantity

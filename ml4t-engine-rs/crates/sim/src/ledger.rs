@@ -148,8 +148,8 @@ pub struct LedgerFill {
     pub quantity: i64,
     /// Final price.
     pub price: Price,
-    /// Where the market stood: the price before costs, at which a position that opens is worth its first mark.
-    pub reference: Price,
+    /// Where the market stood: what a position that opens is worth first.
+    pub market: Price,
     /// Fee, negative for a rebate.
     pub fee: Cash,
     /// Money lost to slippage, spread and impact.
@@ -334,7 +334,7 @@ impl Book {
         self.post_signed(Posting { kind, ..template }, (Account::Fees, Account::Cash), fill.fee, recorder)?;
         let position = &mut self.positions[fill.instrument.index()];
         position.quantity = held.checked_add(fill.quantity).ok_or_else(|| out_of_range(&instrument.symbol))?;
-        let mark = position.mark.unwrap_or(fill.reference);
+        let mark = position.mark.unwrap_or(fill.market);
         self.set_mark(fill.instrument, scale, mark).ok_or_else(|| out_of_range(&instrument.symbol))?;
         let position = &mut self.positions[fill.instrument.index()];
         if position.quantity == 0 {

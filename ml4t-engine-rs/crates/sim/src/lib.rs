@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod contingent;
 pub mod corporate;
 pub mod engine;
 pub mod error;
@@ -31,10 +32,13 @@ pub mod plan;
 pub mod policies;
 pub mod queue;
 pub mod recorder;
+pub mod replace;
 pub mod rng;
 pub mod rules;
 pub mod state;
 pub mod targets;
+pub mod terms;
 pub mod time;
+mod trailing;
 pub mod venue;
 mod working;

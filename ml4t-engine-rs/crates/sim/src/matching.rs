@@ -6,7 +6,7 @@
 use ml4t_abi::{Liquidity, OrderKind};
 
 use crate::money::Price;
-use crate::order::{Order, OrderType, Side};
+use crate::order::{Order, OrderType, Side, TimeInForce};
 use crate::policies::{FillTiming, LimitGap, LimitTouch, Policies};
 
 /// What an event does to an order.
@@ -76,6 +76,12 @@ const fn stop_trades(side: Side, market: Price, stop: Price) -> bool {
     }
 }
 
+/// Whether the market at a price triggers an order: a stop lies against it, a touch in its favour.
+const fn triggers(order: &Order, market: Price, trigger: Price) -> bool {
+    let side = if order.request.order_type.is_stop() { order.request.side } else { order.request.side.opposite() };
+    stop_trades(side, market, trigger)
+}
+
 /// At one price that is certain to have been offered: an open, a quote, a trade print.
 ///
 /// A limit order beyond which the market already is fills at that better price under
@@ -95,10 +101,14 @@ pub fn at_price(order: &Order, market: Price, policies: &Policies, rests_continu
         (OrderType::Limit, Some(limit), _) if limit_allows(side, market, limit, policies.limit_touch) => {
             Outcome::Executes(limit_reach(limit))
         }
-        (OrderType::Stop, _, Some(stop)) if order.is_triggered || stop_trades(side, market, stop) => {
+        (OrderType::Stop | OrderType::MarketIfTouched | OrderType::TrailingStop, _, Some(stop))
+            if order.is_triggered || triggers(order, market, stop) =>
+        {
             Outcome::Executes(Reach::market(market).triggering())
         }
-        (OrderType::StopLimit, Some(limit), Some(stop)) if order.is_triggered || stop_trades(side, market, stop) => {
+        (OrderType::StopLimit | OrderType::LimitIfTouched | OrderType::TrailingStopLimit, Some(limit), Some(stop))
+            if order.is_triggered || triggers(order, market, stop) =>
+        {
             if limit_allows(side, market, limit, policies.limit_touch) {
                 Outcome::Executes(limit_reach(limit).triggering())
             } else if order.is_triggered {
@@ -130,7 +140,7 @@ pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price),
         (OrderType::Limit, Some(limit), _) if comes_to(favourable, limit) => {
             Outcome::Executes(Reach::limit(limit, limit, Liquidity::MAKER))
         }
-        (OrderType::StopLimit, Some(limit), Some(_)) if order.is_triggered => {
+        (_, Some(limit), Some(_)) if order.is_triggered => {
             if comes_to(favourable, limit) {
                 Outcome::Executes(Reach::limit(limit, limit, Liquidity::MAKER))
             } else {
@@ -138,13 +148,23 @@ pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price),
             }
         }
         // A stop that has traded is a market order, whose remainder waits for the next open.
-        (OrderType::Stop, _, Some(stop)) if !order.is_triggered && stop_trades(side, adverse, stop) => {
+        (OrderType::Stop | OrderType::TrailingStop, _, Some(stop))
+            if !order.is_triggered && stop_trades(side, adverse, stop) =>
+        {
             // A stop that a fill inside this bar has placed beyond the market acts where the market stood then.
             let at =
                 order.stood_at.map_or(stop, |stood| if side == Side::Sell { stop.min(stood) } else { stop.max(stood) });
             Outcome::Executes(Reach { at, ..Reach::market(at) }.triggering())
         }
-        (OrderType::StopLimit, Some(limit), Some(stop)) if stop_trades(side, adverse, stop) => {
+        (OrderType::MarketIfTouched, _, Some(trigger))
+            if !order.is_triggered && triggers(order, favourable, trigger) =>
+        {
+            Outcome::Executes(Reach::market(trigger).triggering())
+        }
+        (order_type, Some(limit), Some(stop))
+            if order_type != OrderType::Limit
+                && triggers(order, if order_type.is_stop() { adverse } else { favourable }, stop) =>
+        {
             // The market stands at the stop when it triggers. What it does afterwards inside the bar is not
             // known, so a limit beyond the stop is not assumed to be reached.
             if limit_allows(side, stop, limit, LimitTouch::Touch) {
@@ -160,22 +180,28 @@ pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price),
 /// Whether the price at which an order would fill inside a bar lies in the bar.
 fn is_within(order: &Order, high: Price, low: Price) -> bool {
     let level = match order.request.order_type {
-        OrderType::Limit => order.request.limit_price,
-        OrderType::StopLimit if order.is_triggered => order.request.limit_price,
-        OrderType::Stop | OrderType::StopLimit => order.request.stop_price,
         OrderType::Market => None,
+        _ if order.acts_as_limit() => order.request.limit_price,
+        _ => order.request.stop_price,
     };
     level.is_some_and(|level| low <= level && level <= high)
 }
 
-/// At the close of a bar: market orders whose timing asks for it.
+/// At the close of a bar or session: market orders whose timing asks for it, and orders for that close alone.
 #[must_use]
 pub fn at_close(order: &Order, close: Price, policies: &Policies) -> Outcome {
-    let waits_for_close = matches!(policies.fill_timing, FillTiming::NextClose | FillTiming::SameClose);
-    if order.request.order_type == OrderType::Market && waits_for_close {
-        Outcome::Executes(Reach::market(close))
-    } else {
-        Outcome::Untouched
+    let is_for_close = order.request.time_in_force == TimeInForce::Cls;
+    let waits_for_close = is_for_close
+        || (order.request.time_in_force != TimeInForce::Opg
+            && matches!(policies.fill_timing, FillTiming::NextClose | FillTiming::SameClose));
+    match (order.request.order_type, order.request.limit_price) {
+        (OrderType::Market, _) if waits_for_close => Outcome::Executes(Reach::market(close)),
+        (OrderType::Limit, Some(limit))
+            if is_for_close && limit_allows(order.request.side, close, limit, policies.limit_touch) =>
+        {
+            Outcome::Executes(Reach::limit(close, close, Liquidity::TAKER))
+        }
+        _ => Outcome::Untouched,
     }
 }
 

@@ -5,6 +5,7 @@
 //! 18, `price x quantity x multiplier` posts to cash without rounding.
 
 use crate::error::{Result, SimError};
+use crate::terms::Amount;
 
 /// Decimals of [`Cash`].
 pub const CASH_EXPONENT: u32 = 18;
@@ -377,6 +378,12 @@ impl Scale {
     #[expect(clippy::cast_precision_loss, reason = "rendering and model input")]
     pub fn price_f64(&self, price: Price) -> f64 {
         price.0 as f64 / self.price_unit
+    }
+
+    /// Amount in units of price as the nearest `f64`.
+    #[must_use]
+    pub fn amount_f64(&self, amount: Amount) -> f64 {
+        amount.den.checked_mul(10_i128.pow(self.price_exponent)).map_or(f64::NAN, |d| quotient_f64(amount.num, d))
     }
 
     /// Quantity as `f64`.

@@ -4,6 +4,7 @@ use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::money::{Cash, Price};
 use crate::rules::RuleKind;
+use crate::terms::{Instructions, Trail};
 use crate::time::{NEVER, Ns};
 
 macro_rules! named {
@@ -59,6 +60,14 @@ named!(
         Stop = "stop",
         /// A limit order once the stop price trades.
         StopLimit = "stop_limit",
+        /// A market order once the market comes to the trigger in the order's favour.
+        MarketIfTouched = "market_if_touched",
+        /// A limit order once the market comes to the trigger in the order's favour.
+        LimitIfTouched = "limit_if_touched",
+        /// A stop that follows the market.
+        TrailingStop = "trailing_stop",
+        /// A stop-limit that follows the market.
+        TrailingStopLimit = "trailing_stop_limit",
     }
 );
 named!(
@@ -68,6 +77,16 @@ named!(
         Day = "day",
         /// Until filled or canceled.
         Gtc = "gtc",
+        /// To a given time.
+        Gtd = "gtd",
+        /// At the first event it meets, and only there.
+        Ioc = "ioc",
+        /// The same, all of it or nothing.
+        Fok = "fok",
+        /// At the opening of the next session.
+        Opg = "opg",
+        /// At the close of its session.
+        Cls = "cls",
     }
 );
 named!(
@@ -100,6 +119,49 @@ impl Side {
             Self::Buy => 1,
             Self::Sell => -1,
         }
+    }
+
+    /// The other side.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Buy => Self::Sell,
+            Self::Sell => Self::Buy,
+        }
+    }
+}
+
+impl OrderType {
+    /// Whether a price has to trade before the order may fill.
+    #[must_use]
+    pub const fn has_trigger(self) -> bool {
+        !matches!(self, Self::Market | Self::Limit)
+    }
+
+    /// Whether the trigger lies against the order: a stop, not a touch.
+    #[must_use]
+    pub const fn is_stop(self) -> bool {
+        matches!(self, Self::Stop | Self::StopLimit | Self::TrailingStop | Self::TrailingStopLimit)
+    }
+
+    /// Whether the stop follows the market.
+    #[must_use]
+    pub const fn is_trailing(self) -> bool {
+        matches!(self, Self::TrailingStop | Self::TrailingStopLimit)
+    }
+
+    /// Whether a limit decides in the end.
+    #[must_use]
+    pub const fn has_limit(self) -> bool {
+        matches!(self, Self::Limit | Self::StopLimit | Self::LimitIfTouched | Self::TrailingStopLimit)
+    }
+}
+
+impl TimeInForce {
+    /// Whether the order has one event only.
+    #[must_use]
+    pub const fn is_immediate(self) -> bool {
+        matches!(self, Self::Ioc | Self::Fok | Self::Opg)
     }
 }
 
@@ -159,6 +221,34 @@ pub enum Reason {
     ScaledToNothing,
     /// The position that a rule's order guarded was closed or turned.
     PositionClosed,
+    /// The first event did not fill it, or not all of it.
+    NotFilledAtOnce,
+    /// The opening of the session did not fill it.
+    NotFilledAtOpen,
+    /// The close of the session did not fill it.
+    NotFilledAtClose,
+    /// The time it was good for has come.
+    TimeExpired,
+    /// It may only make and would have taken.
+    PostOnlyWouldTake,
+    /// It may only reduce a position and there is none left for it.
+    NothingToReduce,
+    /// A cancel is under way.
+    CancelRequested,
+    /// A change is under way.
+    ReplaceRequested,
+    /// The order was changed.
+    Replaced,
+    /// The order stays as it was.
+    ReplaceRejected,
+    /// The order it waited for ended without a fill.
+    ParentEnded,
+    /// Another order of its group filled.
+    GroupFilled,
+    /// Another order of its group ended.
+    GroupEnded,
+    /// Another order of its group filled a part.
+    Reduced,
 }
 
 impl Reason {
@@ -179,6 +269,20 @@ impl Reason {
         Self::NoPrice,
         Self::ScaledToNothing,
         Self::PositionClosed,
+        Self::NotFilledAtOnce,
+        Self::NotFilledAtOpen,
+        Self::NotFilledAtClose,
+        Self::TimeExpired,
+        Self::PostOnlyWouldTake,
+        Self::NothingToReduce,
+        Self::CancelRequested,
+        Self::ReplaceRequested,
+        Self::Replaced,
+        Self::ReplaceRejected,
+        Self::ParentEnded,
+        Self::GroupFilled,
+        Self::GroupEnded,
+        Self::Reduced,
     ];
 
     /// Code in the tables.
@@ -200,6 +304,20 @@ impl Reason {
             Self::NoPrice => "NO_PRICE",
             Self::ScaledToNothing => "SCALED_TO_NOTHING",
             Self::PositionClosed => "POSITION_CLOSED",
+            Self::NotFilledAtOnce => "NOT_FILLED_AT_ONCE",
+            Self::NotFilledAtOpen => "NOT_FILLED_AT_OPEN",
+            Self::NotFilledAtClose => "NOT_FILLED_AT_CLOSE",
+            Self::TimeExpired => "TIME_EXPIRED",
+            Self::PostOnlyWouldTake => "POST_ONLY_WOULD_TAKE",
+            Self::NothingToReduce => "NOTHING_TO_REDUCE",
+            Self::CancelRequested => "CANCEL_REQUESTED",
+            Self::ReplaceRequested => "REPLACE_REQUESTED",
+            Self::Replaced => "REPLACED",
+            Self::ReplaceRejected => "REPLACE_REJECTED",
+            Self::ParentEnded => "PARENT_ENDED",
+            Self::GroupFilled => "GROUP_FILLED",
+            Self::GroupEnded => "GROUP_ENDED",
+            Self::Reduced => "REDUCED",
         }
     }
 
@@ -222,6 +340,20 @@ impl Reason {
             Self::NoPrice => "the instrument has no price yet to size the order with",
             Self::ScaledToNothing => "a corporate action left less than one lot of the order",
             Self::PositionClosed => "the position that the rule guarded was closed or turned",
+            Self::NotFilledAtOnce => "the first event that the order met did not fill all of it",
+            Self::NotFilledAtOpen => "the opening of the session did not fill all of it",
+            Self::NotFilledAtClose => "the close of the session did not fill all of it",
+            Self::TimeExpired => "the time that the order was good for has come",
+            Self::PostOnlyWouldTake => "the order may only make, and the market is within its limit",
+            Self::NothingToReduce => "the order may only reduce a position, and nothing is left to reduce",
+            Self::CancelRequested => "a cancel is under way",
+            Self::ReplaceRequested => "a change is under way",
+            Self::Replaced => "changed on request",
+            Self::ReplaceRejected => "the change was refused; the order stays as it was",
+            Self::ParentEnded => "the order that it waited for ended without a fill",
+            Self::GroupFilled => "another order of its group filled",
+            Self::GroupEnded => "another order of its group ended",
+            Self::Reduced => "another order of its group filled a part of what it was for",
         }
     }
 }
@@ -244,10 +376,18 @@ pub struct OrderRequest {
     pub time_in_force: TimeInForce,
     /// Size, above zero, in quantity units.
     pub quantity: i64,
-    /// Limit price of limit and stop-limit orders.
+    /// Limit price, where a limit decides; of a trailing stop-limit as the stop stands.
     pub limit_price: Option<Price>,
-    /// Stop price of stop and stop-limit orders.
+    /// The price that triggers; of a trailing stop as it stands, `None` before it has a water mark.
     pub stop_price: Option<Price>,
+    /// How a trailing stop follows the market.
+    pub trail: Option<Trail>,
+    /// What a resting limit shows on quotes and prints.
+    pub display_quantity: Option<i64>,
+    /// End of a `gtd` order, `NEVER` otherwise.
+    pub expires_at: Ns,
+    /// What the order may not do.
+    pub instructions: Instructions,
     /// Index of a free text in the run's texts, 0 for none.
     pub tag: u32,
 }
@@ -265,6 +405,10 @@ impl OrderRequest {
             quantity,
             limit_price: None,
             stop_price: None,
+            trail: None,
+            display_quantity: None,
+            expires_at: NEVER,
+            instructions: Instructions::NONE,
             tag: 0,
         }
     }
@@ -284,24 +428,58 @@ impl OrderRequest {
             return Err(SimError::overflow("a price of the order is beyond the range of prices".to_owned()));
         }
         let name = self.order_type.as_str();
-        let needs_limit = matches!(self.order_type, OrderType::Limit | OrderType::StopLimit);
-        let needs_stop = matches!(self.order_type, OrderType::Stop | OrderType::StopLimit);
+        let is_trailing = self.order_type.is_trailing();
         for (field, needed, given) in [
-            ("limit_price", needs_limit, self.limit_price.is_some()),
-            ("stop_price", needs_stop, self.stop_price.is_some()),
+            ("limit_price", self.order_type.has_limit() && !is_trailing, self.limit_price.is_some()),
+            ("stop_price", self.order_type.has_trigger() && !is_trailing, self.stop_price.is_some()),
+            ("trail_amount or trail_fraction", is_trailing, self.trail.is_some()),
+            (
+                "limit_offset",
+                self.order_type == OrderType::TrailingStopLimit,
+                self.trail.is_some_and(|t| t.limit_offset.is_some()),
+            ),
+            ("expire_at", self.time_in_force == TimeInForce::Gtd, self.expires_at != NEVER),
         ] {
+            let what = if field == "expire_at" { self.time_in_force.as_str() } else { name };
             if needed && !given {
-                return Err(SimError::order(format!("a {name} order needs a {field}")));
+                return Err(SimError::order(format!("a {what} order needs a {field}")));
             }
             if given && !needed {
-                return Err(SimError::order(format!("a {name} order takes no {field}")));
+                return Err(SimError::order(format!("a {what} order takes no {field}")));
             }
+        }
+        self.validate_terms(name)
+    }
+
+    fn validate_terms(&self, name: &str) -> Result<()> {
+        let life = self.time_in_force;
+        let is_plain = matches!(self.order_type, OrderType::Market | OrderType::Limit);
+        if (life.is_immediate() || life == TimeInForce::Cls) && !is_plain {
+            let life = life.as_str();
+            return Err(SimError::order(format!("{life} takes market and limit orders, found a {name} order")));
+        }
+        let is_limit = self.order_type == OrderType::Limit;
+        if self.instructions.post_only && (!is_limit || life.is_immediate() || life == TimeInForce::Cls) {
+            let life = life.as_str();
+            return Err(SimError::order(format!(
+                "post_only takes limit orders that may rest (gtc, day, gtd), found a {life} {name} order"
+            )));
+        }
+        let Some(shown) = self.display_quantity else { return Ok(()) };
+        if !is_limit {
+            return Err(SimError::order(format!("display_quantity takes limit orders, found a {name} order")));
+        }
+        if shown <= 0 || shown > self.quantity {
+            return Err(SimError::order(
+                "display_quantity must be above zero and not above the quantity of the order".to_owned(),
+            ));
         }
         Ok(())
     }
 }
 
 /// An order as the engine tracks it.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about an order")]
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
     /// What was asked; prices and quantity follow corporate actions.
@@ -314,12 +492,18 @@ pub struct Order {
     pub rule: Option<RuleKind>,
     /// Whether the stop price has traded.
     pub is_triggered: bool,
+    /// Best price of the market that a trailing stop has seen; `None` before it is in force.
+    pub water_mark: Option<Price>,
+    /// Whether a cancel of it is under way, or waits for a fill to be booked.
+    pub has_cancel: bool,
+    /// How many changes of it are.
+    pub changes: u32,
+    /// Whether it waits for another, others wait for it, or it belongs to a group.
+    pub is_linked: bool,
     /// Whether the market made a limit wait, by its price or for want of volume: from then on it provides liquidity.
     pub has_rested: bool,
     /// Where the market stood when a fill inside the present bar placed or moved this order of a rule.
     pub stood_at: Option<Price>,
-    /// How it ends once the fill that the open of a bar decided is booked: a cancel or expiry that came in between.
-    pub end_pending: Option<(OrderStatus, Reason)>,
     /// Why it will be refused at intake whatever the account says: a number off the grid cannot be kept.
     pub refusal: Option<Reason>,
     /// How often models were asked about it.
@@ -342,7 +526,7 @@ pub struct Order {
     pub ts_accepted: Ns,
     /// From when on it meets the market.
     pub ts_active: Ns,
-    /// Close of its session for day orders, else `NEVER`.
+    /// When it expires: the close of its session, or the time it is good for; else `NEVER`.
     pub ts_expiry: Ns,
     /// When it reached a terminal state; `NEVER` before.
     pub ts_closed: Ns,
@@ -358,9 +542,12 @@ impl Order {
             reason: Reason::None,
             rule: None,
             is_triggered: false,
+            water_mark: None,
+            has_cancel: false,
+            changes: 0,
+            is_linked: false,
             has_rested: false,
             stood_at: None,
-            end_pending: None,
             refusal: None,
             attempts: 0,
             leaves: request.quantity,
@@ -402,13 +589,46 @@ impl Order {
         Ok(previous)
     }
 
-    /// Whether its limit decides: a limit order, or a stop-limit order whose stop has traded.
+    /// Whether its limit decides: a limit order, or one with a limit behind a trigger that has traded.
     #[must_use]
     pub const fn acts_as_limit(&self) -> bool {
-        match self.request.order_type {
-            OrderType::Limit => true,
-            OrderType::StopLimit => self.is_triggered,
-            OrderType::Market | OrderType::Stop => false,
+        self.request.order_type.has_limit() && (self.is_triggered || !self.request.order_type.has_trigger())
+    }
+
+    /// What it may fill at most: all that is open, or what reduces a position of `held` units.
+    #[must_use]
+    pub const fn wanted(&self, held: i64) -> i64 {
+        if !self.request.instructions.reduce_only {
+            return self.leaves;
+        }
+        let opposite = -held.saturating_mul(self.request.side.sign());
+        if opposite <= 0 {
+            0
+        } else if opposite < self.leaves {
+            opposite
+        } else {
+            self.leaves
+        }
+    }
+
+    /// What is under way to the venue: `cancel` before `replace`.
+    #[must_use]
+    pub const fn pending(&self) -> Option<&'static str> {
+        match (self.status.is_terminal(), self.has_cancel, self.changes > 0) {
+            (true, ..) | (false, false, false) => None,
+            (false, true, _) => Some("cancel"),
+            (false, false, true) => Some("replace"),
+        }
+    }
+
+    /// Why it expires when its time has come.
+    #[must_use]
+    pub const fn expiry_reason(&self) -> Reason {
+        match self.request.time_in_force {
+            TimeInForce::Gtd => Reason::TimeExpired,
+            TimeInForce::Opg => Reason::NotFilledAtOpen,
+            TimeInForce::Cls => Reason::NotFilledAtClose,
+            _ => Reason::SessionClosed,
         }
     }
 

@@ -7,9 +7,9 @@ use crate::ids::OrderId;
 use crate::lots::Position;
 use crate::matching::{Outcome, Reach, at_close, at_price, in_range};
 use crate::money::{Price, middle};
-use crate::order::{Order, OrderType, Side};
+use crate::order::{Order, OrderType, Side, TimeInForce};
 use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
-use crate::policies::{FillTiming, ZeroVolume};
+use crate::policies::{FillTiming, Policies, ZeroVolume};
 use crate::time::Ns;
 
 /// The prices that one phase of one row offers.
@@ -18,7 +18,7 @@ pub(crate) struct PhaseMarket {
     is_decision_close: bool,
     pub(crate) ts_open: Ns,
     ts_event: Ns,
-    has_traded: bool,
+    pub(crate) has_traded: bool,
     allows_short: bool,
     open: Option<Price>,
     high: Option<Price>,
@@ -31,6 +31,13 @@ pub(crate) struct PhaseMarket {
 impl PhaseMarket {
     /// The close at which a decision was made, for orders that ask for it.
     pub(crate) const DECISION_CLOSE: Phase = Phase(100);
+    /// The close of a session, for orders on quotes and prints that ask for it.
+    pub(crate) const SESSION_CLOSE: Phase = Phase(101);
+
+    /// Whether the orders of an instrument meet quotes.
+    pub(crate) fn is_of_quotes(plan: &Plan, i: usize) -> bool {
+        plan.instruments[i].matching.is_some_and(|feed| plan.feed(feed).data.kind == FeedKind::Quote)
+    }
 
     pub(crate) fn read(plan: &Plan, i: usize, row: usize, phase: Phase) -> Result<Self> {
         let instrument = &plan.instruments[i];
@@ -93,6 +100,7 @@ impl PhaseMarket {
     pub(crate) const fn is_eligible(&self, ts_active: Ns) -> bool {
         match self.phase {
             Phase::QUOTE | Phase::TRADE => ts_active < self.ts_event,
+            _ if self.phase.0 == Self::SESSION_CLOSE.0 => ts_active < self.ts_event,
             // The close that a decision was made on is there for what was sent at it and needs no time.
             _ if self.is_decision_close => ts_active == self.ts_event,
             _ => ts_active <= self.ts_open,
@@ -104,8 +112,13 @@ impl PhaseMarket {
         if !self.has_traded {
             return Outcome::Untouched;
         }
-        let waits_for_close =
-            order.request.order_type == OrderType::Market && policies.fill_timing != FillTiming::NextOpen;
+        let life = order.request.time_in_force;
+        if life == TimeInForce::Cls {
+            return self.closing_outcome(order, *policies);
+        }
+        let waits_for_close = order.request.order_type == OrderType::Market
+            && policies.fill_timing != FillTiming::NextOpen
+            && life != TimeInForce::Opg;
         match (self.phase, self.open, self.high, self.low, self.close) {
             (Phase::OPEN, Some(open), ..) if !waits_for_close => at_price(order, open, policies, false),
             (Phase::RANGE, open, Some(high), Some(low), _) => in_range(order, open, (high, low), policies),
@@ -122,6 +135,34 @@ impl PhaseMarket {
         }
     }
 
+    /// What the close of a session does to an order that asked for it: of the bar that ends with the session, or the
+    /// last quote or print of it.
+    fn closing_outcome(&self, order: &Order, policies: Policies) -> Outcome {
+        let price = match self.phase {
+            Phase::CLOSE if order.ts_expiry == self.ts_event => self.close,
+            _ if self.phase == Self::SESSION_CLOSE => {
+                let far_side = if order.request.side == Side::Buy { self.ask } else { self.bid };
+                far_side.or(self.close)
+            }
+            _ => None,
+        };
+        price.map_or(Outcome::Untouched, |price| at_close(order, price, &policies))
+    }
+
+    /// Whether an order that has one event only has had it in this phase.
+    pub(crate) fn was_its_only_event(&self, order: &Order, policies: Policies) -> bool {
+        let life = order.request.time_in_force;
+        let at_closes = order.request.order_type == OrderType::Market
+            && policies.fill_timing != FillTiming::NextOpen
+            && life != TimeInForce::Opg;
+        match self.phase {
+            Phase::OPEN => !at_closes,
+            Phase::QUOTE | Phase::TRADE => true,
+            Phase::CLOSE => at_closes,
+            _ => at_closes && self.is_decision_close && order.ts_accepted == self.ts_event,
+        }
+    }
+
     /// Place of an order within its instrument: leg of the path, distance along it, submission.
     ///
     /// The path inside a bar is the worst one: entries first, then stops that close a position, then targets.
@@ -134,19 +175,31 @@ impl PhaseMarket {
         let closes = sells_long_only || position.quantity.signum() == -order.request.side.sign();
         let leg = match (closes, order.request.order_type) {
             (false, _) => 0,
-            (true, OrderType::Stop | OrderType::StopLimit) => 1,
-            (true, OrderType::Limit | OrderType::Market) => 2,
+            (true, order_type) if order_type.is_stop() => 1,
+            (true, _) => 2,
         };
         let distance = self.open.map_or(0, |open| reach.at.0.abs_diff(open.0));
         (leg, distance, id)
     }
 
-    /// Highest and lowest price of the event, where there was one.
-    pub(crate) fn extremes(&self) -> Option<(Price, Price)> {
-        match (self.high, self.low) {
-            (Some(high), Some(low)) => Some((high, low)),
-            _ => self.mark().map(|price| (price, price)),
+    /// A price that was certainly offered to an order of that side: an open, a quote's side, a print.
+    pub(crate) fn certain_price(&self, side: Side) -> Option<Price> {
+        match (self.phase, side) {
+            (Phase::OPEN, _) => self.open,
+            (Phase::QUOTE, Side::Sell) => self.bid,
+            (Phase::QUOTE, Side::Buy) => self.ask,
+            (Phase::TRADE, _) => self.close,
+            _ => None,
         }
+    }
+
+    /// The price of the event that is best for a stop of that side to follow: the high, bid or print for a sell.
+    pub(crate) fn extreme(&self, side: Side) -> Option<Price> {
+        let (extreme, quoted) = match side {
+            Side::Sell => (self.high, self.bid),
+            Side::Buy => (self.low, self.ask),
+        };
+        extreme.or(quoted).or(self.close).or(self.open)
     }
 
     /// Price at which positions are valued after this phase: the middle of a quote, else the last price.

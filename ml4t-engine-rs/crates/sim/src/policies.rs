@@ -104,6 +104,15 @@ policy!(
         Average = "average",
     }
 );
+policy!(
+    /// What a trailing stop order follows on bars.
+    TrailBasis {
+        /// Their highs and lows.
+        HighLow = "high_low",
+        /// Their closes.
+        Close = "close",
+    }
+);
 
 /// All execution policies of a run.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +131,8 @@ pub struct Policies {
     pub zero_volume: ZeroVolume,
     /// See [`TickRounding`].
     pub tick_rounding: TickRounding,
+    /// See [`TrailBasis`].
+    pub trail_basis: TrailBasis,
 }
 
 impl Default for Policies {
@@ -134,6 +145,7 @@ impl Default for Policies {
             insufficient_cash: InsufficientCash::Reject,
             zero_volume: ZeroVolume::NoFill,
             tick_rounding: TickRounding::Reject,
+            trail_basis: TrailBasis::HighLow,
         }
     }
 }

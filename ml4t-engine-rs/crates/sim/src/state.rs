@@ -1,5 +1,6 @@
 //! Everything of a run that changes.
 
+use crate::contingent::Links;
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::ledger::{Account, Book};
@@ -7,6 +8,7 @@ use crate::money::Cash;
 use crate::order::{Order, OrderStatus, Reason};
 use crate::plan::{Plan, Timer};
 use crate::recorder::{OrderEvent, Recorder};
+use crate::replace::Changes;
 use crate::rules::PositionRules;
 use crate::time::{NEVER, Ns};
 
@@ -33,12 +35,14 @@ pub enum Notice {
 }
 
 /// What a strategy asked for since the last intake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Check and accept an order that was submitted.
     Submit(OrderId),
     /// Take an order back.
     Cancel(OrderId),
+    /// Change an order.
+    Replace(OrderId, Box<Changes>),
     /// Guard the positions of a book with other rules.
     SetRules(BookId, PositionRules),
 }
@@ -90,6 +94,10 @@ pub struct State {
     pub orders: Vec<Order>,
     /// Sentences for orders whose reason has details.
     pub reason_texts: Vec<(OrderId, String)>,
+    /// Who waits for whom, and who belongs together.
+    pub(crate) links: Links,
+    /// Sentences for changes that were refused.
+    pub replace_refusals: Vec<(OrderId, String)>,
     /// What was asked for by orders whose numbers the instrument cannot keep, in sequence.
     pub asked: Vec<(OrderId, Asked)>,
     /// Not yet delivered to the strategy.
@@ -117,8 +125,8 @@ pub struct State {
     pub(crate) actions_seen: usize,
     pub(crate) sessions_seen: Vec<usize>,
     pub(crate) payments: Vec<Payment>,
-    /// Cancel requests on their way to the venue, by arrival.
-    pub(crate) cancels: Vec<(Ns, OrderId)>,
+    /// Cancels (`None`) and changes on their way to the venue, by arrival.
+    pub(crate) requests: Vec<(Ns, OrderId, Option<Box<Changes>>)>,
     /// Sorted by time.
     pub(crate) timers: Vec<Timer>,
     pub(crate) timers_seen: usize,
@@ -153,6 +161,8 @@ impl State {
             rules: vec![PositionRules::default(); usize::from(plan.books)],
             orders: Vec::new(),
             reason_texts: Vec::new(),
+            links: Links::default(),
+            replace_refusals: Vec::new(),
             asked: Vec::new(),
             notices: Vec::new(),
             commands: Vec::new(),
@@ -169,7 +179,7 @@ impl State {
             // Sessions that closed when the run begins, or before, are not part of it.
             sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t <= start)).collect(),
             payments: Vec::new(),
-            cancels: Vec::new(),
+            requests: Vec::new(),
             timers: Vec::new(),
             timers_seen: 0,
             fills: 0,
@@ -296,6 +306,10 @@ impl State {
         let order = &mut self.orders[id.index()];
         let from = order.become_status(id, to, reason, now)?;
         if to.is_terminal() {
+            if order.is_linked {
+                self.links.ended.push(id);
+            }
+            self.links.waiting.remove(&id);
             let reserved = std::mem::take(&mut order.reserved);
             let book = order.request.book;
             let total = &mut self.books[usize::from(book.0)].reserved;
@@ -305,6 +319,15 @@ impl State {
         recorder.order_event(&event);
         self.notices.push(Notice::Order(event));
         Ok(())
+    }
+
+    /// Write down something about an order that leaves its state as it is, and tell the strategy.
+    pub(crate) fn note<R: Recorder>(&mut self, id: OrderId, reason: Reason, recorder: &mut R) {
+        let order = self.order(id);
+        let (status, filled) = (order.status, order.filled);
+        let event = OrderEvent { ts: self.now, order: id, from: status, to: status, reason, filled };
+        recorder.order_event(&event);
+        self.notices.push(Notice::Order(event));
     }
 
     /// Ask to be called at the given times; merged with those already asked for.

@@ -1,6 +1,7 @@
 //! Sizing: how many units reach a target, and the order that gets there.
 
 use crate::account::Worth;
+use crate::contingent::counts_as_sent;
 use crate::engine::{Api, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
@@ -52,7 +53,13 @@ pub fn expected_quantity(state: &State, book: BookId, id: InstrumentId, working:
             && !order.status.is_terminal()
             && order.refusal.is_none()
     };
-    working.iter().filter(counts).map(|&o| state.order(o).signed_leaves()).fold(held, i64::saturating_add)
+    let is_sent = |id: &&OrderId| counts_as_sent(state, state.order(**id), **id);
+    working
+        .iter()
+        .filter(counts)
+        .filter(is_sent)
+        .map(|&o| state.order(o).signed_leaves())
+        .fold(held, i64::saturating_add)
 }
 
 impl Api<'_> {

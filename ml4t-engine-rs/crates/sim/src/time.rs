@@ -50,6 +50,13 @@ impl Sessions {
         let k = self.close.partition_point(|&close| close <= t);
         (k < self.close.len()).then_some(k)
     }
+
+    /// The first session that opens at `t` or later.
+    #[must_use]
+    pub fn opening_from(&self, t: Ns) -> Option<usize> {
+        let k = self.open.partition_point(|&open| open < t);
+        (k < self.open.len()).then_some(k)
+    }
 }
 
 /// ISO 8601 text of an instant, as short as it can be: `2024-03-01T14:30:00Z`.

@@ -5,26 +5,35 @@
 //! instruments the lists are merged by the submission of their heads. The index of an instrument never matters.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use ml4t_abi::Phase;
 
 use crate::account::reservation;
 use crate::error::{Result, SimError};
-use crate::execution::{Execution, Market};
 use crate::guard::{Cause, Guard};
 use crate::ids::{BookId, FeedId, InstrumentId, OrderId};
-use crate::matching::{Outcome, Reach};
 use crate::models::Models;
 use crate::money::{Price, Ratio};
-use crate::order::{OrderStatus, Reason, Side};
+use crate::order::{OrderStatus, Reason, Side, TimeInForce};
+
 use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
 use crate::policies::FillTiming;
 use crate::recorder::Recorder;
+use crate::replace::Changes;
 use crate::state::State;
 use crate::time::{NEVER, Ns};
+use crate::trailing;
 use crate::working::Working;
+
+mod late;
+mod linked;
+mod pass;
+mod rows;
+
+use late::Late;
+use pass::Candidate;
 
 /// What a venue works on during a call.
 #[derive(Debug)]
@@ -65,6 +74,21 @@ pub trait Venue: Clone {
     /// # Errors
     /// The order cannot be canceled: a bug.
     fn cancel<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()>;
+    /// Phase 9: an order whose parent has fills already starts to work.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn join<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()>;
+    /// Orders that ended take others with them.
+    ///
+    /// # Errors
+    /// The order cannot be canceled: a bug.
+    fn cascade<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 9: a request to change an order.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn replace<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId, changes: Box<Changes>) -> Result<()>;
     /// End of phase 9: orders that want the close they were decided on.
     ///
     /// # Errors
@@ -89,19 +113,6 @@ pub trait Venue: Clone {
     fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
 }
 
-/// An order that may execute, and its place among those of its instrument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Candidate {
-    key: (u8, u64, OrderId),
-    reach: Reach,
-}
-
-impl Candidate {
-    const fn id(&self) -> OrderId {
-        self.key.2
-    }
-}
-
 const LIVE: u8 = 1;
 const HELD: u8 = 2;
 
@@ -124,8 +135,16 @@ pub struct SimulatedVenue {
     touched: Vec<(u32, u32, u32)>,
     /// Instruments whose open waits for the bar's end because a model needs the whole bar.
     is_deferred: Vec<bool>,
+    /// What came too late for orders that the open of such a bar has decided, in the sequence of its coming.
+    late: BTreeMap<OrderId, Vec<Late>>,
+    /// Orders whose only event was a quote or print of this instant, and which it did not fill.
+    over: Vec<OrderId>,
     /// Quantity taken from the current row of each instrument: (row + 1, quantity), the second for bids of quotes.
     used: Vec<[(u64, i64); 2]>,
+    /// Children that a fill inside the present bar has started.
+    born_inside: Vec<OrderId>,
+    /// Whether an order was ever sent for the close of a session.
+    has_closing: bool,
     /// Position rules of each book and instrument, those of a book side by side.
     guards: Vec<Guard>,
     pass: u64,
@@ -154,7 +173,11 @@ impl SimulatedVenue {
             expiries: BinaryHeap::new(),
             touched: Vec::new(),
             is_deferred: vec![false; n],
+            late: BTreeMap::new(),
+            over: Vec::new(),
             used: vec![[(0, 0); 2]; n],
+            born_inside: Vec::new(),
+            has_closing: false,
             guards: vec![Guard::default(); n * usize::from(plan.books)],
             pass: 0,
             set: Vec::new(),
@@ -190,148 +213,6 @@ impl SimulatedVenue {
         self.refresh_watch(plan, state, i);
     }
 
-    /// Let every instrument of `set` trade in one phase, in the sequence of the rules.
-    fn match_set<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)], phase: Phase) -> Result<()> {
-        self.pass += 1;
-        self.heads.clear();
-        for &(i, row) in set {
-            self.line_up(desk, i as usize, row as usize, phase)?;
-            self.show_head(i, row);
-        }
-        while let Some(Reverse((_, i, row))) = self.heads.pop() {
-            // Nothing of another instrument can change this one's queue, so the head is still the head.
-            if let Some(candidate) = self.queue[i as usize].pop()
-                && self.turn(desk, i as usize, row as usize, phase, candidate)?
-            {
-                self.line_up(desk, i as usize, row as usize, phase)?;
-            }
-            self.show_head(i, row);
-        }
-        for &(i, _) in set {
-            self.live[i as usize].sweep(desk.state);
-            self.refresh_watch(desk.plan, desk.state, i as usize);
-        }
-        Ok(())
-    }
-
-    /// Put the first order of an instrument among those of the others.
-    fn show_head(&mut self, i: u32, row: u32) {
-        if let Some(candidate) = self.queue[i as usize].last() {
-            self.heads.push(Reverse((candidate.id(), i, row)));
-        }
-    }
-
-    /// The orders of an instrument that may execute in this phase and had no turn yet, in their sequence.
-    fn line_up<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, i: usize, row: usize, phase: Phase) -> Result<()> {
-        self.queue[i].clear();
-        if self.live[i].is_empty() {
-            return Ok(());
-        }
-        let market = PhaseMarket::read(desk.plan, i, row, phase)?;
-        for live in self.live[i].iter_mut() {
-            let order = desk.state.order(live.id);
-            if live.pass == self.pass || order.status.is_terminal() || !market.is_eligible(order.ts_active) {
-                continue;
-            }
-            match market.outcome(order, desk.plan) {
-                Outcome::Executes(reach) => {
-                    let position = &desk.state.book(order.request.book).positions[i];
-                    self.queue[i].push(Candidate { key: market.key(order, reach, live.id, position), reach });
-                }
-                Outcome::Triggers => {
-                    live.pass = self.pass;
-                    let order = desk.state.order_mut(live.id);
-                    order.is_triggered = true;
-                    order.has_rested = true;
-                }
-                Outcome::Untouched => {
-                    if order.acts_as_limit() && matches!(phase, Phase::OPEN | Phase::QUOTE | Phase::TRADE) {
-                        desk.state.order_mut(live.id).has_rested = true;
-                    }
-                }
-            }
-        }
-        self.queue[i].sort_unstable_by_key(|candidate| Reverse(candidate.key));
-        Ok(())
-    }
-
-    /// One order's turn at one event; tells whether the queue behind it has to be lined up anew.
-    fn turn<R: Recorder>(
-        &mut self,
-        desk: &mut Desk<'_, R>,
-        i: usize,
-        row: usize,
-        phase: Phase,
-        candidate: Candidate,
-    ) -> Result<bool> {
-        let id = candidate.id();
-        desk.state.at = Some(InstrumentId(index_u32(i)));
-        desk.state.fault_point(if phase == Phase::OPEN { 10 } else { 1 });
-        self.live[i].has_turn(id, self.pass);
-        if candidate.reach.triggers {
-            desk.state.order_mut(id).is_triggered = true;
-        }
-        let key = row as u64 + 1;
-        // Bid and ask of a quote are two quantities; a bar and a print have one for both sides.
-        let slot = usize::from(phase == Phase::QUOTE && desk.state.order(id).request.side == Side::Sell);
-        if self.used[i][slot].0 != key {
-            self.used[i][slot] = (key, 0);
-        }
-        let market = Market { instrument: i, row, phase, shows_bar: phase != Phase::OPEN || self.is_deferred[i] };
-        let execution = Execution { id, reach: candidate.reach, market, volume_used: self.used[i][slot].1 };
-        let taken = execution.run(desk, &mut self.models)?;
-        let filled = taken.filled;
-        // What no volume can hold caps nothing more.
-        self.used[i][slot].1 = self.used[i][slot].1.saturating_add(filled);
-        let order = desk.state.order_mut(id);
-        if taken.must_wait && order.acts_as_limit() {
-            order.has_rested = true;
-        }
-        let (book, signed) = (order.request.book, order.request.side.sign() * filled);
-        if order.status.is_terminal() {
-            self.live[i].note_end();
-        }
-        if filled == 0 {
-            return Ok(false);
-        }
-        let after = desk.state.book(book).positions[i].quantity;
-        let before = after - signed;
-        let turned = before.signum() != after.signum();
-        let g = guard_of(desk.plan, book, i);
-        if turned {
-            // What is entered at a close has not seen the rest of its row.
-            let seen_from = place_of(desk.plan, i, row) + usize::from(is_close(phase));
-            self.guards[g].turn(after.signum(), index_u32(seen_from));
-        }
-        let guarded = !self.guards[g].is_idle();
-        if guarded {
-            let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
-            let cause = Cause::Fill { phase, ts_open, at: candidate.reach.at };
-            self.guards[g].sync(desk, &mut self.live[i], (book, i), cause)?;
-        }
-        // What an order sets aside changes with the position where it closes more than there is.
-        if guarded || turned || self.live[i].may_exceed(before) || self.live[i].may_exceed(after) {
-            self.reserve_again(desk, book, i)?;
-        } else {
-            Self::reserve_one(desk, id, i)?;
-        }
-        // Only inside a bar does the place of an order depend on the position.
-        Ok(guarded || (turned && phase == Phase::RANGE))
-    }
-
-    /// Whether the open of a bar in progress filled an order, as far as prices decide, and only the booking is to come.
-    fn waits_for_booking<R: Recorder>(&self, desk: &Desk<'_, R>, id: OrderId) -> Result<bool> {
-        let order = desk.state.order(id);
-        let i = order.request.instrument.index();
-        if !self.is_deferred[i] {
-            return Ok(false);
-        }
-        let feed = desk.plan.instruments[i].matching.map(FeedId::index);
-        let Some(row) = feed.and_then(|f| desk.state.next_row(desk.plan, f, i)) else { return Ok(false) };
-        let market = PhaseMarket::read(desk.plan, i, row, Phase::OPEN)?;
-        Ok(market.is_eligible(order.ts_active) && matches!(market.outcome(order, desk.plan), Outcome::Executes(_)))
-    }
-
     /// What working orders set aside depends on the position, which has changed.
     fn reserve_again<R: Recorder>(&self, desk: &mut Desk<'_, R>, book: BookId, i: usize) -> Result<()> {
         for id in self.live[i].ids() {
@@ -359,130 +240,6 @@ impl SimulatedVenue {
         *total = total.plus(change, "buying power")?;
         Ok(())
     }
-
-    /// Move trailing stops after the prices of a bar, quote or print.
-    fn trail<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
-        for book in 0..desk.plan.books {
-            for &(i, row) in set {
-                let place = (BookId(book), i as usize);
-                let guard = &mut self.guards[guard_of(desk.plan, place.0, place.1)];
-                if !guard.is_idle() {
-                    guard.trail(desk, place, place_of(desk.plan, place.1, row as usize) + 1)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens whose fills waited for the bar's end, then what came too late for them: cancels, expiries, rules.
-    fn settle_deferred<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
-        let mut waiting = std::mem::take(&mut self.set);
-        waiting.clear();
-        waiting.extend(set.iter().filter(|&&(i, _)| self.is_deferred[i as usize]));
-        self.match_set(desk, &waiting, Phase::OPEN)?;
-        let ids = waiting.iter().flat_map(|&(i, _)| self.live[i as usize].ids());
-        let mut late: Vec<OrderId> = ids.filter(|&id| desk.state.order(id).end_pending.is_some()).collect();
-        late.sort();
-        for id in late {
-            let order = desk.state.order(id);
-            let i = order.request.instrument.index();
-            if let (Some((status, reason)), false) = (order.end_pending, order.status.is_terminal()) {
-                desk.state.move_order(id, status, reason, desk.recorder)?;
-                self.waive(desk, id);
-            }
-            self.remove(desk.plan, desk.state, i, id);
-        }
-        for &(i, row) in &waiting {
-            self.is_deferred[i as usize] = false;
-            for book in 0..desk.plan.books {
-                if self.guards[guard_of(desk.plan, BookId(book), i as usize)].is_late {
-                    let seen = place_of(desk.plan, i as usize, row as usize);
-                    self.set_rules(desk, (BookId(book), i as usize), seen)?;
-                }
-            }
-        }
-        self.set = waiting;
-        Ok(())
-    }
-
-    fn set_rules<R: Recorder>(
-        &mut self,
-        desk: &mut Desk<'_, R>,
-        (book, i): (BookId, usize),
-        seen: usize,
-    ) -> Result<()> {
-        self.guards[guard_of(desk.plan, book, i)].set(desk, &mut self.live[i], (book, i), seen)?;
-        self.live[i].sweep(desk.state);
-        self.refresh_watch(desk.plan, desk.state, i);
-        Ok(())
-    }
-
-    /// An order that the strategy took back; the order of a rule stays away.
-    fn waive<R>(&mut self, desk: &Desk<'_, R>, id: OrderId) {
-        let request = desk.state.order(id).request;
-        self.guards[guard_of(desk.plan, request.book, request.instrument.index())].waive(id);
-    }
-
-    fn set_marks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)], phase: Phase) -> Result<()> {
-        for &(i, row) in set {
-            if self.watch[i as usize] & HELD == 0 {
-                continue;
-            }
-            let instrument = &desk.plan.instruments[i as usize];
-            let Some(mark) = PhaseMarket::read(desk.plan, i as usize, row as usize, phase)?.mark() else { continue };
-            for book in &mut desk.state.books {
-                if book.positions[i as usize].quantity != 0 {
-                    book.set_mark(InstrumentId(i), &instrument.scale, mark).ok_or_else(|| {
-                        SimError::overflow(format!(
-                            "{}: the position's value leaves the ledger's range",
-                            instrument.symbol
-                        ))
-                    })?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn on_bars<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
-        if self.needs_bar {
-            self.settle_deferred(desk, set)?;
-        }
-        self.match_set(desk, set, Phase::RANGE)?;
-        for book in 0..desk.plan.books {
-            for &(i, _) in set {
-                for id in self.guards[guard_of(desk.plan, BookId(book), i as usize)].orders() {
-                    desk.state.order_mut(id).stood_at = None;
-                }
-            }
-        }
-        // What is entered at the close has not seen the high of the bar.
-        self.trail(desk, set)?;
-        if desk.plan.policies.fill_timing != FillTiming::NextOpen {
-            self.match_set(desk, set, Phase::CLOSE)?;
-        }
-        self.set_marks(desk, set, Phase::CLOSE)
-    }
-
-    /// Rows of one quote or trade feed: the k-th row of every instrument trades before the next of any.
-    fn on_ticks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, rows: &[(u32, u32)], phase: Phase) -> Result<()> {
-        let mut round = std::mem::take(&mut self.set);
-        for k in 0.. {
-            round.clear();
-            // Rows of one feed are sorted by instrument: the k-th of each is k places behind its first.
-            let is_kth =
-                |at: usize| at >= k && rows[at - k].0 == rows[at].0 && (at == k || rows[at - k - 1].0 != rows[at].0);
-            round.extend((0..rows.len()).filter(|&at| is_kth(at)).map(|at| rows[at]));
-            if round.is_empty() {
-                break;
-            }
-            self.match_set(desk, &round, phase)?;
-            self.trail(desk, &round)?;
-            self.set_marks(desk, &round, phase)?;
-        }
-        self.set = round;
-        Ok(())
-    }
 }
 
 /// Place of the rules of a book for an instrument.
@@ -497,7 +254,7 @@ fn place_of(plan: &Plan, i: usize, row: usize) -> usize {
 }
 
 fn is_close(phase: Phase) -> bool {
-    phase == Phase::CLOSE || phase == PhaseMarket::DECISION_CLOSE
+    matches!(phase, Phase::CLOSE | PhaseMarket::DECISION_CLOSE | PhaseMarket::SESSION_CLOSE)
 }
 
 fn index_u32(i: usize) -> u32 {
@@ -557,26 +314,39 @@ impl Venue for SimulatedVenue {
     }
 
     fn on_expiry<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
-        let mut ended = Vec::new();
+        if self.expiries.peek().is_none_or(|Reverse((ts, _))| *ts > desk.state.now) {
+            return Ok(());
+        }
+        let mut due = Vec::new();
         while let Some(&Reverse((ts, id))) = self.expiries.peek() {
             if ts > desk.state.now {
                 break;
             }
             self.expiries.pop();
-            let order = desk.state.order(id);
+            // A time that was changed has an entry of its own.
+            if desk.state.order(id).ts_expiry == ts {
+                due.push(id);
+            }
+        }
+        due.sort();
+        self.match_session_closes(desk, &due)?;
+        let mut ended = Vec::new();
+        for id in due {
+            let order = *desk.state.order(id);
             if order.status.is_terminal() {
                 continue;
             }
             let i = order.request.instrument.index();
             desk.state.at = Some(order.request.instrument);
             desk.state.fault_point(2);
+            let reason = order.expiry_reason();
             if self.waits_for_booking(desk, id)? {
-                let end = &mut desk.state.order_mut(id).end_pending;
-                *end = end.or(Some((OrderStatus::Expired, Reason::SessionClosed)));
+                self.late.entry(id).or_default().push(Late::End(OrderStatus::Expired, reason));
                 continue;
             }
-            desk.state.move_order(id, OrderStatus::Expired, Reason::SessionClosed, desk.recorder)?;
+            desk.state.move_order(id, OrderStatus::Expired, reason, desk.recorder)?;
             self.live[i].note_end();
+            self.cascade(desk)?;
             if ended.last() != Some(&i) {
                 ended.push(i);
             }
@@ -585,14 +355,16 @@ impl Venue for SimulatedVenue {
             self.live[i].sweep(desk.state);
             self.refresh_watch(desk.plan, desk.state, i);
         }
-        Ok(())
+        self.cascade(desk)
     }
 
     fn on_split<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()> {
         let i = id.index();
         let instrument = &desk.plan.instruments[i];
         let range = || SimError::overflow(format!("{}: a split takes an order out of range", instrument.symbol));
-        let ids: Vec<OrderId> = self.working(i).collect();
+        let waiting = desk.state.links.waiting.iter().copied();
+        let ids: Vec<OrderId> =
+            self.working(i).chain(waiting.filter(|&w| desk.state.order(w).request.instrument.index() == i)).collect();
         for id in ids {
             let order = desk.state.order_mut(id);
             // An order of a rule follows the position instead.
@@ -602,14 +374,25 @@ impl Venue for SimulatedVenue {
                 order.request.quantity = order.filled.checked_add(order.leaves).ok_or_else(range)?;
                 self.live[i].note(order);
             }
-            let side = order.request.side;
+            let (side, is_stop) = (order.request.side, order.request.order_type.is_stop());
             let scaled = |price: Price, rounds_down: bool| -> Result<Price> {
                 instrument.tick_of_quotient(price, ratio, rounds_down).ok_or_else(range)
             };
             order.request.limit_price = order.request.limit_price.map(|p| scaled(p, side == Side::Buy)).transpose()?;
-            order.request.stop_price = order.request.stop_price.map(|p| scaled(p, side == Side::Sell)).transpose()?;
+            order.request.stop_price =
+                order.request.stop_price.map(|p| scaled(p, (side == Side::Sell) == is_stop)).transpose()?;
             order.expected_price = order.expected_price.map(|p| ratio.unscale(p).ok_or_else(range)).transpose()?;
-            if order.leaves == 0 {
+            trailing::split(order, instrument, ratio).ok_or_else(range)?;
+            let is_linked = order.is_linked;
+            if let Some(shown) = order.request.display_quantity {
+                let scaled = ratio.scale_down(shown).ok_or_else(range)?;
+                order.request.display_quantity = Some((scaled - scaled % instrument.lot_size).max(instrument.lot_size));
+            }
+            let leaves = order.leaves;
+            if is_linked {
+                desk.state.split_link(id, ratio, instrument.lot_size).ok_or_else(range)?;
+            }
+            if leaves == 0 {
                 desk.state.move_order(id, OrderStatus::Canceled, Reason::ScaledToNothing, desk.recorder)?;
                 self.remove(desk.plan, desk.state, i, id);
             }
@@ -629,7 +412,7 @@ impl Venue for SimulatedVenue {
         }
         self.live[i].sweep(desk.state);
         self.refresh_watch(desk.plan, desk.state, i);
-        Ok(())
+        self.cascade(desk)
     }
 
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId) {
@@ -638,6 +421,7 @@ impl Venue for SimulatedVenue {
         if order.ts_expiry != NEVER {
             self.expiries.push(Reverse((order.ts_expiry, id)));
         }
+        self.has_closing |= order.request.time_in_force == TimeInForce::Cls;
         self.live[i].insert(id, order);
         self.watch[i] |= LIVE;
         self.schedule_open(plan, state, i);
@@ -650,14 +434,31 @@ impl Venue for SimulatedVenue {
         }
         let i = order.request.instrument.index();
         if self.waits_for_booking(desk, id)? {
-            let end = &mut desk.state.order_mut(id).end_pending;
-            *end = end.or(Some((OrderStatus::Canceled, Reason::CanceledByRequest)));
+            let end = Late::End(OrderStatus::Canceled, Reason::CanceledByRequest);
+            self.late.entry(id).or_default().push(end);
             return Ok(());
         }
         desk.state.move_order(id, OrderStatus::Canceled, Reason::CanceledByRequest, desk.recorder)?;
         self.waive(desk, id);
         self.remove(desk.plan, desk.state, i, id);
-        Ok(())
+        self.cascade(desk)
+    }
+
+    fn join<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()> {
+        self.grow(desk, id, None)?;
+        self.cascade(desk)
+    }
+
+    fn cascade<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        if desk.state.links.ended.is_empty() { Ok(()) } else { self.end_linked(desk) }
+    }
+
+    fn replace<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId, changes: Box<Changes>) -> Result<()> {
+        if !desk.state.order(id).status.is_terminal() && self.waits_for_booking(desk, id)? {
+            self.late.entry(id).or_default().push(Late::Change(changes));
+            return Ok(());
+        }
+        self.change(desk, id, &changes)
     }
 
     fn on_same_close<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
@@ -701,13 +502,16 @@ impl Venue for SimulatedVenue {
         }
         self.set_marks(desk, &set, Phase::OPEN)?;
         if self.needs_bar {
-            for &(i, _) in &set {
+            for &(i, row) in &set {
                 self.is_deferred[i as usize] = !self.live[i as usize].is_empty();
+                if self.live[i as usize].has_trailing() {
+                    // Fills wait for the volume of the bar; what the open puts in force does not.
+                    let market = PhaseMarket::read(desk.plan, i as usize, row as usize, Phase::OPEN)?;
+                    trailing::begin_all(desk, i as usize, &market, self.live[i as usize].ids())?;
+                }
             }
         } else {
             self.match_set(desk, &set, Phase::OPEN)?;
-            // What was opened just now is worth the open, not what was paid.
-            self.set_marks(desk, &set, Phase::OPEN)?;
         }
         self.set = set;
         Ok(())
@@ -732,7 +536,8 @@ impl Venue for SimulatedVenue {
     }
 
     fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
-        let mut ids: Vec<OrderId> = self.live.iter().flat_map(Working::ids).collect();
+        let live = self.live.iter().flat_map(Working::ids);
+        let mut ids: Vec<OrderId> = live.chain(desk.state.links.waiting.iter().copied()).collect();
         ids.sort();
         for id in ids {
             desk.state.move_order(id, OrderStatus::Canceled, Reason::EndOfData, desk.recorder)?;

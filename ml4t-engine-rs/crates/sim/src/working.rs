@@ -23,6 +23,9 @@ pub(crate) struct Working {
     has_ended: bool,
     /// Upper bounds since the list was last empty: the largest order of each side.
     largest: [i64; 2],
+    /// Whether there was, since the list was last empty, an order with one event only, or one that trails.
+    has_immediate: bool,
+    has_trailing: bool,
 }
 
 impl Working {
@@ -30,8 +33,12 @@ impl Working {
     pub(crate) fn insert(&mut self, id: OrderId, order: &Order) {
         if self.list.is_empty() {
             self.largest = [0; 2];
+            self.has_immediate = false;
+            self.has_trailing = false;
         }
         self.note(order);
+        self.has_immediate |= order.request.time_in_force.is_immediate();
+        self.has_trailing |= order.request.order_type.is_trailing();
         let place = match self.list.last() {
             Some(last) if last.id > id => self.list.partition_point(|l| l.id < id),
             _ => self.list.len(),
@@ -80,6 +87,16 @@ impl Working {
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = OrderId> {
         self.list.iter().map(|l| l.id)
+    }
+
+    /// Whether there may be orders that have one event only.
+    pub(crate) const fn has_immediate(&self) -> bool {
+        self.has_immediate
+    }
+
+    /// Whether there may be orders whose stop follows the market.
+    pub(crate) const fn has_trailing(&self) -> bool {
+        self.has_trailing
     }
 
     /// Mark an order as dealt with in a pass.

@@ -11,12 +11,13 @@ Objects of a run other than indicators cannot be constructed from Python, and no
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, TypeVar, final, overload
+from typing import Any, Literal, TypeAlias, TypeVar, Unpack, final, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ml4t.backtest.rules import CompositeRule, PositionRule
+from ml4t.core.sources import OrderChanges, OrderTerms, PricedTerms
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 
 __version__: str
@@ -162,9 +163,7 @@ class Broker:
         order_type: OrderType | str | None = None,
         limit_price: _Number | None = None,
         stop_price: _Number | None = None,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
+        **terms: Unpack[OrderTerms],
     ) -> OrderHandle:
         """Send an order.
 
@@ -177,14 +176,13 @@ class Broker:
         side : Side or str, optional
             Buy or sell.
         order_type : OrderType or str, optional
-            Market by default. Limit and stop-limit orders take a `limit_price`, stop and stop-limit orders
-            a `stop_price`; no other order takes them.
+            Market by default. Where a limit decides the order takes a `limit_price`, where a price triggers
+            it a `stop_price`; trailing stops take `trail_amount` or `trail_fraction` instead.
         limit_price, stop_price : int, float, str or Decimal, optional
             Multiples of the instrument's `tick_size`.
-        time_in_force : TimeInForce or str, optional
-            Until filled or canceled by default.
-        tag : str, optional
-            Free text that the tables show.
+        **terms
+            Of `ml4t.core.sources.OrderTerms`: `time_in_force` (until filled or canceled by default), `tag`,
+            how a trailing stop follows, what the order may not do.
 
         Returns
         -------
@@ -192,31 +190,38 @@ class Broker:
             A live view of the order.
         """
 
-    def buy(
-        self,
-        asset: str,
-        quantity: _Number,
-        *,
-        order_type: OrderType | str | None = None,
-        limit_price: _Number | None = None,
-        stop_price: _Number | None = None,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
-    ) -> OrderHandle:
+    def buy(self, asset: str, quantity: _Number, **terms: Unpack[PricedTerms]) -> OrderHandle:
         """Send a buy order; without `order_type` the given prices say which."""
 
-    def sell(
-        self,
-        asset: str,
-        quantity: _Number,
-        *,
-        order_type: OrderType | str | None = None,
-        limit_price: _Number | None = None,
-        stop_price: _Number | None = None,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
-    ) -> OrderHandle:
+    def sell(self, asset: str, quantity: _Number, **terms: Unpack[PricedTerms]) -> OrderHandle:
         """Send a sell order; without `order_type` the given prices say which."""
+
+    def bracket(
+        self,
+        entry: _Order,
+        *,
+        limit_price: _Number,
+        stop_price: _Number | None = None,
+        trail_amount: _Number | None = None,
+        trail_fraction: _Number | None = None,
+        time_in_force: TimeInForce | str | None = None,
+    ) -> tuple[OrderHandle, OrderHandle]:
+        """Send a stop and a target that wait for `entry` and cancel each other; return their handles.
+
+        The stop is at `stop_price`, or follows the market with `trail_amount` or `trail_fraction`; the target
+        is a limit order at `limit_price`.
+        """
+
+    def modify_order(self, order: _Order, **changes: Unpack[OrderChanges]) -> bool:
+        """Ask for another total quantity or other prices; False when the order is complete already.
+
+        The answer comes as an event of the order: `REPLACED`, or `REPLACE_REJECTED` with a reason.
+
+        Raises
+        ------
+        OrderError
+            If the order has no such thing to change, or belongs to a position rule.
+        """
 
     def cancel_order(self, order: _Order) -> bool:
         """Ask to take an order back; False when it is complete already.
@@ -362,6 +367,10 @@ class OrderHandle:
     @property
     def is_open(self) -> bool:
         """Whether the order can still change."""
+
+    @property
+    def pending(self) -> str | None:
+        """`cancel` or `replace` while such a request is under way to the venue; None otherwise."""
 
     @property
     def quantity(self) -> float:

@@ -1,12 +1,15 @@
 //! The strategy of a scenario: it asks what the file says, in the calls the file names.
 
+use ml4t_sim::contingent::GroupKind;
 use ml4t_sim::engine::{Api, Strategy};
 use ml4t_sim::error::Result;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
 use ml4t_sim::money::{Decimal, Price};
 use ml4t_sim::order::{Order, OrderRequest, OrderType, Reason, Side, TimeInForce};
 use ml4t_sim::policies::TickRounding;
+use ml4t_sim::replace::Changes;
 use ml4t_sim::rules::{PositionRules, RuleKind};
+use ml4t_sim::terms::{Amount, Distance, Trail};
 use ml4t_sim::time::Ns;
 
 use crate::table::{Scenario, cell, instant, wrong};
@@ -64,9 +67,14 @@ impl Script {
                     let number: usize = number.parse().map_err(|_| wrong(what.clone()))?;
                     api.cancel(self.sent[number - 1]);
                 }
+                ["modify", number, ref words @ ..] => {
+                    let id = sent_as(&self.sent, number)?;
+                    let changes = changes(api, id, words)?;
+                    api.modify(id, changes)?;
+                }
                 ["rules", ref rules @ ..] => api.set_position_rules(BookId(0), position_rules(rules)?),
                 [side, quantity, symbol, ref terms @ ..] => {
-                    let id = send(api, Side::parse(side)?, quantity, symbol, terms)?;
+                    let id = send(api, Side::parse(side)?, quantity, symbol, terms, &self.sent)?;
                     self.sent.push(id);
                 }
                 _ => return Err(wrong(format!("{what:?} is no ask"))),
@@ -90,7 +98,14 @@ fn position_rules(words: &[&str]) -> Result<PositionRules> {
 }
 
 /// Send an order as the front door does: numbers that the instrument cannot keep are refused by name.
-fn send(api: &mut Api<'_>, side: Side, quantity: &str, symbol: &str, terms: &[&str]) -> Result<OrderId> {
+fn send(
+    api: &mut Api<'_>,
+    side: Side,
+    quantity: &str,
+    symbol: &str,
+    terms: &[&str],
+    sent: &[OrderId],
+) -> Result<OrderId> {
     let Some(i) = api.plan.instruments.iter().position(|x| x.symbol == symbol) else {
         return Err(wrong(format!("no instrument {symbol}")));
     };
@@ -105,38 +120,88 @@ fn send(api: &mut Api<'_>, side: Side, quantity: &str, symbol: &str, terms: &[&s
         Ok(value)
     };
     let units = read(quantity, scale.quantity_exponent, false, Some(Reason::OffLot))?.max(1);
-    let (mut limit, mut stop, mut time_in_force) = (None, None, TimeInForce::Gtc);
     let off_tick = (api.plan.policies.tick_rounding == TickRounding::Reject).then_some(Reason::OffTick);
+    let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
+    let mut request = OrderRequest::market(id, side, units);
+    let (mut parent, mut group) = (None, None);
+    let (mut offset, mut activation, mut distance) = (None, None, None);
+    let is_touch = terms.contains(&"touch");
     let mut rest = terms.iter();
     while let Some(&word) = rest.next() {
+        let mut value = || rest.next().copied().unwrap_or_default();
         match word {
-            "day" => time_in_force = TimeInForce::Day,
-            "limit" | "stop" => {
+            "limit" | "stop" | "touch" | "activate" => {
                 let up = (side == Side::Buy) == (word == "stop");
-                let price = read(rest.next().copied().unwrap_or_default(), scale.price_exponent, up, off_tick)?;
-                *(if word == "limit" { &mut limit } else { &mut stop }) = Some(Price(price));
+                let price = Price(read(value(), scale.price_exponent, up, off_tick)?);
+                *(match word {
+                    "limit" => &mut request.limit_price,
+                    "activate" => &mut activation,
+                    _ => &mut request.stop_price,
+                }) = Some(price);
             }
-            _ => return Err(wrong(format!("{word:?} is no term of an order"))),
+            "trail" => {
+                distance = Some(Distance::Amount(Amount::new(read(value(), scale.price_exponent, false, None)?)));
+            }
+            "trail_fraction" => distance = Some(Distance::Fraction(read(value(), 9, false, None)?)),
+            "offset" => offset = Some(Amount::new(read(value(), scale.price_exponent, false, None)?)),
+            "display" => request.display_quantity = Some(read(value(), scale.quantity_exponent, false, None)?),
+            "until" => {
+                request.time_in_force = TimeInForce::Gtd;
+                request.expires_at = instant(&value().replace('T', " "))?;
+            }
+            "parent" => parent = Some(sent_as(sent, value())?),
+            "oco" => group = Some((GroupKind::Oco, sent_as(sent, value())?)),
+            "ouo" => group = Some((GroupKind::Ouo, sent_as(sent, value())?)),
+            "post_only" => request.instructions.post_only = true,
+            "reduce_only" => request.instructions.reduce_only = true,
+            "all_or_none" => request.instructions.all_or_none = true,
+            life => request.time_in_force = TimeInForce::parse(life)?,
         }
     }
-    let order_type = match (limit, stop) {
-        (None, None) => OrderType::Market,
-        (Some(_), None) => OrderType::Limit,
-        (None, Some(_)) => OrderType::Stop,
-        (Some(_), Some(_)) => OrderType::StopLimit,
+    request.trail = distance.map(|distance| Trail { distance, limit_offset: offset, activation });
+    request.order_type = match (request.limit_price, request.stop_price, request.trail) {
+        (_, _, Some(_)) if offset.is_some() => OrderType::TrailingStopLimit,
+        (_, _, Some(_)) => OrderType::TrailingStop,
+        (None, None, None) => OrderType::Market,
+        (Some(_), None, None) => OrderType::Limit,
+        (None, Some(_), None) if is_touch => OrderType::MarketIfTouched,
+        (Some(_), Some(_), None) if is_touch => OrderType::LimitIfTouched,
+        (None, Some(_), None) => OrderType::Stop,
+        (Some(_), Some(_), None) => OrderType::StopLimit,
     };
-    let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
-    let request = OrderRequest {
-        order_type,
-        time_in_force,
-        limit_price: limit,
-        stop_price: stop,
-        ..OrderRequest::market(id, side, units)
+    let id = match refusal {
+        Some(reason) => api.submit_refused(request, reason, String::new(), None)?,
+        None => api.submit(request)?,
     };
-    match refusal {
-        Some(reason) => api.submit_refused(request, reason, String::new(), None),
-        None => api.submit(request),
+    api.link(id, parent, group)?;
+    Ok(id)
+}
+
+fn sent_as(sent: &[OrderId], number: &str) -> Result<OrderId> {
+    let place: usize = number.parse().map_err(|_| wrong(format!("{number:?} is no number of an order")))?;
+    sent.get(place - 1).copied().ok_or_else(|| wrong(format!("order {number} was not sent")))
+}
+
+/// What `modify 1 limit 96.00` changes.
+fn changes(api: &Api<'_>, id: OrderId, words: &[&str]) -> Result<Changes> {
+    let request = api.state.order(id).request;
+    let scale = api.plan.instrument(request.instrument).scale;
+    let mut found = Changes::default();
+    for pair in words.chunks(2) {
+        let [word, text] = pair[..] else { return Err(wrong(format!("{words:?} are no changes"))) };
+        let exponent = if word == "quantity" { scale.quantity_exponent } else { scale.price_exponent };
+        let value = Decimal::parse(text).and_then(|d| d.scaled_i64(exponent));
+        let value = value.ok_or_else(|| wrong(format!("{text:?} is no number")))?;
+        match word {
+            "quantity" => found.quantity = Some(value),
+            "limit" => found.limit_price = Some(Price(value)),
+            "stop" => found.stop_price = Some(Price(value)),
+            "trail" => found.distance = Some(Distance::Amount(Amount::new(value))),
+            "offset" => found.limit_offset = Some(Amount::new(value)),
+            _ => return Err(wrong(format!("{word:?} cannot be changed"))),
+        }
     }
+    Ok(found)
 }
 
 impl Strategy for Script {

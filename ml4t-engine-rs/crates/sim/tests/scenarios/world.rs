@@ -11,7 +11,8 @@ use ml4t_sim::models::{Models, Param, Params, builtin_fee, builtin_fill, builtin
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
 use ml4t_sim::policies::{
-    FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, Policies, TickRounding, ZeroVolume,
+    FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, Policies, TickRounding, TrailBasis,
+    ZeroVolume,
 };
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::TableRecorder;
@@ -252,6 +253,7 @@ fn policies(scenario: &Scenario) -> Result<Policies> {
             "insufficient_cash" => policies.insufficient_cash = InsufficientCash::parse(text)?,
             "zero_volume" => policies.zero_volume = ZeroVolume::parse(text)?,
             "tick_rounding" => policies.tick_rounding = TickRounding::parse(text)?,
+            "trail_basis" => policies.trail_basis = TrailBasis::parse(text)?,
             _ => return Err(wrong(format!("no policy {name}"))),
         }
     }

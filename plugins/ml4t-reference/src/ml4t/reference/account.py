@@ -109,9 +109,10 @@ class Account:
     def reserved(self, order: Order, quantity: int) -> Fraction:
         """Return what a quantity of an order sets aside: its size at the price it was accepted with.
 
-        A sell of an account that may not sell short never opens a position, so it sets nothing aside.
+        A sell of an account that may not sell short never opens a position, so it sets nothing aside; nor
+        does an order that only reduces.
         """
-        if order.side is Side.SELL and not self.terms.allows_short:
+        if order.reduce_only or (order.side is Side.SELL and not self.terms.allows_short):
             return Fraction(0)
         return abs(order.instrument.worth(self.reserve_price(order), quantity))
 

@@ -7,251 +7,23 @@ market or the account refuses is an order that intake rejects, with a code and a
 from __future__ import annotations
 
 import operator
-import threading
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from enum import Enum
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, TypeVar, final
+from typing import Any, final
 
-import attrs
-
-from ml4t.core.errors import (
-    ArgumentError,
-    DataError,
-    EngineStateError,
-    NumericOverflowError,
-    OrderError,
-    unknown_name,
-)
+from ml4t.core.errors import ArgumentError, OrderError
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
-from ml4t.core.values import to_decimal
-from ml4t.reference.events import number_text
-from ml4t.reference.intake import Cancel, Intake
-from ml4t.reference.numbers import LARGEST_STEP, cash_float, plain_text
-from ml4t.reference.orders import Order
+from ml4t.reference.desk import Desk, OrderHandle, Position
+from ml4t.reference.numbers import cash_float, plain_text
+from ml4t.reference.orders import Group, Order
 from ml4t.reference.plan import Instrument
-from ml4t.reference.readable import Readable
+from ml4t.reference.replace import Replace
 from ml4t.reference.rules import read_rules
 from ml4t.reference.targets import cash_units, lots_for_value
-from ml4t.reference.timestamp import Timestamp, text_of
-from ml4t.reference.venue import Venue
+from ml4t.reference.terms import LINKS, Reader, decimal, fits, kind_of, member
+from ml4t.reference.timestamp import text_of
 
-__all__ = ["Broker", "Desk", "OrderHandle", "Position"]
-
-_E = TypeVar("_E", bound=Enum)
-
-
-@attrs.define(eq=False)
-class Desk:
-    """What broker and handles share: the venue, intake, and whether the strategy may act now."""
-
-    venue: Venue
-    intake: Intake
-    readable: Readable
-    is_running: bool = False
-    is_over: bool = False
-    in_callback: bool = False
-    thread: int = 0
-
-    @property
-    def now(self) -> int:
-        """The present instant."""
-        now = self.readable.epoch.now
-        return 0 if now is None else now
-
-    def reading(self) -> None:
-        """Refuse to be read while the engine is at work: by a model, or by another thread."""
-        if self.is_running and not self.in_callback:
-            message = "the engine is at work: models and other threads may not use the broker"
-            raise EngineStateError(message)
-
-    def sending(self) -> None:
-        """Refuse orders before the first event, after the run, and from other threads."""
-        if self.is_over:
-            message = "the run is over; no order can be sent or canceled"
-            raise EngineStateError(message)
-        if not self.is_running or self.readable.epoch.now is None:
-            message = "orders can be sent from the first event on, not in on_start"
-            raise EngineStateError(message)
-        if threading.get_ident() != self.thread:
-            message = "orders may be sent only from the thread that runs the strategy"
-            raise EngineStateError(message)
-        self.reading()
-
-    def instrument(self, symbol: object) -> Instrument:
-        """Return the instrument of a symbol."""
-        if not isinstance(symbol, str):
-            message = f"a symbol is a str, found {symbol!r}"
-            raise ArgumentError(message)
-        plan = self.venue.plan
-        for instrument in plan.instruments:
-            if instrument.symbol == symbol:
-                return instrument
-        raise unknown_name("symbol", symbol, plan.symbols)  # noqa: EM101
-
-    def cancel(self, order: Order) -> bool:
-        """Ask to take an order back; False when it is complete already."""
-        self.sending()
-        if not order.is_open:
-            return False
-        self.intake.asks.append(Cancel(order))
-        return True
-
-
-@attrs.frozen(kw_only=True, repr=False)
-class Position:
-    """A holding at the moment it was asked for; it does not change afterwards."""
-
-    symbol: str
-    quantity: float  #: units, negative for a short position
-    avg_price: float  #: average cost per unit, fees apart
-    mark_price: float  #: price at which it is valued
-    market_value: float  #: value at the mark, negative for a short position
-    unrealized_pnl: float  #: gain not yet taken, before fees
-    realized_pnl: float  #: gain taken so far on this instrument, before fees
-
-    def __repr__(self) -> str:
-        quantity, price, value = (
-            number_text(each) for each in (self.quantity, self.avg_price, self.market_value)
-        )
-        return f"Position({self.symbol}, {quantity} at {price}, worth {value})"
-
-
-@final
-class OrderHandle:
-    """Live view of an order: every attribute is what the order is now, also after the run."""
-
-    __slots__ = ("_desk", "_order")
-
-    def __init__(self, desk: Desk, order: Order) -> None:
-        self._desk = desk
-        self._order = order
-
-    def of(self, desk: Desk) -> Order:
-        """Return the order, for the run that it belongs to."""
-        if desk is not self._desk:
-            message = f"order {self._order.id} belongs to another run"
-            raise OrderError(message)
-        return self._order
-
-    @property
-    def id(self) -> int:
-        """Number of the order in its run, from 1."""
-        return self._order.id
-
-    @property
-    def client_order_id(self) -> str:
-        """Id that a broker is given."""
-        return f"0-{self._order.id}"
-
-    @property
-    def asset(self) -> str:
-        """Symbol."""
-        return self._order.instrument.symbol
-
-    @property
-    def side(self) -> Side:
-        """Buy or sell."""
-        return self._order.side
-
-    @property
-    def order_type(self) -> OrderType:
-        """Kind."""
-        return self._order.order_type
-
-    @property
-    def time_in_force(self) -> TimeInForce:
-        """Lifetime."""
-        return self._order.time_in_force
-
-    @property
-    def status(self) -> OrderStatus:
-        """State."""
-        return self._order.status
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the order can still change."""
-        return self._order.is_open
-
-    @property
-    def quantity(self) -> float:
-        """Units asked for, above zero; a split scales them."""
-        return self._units(self._order.quantity)
-
-    @property
-    def filled_quantity(self) -> float:
-        """Units filled."""
-        return self._units(self._order.filled)
-
-    @property
-    def leaves_quantity(self) -> float:
-        """Units that can still fill."""
-        order = self._order
-        return self._units(order.quantity - order.filled) if order.is_open else 0.0
-
-    @property
-    def avg_fill_price(self) -> float | None:
-        """Average price of the fills; None before the first."""
-        return self._price(self._order.average)
-
-    @property
-    def limit_price(self) -> float | None:
-        """Limit price; None without one."""
-        return self._price(self._order.limit_price)
-
-    @property
-    def stop_price(self) -> float | None:
-        """Stop price; None without one."""
-        return self._price(self._order.stop_price)
-
-    @property
-    def reason_code(self) -> str:
-        """Code of the reason for its state; empty where nothing is to explain."""
-        return self._order.reason_code
-
-    @property
-    def reason(self) -> str:
-        """Sentence that explains its state."""
-        return self._order.reason
-
-    @property
-    def tag(self) -> str:
-        """Free text given with the order; the name of the rule for an order of a position rule."""
-        return self._order.tag
-
-    @property
-    def ts_submitted(self) -> Timestamp:
-        """When it was sent."""
-        return Timestamp(self._order.ts_submitted)
-
-    def cancel(self) -> bool:
-        """Ask to take the order back; False when it is complete already."""
-        return self._desk.cancel(self._order)
-
-    def _units(self, units: Fraction | int) -> float:
-        return self._order.instrument.quantity(units)
-
-    def _price(self, units: Fraction | None) -> float | None:
-        return None if units is None else self._order.instrument.price(units)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, OrderHandle) and other._order is self._order
-
-    def __hash__(self) -> int:
-        return hash((id(self._desk), self._order.id))
-
-    def __int__(self) -> int:
-        return self._order.id
-
-    def __repr__(self) -> str:
-        order = self._order
-        quantity = number_text(self.quantity)
-        return (
-            f"OrderHandle({order.id}, {order.order_type.value} {order.side.value} {quantity} "
-            f"{order.instrument.symbol}, {order.status.value})"
-        )
+__all__ = ["Broker"]
 
 
 @final
@@ -329,7 +101,7 @@ class Broker:
 
     # -- sending -----------------------------------------------------------------------------------------
 
-    def submit_order(  # noqa: PLR0913 - the fields of an order
+    def submit_order(
         self,
         asset: str,
         quantity: object,
@@ -337,103 +109,145 @@ class Broker:
         order_type: OrderType | str | None = None,
         limit_price: object = None,
         stop_price: object = None,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
+        **terms: Any,  # noqa: ANN401 - of `OrderTerms`
     ) -> OrderHandle:
         """Send an order; without a side the sign of the quantity is the direction."""
         self._desk.sending()
         instrument = self._desk.instrument(asset)
-        units = self._number("quantity", quantity, instrument)
+        units = self._units(quantity, instrument)
         if side is None:
             chosen = Side.SELL if units < 0 else Side.BUY
             units = abs(units)
         else:
-            chosen = _member(Side, "side", side)
-        kind = OrderType.MARKET if order_type is None else _member(OrderType, "order_type", order_type)
-        return self._send(
-            instrument, units, chosen, kind, limit_price, stop_price, time_in_force=time_in_force, tag=tag
-        )
+            chosen = member(Side, "side", side)
+        terms |= {"limit_price": limit_price, "stop_price": stop_price}
+        kind = OrderType.MARKET if order_type is None else order_type
+        return self._send("submit_order", instrument, units, chosen, kind, terms)
 
     def buy(self, asset: str, quantity: object, **terms: Any) -> OrderHandle:  # noqa: ANN401
         """Send a buy order; without `order_type` the given prices say which."""
-        return self._directed(asset, quantity, Side.BUY, **terms)
+        return self._directed("buy", asset, quantity, Side.BUY, terms)
 
     def sell(self, asset: str, quantity: object, **terms: Any) -> OrderHandle:  # noqa: ANN401
         """Send a sell order; without `order_type` the given prices say which."""
-        return self._directed(asset, quantity, Side.SELL, **terms)
+        return self._directed("sell", asset, quantity, Side.SELL, terms)
 
-    def _directed(  # noqa: PLR0913 - the fields of an order
-        self,
-        asset: str,
-        quantity: object,
-        side: Side,
-        *,
-        order_type: OrderType | str | None = None,
-        limit_price: object = None,
-        stop_price: object = None,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
+    def _directed(
+        self, name: str, asset: str, quantity: object, side: Side, terms: dict[str, Any]
     ) -> OrderHandle:
         self._desk.sending()
         instrument = self._desk.instrument(asset)
-        units = self._number("quantity", quantity, instrument)
-        if order_type is None:
-            by_prices = {
-                (False, False): OrderType.MARKET,
-                (True, False): OrderType.LIMIT,
-                (False, True): OrderType.STOP,
-                (True, True): OrderType.STOP_LIMIT,
-            }
-            kind = by_prices[limit_price is not None, stop_price is not None]
-        else:
-            kind = _member(OrderType, "order_type", order_type)
-        return self._send(
-            instrument, units, side, kind, limit_price, stop_price, time_in_force=time_in_force, tag=tag
-        )
+        units = self._units(quantity, instrument)
+        kind = terms.pop("order_type", None)
+        return self._send(name, instrument, units, side, kind_of(terms) if kind is None else kind, terms)
 
-    def _send(  # noqa: PLR0913 - the fields of an order
+    def _send(
         self,
+        name: str,
         instrument: Instrument,
         units: Fraction,
         side: Side,
-        kind: OrderType,
-        limit_price: object,
-        stop_price: object,
-        *,
-        time_in_force: TimeInForce | str | None,
-        tag: str | None,
+        kind: OrderType | str,
+        terms: Mapping[str, Any],
     ) -> OrderHandle:
-        where = f"({instrument.symbol}, {text_of(self._desk.now)})"
         if units <= 0:
+            where = f"({instrument.symbol}, {text_of(self._desk.now)})"
             message = f"quantity of an order must be above zero {where}"
             raise OrderError(message)
-        prices: dict[str, Fraction | None] = {}
-        for word, given in (("limit", limit_price), ("stop", stop_price)):
-            name = f"{word}_price"
-            if (word in kind.value.split("_")) != (given is not None):
-                what = f"needs a {name}" if given is None else f"takes no {name}"
-                message = f"a {kind.value} order {what} {where}"
-                raise OrderError(message)
-            prices[name] = None if given is None else self._number(name, given, instrument)
-        life = (
-            TimeInForce.GTC if time_in_force is None else _member(TimeInForce, "time_in_force", time_in_force)
-        )
+        links = self._links(instrument, terms)
+        own = {key: value for key, value in terms.items() if key not in LINKS}
         order = Order(
             id=len(self._desk.venue.book.orders) + 1,
             instrument=instrument,
             side=side,
-            order_type=kind,
-            time_in_force=life,
             quantity=units,
-            limit_price=prices["limit_price"],
-            stop_price=prices["stop_price"],
-            tag=tag or "",
             ts_submitted=self._desk.now,
+            **self._reader(instrument).order(name, kind, units, own),
         )
         self._desk.venue.book.orders.append(order)
+        self._link(order, links)
         self._desk.intake.asks.append(order)
         return self._handle(order)
+
+    def _links(self, instrument: Instrument, terms: Mapping[str, Any]) -> dict[str, Order]:
+        """Return the orders that an order is tied to, by keyword."""
+        links = {key: self._find(terms[key]) for key in LINKS if terms.get(key) is not None}
+        where = f"({instrument.symbol}, {text_of(self._desk.now)})"
+        if "oco" in links and "ouo" in links:
+            message = f"an order belongs to one group at most: oco or ouo, not both {where}"
+            raise OrderError(message)
+        for kind in ("oco", "ouo"):
+            other = links.get(kind)
+            if other is None:
+                continue
+            if other.rule is not None:
+                message = f"order {other.id} is kept by the rule {other.rule} and joins no group {where}"
+                raise OrderError(message)
+            if other.group is not None and other.group.kind != kind:
+                message = (
+                    f"order {other.id} belongs to the group {other.group.name}, which takes no {kind} {where}"
+                )
+                raise OrderError(message)
+        return links
+
+    def _link(self, order: Order, links: Mapping[str, Order]) -> None:
+        """Tie an order to its parent, and let it join the group of another or begin one."""
+        if (parent := links.get("parent")) is not None:
+            order.parent = parent
+            parent.children.append(order)
+        for kind in ("oco", "ouo"):
+            if (other := links.get(kind)) is None:
+                continue
+            if other.group is None:
+                groups = self._desk.venue.book.groups
+                other.group = Group(kind, len(groups) + 1, [other])
+                groups.append(other.group)
+            order.group = other.group
+            order.group.members.append(order)
+
+    def bracket(
+        self,
+        entry: OrderHandle | int,
+        *,
+        limit_price: object,
+        stop_price: object = None,
+        trail_amount: object = None,
+        trail_fraction: object = None,
+        time_in_force: TimeInForce | str | None = None,
+    ) -> tuple[OrderHandle, OrderHandle]:
+        """Send a stop and a target that wait for `entry` and cancel each other; return their handles."""
+        self._desk.sending()
+        parent = self._find(entry)
+        instrument = parent.instrument
+        side = Side.SELL if parent.side is Side.BUY else Side.BUY
+        shared = {"time_in_force": time_in_force}
+        stop = shared | {"stop_price": stop_price}
+        stop |= {"trail_amount": trail_amount, "trail_fraction": trail_fraction}
+        is_trailing = trail_amount is not None or trail_fraction is not None
+        kind = OrderType.TRAILING_STOP if is_trailing else OrderType.STOP
+        target = shared | {"limit_price": limit_price}
+        # Nothing is sent where one of the two cannot be.
+        reader = self._reader(instrument)
+        reader.order("bracket", kind, parent.asked, stop)
+        reader.order("bracket", OrderType.LIMIT, parent.asked, target)
+        link = {"parent": parent.id}
+        first = self._send("bracket", instrument, parent.asked, side, kind, stop | link)
+        link["oco"] = first.id
+        return first, self._send("bracket", instrument, parent.asked, side, OrderType.LIMIT, target | link)
+
+    def modify_order(self, order: OrderHandle | int, **changes: Any) -> bool:  # noqa: ANN401
+        """Ask for another total quantity or other prices; False when the order is complete already."""
+        self._desk.sending()
+        found = self._find(order)
+        terms = self._reader(found.instrument).changes(found, changes)
+        if not found.is_open:
+            return False
+        self._desk.intake.asks.append(Replace(found, terms))
+        return True
+
+    def _reader(self, instrument: Instrument) -> Reader:
+        sessions = self._desk.venue.plan.calendars[instrument.calendar]
+        return Reader(instrument, sessions, self._desk.now)
 
     def cancel_order(self, order: OrderHandle | int) -> bool:
         """Ask to take an order back; False when it is complete already."""
@@ -454,7 +268,7 @@ class Broker:
         self._desk.sending()
         instrument = self._desk.instrument(asset)
         worth = self._desk.intake.pricing.equity(self._desk.venue.account)
-        value = Fraction(_decimal("percent", percent)) * worth
+        value = Fraction(decimal("percent", percent)) * worth
         return self._to_value(instrument, value, time_in_force, tag)
 
     def order_target_value(
@@ -468,7 +282,7 @@ class Broker:
         """Send the market order that takes a position towards a market value."""
         self._desk.sending()
         instrument = self._desk.instrument(asset)
-        return self._to_value(instrument, cash_units(_decimal("value", value)), time_in_force, tag)
+        return self._to_value(instrument, cash_units(decimal("value", value)), time_in_force, tag)
 
     def order_target_quantity(
         self,
@@ -481,8 +295,8 @@ class Broker:
         """Send the market order that takes a position to signed units."""
         self._desk.sending()
         instrument = self._desk.instrument(asset)
-        units = Fraction(_decimal("quantity", quantity)) * 10**instrument.quantity_exponent
-        handle = self._to_units(instrument, _fits(units, "quantity", instrument), time_in_force, tag)
+        units = Fraction(decimal("quantity", quantity)) * 10**instrument.quantity_exponent
+        handle = self._to_units(instrument, fits(units, "quantity", instrument), time_in_force, tag)
         if handle is not None and units.denominator != 1:
             lot = plain_text(instrument.lot, instrument.quantity_exponent)
             where = f"({instrument.symbol}, {text_of(self._desk.now)})"
@@ -504,7 +318,7 @@ class Broker:
             message = f"weights are a mapping of symbols to fractions of equity, found {weights!r}"
             raise ArgumentError(message)
         wanted = {
-            self._desk.instrument(symbol).index: Fraction(_decimal("weight", weight))
+            self._desk.instrument(symbol).index: Fraction(decimal("weight", weight))
             for symbol, weight in weights.items()
         }
         if not keep_others:
@@ -565,7 +379,7 @@ class Broker:
         units = None if price is None else lots_for_value(value, price, instrument)
         if units is None:
             return Fraction(instrument.lot if value > 0 else -instrument.lot), False
-        return _fits(Fraction(units), "quantity", instrument) - self._projected(instrument), True
+        return fits(Fraction(units), "quantity", instrument) - self._projected(instrument), True
 
     def _to_units(
         self,
@@ -588,6 +402,7 @@ class Broker:
             if order.instrument is instrument
             and order.order_type is OrderType.MARKET
             and order.refusal is None
+            and (order.parent is None or order.is_working)
             and order.quantity.denominator == 1
         )
         return venue.account.ledger.quantity(instrument) + sum(waiting)
@@ -604,9 +419,8 @@ class Broker:
         if units == 0:
             return None
         side = Side.BUY if units > 0 else Side.SELL
-        handle = self._send(
-            instrument, abs(units), side, OrderType.MARKET, None, None, time_in_force=time_in_force, tag=tag
-        )
+        terms = {"time_in_force": time_in_force, "tag": tag}
+        handle = self._send("submit_order", instrument, abs(units), side, OrderType.MARKET, terms)
         if not has_price:
             when = text_of(self._desk.now)
             handle.of(self._desk).refusal = (
@@ -637,34 +451,6 @@ class Broker:
             raise OrderError(message)
         return orders[number - 1]
 
-    def _number(self, name: str, value: object, instrument: Instrument) -> Fraction:
-        exponent = instrument.quantity_exponent if name == "quantity" else instrument.price_exponent
-        return _fits(Fraction(_decimal(name, value)) * 10**exponent, name, instrument)
-
-
-def _fits(units: Fraction, name: str, instrument: Instrument) -> Fraction:
-    if abs(units) > LARGEST_STEP:
-        message = f"{name} of {instrument.symbol} leaves the range of 64 bits"
-        raise NumericOverflowError(message)
-    return units
-
-
-def _decimal(name: str, value: object) -> Decimal:
-    plain = value.item() if hasattr(value, "item") else value
-    try:
-        return to_decimal(plain)
-    except DataError:
-        message = f"{name} = {value!r} is not a finite number"
-        raise OrderError(message) from None
-
-
-def _member(kind: type[_E], name: str, value: object) -> _E:
-    if isinstance(value, kind):
-        return value
-    members: Iterator[_E] = iter(kind)
-    by_name = {str(member.value): member for member in members}
-    found = by_name.get(value.lower()) if isinstance(value, str) else None
-    if found is None:
-        message = f"{name} {value!r} is not known; allowed: {', '.join(by_name)}"
-        raise OrderError(message)
-    return found
+    def _units(self, quantity: object, instrument: Instrument) -> Fraction:
+        units = Fraction(decimal("quantity", quantity)) * 10**instrument.quantity_exponent
+        return fits(units, "quantity", instrument)

@@ -10,6 +10,7 @@ from fractions import Fraction
 import attrs
 
 from ml4t.core.types import ActionKind, OrderStatus
+from ml4t.reference import contingent, trailing
 from ml4t.reference.numbers import half_even
 from ml4t.reference.orders import Order, is_up, passive
 from ml4t.reference.plan import Action, Instrument
@@ -49,6 +50,8 @@ class Corporate:
         """Apply an action: phase 4."""
         self.applied.append(action)
         instrument = self.venue.plan.instruments[action.instrument]
+        # A quote or print of before is a price of the old shares; no close is made of it.
+        self.venue.last_ticks.pop(instrument.index, None)
         if action.kind is ActionKind.SPLIT:
             self._split(instrument, action.ratio, now)
         else:
@@ -94,13 +97,15 @@ class Corporate:
         account.ledger.split(
             now, instrument, ratio, lambda units: self._posted(instrument.worth(mark, units))
         )
-        trail = self.venue.trails.get(instrument.index)
+        trail = self.venue.guards.trails.get(instrument.index)
         if trail is not None:
             trail.scale(ratio)
-        for order in self.venue.book.working():
-            if order.instrument is instrument:
+        for order in self.venue.book.live():
+            if order.instrument is instrument and order.is_live:
                 self._scale(order, ratio, now)
-        self.venue.follow_split(instrument, now)
+                self.venue.contingent.settle(now)
+        self.venue.guards.follow_split(instrument, now)
+        self.venue.contingent.settle(now)
 
     def _scale(self, order: Order, ratio: Fraction, now: int) -> None:
         """Scale an order: what is left of it rounds down to whole lots, prices go to the passive tick.
@@ -112,10 +117,15 @@ class Corporate:
         whole = leaves.numerator // leaves.denominator // instrument.lot * instrument.lot
         if order.rule is None:
             order.quantity = Fraction(order.filled + whole)
-        for name in ("limit_price", "stop_price"):
+        contingent.scale(order, ratio)
+        if order.display_quantity is not None:
+            shown = order.display_quantity * ratio // instrument.lot * instrument.lot
+            order.display_quantity = Fraction(max(shown, instrument.lot))
+        for name in ("limit_price", "stop_price", "activation_price"):
             price: Fraction | None = getattr(order, name)
             if price is not None:
                 setattr(order, name, passive(price / ratio, instrument.tick, up=is_up(order, name)))
+        trailing.scale(order, ratio)
         if order.reserve_price is not None:
             order.reserve_price = Fraction(half_even(order.reserve_price / ratio))
         if whole == 0 and order.rule is None:

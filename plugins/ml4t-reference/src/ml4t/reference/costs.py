@@ -90,15 +90,19 @@ class Costs:
         """Policies of the run."""
         return self.plan.policies
 
-    def quote(self, order: Order, offer: Offer, shown: Shown, used: int, now: int) -> Execution | Passed:
+    def quote(
+        self, order: Order, offer: Offer, shown: Shown, used: int, now: int, *, most: int
+    ) -> Execution | Passed:
         """Ask what an order would do with an offer.
 
         Parameters
         ----------
         used : int
             Units that earlier orders took from the same data.
+        most : int
+            Units of the order that may fill here.
         """
-        answer = self._fill(order, offer, shown, used, now)
+        answer = self._fill(order, offer, shown, used, now, most=most)
         if answer is None:
             return Passed.BY_FILL_MODEL
         reference, quantity, liquidity = answer
@@ -124,7 +128,7 @@ class Costs:
         return attrs.evolve(whole, quantity=quantity, fee=fee)
 
     def _fill(
-        self, order: Order, offer: Offer, shown: Shown, used: int, now: int
+        self, order: Order, offer: Offer, shown: Shown, used: int, now: int, *, most: int
     ) -> tuple[int, int, str] | None:
         instrument = order.instrument
         args = FillArgs(
@@ -134,7 +138,7 @@ class Costs:
             phase=offer.phase,
             limit_price=_price(instrument, order.limit_price),
             stop_price=_price(instrument, order.stop_price),
-            leaves_quantity=instrument.quantity(order.leaves),
+            leaves_quantity=instrument.quantity(most),
             price=instrument.price(offer.price),
             liquidity=offer.liquidity,
             volume_used=instrument.quantity(used),
@@ -153,7 +157,7 @@ class Costs:
                 _refuse(f"quantity {number_text(quantity)} of {number_text(args.leaves_quantity)} open")
             if liquidity not in ("maker", "taker"):
                 _refuse(f"liquidity {liquidity!r} is neither maker nor taker")
-        units = _whole_lots(quantity, instrument, order.leaves)
+        units = _whole_lots(quantity, instrument, most)
         if units == 0:
             return None
         return units_of_float(price, instrument.price_exponent), units, liquidity

@@ -9,7 +9,7 @@ import attrs
 
 from ml4t.core.errors import ConfigError, unknown_name
 from ml4t.core.types import DataKind
-from ml4t.reference.broker import Desk
+from ml4t.reference.desk import Desk
 from ml4t.reference.events import Event, FillEvent, OrderEvent, SignalEvent, market_event, signal_event
 from ml4t.reference.plan import Plan
 from ml4t.reference.readable import News

@@ -2,8 +2,8 @@
 
 An instant is every distinct time at which something happens: a row completes or arrives, a bar opens for an
 instrument with live orders or a position, a session of the NAV calendar closes, a timer fires, a corporate
-action or a payment is due, a cancel arrives, an order expires. The run begins at its first open and ends with
-the last row of data.
+action or a payment is due, a cancel or a change arrives, an order expires. The run begins at its first open
+and ends with the last row of data.
 
 What ended at an instant precedes what begins at it. `Run._instant` is that sentence.
 """
@@ -19,12 +19,15 @@ import attrs
 from ml4t.core.errors import ArgumentError, EngineStateError
 from ml4t.core.types import DataKind, OrderStatus
 from ml4t.reference.account import Account
-from ml4t.reference.broker import Broker, Desk, OrderHandle
+from ml4t.reference.broker import Broker
 from ml4t.reference.context import Context
+from ml4t.reference.contingent import Contingent
 from ml4t.reference.corporate import Corporate
 from ml4t.reference.costs import Costs
 from ml4t.reference.delivery import Delivery, Subscription
+from ml4t.reference.desk import Desk, OrderHandle
 from ml4t.reference.events import FillEvent, OrderEvent
+from ml4t.reference.guards import Guards
 from ml4t.reference.intake import Intake
 from ml4t.reference.ledger import Ledger
 from ml4t.reference.market import Data, Market
@@ -75,11 +78,13 @@ class Run:
         self._begin, self._end = _span(plan)
         book = OrderBook()
         account = Account(plan.account, Ledger(plan.account.lot_policy), plan.instruments)
-        self._venue = Venue(plan, book, account, Costs(plan))
+        contingent = Contingent(plan, book)
+        self._venue = Venue(plan, book, account, Costs(plan), Guards(plan, book, account), contingent)
         self._market = Market(plan)
         self._corporate = Corporate(self._venue)
         self._readable = Readable(plan)
         pricing = Pricing(self._readable, self._corporate)
+        contingent.last = pricing.last
         self._desk = Desk(self._venue, Intake(plan, self._venue, pricing), self._readable)
         self._delivery = Delivery(plan, self._desk)
         self._recorder = Recorder()
@@ -216,7 +221,7 @@ class Run:
         after = self._begin - 1 if now is None else now
         due = [self._static[-1] if self._static else None]
         due += [timer.ts for timer in self._timers]
-        due += [self._corporate.next_payment(), self._desk.intake.next_cancel()]
+        due += [self._corporate.next_payment(), self._desk.intake.next_request()]
         live = {order.instrument.index for order in self._venue.book.working()}
         for instrument in self._plan.instruments:
             if instrument.index in live or self._venue.account.ledger.quantity(instrument):
@@ -250,10 +255,8 @@ class Run:
         self._venue.complete(now, rows)
 
     def _session_closes(self, now: int) -> None:
-        """Phase 2: orders of a session that closes expire."""
-        for order in self._venue.book.working():
-            if order.expires is not None and order.expires <= now:
-                self._venue.end(order, now, OrderStatus.EXPIRED, "SESSION_CLOSED")
+        """Phase 2: orders of the close fill where there are no bars, then orders expire."""
+        self._venue.close_sessions(now)
 
     def _settlements(self, now: int) -> None:
         """Phase 3: dividends that are due become cash."""
@@ -300,7 +303,7 @@ class Run:
             )
 
     def _take_in(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
-        """Phase 9: cancels arrive, orders are checked and accepted, closes of this instant may fill."""
+        """Phase 9: requests arrive, orders are checked and accepted, closes of this instant may fill."""
         self._desk.intake.arrive(now)
         self._desk.intake.take(now)
         self._venue.close_now(now, rows)
@@ -375,7 +378,7 @@ class Run:
         now = self._stamp
         self._delivery.call("on_stop", self.now)
         self._desk.intake.take(now, after_opens=True)
-        for order in self._venue.book.working():
+        for order in self._venue.book.live():
             self._venue.book.move(order, OrderStatus.CANCELED, now, "END_OF_DATA")
         self._venue.account.ledger.check()
 

@@ -1,31 +1,32 @@
 """Intake, phase 9: what a strategy asked for is checked and accepted, or refused with a code and a sentence.
 
-What was sent since the last intake is taken in its sequence. Orders without a cancel between them go
-together: first those that are wrong in themselves are refused, then the account is asked for the others, one
-after the other. Position rules act at once. An order that is accepted reaches the venue after the latency of
-the account, and sets buying power aside at its limit, its stop or the last price that has arrived.
+What was sent since the last intake is taken in its sequence. Orders without a cancel or a change between
+them go together: first those that are wrong in themselves are refused, then the account is asked for the
+others, one after the other. Position rules act at once. An order that is accepted reaches the venue after
+the latency of the account, and sets buying power aside at its limit, its stop or the last price that has
+arrived. Cancels and changes are decided when they arrive.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from fractions import Fraction
 
 import attrs
 
-from ml4t.core.config import InsufficientCash, TickRounding
-from ml4t.core.types import OrderStatus, Side, TimeInForce
+from ml4t.core.config import InsufficientCash
+from ml4t.core.types import OrderStatus, TimeInForce
+from ml4t.reference import lifetimes, trailing
 from ml4t.reference.numbers import cash_text, plain_text
-from ml4t.reference.orders import Order, is_up, passive
+from ml4t.reference.orders import Order
 from ml4t.reference.plan import Plan
 from ml4t.reference.pricing import Pricing
+from ml4t.reference.refusals import Refusal, off_lot, off_tick, too_late
+from ml4t.reference.replace import Replace, Replacing
 from ml4t.reference.rules import Rule
 from ml4t.reference.timestamp import text_of
 from ml4t.reference.venue import Venue
 
 __all__ = ["Cancel", "Intake"]
-
-Refusal = tuple[str, str]
 
 
 @attrs.frozen
@@ -35,7 +36,8 @@ class Cancel:
     order: Order
 
 
-Ask = Order | Cancel | tuple[Rule, ...]
+Request = Cancel | Replace
+Ask = Order | Request | tuple[Rule, ...]
 
 
 @attrs.define
@@ -46,8 +48,8 @@ class Intake:
     venue: Venue
     pricing: Pricing
     asks: list[Ask] = attrs.field(factory=list)
-    under_way: list[tuple[int, Order]] = attrs.field(factory=list)
-    """Cancels and when they reach the venue, in the sequence in which they were asked for."""
+    under_way: list[tuple[int, Request]] = attrs.field(factory=list)
+    """Cancels, changes and when they reach the venue, in the sequence in which they were asked for."""
 
     def take(self, now: int, *, after_opens: bool = False) -> None:
         """Decide everything that was asked for.
@@ -61,10 +63,10 @@ class Intake:
             if isinstance(ask, Order):
                 self._submit(ask, now)
                 together.append(ask)
-            elif isinstance(ask, Cancel):
+            elif isinstance(ask, Cancel | Replace):
                 self._decide_all(together, now, after_opens=after_opens)
                 together = []
-                self._cancel(ask.order, now)
+                self._request(ask, now, after_opens=after_opens)
             else:
                 self.venue.set_rules(ask, now, after_opens=after_opens)
         self._decide_all(together, now, after_opens=after_opens)
@@ -73,51 +75,77 @@ class Intake:
         self.venue.book.move(order, OrderStatus.SUBMITTED, now)
         refusal = order.refusal if order.refusal is not None else self._own_refusal(order, now)
         if refusal is not None:
-            self.venue.book.move(order, OrderStatus.REJECTED, now, *refusal)
+            self._reject(order, now, refusal)
+
+    def _reject(self, order: Order, now: int, refusal: Refusal) -> None:
+        self.venue.book.move(order, OrderStatus.REJECTED, now, *refusal)
+        self.venue.contingent.settle(now)
 
     def _decide_all(self, orders: list[Order], now: int, *, after_opens: bool) -> None:
         for order in orders:
             self._decide(order, orders, now, after_opens=after_opens)
 
-    def arrive(self, now: int) -> None:
-        """Let cancels that were under way reach the venue, those of one instant as they were asked for."""
-        due = [order for ts, order in self.under_way if ts <= now]
+    def arrive(self, now: int, *, after_opens: bool = False) -> None:
+        """Let requests that were under way reach the venue, those of one instant as they were asked for."""
+        due = [request for ts, request in self.under_way if ts <= now]
         self.under_way = [each for each in self.under_way if each[0] > now]
-        for order in due:
-            if order.is_working:
-                self.venue.end(order, now, OrderStatus.CANCELED, "CANCELED_BY_REQUEST")
+        for request in due:
+            if isinstance(request, Cancel):
+                self.venue.end(request.order, now, OrderStatus.CANCELED, "CANCELED_BY_REQUEST")
+            else:
+                self.replacing.decide(request, now, after_opens=after_opens)
 
-    def next_cancel(self) -> int | None:
-        """Return when the next cancel reaches the venue, also where its order will be complete by then."""
+    def next_request(self) -> int | None:
+        """Return when the next request reaches the venue, also where its order will be complete by then."""
         return min((ts for ts, _ in self.under_way), default=None)
 
-    def _cancel(self, order: Order, now: int) -> None:
-        if not order.is_working:
-            return
-        if order.cancel_at is None:
-            order.cancel_at = now + self.plan.account.latency_ns
-            self.under_way.append((order.cancel_at, order))
-        self.arrive(now)
+    def _request(self, request: Request, now: int, *, after_opens: bool) -> None:
+        """Send a cancel or a change on its way; a second cancel of an order adds nothing to the first."""
+        order = request.order
+        if isinstance(request, Cancel):
+            if not order.is_live:
+                return
+            if order.cancel_at is None:
+                order.cancel_at = now + self.plan.account.latency_ns
+                self._send(request, now, "CANCEL_REQUESTED")
+        else:
+            order.replaces += 1
+            self._send(request, now, "REPLACE_REQUESTED")
+        self.arrive(now, after_opens=after_opens)
+
+    def _send(self, request: Request, now: int, code: str) -> None:
+        latency = self.plan.account.latency_ns
+        self.under_way.append((now + latency, request))
+        if latency:
+            self.venue.book.note(request.order, now, code)
 
     def _decide(self, order: Order, batch: list[Order], now: int, *, after_opens: bool) -> None:
         if order.status is not OrderStatus.SUBMITTED:
             return
-        refusal = self._account_refusal(order, batch, now)
+        contingent = self.venue.contingent
+        refusal = contingent.refusal(order)
+        if refusal is None and order.parent is None:
+            refusal = self._account_refusal(order, batch, now)
         if refusal is not None:
-            self.venue.book.move(order, OrderStatus.REJECTED, now, *refusal)
+            self._reject(order, now, refusal)
             return
         order.active_from = now + self.plan.account.latency_ns
+        if order.parent is not None:
+            # The account is asked at its fill, and it acts without latency.
+            if not contingent.take_in(order):
+                return
+            order.reserve_price = self._reserve_price(order)
+            order.active_from = now
         if after_opens:
             order.active_from = max(order.active_from, now + 1)
-        if order.time_in_force is TimeInForce.DAY:
-            order.expires = self._session_close(order)
+        lifetimes.set_span(order, self.plan.calendars[order.instrument.calendar])
+        trailing.begin_at_acceptance(order, self.pricing.last(order.instrument))
         self.venue.book.move(order, OrderStatus.ACCEPTED, now)
 
-    def _session_close(self, order: Order) -> int | None:
-        """Return the close of the session that a day order belongs to: the first after it becomes active."""
-        closes = self.plan.calendars[order.instrument.calendar].closes
-        index = bisect_right(closes, order.active_from)
-        return closes[index] if index < len(closes) else None
+    @property
+    def replacing(self) -> Replacing:
+        """What decides changes."""
+        return Replacing(self.plan, self.venue, self.pricing)
 
     # -- refusals ----------------------------------------------------------------------------------------
 
@@ -129,44 +157,26 @@ class Intake:
             return "WARM_UP", f"orders are refused until {text_of(self.plan.warm_from_ns)} {where}"
         if instrument.matching is None:
             return "NO_MARKET_DATA", f"no feed to match orders on {where}"
-        if order.quantity % instrument.lot:
-            quantity = plain_text(order.quantity, instrument.quantity_exponent)
-            lot = plain_text(instrument.lot, instrument.quantity_exponent)
-            return "OFF_LOT", f"quantity {quantity} is not a multiple of lot_size {lot} {where}"
-        return self._price_refusal(order, where)
-
-    def _price_refusal(self, order: Order, where: str) -> Refusal | None:
-        instrument = order.instrument
-        for name in ("limit_price", "stop_price"):
-            price: Fraction | None = getattr(order, name)
-            if price is None:
-                continue
-            text = plain_text(price, instrument.price_exponent)
-            if price <= 0 and not instrument.allows_negative_prices:
-                return "PRICE_NOT_POSITIVE", f"{name} {text} must be above zero {where}"
-            if price % instrument.tick == 0:
-                continue
-            if self.plan.policies.tick_rounding is TickRounding.REJECT:
-                tick = plain_text(instrument.tick, instrument.price_exponent)
-                return "OFF_TICK", f"{name} {text} is not a multiple of tick_size {tick} {where}"
-            setattr(order, name, passive(price, instrument.tick, up=is_up(order, name)))
-        return None
+        refusal = off_lot(order, where) or off_tick(
+            order, ("limit_price", "stop_price", "activation_price"), self.plan.policies, where
+        )
+        if refusal is None and order.time_in_force is TimeInForce.GTD:
+            refusal = too_late(order, now, where)
+        return refusal
 
     def _account_refusal(self, order: Order, batch: list[Order], now: int) -> Refusal | None:
         account, book = self.venue.account, self.venue.book
-        if order.side is Side.SELL and not self.plan.account.allows_short:
-            buys = sum(
-                each.leaves
-                for each in book.working()
-                if each.instrument is order.instrument and each.side is Side.BUY
-            )
-            if account.ledger.quantity(order.instrument) + buys < order.quantity:
-                return "SHORT_NOT_ALLOWED", self.venue.short_text(order, order.leaves, now)
+        if not self.venue.is_covered(order):
+            return "SHORT_NOT_ALLOWED", self.venue.short_text(order, order.leaves, now)
         order.reserve_price = self._reserve_price(order)
         need = account.need(order)
         if need <= 0 or self.plan.policies.insufficient_cash is not InsufficientCash.REJECT:
             return None
-        coming = [each for each in batch if each.status is OrderStatus.SUBMITTED and each is not order]
+        coming = [
+            each
+            for each in batch
+            if each.status is OrderStatus.SUBMITTED and each is not order and each.parent is None
+        ]
         free = account.free(self.pricing.power(account), book.working(), coming)
         if need > free:
             quantity = plain_text(order.quantity, order.instrument.quantity_exponent)

@@ -5,7 +5,7 @@ rules allow. Whether the order takes it, how much of it and at what cost is for 
 
 A bar is met in three steps. At its **open** market orders trade, and stops and limits that the open has
 passed are decided. In its **range** resting limits and stops are reached at their own price. At its **close**
-market orders trade under `fill_timing = "next_close"`.
+market orders trade under `fill_timing = "next_close"`, and orders of the close where a session ends with it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from fractions import Fraction
 import attrs
 
 from ml4t.core.config import FillTiming, LimitGap, LimitTouch, Policies
-from ml4t.core.types import OrderType
+from ml4t.core.types import OrderType, TimeInForce
+from ml4t.reference import trailing
 from ml4t.reference.numbers import units_of_float
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Instrument
 
 __all__ = ["Bar", "Offer", "Quote", "Trade", "at_close", "at_open", "at_tick", "in_range"]
-__all__ += ["price_units", "reached_stop"]
+__all__ += ["at_session_close", "own_side", "price_units", "reached_stop"]
 
 NAN = math.nan
 
@@ -99,14 +100,18 @@ def allows(order: Order, price: int, *, strictly: bool = False) -> bool:
 
 
 def stops(order: Order, price: int) -> bool:
-    """Say whether a price reaches the stop of an order: for a buy at or above it."""
-    assert order.stop_price is not None
-    return is_beyond(price, order.stop_price, order.sign)
+    """Say whether a price reaches the stop of an order: for a buy at or above it, if touched at or below it.
+
+    A trailing stop that has seen no price yet, or waits for its activation, has no stop to be reached.
+    """
+    return order.stop_price is not None and is_beyond(price, order.stop_price, order.trigger_sign)
 
 
 def is_market(order: Order) -> bool:
     """Say whether an order takes the market as it comes: a market order, or a stop that was triggered."""
-    return order.order_type is OrderType.MARKET or (order.order_type is OrderType.STOP and order.triggered)
+    if order.order_type is OrderType.MARKET:
+        return True
+    return order.order_type is not OrderType.LIMIT and order.triggered and not order.becomes_limit
 
 
 def at_open(order: Order, open_price: int, policies: Policies) -> Offer | None:
@@ -116,11 +121,16 @@ def at_open(order: Order, open_price: int, policies: Policies) -> Offer | None:
     - A limit through a gap fills at the better open, or at its own price with `at_limit`.
     - A stop through a gap fills at the open: the gap is the order's.
     - A stop-limit through a gap is triggered, and its limit decides like any other from there on.
+    - An order if touched is triggered by an open that is there already, at that price.
+    - An order of the opening takes the open whatever `fill_timing` says, one of the close never does.
     """
+    if order.time_in_force is TimeInForce.CLS:
+        return None
     if order.order_type is OrderType.MARKET:
-        if policies.fill_timing is not FillTiming.NEXT_OPEN:
+        if policies.fill_timing is not FillTiming.NEXT_OPEN and order.time_in_force is not TimeInForce.OPG:
             return None
         return Offer(price=open_price, market=open_price, phase="open", is_limit=False, liquidity="taker")
+    trailing.meet(order, open_price)
     if order.waits_for_stop:
         if not stops(order, open_price):
             return None
@@ -148,7 +158,7 @@ def in_range(order: Order, bar: Bar, policies: Policies) -> Offer | None:
     """Decide an order in the range of a bar: a limit or stop that the range reached trades at its price.
 
     A stop-limit that is reached stands at its stop price: it trades there if its limit allows, and rests
-    otherwise, because what the bar did after that is unknown.
+    otherwise, because what the bar did after that is unknown. So does a limit if touched.
     """
     if order.order_type is OrderType.MARKET:
         return None
@@ -156,12 +166,12 @@ def in_range(order: Order, bar: Bar, policies: Policies) -> Offer | None:
         reached = reached_stop(order, bar)
         if reached is None:
             return None
-        if order.order_type is OrderType.STOP:
+        if not order.becomes_limit:
             return Offer(price=reached, market=reached, phase="range", is_limit=False, liquidity="taker")
         if not allows(order, reached):
             return None
         return Offer(price=reached, market=reached, phase="range", is_limit=True, liquidity="taker")
-    if order.order_type is OrderType.STOP:
+    if is_market(order):
         return None
     extreme = bar.low if order.sign > 0 else bar.high
     if not allows(order, extreme, strictly=policies.limit_touch is LimitTouch.THROUGH):
@@ -177,18 +187,33 @@ def reached_stop(order: Order, bar: Bar) -> int | None:
     That is the stop price, except for a stop that a fill inside this bar has placed beyond the market: it
     acts at once, where the market stood at that fill.
     """
-    assert order.stop_price is not None
-    stop = int(order.stop_price)
     born = order.market_at_birth
     if born is not None and stops(order, born):
         return born
-    extreme = bar.high if order.sign > 0 else bar.low
-    return stop if stops(order, extreme) else None
+    extreme = bar.high if order.trigger_sign > 0 else bar.low
+    if order.stop_price is None or not stops(order, extreme):
+        return None
+    return int(order.stop_price)
 
 
 def at_close(order: Order, close: int) -> Offer:
     """Let a market order trade at a close."""
     return Offer(price=close, market=close, phase="close", is_limit=False, liquidity="taker")
+
+
+def at_session_close(order: Order, close: int, policies: Policies) -> Offer | None:
+    """Let an order of the close trade at the close of its session; a limit only where that is within it."""
+    is_limit = order.order_type is OrderType.LIMIT
+    if is_limit and not allows(order, close, strictly=policies.limit_touch is LimitTouch.THROUGH):
+        return None
+    return Offer(price=close, market=close, phase="close", is_limit=is_limit, liquidity="taker")
+
+
+def own_side(order: Order, data: Quote | Trade) -> int | None:
+    """Return the price of a tick for an order: a buy meets the ask, a sell the bid; a print is both."""
+    if isinstance(data, Trade):
+        return data.price
+    return data.ask if order.sign > 0 else data.bid
 
 
 def at_tick(order: Order, data: Quote | Trade, policies: Policies) -> Offer | None:
@@ -197,20 +222,20 @@ def at_tick(order: Order, data: Quote | Trade, policies: Policies) -> Offer | No
     A buy meets the ask and a sell the bid; a print plays both sides. A limit that was resting fills at its
     own price; one that the first tick it meets has passed already, at the better price of the tick.
     """
-    if isinstance(data, Trade):
-        price, phase = data.price, "trade"
-    else:
-        side = data.ask if order.sign > 0 else data.bid
-        if side is None:
-            # A limit that finds nobody to trade with has to wait.
-            order.resting = order.resting or not order.waits_for_stop
-            return None
-        price, phase = side, "quote"
+    if order.time_in_force is TimeInForce.CLS:
+        return None
+    price = own_side(order, data)
+    phase = "trade" if isinstance(data, Trade) else "quote"
+    if price is None:
+        # A limit that finds nobody to trade with has to wait.
+        order.resting = order.resting or not order.waits_for_stop
+        return None
+    trailing.meet(order, price)
     if order.waits_for_stop:
         if not stops(order, price):
             return None
         order.triggered = True
-    if is_market(order) or order.order_type is OrderType.MARKET:
+    if is_market(order):
         return Offer(price=price, market=price, phase=phase, is_limit=False, liquidity="taker")
     offer = _gapped_limit(order, price, phase, policies)
     if offer is not None and order.resting:

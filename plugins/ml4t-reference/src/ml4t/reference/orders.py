@@ -8,6 +8,7 @@ instead, so that a rejected order never moved money. Every transition is a row w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import attrs
@@ -15,7 +16,11 @@ import attrs
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.plan import Instrument
 
-__all__ = ["REASONS", "Fill", "Order", "OrderBook", "Transition", "is_up", "passive"]
+__all__ = ["REASONS", "TOUCHED", "TRAILING", "Fill", "Group", "Order", "OrderBook", "Transition"]
+__all__ += ["is_decided", "is_up", "passive"]
+
+TRAILING = (OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT)
+TOUCHED = (OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED)
 
 # Sentences of the codes; where more is known, that is written instead.
 REASONS = {
@@ -26,11 +31,21 @@ REASONS = {
     "INSUFFICIENT_CASH": "the account cannot pay for the fill",
     "SCALED_TO_NOTHING": "a corporate action left less than one lot of the order",
     "POSITION_CLOSED": "the position that the rule guarded was closed or turned",
+    "TIME_EXPIRED": "the time that the order was good for has come",
+    "NOT_FILLED_AT_ONCE": "the first event that the order met did not fill all of it",
+    "NOT_FILLED_AT_OPEN": "the opening of the session did not fill all of it",
+    "NOT_FILLED_AT_CLOSE": "the close of the session did not fill all of it",
+    "POST_ONLY_WOULD_TAKE": "the order may only make, and the market is within its limit",
+    "NOTHING_TO_REDUCE": "the order may only reduce a position, and nothing is left to reduce",
+    "PARENT_ENDED": "the order that it waited for ended without a fill",
+    "GROUP_FILLED": "another order of its group filled",
+    "GROUP_ENDED": "another order of its group ended",
 }
 
 _NEXT = {
     OrderStatus.CREATED: {OrderStatus.SUBMITTED},
-    OrderStatus.SUBMITTED: {OrderStatus.ACCEPTED, OrderStatus.REJECTED},
+    # A child that waits for its parent is submitted, and can be canceled.
+    OrderStatus.SUBMITTED: {OrderStatus.ACCEPTED, OrderStatus.REJECTED, OrderStatus.CANCELED},
     OrderStatus.ACCEPTED: {
         OrderStatus.PARTIALLY_FILLED,
         OrderStatus.FILLED,
@@ -45,6 +60,20 @@ _NEXT = {
         OrderStatus.EXPIRED,
     },
 }
+
+
+@attrs.define(eq=False)
+class Group:
+    """Orders that share one fate: `oco`, one cancels the other, or `ouo`, one updates the other."""
+
+    kind: str
+    number: int  #: in the order of their beginning
+    members: list[Order] = attrs.field(factory=list)
+
+    @property
+    def name(self) -> str:
+        """Name in the tables."""
+        return f"{self.kind} {self.number}"
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -62,9 +91,20 @@ class Order:
     quantity: Fraction
     limit_price: Fraction | None = None
     stop_price: Fraction | None = None
+    trail_amount: Fraction | None = None  #: distance from the water mark in price units; any fraction of them
+    trail_fraction: Fraction | None = None
+    limit_offset: Fraction | None = None  #: of the limit behind a trailing stop, as `trail_amount`
+    activation_price: Fraction | None = None
+    display_quantity: Fraction | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+    all_or_none: bool = False
     tag: str = ""
     rule: str | None = None  #: kind of the position rule that keeps this order
     ts_submitted: int
+    parent: Order | None = None  #: the order that has to fill first
+    children: list[Order] = attrs.field(factory=list)
+    group: Group | None = None
 
     status: OrderStatus = OrderStatus.CREATED
     filled: int = 0
@@ -77,16 +117,31 @@ class Order:
     reason: str = ""
     refusal: tuple[str, str] | None = None  #: why it cannot be decided at all, known when it was sent
 
+    asked: Fraction = attrs.field(init=False)  #: all that it may become; what a child has of it is `quantity`
+    met: Fraction = Fraction(0)  #: filled, in units of now: splits scale it
+    taken: Fraction = Fraction(0)  #: what fills of its group took from it
+    waits_for_parent: bool = False
+
     active_from: int = 0  #: when it reaches the venue
-    expires: int | None = None  #: when its session closes, for an order of the day
+    opens_at: int | None = None  #: when the session opens that it waits for; nothing before that meets it
+    expires: int | None = None  #: when its session closes, or its time comes
     cancel_at: int | None = None  #: when a cancel that is under way reaches the venue
+    replaces: int = 0  #: changes that are under way
+    water_mark: int | None = None  #: best price that a trailing order has seen, in price units
+    is_over: bool = False  #: has met the one event that was for it
     reserve_price: Fraction | None = None  #: at which buying power was set aside for it
     triggered: bool = False  #: a stop that has been reached
     resting: bool = False  #: a limit that the market made wait, by its price or for want of volume
-    end_pending: tuple[OrderStatus, str] | None = None  #: how it ends once the fill of its open is booked
+    waiting: list[Callable[[int], None]] = attrs.field(factory=list)
+    """Ends and changes that came after the open had decided it: done when the fill of that open is booked."""
     decided: int | None = None  #: `ts_event` of a bar whose open decided it, and that books it when complete
     skips_bar: int | None = None  #: `ts_event` of a bar whose range cannot fill it
-    market_at_birth: int | None = None  #: where the market stood when a fill placed this order of a rule
+    market_at_birth: int | None = None
+    """Where the market stood when a fill placed this order: one of a rule, or a child."""
+
+    @asked.default
+    def _default_asked(self) -> Fraction:
+        return self.quantity
 
     @property
     def sign(self) -> int:
@@ -109,14 +164,45 @@ class Order:
         return self.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
     @property
-    def acts_as_limit(self) -> bool:
-        """Whether its limit decides now: a limit order, or a stop-limit order that was triggered."""
-        return self.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    def is_live(self) -> bool:
+        """Whether it works, or waits for its parent."""
+        return self.is_working or self.waits_for_parent
+
+    @property
+    def is_trailing(self) -> bool:
+        """Whether its stop follows the market."""
+        return self.order_type in TRAILING
 
     @property
     def waits_for_stop(self) -> bool:
-        """Whether its stop has not been reached yet."""
-        return self.order_type in (OrderType.STOP, OrderType.STOP_LIMIT) and not self.triggered
+        """Whether the price that triggers it has not been reached yet."""
+        return self.order_type not in (OrderType.MARKET, OrderType.LIMIT) and not self.triggered
+
+    @property
+    def becomes_limit(self) -> bool:
+        """Whether its limit decides once it is triggered."""
+        return self.order_type in (
+            OrderType.STOP_LIMIT,
+            OrderType.LIMIT_IF_TOUCHED,
+            OrderType.TRAILING_STOP_LIMIT,
+        )
+
+    @property
+    def trigger_sign(self) -> int:
+        """+1 where the market has to rise to its stop price, -1 where it has to fall."""
+        return -self.sign if self.order_type in TOUCHED else self.sign
+
+    @property
+    def pending(self) -> str | None:
+        """What was asked for and is under way: a cancel goes before a change."""
+        if not self.is_open:
+            return None
+        return "cancel" if self.cancel_at is not None else "replace" if self.replaces else None
+
+    @property
+    def instructions(self) -> str:
+        """Names of the instructions that are set."""
+        return " ".join(name for name in ("post_only", "reduce_only", "all_or_none") if getattr(self, name))
 
     @property
     def average(self) -> Fraction | None:
@@ -162,11 +248,17 @@ class OrderBook:
     orders: list[Order] = attrs.field(factory=list)
     transitions: list[Transition] = attrs.field(factory=list)
     fills: list[Fill] = attrs.field(factory=list)
+    groups: list[Group] = attrs.field(factory=list)
+    ended: list[Order] = attrs.field(factory=list)  #: orders whose end may be that of others
     untold: list[Transition | Fill] = attrs.field(factory=list)  #: what the strategy has not been told yet
 
     def working(self) -> list[Order]:
         """Return the orders that the venue has, by submission."""
         return [order for order in self.orders if order.is_working]
+
+    def live(self) -> list[Order]:
+        """Return the orders that work or wait for their parents, by submission."""
+        return [order for order in self.orders if order.is_live]
 
     def open(self) -> list[Order]:
         """Return the orders that can still change, by submission."""
@@ -180,6 +272,8 @@ class OrderBook:
         if after is OrderStatus.ACCEPTED:
             order.ts_accepted = now
         if after.is_closed:
+            self.ended.append(order)
+            order.waits_for_parent = False
             order.ts_closed = now
             order.reason_code = code
             order.reason = reason or REASONS[code]
@@ -195,12 +289,27 @@ class OrderBook:
         self.transitions.append(transition)
         self.untold.append(transition)
 
+    def note(self, order: Order, now: int, code: str) -> None:
+        """Write down that something was asked of an order, or done to it, that leaves its state as it is."""
+        transition = Transition(
+            sequence=len(self.transitions) + 1,
+            ts=now,
+            order=order,
+            before=order.status,
+            after=order.status,
+            reason_code=code,
+            filled=order.filled,
+        )
+        self.transitions.append(transition)
+        self.untold.append(transition)
+
     def fill(self, fill: Fill) -> None:
         """Write an execution down and take its order to the state that it leads to."""
         order = fill.order
         self.fills.append(fill)
         self.untold.append(fill)
         order.filled += fill.quantity
+        order.met += fill.quantity
         order.filled_value += fill.price * fill.quantity
         order.filled_notional += fill.notional
         order.fees += fill.fee
@@ -213,12 +322,19 @@ class OrderBook:
         self.move(order, after, now, code, reason)
 
 
+def is_decided(order: Order, now: int) -> bool:
+    """Say whether the open of a bar has decided an order, and its fill is not booked yet."""
+    return order.decided is not None and order.decided > now
+
+
 def is_up(order: Order, name: str) -> bool:
     """Say to which side a price of an order is rounded so that it cannot cost more than what was asked.
 
-    A limit to buy goes down and one to sell up; a stop the other way, so that it triggers later.
+    A limit to buy goes down and one to sell up; a price that triggers goes to where it triggers later.
     """
-    return (order.side is Side.SELL) == (name == "limit_price")
+    if name == "stop_price":
+        return order.trigger_sign > 0
+    return order.side is Side.SELL
 
 
 def passive(price: Fraction, tick: int, *, up: bool) -> Fraction:

@@ -1,0 +1,200 @@
+//! Changes of working orders: what is asked, and whether it can be done when it arrives.
+
+use crate::account::{Worth, buying_power, reservation};
+use crate::error::{Result, SimError};
+use crate::ids::OrderId;
+use crate::instrument::Instrument;
+use crate::money::{Cash, Price};
+use crate::order::{Order, OrderStatus, OrderType, Reason, Side, TimeInForce};
+use crate::policies::{InsufficientCash, TickRounding};
+use crate::recorder::Recorder;
+use crate::terms::{Amount, Distance};
+use crate::time::{NEVER, Ns, render};
+use crate::trailing;
+use crate::venue::Desk;
+
+/// What `modify_order` asks for; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// Total quantity.
+    pub quantity: Option<i64>,
+    /// Limit price.
+    pub limit_price: Option<Price>,
+    /// The price that triggers.
+    pub stop_price: Option<Price>,
+    /// Distance of a trailing stop.
+    pub distance: Option<Distance>,
+    /// Distance of its limit.
+    pub limit_offset: Option<Amount>,
+    /// End of a `gtd` order.
+    pub expires_at: Option<Ns>,
+    /// Why it is refused whatever the account says: a number that the instrument cannot keep.
+    pub refusal: Option<String>,
+}
+
+/// The order as it would be; what it lacks is the sentence of a refusal.
+fn changed(order: &Order, changes: &Changes, instrument: &Instrument, now: Ns) -> core::result::Result<Order, String> {
+    let mut next = *order;
+    let terms = &mut next.request;
+    let scale = &instrument.scale;
+    if order.status.is_terminal() {
+        return Err(format!("the order is {}", order.status.as_str()));
+    }
+    if let Some(text) = &changes.refusal {
+        return Err(text.clone());
+    }
+    if let Some(quantity) = changes.quantity {
+        if quantity <= order.filled {
+            let (found, filled) = (scale.quantity_f64(quantity), scale.quantity_f64(order.filled));
+            return Err(format!("quantity {found} is not above what is filled, {filled}"));
+        }
+        if quantity % instrument.lot_size != 0 {
+            let (found, lot) = (scale.quantity_f64(quantity), scale.quantity_f64(instrument.lot_size));
+            return Err(format!("quantity {found} is not a multiple of lot_size {lot}"));
+        }
+        terms.quantity = quantity;
+        next.leaves = quantity - order.filled;
+    }
+    terms.limit_price = changes.limit_price.or(terms.limit_price);
+    terms.stop_price = changes.stop_price.or(terms.stop_price);
+    for (name, price) in [("limit_price", changes.limit_price), ("stop_price", changes.stop_price)] {
+        let Some(price) = price else { continue };
+        if !instrument.on_tick(price) {
+            let (found, tick) = (scale.price_f64(price), scale.price_f64(Price(instrument.tick_size)));
+            return Err(format!("{name} {found} is not a multiple of tick_size {tick}"));
+        }
+        if price.0 <= 0 && !instrument.allows_negative_prices {
+            return Err(format!("{name} {} must be above zero", scale.price_f64(price)));
+        }
+    }
+    if let Some(trail) = &mut terms.trail {
+        trail.distance = changes.distance.unwrap_or(trail.distance);
+        trail.limit_offset = changes.limit_offset.or(trail.limit_offset);
+        if changes.distance.is_some() || changes.limit_offset.is_some() {
+            (terms.stop_price, terms.limit_price) = (None, None);
+            trailing::place(&mut next, instrument).ok_or("the level of the trailing stop leaves its range")?;
+        }
+    }
+    if let Some(at) = changes.expires_at {
+        if at <= now {
+            return Err(format!("expire_at {} is not after the present instant", render(at)));
+        }
+        next.request.expires_at = at;
+        next.ts_expiry = at;
+    }
+    Ok(next)
+}
+
+/// Give a changed order its standing in the market: that of a new one, unless it only became smaller.
+fn stand(order: &Order, next: &mut Order, changes: &Changes, from: Ns) {
+    let only_quantity = Changes { quantity: changes.quantity, ..Changes::default() };
+    if *changes != only_quantity || next.request.quantity >= order.request.quantity {
+        next.ts_active = next.ts_active.max(from);
+    }
+    if next.request.limit_price != order.request.limit_price {
+        next.has_rested = false;
+    }
+    let distance = |o: &Order| o.request.trail.map(|trail| trail.distance);
+    if next.request.stop_price != order.request.stop_price || distance(next) != distance(order) {
+        next.is_triggered = false;
+        next.has_rested = false;
+    }
+}
+
+/// Decide a change that has arrived; tells whether the order expires at another time now.
+///
+/// `incoming` is what working buys of the instrument may still bring in.
+pub(crate) fn decide<R: Recorder>(
+    desk: &mut Desk<'_, R>,
+    id: OrderId,
+    changes: &Changes,
+    incoming: i64,
+) -> Result<bool> {
+    let order = *desk.state.order(id);
+    let instrument = desk.plan.instrument(order.request.instrument);
+    let now = desk.state.now;
+    let mut changes = changes.clone();
+    if desk.plan.policies.tick_rounding == TickRounding::Passive {
+        let (side, is_stop) = (order.request.side, order.request.order_type.is_stop());
+        changes.limit_price = changes.limit_price.map(|p| instrument.passive(p, side, false));
+        changes.stop_price = changes.stop_price.map(|p| instrument.passive(p, side, is_stop));
+    }
+    let mut next = match changed(&order, &changes, instrument, now) {
+        Ok(next) => next,
+        Err(text) => {
+            refuse(desk, id, &text);
+            return Ok(false);
+        }
+    };
+    stand(&order, &mut next, &changes, now.saturating_add(i64::from(desk.state.is_after_opens)));
+    if next.status == OrderStatus::Submitted {
+        // It waits for its parent and sets nothing aside yet.
+        return finish(desk, id, &next);
+    }
+    if changes.limit_price.is_some() || changes.stop_price.is_some() {
+        next.expected_price = next.request.limit_price.or(next.request.stop_price);
+    }
+    let book = desk.state.book(order.request.book);
+    let held = book.positions[order.request.instrument.index()].quantity;
+    let covers = |needed: i64| held.saturating_add(incoming) >= needed;
+    let is_larger_sale = order.request.side == Side::Sell && next.request.quantity > order.request.quantity;
+    let never_shorts = !desk.plan.account.allows_short && !order.request.instructions.reduce_only;
+    if is_larger_sale && never_shorts && !covers(next.leaves) {
+        refuse(desk, id, "the account does not hold what it would sell and may not sell short");
+        return Ok(false);
+    }
+    let Some(wanted) = reservation(&next, held, instrument, &desk.plan.account) else {
+        refuse(desk, id, "price x quantity leaves the range of the ledger");
+        return Ok(false);
+    };
+    let more = wanted.minus(order.reserved, "buying power")?;
+    if more > Cash::ZERO && desk.plan.policies.insufficient_cash == InsufficientCash::Reject {
+        let worth = Worth::known(desk.plan, desk.state, book)?;
+        let free = buying_power(book, &desk.plan.account, worth)?.minus(book.reserved, "buying power")?;
+        if more > free {
+            let text = format!("it needs buying power of {} more, {} is free", more.to_f64(), free.to_f64());
+            refuse(desk, id, &text);
+            return Ok(false);
+        }
+    }
+    next.reserved = wanted;
+    let total = &mut desk.state.book_mut(order.request.book).reserved;
+    *total = total.plus(more, "buying power")?;
+    finish(desk, id, &next)?;
+    Ok(next.ts_expiry != order.ts_expiry && next.ts_expiry != NEVER)
+}
+
+fn finish<R: Recorder>(desk: &mut Desk<'_, R>, id: OrderId, next: &Order) -> Result<bool> {
+    *desk.state.order_mut(id) = *next;
+    desk.state
+        .adopt_quantity(id)
+        .ok_or_else(|| SimError::overflow(format!("order {}: a quantity of its group leaves its range", id.0 + 1)))?;
+    desk.state.note(id, Reason::Replaced, desk.recorder);
+    Ok(false)
+}
+
+fn refuse<R: Recorder>(desk: &mut Desk<'_, R>, id: OrderId, text: &str) {
+    let order = desk.state.order(id);
+    let symbol = &desk.plan.instrument(order.request.instrument).symbol;
+    let text = format!("change refused: {text} ({symbol}, {})", render(desk.state.now));
+    desk.state.replace_refusals.push((id, text));
+    desk.state.note(id, Reason::ReplaceRejected, desk.recorder);
+}
+
+impl Changes {
+    /// What an order cannot be asked to change, because it has no such thing; the sentence of the error.
+    #[must_use]
+    pub fn misplaced(&self, order: &Order) -> Option<String> {
+        let kind = order.request.order_type;
+        let is_trailing = kind.is_trailing();
+        let fields = [
+            ("limit_price", self.limit_price.is_some(), kind.has_limit() && !is_trailing),
+            ("stop_price", self.stop_price.is_some(), kind.has_trigger() && !is_trailing),
+            ("trail_amount or trail_fraction", self.distance.is_some(), is_trailing),
+            ("limit_offset", self.limit_offset.is_some(), kind == OrderType::TrailingStopLimit),
+            ("expire_at", self.expires_at.is_some(), order.request.time_in_force == TimeInForce::Gtd),
+        ];
+        let found = fields.into_iter().find(|(_, is_given, has_it)| *is_given && !has_it);
+        found.map(|(name, ..)| format!("a {} order has no {name} to change", kind.as_str()))
+    }
+}

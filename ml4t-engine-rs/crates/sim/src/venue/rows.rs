@@ -1,0 +1,161 @@
+//! Completed rows: the ranges and closes of bars, quotes and prints, and what follows them.
+
+use ml4t_abi::Phase;
+
+use crate::error::{Result, SimError};
+use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::order::TimeInForce;
+use crate::phase::PhaseMarket;
+use crate::plan::FeedKind;
+use crate::policies::FillTiming;
+use crate::recorder::Recorder;
+use crate::trailing;
+
+use super::{Desk, HELD, SimulatedVenue, Venue, guard_of, index_u32, place_of};
+
+impl SimulatedVenue {
+    /// Move trailing stop orders after a bar, quote or print was matched.
+    fn trail_orders<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        for &(i, row) in set.iter().filter(|&&(i, _)| self.live[i as usize].has_trailing()) {
+            trailing::follow(desk, i as usize, row as usize, self.live[i as usize].ids())?;
+        }
+        Ok(())
+    }
+
+    /// Move the trailing stops of position rules after the prices of a bar, quote or print.
+    fn trail_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        for book in 0..desk.plan.books {
+            for &(i, row) in set {
+                let place = (BookId(book), i as usize);
+                let guard = &mut self.guards[guard_of(desk.plan, place.0, place.1)];
+                if !guard.is_idle() {
+                    guard.trail(desk, place, place_of(desk.plan, place.1, row as usize) + 1)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders for the close of a session on quotes and prints: they meet the last one of it that came after them.
+    pub(super) fn match_session_closes<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, due: &[OrderId]) -> Result<()> {
+        let mut set = Vec::new();
+        for &id in due {
+            let order = desk.state.order(id);
+            let i = order.request.instrument.index();
+            let instrument = &desk.plan.instruments[i];
+            let Some(feed) = instrument.matching else { continue };
+            let is_asked = order.request.time_in_force == TimeInForce::Cls && !order.status.is_terminal();
+            if !is_asked || desk.plan.feed(feed).data.kind == FeedKind::Bar || set.iter().any(|&(k, _)| k as usize == i)
+            {
+                continue;
+            }
+            let sessions = &desk.plan.calendars[instrument.calendar.index()];
+            let opened = sessions.close.binary_search(&desk.state.now).ok().map(|k| sessions.open[k]);
+            let Some(row) = desk.state.completed_row(desk.plan, feed.index(), i) else { continue };
+            let ts = desk.plan.feed(feed).data.ts_event[row];
+            // A split or dividend since makes it a price of the old shares.
+            let acted = &desk.plan.actions[..desk.state.actions_seen];
+            let is_old = acted.iter().rev().take_while(|a| a.ts > ts).any(|a| a.instrument.index() == i);
+            if opened.is_some_and(|opened| ts >= opened) && !is_old {
+                set.push((index_u32(i), index_u32(row)));
+            }
+        }
+        if set.is_empty() {
+            return Ok(());
+        }
+        set.sort_unstable();
+        self.match_set(desk, &set, PhaseMarket::SESSION_CLOSE)?;
+        for &(i, row) in &set {
+            let kind = desk.plan.instruments[i as usize].matching.map(|feed| desk.plan.feed(feed).data.kind);
+            self.set_marks(desk, &[(i, row)], kind.map_or(Phase::TRADE, FeedKind::range_phase))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_marks<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        set: &[(u32, u32)],
+        phase: Phase,
+    ) -> Result<()> {
+        for &(i, row) in set {
+            if self.watch[i as usize] & HELD == 0 {
+                continue;
+            }
+            let instrument = &desk.plan.instruments[i as usize];
+            let Some(mark) = PhaseMarket::read(desk.plan, i as usize, row as usize, phase)?.mark() else { continue };
+            for book in &mut desk.state.books {
+                if book.positions[i as usize].quantity != 0 {
+                    book.set_mark(InstrumentId(i), &instrument.scale, mark).ok_or_else(|| {
+                        SimError::overflow(format!(
+                            "{}: the position's value leaves the ledger's range",
+                            instrument.symbol
+                        ))
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_bars<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        if self.needs_bar {
+            self.settle_deferred(desk, set)?;
+        }
+        self.match_set(desk, set, Phase::RANGE)?;
+        for book in 0..desk.plan.books {
+            for &(i, _) in set {
+                for id in self.guards[guard_of(desk.plan, BookId(book), i as usize)].orders() {
+                    desk.state.order_mut(id).stood_at = None;
+                }
+            }
+        }
+        for id in std::mem::take(&mut self.born_inside) {
+            desk.state.order_mut(id).stood_at = None;
+        }
+        // What is entered at the close has not seen the high of the bar.
+        self.trail_rules(desk, set)?;
+        if desk.plan.policies.fill_timing != FillTiming::NextOpen || self.has_closing {
+            self.match_set(desk, set, Phase::CLOSE)?;
+        }
+        self.trail_orders(desk, set)?;
+        self.set_marks(desk, set, Phase::CLOSE)
+    }
+
+    /// Rows of one quote or trade feed: the k-th row of every instrument trades before the next of any.
+    pub(super) fn on_ticks<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        rows: &[(u32, u32)],
+        phase: Phase,
+    ) -> Result<()> {
+        let mut round = std::mem::take(&mut self.set);
+        for k in 0.. {
+            round.clear();
+            // Rows of one feed are sorted by instrument: the k-th of each is k places behind its first.
+            let is_kth =
+                |at: usize| at >= k && rows[at - k].0 == rows[at].0 && (at == k || rows[at - k - 1].0 != rows[at].0);
+            round.extend((0..rows.len()).filter(|&at| is_kth(at)).map(|at| rows[at]));
+            if round.is_empty() {
+                break;
+            }
+            self.match_set(desk, &round, phase)?;
+            self.trail_orders(desk, &round)?;
+            self.trail_rules(desk, &round)?;
+            self.set_marks(desk, &round, phase)?;
+        }
+        self.set = round;
+        let mut over = std::mem::take(&mut self.over);
+        over.sort();
+        for id in over.drain(..) {
+            self.end_unfilled(desk, id)?;
+        }
+        self.over = over;
+        self.cascade(desk)?;
+        for &(i, _) in rows {
+            self.live[i as usize].sweep(desk.state);
+            self.refresh_watch(desk.plan, desk.state, i as usize);
+        }
+        Ok(())
+    }
+}

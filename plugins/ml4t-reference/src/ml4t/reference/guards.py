@@ -1,0 +1,195 @@
+"""Orders of position rules: placed, moved and taken away as positions, rules and markets change."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import attrs
+
+from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.reference.account import Account
+from ml4t.reference.market import Data
+from ml4t.reference.matching import Bar, Offer, Quote
+from ml4t.reference.orders import Fill, Order, OrderBook
+from ml4t.reference.plan import Instrument, Plan
+from ml4t.reference.rules import KINDS, Rule, Trail, level
+
+__all__ = ["Guards", "Occasion"]
+
+
+@attrs.define
+class Guards:
+    """Keeps an order at the venue for each rule of each position."""
+
+    plan: Plan
+    book: OrderBook
+    account: Account
+    rules: tuple[Rule, ...] = ()
+    in_force: dict[int, tuple[Rule, ...]] = attrs.field(factory=dict)  #: rules, by instrument
+    orders: dict[tuple[int, str], Order] = attrs.field(factory=dict)
+    waived: set[tuple[int, str]] = attrs.field(factory=set)  #: rules whose order the strategy took back
+    trails: dict[int, Trail] = attrs.field(factory=dict)
+
+    def follow(self, instrument: Instrument, data: Data) -> None:
+        """Let the trailing stop of a position follow a piece of data that is complete.
+
+        On quotes that is the side that triggers it: the bid of a long position, the ask of a short one.
+        """
+        if isinstance(data, Bar):
+            self.trail(instrument, data.high, data.low)
+            return
+        price: int | None
+        if isinstance(data, Quote):
+            held = self.account.ledger.quantity(instrument)
+            price = data.bid if held > 0 else data.ask
+        else:
+            price = data.price
+        if price is not None:
+            self.trail(instrument, price, price)
+
+    def put_in_force(self, instrument: Instrument, now: int, active_from: int | None = None) -> None:
+        """Let the rules of now guard the position of an instrument."""
+        before = _fraction(self.in_force.get(instrument.index, ()), "trailing_stop")
+        self.in_force[instrument.index] = self.rules
+        self.waived = {each for each in self.waived if each[0] != instrument.index}
+        occasion = Occasion(
+            active_from=now if active_from is None else active_from,
+            of_rules=True,
+            keeps=before == _fraction(self.rules, "trailing_stop"),
+        )
+        self.guard(instrument, now, occasion)
+
+    def follow_split(self, instrument: Instrument, now: int) -> None:
+        """Bring the orders of rules into line with a position that was split: new sizes, and new levels."""
+        self.guard(instrument, now, Occasion(active_from=now, keeps=False))
+
+    def guard(self, instrument: Instrument, now: int, occasion: Occasion) -> None:
+        """Bring the orders of rules into line with a position: place, follow, or take away."""
+        holding = self.account.ledger.holding(instrument)
+        held = holding.quantity
+        self._turn(instrument, held)
+        rules = {rule.kind: rule for rule in self.in_force.get(instrument.index, ())}
+        for kind in KINDS:
+            rule = rules.get(kind) if held else None
+            order = self.orders.get((instrument.index, kind))
+            if order is not None and not order.is_working:
+                order = None
+            if order is not None and (rule is None or order.sign * held > 0):
+                code = "CANCELED_BY_REQUEST" if held and order.sign * held < 0 else "POSITION_CLOSED"
+                self.book.move(order, OrderStatus.CANCELED, now, code)
+                order = None
+            if rule is None or (instrument.index, kind) in self.waived:
+                continue
+            trail = self.trails[instrument.index]
+            price = level(rule, instrument, holding.average, trail, is_long=held > 0)
+            if order is None:
+                self._place(rule, instrument, held, price, now, occasion)
+            else:
+                order.quantity = Fraction(order.filled + abs(held))
+                keeps = occasion.keeps and kind == "trailing_stop"
+                self._move(order, _tighter(order, price) if keeps else price, now, occasion)
+
+    def _turn(self, instrument: Instrument, held: int) -> None:
+        """Forget what belongs to a position that was closed or turned, and begin anew for one that opened."""
+        trail = self.trails.get(instrument.index)
+        if trail is not None and (held == 0 or trail.is_long != (held > 0)):
+            self.trails.pop(instrument.index)
+            self.waived = {each for each in self.waived if each[0] != instrument.index}
+        if held:
+            self.trails.setdefault(instrument.index, Trail(is_long=held > 0))
+
+    def _move(self, order: Order, price: Fraction, now: int, occasion: Occasion) -> None:
+        """Give an order of a rule its new level; where the market went before does not count for it.
+
+        A stop that a fill inside a bar has moved beyond the market acts where the market stood at that fill.
+        """
+        before = (order.limit_price, order.stop_price)
+        if not order.triggered:
+            _set_price(order, price)
+        has_moved = before != (order.limit_price, order.stop_price)
+        if occasion.of_rules:
+            if has_moved:
+                order.active_from = occasion.active_from
+        elif occasion.inside is not None:
+            order.market_at_birth = occasion.market
+            if has_moved and order.order_type is OrderType.LIMIT:
+                order.active_from = now
+
+    def _place(
+        self, rule: Rule, instrument: Instrument, held: int, price: Fraction, now: int, occasion: Occasion
+    ) -> None:
+        order = Order(
+            id=len(self.book.orders) + 1,
+            instrument=instrument,
+            side=Side.SELL if held > 0 else Side.BUY,
+            order_type=rule.order_type,
+            time_in_force=TimeInForce.GTC,
+            quantity=Fraction(abs(held)),
+            tag=rule.kind,
+            rule=rule.kind,
+            ts_submitted=now,
+            active_from=occasion.active_from,
+            market_at_birth=occasion.market,
+            decided=occasion.opened if self.plan.models.needs_volume else None,
+            skips_bar=occasion.inside if rule.order_type is OrderType.LIMIT else None,
+        )
+        _set_price(order, price)
+        self.book.orders.append(order)
+        self.orders[instrument.index, rule.kind] = order
+        self.book.move(order, OrderStatus.SUBMITTED, now)
+        self.book.move(order, OrderStatus.ACCEPTED, now)
+
+    def trail(self, instrument: Instrument, high: int, low: int) -> None:
+        """Let the trailing stop of a position see the prices of what is complete."""
+        trail = self.trails.get(instrument.index)
+        if trail is None:
+            return
+        trail.see(high, low)
+        order = self.orders.get((instrument.index, "trailing_stop"))
+        rules = self.in_force.get(instrument.index, ())
+        rule = next((rule for rule in rules if rule.kind == "trailing_stop"), None)
+        if order is not None and order.is_working and not order.triggered and rule is not None:
+            average = self.account.ledger.holding(instrument).average
+            price = level(rule, instrument, average, trail, is_long=trail.is_long)
+            _set_price(order, _tighter(order, price))
+
+
+@attrs.frozen(kw_only=True)
+class Occasion:
+    """Why orders of rules are looked at: a fill, new rules or a split; from when on what is placed counts.
+
+    After a fill: where the market stood, and the bar whose open it was (`opened`) or whose range (`inside`).
+    """
+
+    active_from: int
+    market: int | None = None
+    opened: int | None = None
+    inside: int | None = None
+    of_rules: bool = False
+    keeps: bool = True  #: whether a trailing stop may not go back
+
+    @classmethod
+    def of(cls, fill: Fill, offer: Offer, data: Data) -> Occasion:
+        """Return the occasion that a fill is."""
+        if not isinstance(data, Bar) or fill.phase == "close":
+            return cls(active_from=fill.ts)
+        if fill.phase == "open":
+            return cls(active_from=data.ts_open, market=offer.market, opened=data.ts_event)
+        return cls(active_from=data.ts_open, market=offer.market, inside=data.ts_event)
+
+
+def _fraction(rules: tuple[Rule, ...], kind: str) -> Fraction | None:
+    return next((rule.fraction for rule in rules if rule.kind == kind), None)
+
+
+def _tighter(order: Order, price: Fraction) -> Fraction:
+    """Return a price of a stop that has not gone back."""
+    assert order.stop_price is not None
+    return max(order.stop_price, price) if order.side is Side.SELL else min(order.stop_price, price)
+
+
+def _set_price(order: Order, price: Fraction) -> None:
+    if order.order_type is OrderType.LIMIT:
+        order.limit_price = price
+    else:
+        order.stop_price = price
