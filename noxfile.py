@@ -305,7 +305,7 @@ def demo(session: nox.Session) -> None:
         with watch.step("build and install"):
             ensure_environment(session, level="run")
         with watch.step("run"):
-            run(session, str(VENV_BIN / "ml4t"), "run", DEMO_CONFIG, *session.posargs)
+            run(session, str(VENV_BIN / "ml4t"), "run", DEMO_CONFIG, "--overwrite", *session.posargs)
 
 
 @nox.session(venv_backend="none")
