@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ml4t_sim::account::{Worth, buying_power, known_value};
+use ml4t_sim::account::{Worth, buying_power};
 use ml4t_sim::contingent::GroupKind;
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
@@ -15,13 +15,14 @@ use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::state::Asked;
 use ml4t_sim::targets::{expected_quantity, fraction_of_equity, quantity_for_value};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use crate::convert::{decimal, nearest};
 use crate::error::{IntoPyResult, argument, to_py, unknown_name};
+use crate::handle::OrderHandle;
+use crate::position::Position;
 use crate::shared::{Core, Shared, Stage};
 use crate::terms::{CHANGES, Given, OffGrid, PRICED, TERMS, asked_for, name_of};
-use crate::timestamp::Timestamp;
 
 /// Decimals of cash, to which fractions and amounts of targets are cut.
 const EXPONENT: u32 = ml4t_sim::money::CASH_EXPONENT;
@@ -57,7 +58,7 @@ impl Broker {
     }
 
     /// Refuse orders from outside a callback, or from another thread.
-    fn check_stage(py: Python<'_>, core: &Core) -> PyResult<()> {
+    pub(crate) fn check_stage(py: Python<'_>, core: &Core) -> PyResult<()> {
         let text = match core.stage {
             Stage::Starting => "orders can be sent from the first event on, not in on_start or before the run",
             Stage::Finished => "the run is over; no order can be sent or canceled",
@@ -166,6 +167,20 @@ impl Broker {
         Ok(self.handle(id))
     }
 
+    /// Send an order of a named side: `buy` and `sell`.
+    fn place_sided<'py>(
+        &self,
+        name: &str,
+        side: Side,
+        asset: &Bound<'py, PyAny>,
+        quantity: &Bound<'py, PyAny>,
+        terms: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<OrderHandle> {
+        let mut given = Given::default();
+        given.take(name, terms, &[&TERMS, &PRICED, &["tag"]])?;
+        self.place(asset, quantity, Some(side), &given, true)
+    }
+
     /// The order to wait for, and the group to join.
     fn links(&self, py: Python<'_>, given: &Given<'_>, symbol: &str) -> PyResult<Links> {
         let parent = given.parent.as_ref().map(|order| self.find(order)).transpose()?;
@@ -193,8 +208,7 @@ impl Broker {
 
     /// Position once the market orders under way have filled.
     fn expected(&self, core: &Core, i: usize) -> i64 {
-        let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
-        expected_quantity(&core.run.state, self.book, id, &core.run.open_orders(i))
+        expected_quantity(&core.run.state, self.book, instrument_id(i), &core.run.open_orders(i))
     }
 
     /// Market order towards a signed quantity.
@@ -239,17 +253,16 @@ impl Broker {
         if value == Cash::ZERO {
             return Ok(Some(0));
         }
-        let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
-        quantity_for_value(&self.shared.plan, &core.run.state, id, value).into_py(py)
+        quantity_for_value(&self.shared.plan, &core.run.state, instrument_id(i), value).into_py(py)
     }
 
     fn find(&self, order: &Bound<'_, PyAny>) -> PyResult<OrderId> {
         let py = order.py();
         if let Ok(handle) = order.cast::<OrderHandle>() {
-            if !Arc::ptr_eq(&handle.get().shared, &self.shared) {
+            if !Arc::ptr_eq(handle.get().shared(), &self.shared) {
                 return Err(to_py(py, &SimError::order("the order belongs to another run".to_owned())));
             }
-            return Ok(handle.get().id);
+            return Ok(handle.get().order_id());
         }
         let number: u64 = order.extract().map_err(|_| {
             to_py(py, &SimError::order("an order is named by its handle or by its id (int)".to_owned()))
@@ -307,9 +320,7 @@ impl Broker {
         quantity: &Bound<'py, PyAny>,
         terms: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<OrderHandle> {
-        let mut given = Given::default();
-        given.take("buy", terms, &[&TERMS, &PRICED, &["tag"]])?;
-        self.place(asset, quantity, Some(Side::Buy), &given, true)
+        self.place_sided("buy", Side::Buy, asset, quantity, terms)
     }
 
     /// Send a sell order; keywords as in `submit_order`.
@@ -320,9 +331,7 @@ impl Broker {
         quantity: &Bound<'py, PyAny>,
         terms: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<OrderHandle> {
-        let mut given = Given::default();
-        given.take("sell", terms, &[&TERMS, &PRICED, &["tag"]])?;
-        self.place(asset, quantity, Some(Side::Sell), &given, true)
+        self.place_sided("sell", Side::Sell, asset, quantity, terms)
     }
 
     /// Send a stop and a target that wait for `entry` and cancel each other; returns their handles.
@@ -370,7 +379,7 @@ impl Broker {
         target.set_item("time_in_force", time_in_force)?;
         target.set_item("order_type", "limit")?;
         target.set_item("limit_price", limit_price)?;
-        target.set_item("oco", stop.id.0 + 1)?;
+        target.set_item("oco", stop.order_id().0 + 1)?;
         Ok((stop, send(&target)?))
     }
 
@@ -652,253 +661,4 @@ impl Broker {
 
 fn instrument_id(i: usize) -> InstrumentId {
     InstrumentId(u32::try_from(i).unwrap_or(u32::MAX))
-}
-
-/// Live handle of an order: every attribute is read from the engine when asked for.
-#[pyclass(frozen, module = "ml4t.backtest", name = "OrderHandle")]
-pub(crate) struct OrderHandle {
-    shared: Arc<Shared>,
-    id: OrderId,
-}
-
-impl OrderHandle {
-    pub(crate) fn new(shared: &Arc<Shared>, id: OrderId) -> Self {
-        Self { shared: Arc::clone(shared), id }
-    }
-
-    fn read(&self, py: Python<'_>) -> PyResult<Order> {
-        Ok(*self.shared.core(py)?.run.state.order(self.id))
-    }
-
-    fn asked(&self, py: Python<'_>) -> PyResult<Asked> {
-        Ok(self.shared.core(py)?.run.state.asked(&self.shared.plan, self.id))
-    }
-
-    fn instrument(&self, order: &Order) -> &ml4t_sim::instrument::Instrument {
-        self.shared.plan.instrument(order.request.instrument)
-    }
-}
-
-#[pymethods]
-impl OrderHandle {
-    /// Number of the order in its run, from 1.
-    #[getter]
-    fn id(&self) -> u64 {
-        self.id.0 + 1
-    }
-
-    /// Id that a broker is given: the same in every run of the same strategy on the same data.
-    #[getter]
-    fn client_order_id(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(client_order_id(self.read(py)?.request.book, self.id))
-    }
-
-    /// Symbol.
-    #[getter]
-    fn asset(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
-        Ok(self.shared.symbol(py, self.read(py)?.request.instrument.index()))
-    }
-
-    /// Side.
-    #[getter]
-    fn side(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(self.shared.enums.side(py, self.read(py)?.request.side))
-    }
-
-    /// Kind.
-    #[getter]
-    fn order_type(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(self.shared.enums.order_type(py, self.read(py)?.request.order_type))
-    }
-
-    /// Lifetime.
-    #[getter]
-    fn time_in_force(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(self.shared.enums.time_in_force(py, self.read(py)?.request.time_in_force))
-    }
-
-    /// State.
-    #[getter]
-    fn status(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(self.shared.enums.status(py, self.read(py)?.status))
-    }
-
-    /// Units asked for, positive.
-    #[getter]
-    fn quantity(&self, py: Python<'_>) -> PyResult<f64> {
-        Ok(self.asked(py)?.quantity)
-    }
-
-    /// Units filled.
-    #[getter]
-    fn filled_quantity(&self, py: Python<'_>) -> PyResult<f64> {
-        let order = self.read(py)?;
-        Ok(self.instrument(&order).scale.quantity_f64(order.filled))
-    }
-
-    /// Units still to fill.
-    #[getter]
-    fn leaves_quantity(&self, py: Python<'_>) -> PyResult<f64> {
-        let order = self.read(py)?;
-        Ok(self.instrument(&order).scale.quantity_f64(order.leaves))
-    }
-
-    /// Average price of the fills, None before the first.
-    #[getter]
-    fn avg_fill_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let order = self.read(py)?;
-        let scale = &self.instrument(&order).scale;
-        let average = scale.average_price(order.filled_notional, ml4t_sim::money::Qty(order.filled));
-        Ok((!average.is_nan()).then_some(average))
-    }
-
-    /// Limit price, None without one.
-    #[getter]
-    fn limit_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        Ok(Some(self.asked(py)?.limit_price).filter(|p| !p.is_nan()))
-    }
-
-    /// Stop price, None without one.
-    #[getter]
-    fn stop_price(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        Ok(Some(self.asked(py)?.stop_price).filter(|p| !p.is_nan()))
-    }
-
-    /// `cancel` or `replace` while a request is under way, None otherwise.
-    #[getter]
-    fn pending(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
-        Ok(self.read(py)?.pending())
-    }
-
-    /// Whether the order can still change.
-    #[getter]
-    fn is_open(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(!self.read(py)?.status.is_terminal())
-    }
-
-    /// Code of the reason for its state, empty where there is nothing to explain.
-    #[getter]
-    fn reason_code(&self, py: Python<'_>) -> PyResult<&'static str> {
-        Ok(self.read(py)?.reason.code())
-    }
-
-    /// Sentence that explains its state.
-    #[getter]
-    fn reason(&self, py: Python<'_>) -> PyResult<String> {
-        let core = self.shared.core(py)?;
-        if core.run.state.order(self.id).reason == Reason::None {
-            return Ok(String::new());
-        }
-        let texts = &core.run.state.reason_texts;
-        let exact = texts.iter().rev().find(|(id, _)| *id == self.id).map(|(_, text)| text.clone());
-        Ok(exact.unwrap_or_else(|| core.run.state.order(self.id).reason.sentence().to_owned()))
-    }
-
-    /// Free text given with the order; the name of the rule for an order that a position rule placed.
-    #[getter]
-    fn tag(&self, py: Python<'_>) -> PyResult<String> {
-        let core = self.shared.core(py)?;
-        Ok(core.tag(core.run.state.order(self.id)).to_owned())
-    }
-
-    /// When it was sent.
-    #[getter]
-    fn ts_submitted(&self, py: Python<'_>) -> PyResult<Timestamp> {
-        Ok(Timestamp::new(self.read(py)?.ts_submitted))
-    }
-
-    /// Ask to take the order back; False when it is complete already.
-    fn cancel(&self, py: Python<'_>) -> PyResult<bool> {
-        let mut core = self.shared.core(py)?;
-        Broker::check_stage(py, &core)?;
-        Ok(core.run.api().cancel(self.id))
-    }
-
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other
-            .cast::<Self>()
-            .is_ok_and(|other| other.get().id == self.id && Arc::ptr_eq(&other.get().shared, &self.shared))
-    }
-
-    fn __hash__(&self) -> u64 {
-        self.id.0
-    }
-
-    fn __int__(&self) -> u64 {
-        self.id.0 + 1
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let order = self.read(py)?;
-        let instrument = self.instrument(&order);
-        Ok(format!(
-            "OrderHandle({}, {} {} {} {}, {})",
-            self.id.0 + 1,
-            order.request.order_type.as_str(),
-            order.request.side.as_str(),
-            instrument.scale.quantity_f64(order.request.quantity),
-            instrument.symbol,
-            order.status.as_str()
-        ))
-    }
-}
-
-/// Deterministic id for brokers and tables.
-pub(crate) fn client_order_id(book: BookId, id: OrderId) -> String {
-    format!("{}-{}", book.0, id.0 + 1)
-}
-
-/// A holding at the moment it was asked for.
-#[pyclass(frozen, get_all, module = "ml4t.backtest", name = "Position")]
-pub(crate) struct Position {
-    /// Symbol.
-    symbol: Py<PyString>,
-    /// Signed units.
-    quantity: f64,
-    /// Average cost per unit.
-    avg_price: f64,
-    /// Price at which it is valued.
-    mark_price: f64,
-    /// Signed value at the mark.
-    market_value: f64,
-    /// Gain not yet taken, before fees.
-    unrealized_pnl: f64,
-    /// Gain taken, before fees.
-    realized_pnl: f64,
-}
-
-impl Position {
-    fn read(shared: &Shared, core: &Core, book: BookId, i: usize) -> Option<Self> {
-        let position = &core.run.state.book(book).positions[i];
-        if position.quantity == 0 {
-            return None;
-        }
-        let scale = &shared.plan.instruments[i].scale;
-        let average = scale.average_price(position.cost, ml4t_sim::money::Qty(position.quantity));
-        // A value that leaves its range is an error of the run itself; here it is not known.
-        let (mark, value) = known_value(&shared.plan, &core.run.state, i, position).ok()?;
-        let unrealized = Cash(value.0 - position.cost.0);
-        Some(Self {
-            symbol: Python::attach(|py| shared.symbol(py, i)),
-            quantity: scale.quantity_f64(position.quantity),
-            avg_price: average,
-            mark_price: mark.map_or(average, |m| scale.price_f64(m)),
-            market_value: value.to_f64(),
-            unrealized_pnl: unrealized.to_f64(),
-            realized_pnl: position.realized.to_f64(),
-        })
-    }
-}
-
-#[pymethods]
-impl Position {
-    fn __repr__(&self, py: Python<'_>) -> String {
-        format!(
-            "Position({}, {} at {}, worth {})",
-            self.symbol.bind(py),
-            self.quantity,
-            self.avg_price,
-            self.market_value
-        )
-    }
 }

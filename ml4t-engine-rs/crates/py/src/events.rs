@@ -10,8 +10,8 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyString};
 
-use crate::broker::OrderHandle;
 use crate::error::unknown_name;
+use crate::handle::OrderHandle;
 use crate::shared::Shared;
 use crate::timestamp::Timestamp;
 

@@ -10,8 +10,10 @@ mod broker;
 mod convert;
 mod error;
 mod events;
+mod handle;
 mod indicators;
 mod models;
+mod position;
 mod run;
 mod shared;
 mod tables;
@@ -62,11 +64,15 @@ fn reason_codes() -> Vec<(&'static str, &'static str)> {
 #[pymodule]
 mod _engine {
     #[pymodule_export]
-    use super::broker::{Broker, OrderHandle, Position};
+    use super::broker::Broker;
     #[pymodule_export]
     use super::events::{Event, EventFields, FillEvent, MarketEvent, OrderEvent, SignalEvent};
     #[pymodule_export]
+    use super::handle::OrderHandle;
+    #[pymodule_export]
     use super::indicators::{PyAtr, PyBollinger, PyEma, PyMacd, PyRollingStd, PyRsi, PySma};
+    #[pymodule_export]
+    use super::position::Position;
     #[pymodule_export]
     use super::run::PyRun;
     #[pymodule_export]

@@ -20,8 +20,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use crate::broker::client_order_id;
 use crate::events::{liquidity_name, phase_name};
+use crate::handle::client_order_id;
 use crate::shared::{Core, Shared};
 
 /// One table of a run; polars, pyarrow and pandas read it through `__arrow_c_stream__`.

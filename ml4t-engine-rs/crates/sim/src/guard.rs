@@ -241,7 +241,7 @@ fn kept(order: &Order, price: Price) -> Price {
     order.request.stop_price.map_or(price, |old| tighter(old, price, order.request.side))
 }
 
-/// From when on what the strategy asks for now counts: after the opens, not for the bars that just opened.
+/// From when on what the strategy asks for at this instant counts: after the opens, not for the bars that just opened.
 fn from_now_on<R: Recorder>(desk: &Desk<'_, R>) -> Ns {
     desk.state.now.saturating_add(i64::from(desk.state.is_after_opens))
 }
