@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ml4t.backtest import DataFeed, Engine, Instrument, StopLoss, Strategy, TrailingStop
-from ml4t.core.errors import NumericOverflowError
+from ml4t.core.errors import NumericOverflowError, OrderError
 
 from .play import ENGINES, Action, days, feed_of, play
 
@@ -241,3 +241,64 @@ def test_a_level_that_moves_inside_an_open_bar_does_not_meet_what_the_bar_did_be
     results = Engine(feeds, Tightens, config={"backtest": {"engine": engine}}).run()
     # The low of 96.00 may lie before 02:45, when the level of 97.00 came; the next hour's low is 98.50.
     assert results.fills["price"].to_list() == [100.0]
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"stop_price": 95, "limit_price": float("nan")},
+        {"stop_price": None, "limit_price": 104},
+        {"stop_price": 95, "limit_price": 104, "time_in_force": "someday"},
+        {"trail_amount": 0, "limit_price": 104},
+        {"stop_price": 95, "limit_price": 104, "trail_amount": 1},
+    ],
+)
+def test_a_bracket_sends_both_exits_or_none(engine: str, terms: dict[str, Any]) -> None:
+    def act(now: Any) -> None:  # noqa: ANN401 - the running strategy
+        entry = now.broker.buy("A", 10)
+        with pytest.raises(OrderError):
+            now.broker.bracket(entry, **terms)
+
+    results = play(engine, feed_of(days(*[(100, 100, 100, 100)] * 3)), {0: act})
+    assert results.orders["status"].to_list() == ["filled"]
+
+
+@ENGINES
+def test_the_exits_of_a_bracket_are_as_large_as_an_entry_that_no_float_holds(engine: str) -> None:
+    """2**53 + 1 units of a share kept to eight decimals."""
+    units = "90071992.54740993"
+    coin = Instrument("A", calendar="24/7", quantity_exponent=8, lot_size="0.00000001")
+
+    def act(now: Any) -> None:  # noqa: ANN401 - the running strategy
+        now.broker.bracket(now.broker.buy("A", units), stop_price=1, limit_price=4)
+
+    feed = feed_of(days((2, 2, 2, 2), (2, 2, 2, 2), (5, 5, 5, 5)), instruments=[coin])
+    results = play(engine, feed, {0: act}, initial_cash=10**9)
+    # Exactly what came in went out: nothing is left, and the target of 4.00 was passed at the open of 5.00.
+    assert results.orders["status"].to_list() == ["filled", "canceled", "filled"]
+    assert results.portfolio_history["equity"][-1] == pytest.approx(10**9 + 3 * 90071992.54740993)
+    assert results.positions.filter(pl.col("session") == dt.date(2024, 1, 3)).is_empty()
+
+
+@ENGINES
+def test_a_refused_change_says_why(engine: str) -> None:
+    told: list[tuple[str, str]] = []
+
+    class Changer(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            if not broker.open_orders:
+                self.order = broker.buy("A", 10, limit_price=90)
+            elif not told:
+                broker.modify_order(self.order, limit_price="90.001")
+
+        def on_order(self, event: Any) -> None:  # noqa: ANN401
+            if event.reason_code == "REPLACE_REJECTED":
+                told.append((event.reason, event.order.reason))
+
+    feed = feed_of(days(*[(100, 100, 100, 100)] * 4))
+    results = Engine(feed, Changer, config={"backtest": {"engine": engine}}).run()
+    rows = results.order_events.filter(pl.col("reason_code") == "REPLACE_REJECTED")
+    assert told == [(rows["reason"][0], "")]
+    assert "limit_price 90.001 is not a multiple of tick_size 0.01" in rows["reason"][0]
+    assert rows.height == 1

@@ -184,3 +184,8 @@ class OrderEvent(Event):
     @abstractmethod
     def reason_code(self) -> str:
         """Code of the reason; empty where nothing is to explain."""
+
+    @property
+    @abstractmethod
+    def reason(self) -> str:
+        """Sentence of the reason, with what the engine knows about it."""

@@ -23,7 +23,7 @@ _TABLES = {
         filled_quantity:f64 avg_fill_price:f64? ts_submitted:ts ts_accepted:ts? ts_expires:ts? ts_closed:ts?
         reason_code:str reason:str tag:str""",
     "order_events": """sequence:u64 ts_event:ts order_id:u64 status_from:str status:str reason_code:str
-        filled_quantity:f64""",
+        reason:str filled_quantity:f64""",
     "fills": """fill_id:u64 order_id:u64 book:u16 ts_event:ts symbol:str side:str quantity:f64 price:f64
         reference_price:f64 spread:f64 slippage:f64 impact:f64 fee:f64 notional:f64 currency:str liquidity:str
         phase:str""",

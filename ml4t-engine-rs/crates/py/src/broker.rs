@@ -1,31 +1,26 @@
 //! Orders and account, as a strategy sees them.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use ml4t_sim::account::{Worth, buying_power};
-use ml4t_sim::contingent::GroupKind;
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
-use ml4t_sim::money::{Cash, Decimal, Price};
-use ml4t_sim::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side, TimeInForce};
-use ml4t_sim::policies::TickRounding;
+use ml4t_sim::order::{Order, OrderStatus, Side};
 use ml4t_sim::replace::Changes;
 use ml4t_sim::rules::{PositionRules, RuleKind};
-use ml4t_sim::state::Asked;
-use ml4t_sim::targets::{expected_quantity, fraction_of_equity, quantity_for_value};
+use ml4t_sim::time::{Ns, render};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
-use crate::convert::{decimal, nearest};
+use crate::convert::decimal;
 use crate::error::{IntoPyResult, argument, to_py, unknown_name};
 use crate::handle::OrderHandle;
 use crate::position::Position;
 use crate::shared::{Core, Shared, Stage};
-use crate::terms::{CHANGES, Given, OffGrid, PRICED, TERMS, asked_for, name_of};
+use crate::terms::{CHANGES, Given, TERMS, name_of};
 
-/// Decimals of cash, to which fractions and amounts of targets are cut.
-const EXPONENT: u32 = ml4t_sim::money::CASH_EXPONENT;
+mod draft;
+mod targets;
 
 /// Orders and cancels that may wait for intake: a loop without end stops before memory does.
 const MAX_COMMANDS: usize = 1_000_000;
@@ -35,21 +30,6 @@ const MAX_COMMANDS: usize = 1_000_000;
 pub(crate) struct Broker {
     shared: Arc<Shared>,
     book: BookId,
-}
-
-/// What the keyword arguments of an order say, beside instrument and quantity.
-#[derive(Clone, Copy)]
-struct Terms {
-    order_type: OrderType,
-    time_in_force: TimeInForce,
-    tag: u32,
-}
-
-/// The order to wait for, and the group to join by one of its members.
-type Links = (Option<OrderId>, Option<(GroupKind, OrderId)>);
-
-fn read_time_in_force(value: Option<&Bound<'_, PyAny>>) -> PyResult<TimeInForce> {
-    value.map_or(Ok(TimeInForce::Gtc), |v| TimeInForce::parse(&name_of(v)?).into_py(v.py()))
 }
 
 impl Broker {
@@ -66,7 +46,7 @@ impl Broker {
                 "orders may be sent only from the thread that runs the strategy"
             }
             Stage::Calling if core.run.state.commands.len() >= MAX_COMMANDS => {
-                let now = ml4t_sim::time::render(core.run.state.now);
+                let now = render(core.run.state.now);
                 let text = format!(
                     "more than 1,000,000 orders and cancels in one callback ({now}); most likely a loop without end"
                 );
@@ -92,168 +72,16 @@ impl Broker {
         OrderHandle::new(&self.shared, id)
     }
 
-    /// Send an order; without a side the sign of the quantity tells the direction.
-    fn place(
-        &self,
-        asset: &Bound<'_, PyAny>,
-        quantity: &Bound<'_, PyAny>,
-        side: Option<Side>,
-        given: &Given<'_>,
-        infers: bool,
-    ) -> PyResult<OrderHandle> {
-        let py = asset.py();
-        let i = self.shared.instrument(asset)?;
-        let instrument = &self.shared.plan.instruments[i];
-        let symbol = &instrument.symbol;
-        let (order_type, time_in_force) = given.kind(infers)?;
-        let (units, is_whole) = nearest(quantity, instrument.scale.quantity_exponent, ("quantity", symbol), false)?;
-        let (side, units) = match side {
-            Some(side) => (side, units),
-            None => (if units < 0 { Side::Sell } else { Side::Buy }, units.saturating_abs()),
-        };
-        let price = |value: Option<&Bound<'_, PyAny>>, field: &str, up: bool| -> PyResult<Option<(Price, bool)>> {
-            let read = |v| nearest(v, instrument.scale.price_exponent, (field, symbol), up);
-            Ok(value.map(read).transpose()?.map(|(p, is_exact)| (Price(p), is_exact)))
-        };
-        let prices = (given.limit_price.as_ref(), given.stop_price.as_ref());
-        // Rounded to the side that fills less, as the policy for prices off the tick does.
-        let limit = price(prices.0, "limit_price", side == Side::Sell)?;
-        let stop = price(prices.1, "stop_price", (side == Side::Buy) == order_type.is_stop())?;
-        let mut core = self.shared.core(py)?;
+    /// The engine, when orders may be sent now.
+    fn sending(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Core>> {
+        let core = self.shared.core(py)?;
         Self::check_stage(py, &core)?;
-        let now = ml4t_sim::time::render(core.run.state.now);
-        if is_whole && units <= 0 {
-            let found = quantity.str()?;
-            let text = format!(
-                "quantity of an order must be above zero, found {found}; the side tells the direction ({symbol}, {now})"
-            );
-            return Err(to_py(py, &SimError::order(text)));
-        }
-        let tag: Option<String> = given.tag.as_ref().map(PyAnyMethods::extract).transpose()?;
-        let mut request = OrderRequest {
-            book: self.book,
-            order_type,
-            time_in_force,
-            limit_price: limit.map(|(p, _)| p),
-            stop_price: stop.map(|(p, _)| p),
-            tag: Self::tag(&mut core, tag.as_deref()),
-            ..OrderRequest::market(instrument_id(i), side, if is_whole { units } else { units.max(1) })
-        };
-        drop(core);
-        given.fill_in(py, &self.shared.plan, i, &mut request)?;
-        let (parent, group) = self.links(py, given, symbol)?;
-        let is_strict = self.shared.plan.policies.tick_rounding == TickRounding::Reject;
-        let is_off = |p: Option<(Price, bool)>| is_strict && p.is_some_and(|(_, is_exact)| !is_exact);
-        let activation = given.activation_price.as_ref();
-        let activation = activation.filter(|_| is_strict && request.trail.is_some());
-        let activation = if given.activation_is_off(instrument, side)? { activation } else { None };
-        let off_grid =
-            OffGrid::of(instrument, (quantity, is_whole), (prices, is_off(limit), is_off(stop)), activation)?;
-        let mut core = self.shared.core(py)?;
-        core.run.api().check_group(group).into_py(py)?;
-        let sent = match off_grid {
-            None => core.run.api().submit(request),
-            Some(OffGrid { reason, text }) => {
-                let asked = asked_for(quantity, prices, symbol)?;
-                core.run.api().submit_refused(request, reason, format!("{text} ({symbol}, {now})"), Some(asked))
-            }
-        };
-        let id = sent.map_err(|e| {
-            let text = format!("{} ({symbol}, {now})", e.message);
-            to_py(py, &SimError { message: text, ..e })
-        })?;
-        core.run.api().link(id, parent, group).into_py(py)?;
-        drop(core);
-        Ok(self.handle(id))
+        Ok(core)
     }
 
-    /// Send an order of a named side: `buy` and `sell`.
-    fn place_sided<'py>(
-        &self,
-        name: &str,
-        side: Side,
-        asset: &Bound<'py, PyAny>,
-        quantity: &Bound<'py, PyAny>,
-        terms: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<OrderHandle> {
-        let mut given = Given::default();
-        given.take(name, terms, &[&TERMS, &PRICED, &["tag"]])?;
-        self.place(asset, quantity, Some(side), &given, true)
-    }
-
-    /// The order to wait for, and the group to join.
-    fn links(&self, py: Python<'_>, given: &Given<'_>, symbol: &str) -> PyResult<Links> {
-        let parent = given.parent.as_ref().map(|order| self.find(order)).transpose()?;
-        let group = match (&given.oco, &given.ouo) {
-            (None, None) => None,
-            (Some(other), None) => Some((GroupKind::Oco, self.find(other)?)),
-            (None, Some(other)) => Some((GroupKind::Ouo, self.find(other)?)),
-            (Some(_), Some(_)) => {
-                let text = format!("an order belongs to one group: oco or ouo, not both ({symbol})");
-                return Err(to_py(py, &SimError::order(text)));
-            }
-        };
-        Ok((parent, group))
-    }
-
-    fn template(&self, i: usize, terms: Terms) -> OrderRequest {
-        OrderRequest {
-            book: self.book,
-            order_type: terms.order_type,
-            time_in_force: terms.time_in_force,
-            tag: terms.tag,
-            ..OrderRequest::market(instrument_id(i), Side::Buy, 0)
-        }
-    }
-
-    /// Position once the market orders under way have filled.
-    fn expected(&self, core: &Core, i: usize) -> i64 {
-        expected_quantity(&core.run.state, self.book, instrument_id(i), &core.run.open_orders(i))
-    }
-
-    /// Market order towards a signed quantity.
-    fn towards(
-        &self,
-        py: Python<'_>,
-        core: &mut Core,
-        i: usize,
-        target: i64,
-        terms: Terms,
-    ) -> PyResult<Option<OrderHandle>> {
-        let working = core.run.open_orders(i);
-        let sent = core.run.api().order_target(self.template(i, terms), target, &working).into_py(py)?;
-        Ok(sent.map(|id| self.handle(id)))
-    }
-
-    /// Market order towards a value; a rejected one before the instrument's first price.
-    fn towards_value(
-        &self,
-        py: Python<'_>,
-        core: &mut Core,
-        i: usize,
-        value: Cash,
-        terms: Terms,
-    ) -> PyResult<Option<OrderHandle>> {
-        if let Some(target) = self.quantity_for(py, core, i, value)? {
-            return self.towards(py, core, i, target, terms);
-        }
-        let sent = core.run.api().refuse_without_price(self.template(i, terms), value > Cash::ZERO);
-        Ok(Some(self.handle(sent.into_py(py)?)))
-    }
-
-    fn terms(core: &mut Core, time_in_force: Option<&Bound<'_, PyAny>>, tag: Option<&str>) -> PyResult<Terms> {
-        Ok(Terms {
-            order_type: OrderType::Market,
-            time_in_force: read_time_in_force(time_in_force)?,
-            tag: Self::tag(core, tag),
-        })
-    }
-
-    fn quantity_for(&self, py: Python<'_>, core: &Core, i: usize, value: Cash) -> PyResult<Option<i64>> {
-        if value == Cash::ZERO {
-            return Ok(Some(0));
-        }
-        quantity_for_value(&self.shared.plan, &core.run.state, instrument_id(i), value).into_py(py)
+    /// The present instant, when orders may be sent now.
+    fn sending_at(&self, py: Python<'_>) -> PyResult<Ns> {
+        Ok(self.sending(py)?.run.state.now)
     }
 
     fn find(&self, order: &Bound<'_, PyAny>) -> PyResult<OrderId> {
@@ -351,36 +179,24 @@ impl Broker {
         trail_fraction: Option<&Bound<'py, PyAny>>,
         time_in_force: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(OrderHandle, OrderHandle)> {
-        let py = entry.py();
-        let id = self.find(entry)?;
-        let (request, quantity) = {
-            let core = self.shared.core(py)?;
-            (core.run.state.order(id).request, core.run.state.asked(&self.shared.plan, id).quantity)
-        };
-        let asset = self.shared.symbol(py, request.instrument.index()).into_bound(py).into_any();
-        let quantity = quantity.into_pyobject(py)?.into_any();
-        let side = request.side.opposite();
-        let stop = PyDict::new(py);
-        stop.set_item("parent", entry)?;
-        stop.set_item("time_in_force", time_in_force)?;
+        let named = |name: &str| Some(PyString::new(entry.py(), name).into_any());
+        let life = time_in_force.cloned();
         let is_trailing = trail_amount.is_some() || trail_fraction.is_some();
-        stop.set_item("order_type", if is_trailing { "trailing_stop" } else { "stop" })?;
-        stop.set_item("stop_price", stop_price)?;
-        stop.set_item("trail_amount", trail_amount)?;
-        stop.set_item("trail_fraction", trail_fraction)?;
-        let send = |terms: &Bound<'py, PyDict>| {
-            let mut given = Given::default();
-            given.take("bracket", Some(terms), &[&TERMS, &PRICED])?;
-            self.place(&asset, &quantity, Some(side), &given, true)
+        let stop = Given {
+            order_type: named(if is_trailing { "trailing_stop" } else { "stop" }),
+            stop_price: stop_price.cloned(),
+            trail_amount: trail_amount.cloned(),
+            trail_fraction: trail_fraction.cloned(),
+            time_in_force: life.clone(),
+            ..Given::default()
         };
-        let stop = send(&stop)?;
-        let target = PyDict::new(py);
-        target.set_item("parent", entry)?;
-        target.set_item("time_in_force", time_in_force)?;
-        target.set_item("order_type", "limit")?;
-        target.set_item("limit_price", limit_price)?;
-        target.set_item("oco", stop.order_id().0 + 1)?;
-        Ok((stop, send(&target)?))
+        let target = Given {
+            order_type: named("limit"),
+            limit_price: Some(limit_price.clone()),
+            time_in_force: life,
+            ..Given::default()
+        };
+        self.place_exits(entry, stop, target)
     }
 
     /// Ask for another total quantity or other prices; False when the order is complete already.
@@ -390,15 +206,14 @@ impl Broker {
         let id = self.find(order)?;
         let mut given = Given::default();
         given.take("modify_order", changes, &[&CHANGES])?;
-        let mut core = self.shared.core(py)?;
-        Self::check_stage(py, &core)?;
-        let request = core.run.state.order(id).request;
+        let now = render(self.sending_at(py)?);
+        let request = self.shared.core(py)?.run.state.order(id).request;
         let (i, is_stop) = (request.instrument.index(), request.order_type.is_stop());
         let asked = given.changes(py, &self.shared.plan, i, request.side, is_stop)?;
         if asked == Changes::default() {
             return Err(argument(py, &format!("modify_order needs at least one of {}", CHANGES.join(", "))));
         }
-        let now = ml4t_sim::time::render(core.run.state.now);
+        let mut core = self.shared.core(py)?;
         core.run.api().modify(id, asked).map_err(|e| {
             let text = format!("{} ({}, {now})", e.message, self.shared.plan.instruments[i].symbol);
             to_py(py, &SimError { message: text, ..e })
@@ -519,14 +334,7 @@ impl Broker {
         time_in_force: Option<&Bound<'_, PyAny>>,
         tag: Option<&str>,
     ) -> PyResult<Option<OrderHandle>> {
-        let py = asset.py();
-        let i = self.shared.instrument(asset)?;
-        let fraction = decimal(percent, "percent", &self.shared.plan.instruments[i].symbol)?.truncated(EXPONENT);
-        let mut core = self.shared.core(py)?;
-        Self::check_stage(py, &core)?;
-        let value = fraction_of_equity(&self.shared.plan, &core.run.state, self.book, fraction).into_py(py)?;
-        let terms = Self::terms(&mut core, time_in_force, tag)?;
-        self.towards_value(py, &mut core, i, value, terms)
+        self.target_percent(asset, percent, (time_in_force, tag))
     }
 
     /// Market order towards a market value in the account's currency; None when there.
@@ -538,15 +346,7 @@ impl Broker {
         time_in_force: Option<&Bound<'_, PyAny>>,
         tag: Option<&str>,
     ) -> PyResult<Option<OrderHandle>> {
-        let py = asset.py();
-        let i = self.shared.instrument(asset)?;
-        let amount =
-            Cash::from_decimal(decimal(value, "value", &self.shared.plan.instruments[i].symbol)?.truncated(EXPONENT))
-                .ok_or_else(|| to_py(py, &SimError::overflow("value leaves the range of the ledger".to_owned())))?;
-        let mut core = self.shared.core(py)?;
-        Self::check_stage(py, &core)?;
-        let terms = Self::terms(&mut core, time_in_force, tag)?;
-        self.towards_value(py, &mut core, i, amount, terms)
+        self.target_value(asset, value, (time_in_force, tag))
     }
 
     /// Market order towards a signed number of units; None when there.
@@ -558,30 +358,7 @@ impl Broker {
         time_in_force: Option<&Bound<'_, PyAny>>,
         tag: Option<&str>,
     ) -> PyResult<Option<OrderHandle>> {
-        let py = asset.py();
-        let i = self.shared.instrument(asset)?;
-        let instrument = &self.shared.plan.instruments[i];
-        let symbol = &instrument.symbol;
-        let (target, is_whole) = nearest(quantity, instrument.scale.quantity_exponent, ("quantity", symbol), false)?;
-        let mut core = self.shared.core(py)?;
-        Self::check_stage(py, &core)?;
-        let terms = Self::terms(&mut core, time_in_force, tag)?;
-        if !is_whole {
-            let lot = instrument.scale.quantity_f64(instrument.lot_size);
-            let now = ml4t_sim::time::render(core.run.state.now);
-            let text =
-                format!("target quantity {} is not a multiple of lot_size {lot} ({symbol}, {now})", quantity.str()?);
-            let expected = self.expected(&core, i);
-            let change = decimal(quantity, "quantity", symbol)?
-                .minus(Decimal { mantissa: expected.into(), exponent: instrument.scale.quantity_exponent })
-                .map_or(f64::NAN, Decimal::to_f64);
-            let asked = Asked { quantity: change.abs(), limit_price: f64::NAN, stop_price: f64::NAN };
-            let side = if change < 0.0 { Side::Sell } else { Side::Buy };
-            let request = OrderRequest { side, quantity: instrument.lot_size, ..self.template(i, terms) };
-            let id = core.run.api().submit_refused(request, Reason::OffLot, text, Some(asked)).into_py(py)?;
-            return Ok(Some(self.handle(id)));
-        }
-        self.towards(py, &mut core, i, target, terms)
+        self.target_quantity(asset, quantity, (time_in_force, tag))
     }
 
     /// Trade a basket towards fractions of equity; sells go first, then by symbol.
@@ -595,51 +372,7 @@ impl Broker {
         time_in_force: Option<&Bound<'_, PyAny>>,
         tag: Option<&str>,
     ) -> PyResult<Vec<OrderHandle>> {
-        let py = weights.py();
-        let mut targets: Vec<(usize, Option<Decimal>)> = Vec::new();
-        let Ok(items) = weights.call_method0("items") else {
-            return Err(argument(
-                py,
-                &format!("weights is a mapping of symbol to fraction of equity, found {}", weights.repr()?),
-            ));
-        };
-        for pair in items.try_iter()? {
-            let (asset, weight): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
-            let i = self.shared.instrument(&asset)?;
-            let weight = decimal(&weight, "weight", &self.shared.plan.instruments[i].symbol)?;
-            targets.push((i, Some(weight.truncated(EXPONENT))));
-        }
-        let mut core = self.shared.core(py)?;
-        Self::check_stage(py, &core)?;
-        if !keep_others {
-            let named: Vec<usize> = targets.iter().map(|t| t.0).collect();
-            let positions = &core.run.state.book(self.book).positions;
-            let held = (0..positions.len()).filter(|&i| positions[i].quantity != 0);
-            let under_way = core.run.all_open_orders();
-            let under_way = under_way.iter().map(|&id| core.run.state.order(id).request.instrument.index());
-            let others: BTreeSet<usize> = held.chain(under_way).filter(|i| !named.contains(i)).collect();
-            targets.extend(others.into_iter().filter(|&i| self.expected(&core, i) != 0).map(|i| (i, None)));
-        }
-        let mut changes = Vec::with_capacity(targets.len());
-        for (i, weight) in targets {
-            let value = match weight {
-                Some(weight) => {
-                    fraction_of_equity(&self.shared.plan, &core.run.state, self.book, weight).into_py(py)?
-                }
-                None => Cash::ZERO,
-            };
-            let target = self.quantity_for(py, &core, i, value)?;
-            let expected = self.expected(&core, i);
-            changes.push((target.is_none_or(|t| t >= expected), i, value));
-        }
-        // Instruments are numbered by symbol.
-        changes.sort_unstable();
-        let terms = Self::terms(&mut core, time_in_force, tag)?;
-        let mut sent = Vec::new();
-        for (_, i, value) in changes {
-            sent.extend(self.towards_value(py, &mut core, i, value, terms)?);
-        }
-        Ok(sent)
+        self.target_weights(weights, keep_others, (time_in_force, tag))
     }
 
     /// Market order that closes a position; None when there is none.
@@ -650,12 +383,7 @@ impl Broker {
         time_in_force: Option<&Bound<'_, PyAny>>,
         tag: Option<&str>,
     ) -> PyResult<Option<OrderHandle>> {
-        let py = asset.py();
-        let i = self.shared.instrument(asset)?;
-        let mut core = self.shared.core(py)?;
-        Self::check_stage(py, &core)?;
-        let terms = Self::terms(&mut core, time_in_force, tag)?;
-        self.towards(py, &mut core, i, 0, terms)
+        self.target_nothing(asset, (time_in_force, tag))
     }
 }
 

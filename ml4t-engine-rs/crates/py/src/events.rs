@@ -349,4 +349,11 @@ impl OrderEvent {
     fn reason_code(&self) -> &'static str {
         self.event.reason.code()
     }
+
+    /// Sentence of the reason, with what the engine knows about it.
+    #[getter]
+    fn reason(slf: PyRef<'_, Self>) -> PyResult<String> {
+        let core = slf.as_super().shared.core(slf.py())?;
+        Ok(core.run.state.sentence(slf.event.reason, slf.event.text).to_owned())
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ml4t_sim::ids::{BookId, OrderId};
-use ml4t_sim::order::{Order, Reason};
+use ml4t_sim::order::Order;
 use ml4t_sim::state::Asked;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -152,12 +152,8 @@ impl OrderHandle {
     #[getter]
     fn reason(&self, py: Python<'_>) -> PyResult<String> {
         let core = self.shared.core(py)?;
-        if core.run.state.order(self.id).reason == Reason::None {
-            return Ok(String::new());
-        }
-        let texts = &core.run.state.reason_texts;
-        let exact = texts.iter().rev().find(|(id, _)| *id == self.id).map(|(_, text)| text.clone());
-        Ok(exact.unwrap_or_else(|| core.run.state.order(self.id).reason.sentence().to_owned()))
+        let order = core.run.state.order(self.id);
+        Ok(core.run.state.sentence(order.reason, order.text).to_owned())
     }
 
     /// Free text given with the order; the name of the rule for an order that a position rule placed.

@@ -144,10 +144,6 @@ fn orders(shared: &Shared, core: &Core) -> PyResult<Table> {
     let rows = &state.orders;
     let scale = |k: usize| &shared.plan.instrument(rows[k].request.instrument).scale;
     let n = rows.len();
-    let mut reasons: Vec<&str> = rows.iter().map(|o| o.reason.sentence()).collect();
-    for (id, text) in &state.reason_texts {
-        reasons[id.index()] = text;
-    }
     let mut c = Columns::default();
     c.ids("order_id", 1..=n as u64);
     let ids = (0..n).map(|k| client_order_id(rows[k].request.book, ml4t_sim::ids::OrderId(k as u64)));
@@ -190,7 +186,7 @@ fn orders(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.optional_times("ts_expires", rows.iter().map(expires));
     c.optional_times("ts_closed", rows.iter().map(|o| o.ts_closed));
     c.texts("reason_code", rows.iter().map(|o| o.reason.code()));
-    c.texts("reason", reasons.iter());
+    c.texts("reason", rows.iter().map(|o| state.sentence(o.reason, o.text)));
     c.texts("tag", rows.iter().map(|o| core.tag(o)));
     c.finish()
 }
@@ -212,6 +208,7 @@ fn order_events(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.texts("status_from", rows.iter().map(|e| e.from.as_str()));
     c.texts("status", rows.iter().map(|e| e.to.as_str()));
     c.texts("reason_code", rows.iter().map(|e| e.reason.code()));
+    c.texts("reason", rows.iter().map(|e| core.run.state.sentence(e.reason, e.text)));
     c.floats("filled_quantity", (0..rows.len()).map(filled));
     c.finish()
 }

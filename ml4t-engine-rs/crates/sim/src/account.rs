@@ -9,6 +9,7 @@ use crate::money::{Cash, Price, Qty, mul_div_half_even};
 use crate::order::{Order, OrderType};
 use crate::plan::{AccountSettings, Plan};
 use crate::state::State;
+use crate::time::{Ns, render};
 
 const WHAT: &str = "buying power";
 
@@ -140,4 +141,11 @@ pub fn affords(book: &Book, settings: &AccountSettings, fill: &Exposure) -> Resu
         .plus(Cash(fill.value_after.0.abs()), WHAT)?;
     let equity = book.equity()?.minus(fill.fee, WHAT)?;
     Ok(gross <= leveraged(equity, settings)?)
+}
+
+/// The sentence for a sell of an account that may not sell short.
+pub(crate) fn short_text(instrument: &Instrument, quantity: i64, held: i64, now: Ns) -> String {
+    let (quantity, held) = (instrument.scale.quantity_f64(quantity), instrument.scale.quantity_f64(held));
+    let (symbol, now) = (&instrument.symbol, render(now));
+    format!("sells {quantity} {symbol}, the account holds {held} and may not sell short ({now})")
 }

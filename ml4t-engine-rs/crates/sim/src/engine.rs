@@ -117,7 +117,7 @@ impl Api<'_> {
         let id = self.submit(request)?;
         self.state.asked.extend(asked.map(|asked| (id, asked)));
         self.state.order_mut(id).refusal = Some(reason);
-        self.state.reason_texts.push((id, text));
+        self.state.explain(id, text);
         Ok(id)
     }
 

@@ -5,7 +5,7 @@ use ml4t_abi::{
     SlippageOutput, Status,
 };
 
-use crate::account::{Exposure, Worth, affords, buying_power};
+use crate::account::{Exposure, Worth, affords, buying_power, short_text};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::instrument::Instrument;
@@ -184,13 +184,7 @@ impl Execution {
         };
         let mut draft = Draft { quantity, reference, price, costs, liquidity, fee: Cash::ZERO, notional: Cash::ZERO };
         if order.request.side == Side::Sell && !plan.account.allows_short && quantity > held {
-            let text = format!(
-                "sells {} {}, the account holds {} and may not sell short ({})",
-                instrument.scale.quantity_f64(quantity),
-                instrument.symbol,
-                instrument.scale.quantity_f64(held),
-                crate::time::render(desk.state.now)
-            );
+            let text = short_text(instrument, quantity, held, desk.state.now);
             self.refuse(desk, Reason::ShortNotAllowed, text)?;
             return Ok(Taken::KEPT_OUT);
         }
@@ -501,7 +495,7 @@ impl Execution {
     fn refuse<R: Recorder>(&self, desk: &mut Desk<'_, R>, reason: Reason, text: String) -> Result<()> {
         let has_fills = desk.state.order(self.id).filled > 0;
         let status = if has_fills { OrderStatus::Canceled } else { OrderStatus::Rejected };
-        desk.state.reason_texts.push((self.id, text));
+        desk.state.explain(self.id, text);
         desk.state.move_order(self.id, status, reason, desk.recorder)
     }
 

@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::rules::{Base, PositionRules, RuleKind};
 use crate::time::Ns;
+use crate::trailing::better;
 use crate::venue::Desk;
 use crate::working::Working;
 
@@ -123,8 +124,9 @@ impl Guard {
             let row = rows[self.unseen as usize];
             self.unseen += 1;
             let market = PhaseMarket::read(plan, i, row as usize, feed.data.kind.range_phase())?;
-            if let Some(extreme) = market.extreme(if self.side > 0 { Side::Sell } else { Side::Buy }) {
-                self.best = Some(self.best.map_or(extreme, |best| better(best, extreme, self.side)));
+            let exit = if self.side > 0 { Side::Sell } else { Side::Buy };
+            if let Some(extreme) = market.extreme(exit) {
+                self.best = Some(self.best.map_or(extreme, |best| better(best, extreme, exit)));
             }
         }
         Ok(())
@@ -148,7 +150,7 @@ impl Guard {
         else {
             return Ok(());
         };
-        desk.state.order_mut(id).request.stop_price = Some(tighter(old, price, side));
+        desk.state.order_mut(id).request.stop_price = Some(better(old, price, side));
         Ok(())
     }
 
@@ -228,17 +230,8 @@ fn range(instrument: &Instrument) -> SimError {
     SimError::overflow(format!("{}: the level or size of a position rule leaves its range", instrument.symbol))
 }
 
-/// The better of two prices for a position of that sign.
-fn better(a: Price, b: Price, side: i64) -> Price {
-    if side > 0 { a.max(b) } else { a.min(b) }
-}
-
-fn tighter(old: Price, new: Price, side: Side) -> Price {
-    if side == Side::Sell { old.max(new) } else { old.min(new) }
-}
-
 fn kept(order: &Order, price: Price) -> Price {
-    order.request.stop_price.map_or(price, |old| tighter(old, price, order.request.side))
+    order.request.stop_price.map_or(price, |old| better(old, price, order.request.side))
 }
 
 /// From when on what the strategy asks for at this instant counts: after the opens, not for the bars that just opened.

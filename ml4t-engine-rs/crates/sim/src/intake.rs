@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::account::{Worth, buying_power, reservation};
+use crate::account::{Worth, buying_power, reservation, short_text};
 use crate::engine::{Simulator, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
@@ -108,7 +108,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         };
         let arrives = self.state.now.saturating_add(self.plan.account.latency);
         if arrives > self.state.now {
-            self.state.note(id, reason, &mut self.recorder);
+            self.state.note(id, (reason, 0), &mut self.recorder);
             self.state.due = self.state.due.min(arrives);
         }
         self.state.requests.push((arrives, id, changes));
@@ -203,7 +203,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     }
 
     fn reject(&mut self, id: OrderId, reason: Reason, text: String) -> Result<()> {
-        self.state.reason_texts.push((id, text));
+        self.state.explain(id, text);
         self.state.move_order(id, OrderStatus::Rejected, reason, &mut self.recorder)
     }
 
@@ -305,13 +305,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             if held < request.quantity
                 && held.saturating_add(self.incoming(request.instrument.index(), id)) < request.quantity
             {
-                let text = format!(
-                    "sells {} {}, the account holds {} and may not sell short ({})",
-                    scale.quantity_f64(request.quantity),
-                    instrument.symbol,
-                    scale.quantity_f64(held),
-                    crate::time::render(self.state.now)
-                );
+                let text = short_text(instrument, request.quantity, held, self.state.now);
                 return Ok(Some((Reason::ShortNotAllowed, text)));
             }
         }

@@ -506,6 +506,8 @@ pub struct Order {
     pub stood_at: Option<Price>,
     /// Why it will be refused at intake whatever the account says: a number off the grid cannot be kept.
     pub refusal: Option<Reason>,
+    /// Number of the sentence that says in detail why it ended, 0 for none.
+    pub text: u32,
     /// How often models were asked about it.
     pub attempts: u32,
     /// Open quantity.
@@ -549,6 +551,7 @@ impl Order {
             has_rested: false,
             stood_at: None,
             refusal: None,
+            text: 0,
             attempts: 0,
             leaves: request.quantity,
             filled: 0,

@@ -21,6 +21,8 @@ pub struct OrderEvent {
     pub to: OrderStatus,
     /// Why.
     pub reason: Reason,
+    /// Number of the sentence in the run's sentences, 0 where the reason's own says it all.
+    pub text: u32,
     /// Filled quantity after it.
     pub filled: i64,
 }

@@ -1,6 +1,6 @@
 //! Changes of working orders: what is asked, and whether it can be done when it arrives.
 
-use crate::account::{Worth, buying_power, reservation};
+use crate::account::{Worth, buying_power, reservation, short_text};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::instrument::Instrument;
@@ -44,10 +44,6 @@ fn changed(order: &Order, changes: &Changes, instrument: &Instrument, now: Ns) -
         return Err(text.clone());
     }
     if let Some(quantity) = changes.quantity {
-        if quantity <= order.filled {
-            let (found, filled) = (scale.quantity_f64(quantity), scale.quantity_f64(order.filled));
-            return Err(format!("quantity {found} is not above what is filled, {filled}"));
-        }
         if quantity % instrument.lot_size != 0 {
             let (found, lot) = (scale.quantity_f64(quantity), scale.quantity_f64(instrument.lot_size));
             return Err(format!("quantity {found} is not a multiple of lot_size {lot}"));
@@ -59,13 +55,17 @@ fn changed(order: &Order, changes: &Changes, instrument: &Instrument, now: Ns) -
     terms.stop_price = changes.stop_price.or(terms.stop_price);
     for (name, price) in [("limit_price", changes.limit_price), ("stop_price", changes.stop_price)] {
         let Some(price) = price else { continue };
+        if price.0 <= 0 && !instrument.allows_negative_prices {
+            return Err(format!("{name} {} must be above zero", scale.price_f64(price)));
+        }
         if !instrument.on_tick(price) {
             let (found, tick) = (scale.price_f64(price), scale.price_f64(Price(instrument.tick_size)));
             return Err(format!("{name} {found} is not a multiple of tick_size {tick}"));
         }
-        if price.0 <= 0 && !instrument.allows_negative_prices {
-            return Err(format!("{name} {} must be above zero", scale.price_f64(price)));
-        }
+    }
+    if let Some(quantity) = changes.quantity.filter(|&quantity| quantity <= order.filled) {
+        let (found, filled) = (scale.quantity_f64(quantity), scale.quantity_f64(order.filled));
+        return Err(format!("quantity {found} is not above what is filled, {filled}"));
     }
     if let Some(trail) = &mut terms.trail {
         trail.distance = changes.distance.unwrap_or(trail.distance);
@@ -113,6 +113,7 @@ pub(crate) fn decide<R: Recorder>(
     let order = *desk.state.order(id);
     let instrument = desk.plan.instrument(order.request.instrument);
     let now = desk.state.now;
+    let at = || format!("({}, {})", instrument.symbol, render(now));
     let mut changes = changes.clone();
     if desk.plan.policies.tick_rounding == TickRounding::Passive {
         let (side, is_stop) = (order.request.side, order.request.order_type.is_stop());
@@ -122,7 +123,7 @@ pub(crate) fn decide<R: Recorder>(
     let mut next = match changed(&order, &changes, instrument, now) {
         Ok(next) => next,
         Err(text) => {
-            refuse(desk, id, &text);
+            refuse(desk, id, &format!("{text} {}", at()));
             return Ok(false);
         }
     };
@@ -140,11 +141,11 @@ pub(crate) fn decide<R: Recorder>(
     let is_larger_sale = order.request.side == Side::Sell && next.request.quantity > order.request.quantity;
     let never_shorts = !desk.plan.account.allows_short && !order.request.instructions.reduce_only;
     if is_larger_sale && never_shorts && !covers(next.leaves) {
-        refuse(desk, id, "the account does not hold what it would sell and may not sell short");
+        refuse(desk, id, &short_text(instrument, next.leaves, held, now));
         return Ok(false);
     }
     let Some(wanted) = reservation(&next, held, instrument, &desk.plan.account) else {
-        refuse(desk, id, "price x quantity leaves the range of the ledger");
+        refuse(desk, id, &format!("price x quantity leaves the range of the ledger {}", at()));
         return Ok(false);
     };
     let more = wanted.minus(order.reserved, "buying power")?;
@@ -152,7 +153,7 @@ pub(crate) fn decide<R: Recorder>(
         let worth = Worth::known(desk.plan, desk.state, book)?;
         let free = buying_power(book, &desk.plan.account, worth)?.minus(book.reserved, "buying power")?;
         if more > free {
-            let text = format!("it needs buying power of {} more, {} is free", more.to_f64(), free.to_f64());
+            let text = format!("it needs buying power of {} more, {} is free {}", more.to_f64(), free.to_f64(), at());
             refuse(desk, id, &text);
             return Ok(false);
         }
@@ -169,16 +170,13 @@ fn finish<R: Recorder>(desk: &mut Desk<'_, R>, id: OrderId, next: &Order) -> Res
     desk.state
         .adopt_quantity(id)
         .ok_or_else(|| SimError::overflow(format!("order {}: a quantity of its group leaves its range", id.0 + 1)))?;
-    desk.state.note(id, Reason::Replaced, desk.recorder);
+    desk.state.note(id, (Reason::Replaced, 0), desk.recorder);
     Ok(false)
 }
 
 fn refuse<R: Recorder>(desk: &mut Desk<'_, R>, id: OrderId, text: &str) {
-    let order = desk.state.order(id);
-    let symbol = &desk.plan.instrument(order.request.instrument).symbol;
-    let text = format!("change refused: {text} ({symbol}, {})", render(desk.state.now));
-    desk.state.replace_refusals.push((id, text));
-    desk.state.note(id, Reason::ReplaceRejected, desk.recorder);
+    let text = desk.state.say(format!("change refused: {text}"));
+    desk.state.note(id, (Reason::ReplaceRejected, text), desk.recorder);
 }
 
 impl Changes {

@@ -92,12 +92,10 @@ pub struct State {
     pub rules: Vec<PositionRules>,
     /// All orders ever submitted, by id.
     pub orders: Vec<Order>,
-    /// Sentences for orders whose reason has details.
-    pub reason_texts: Vec<(OrderId, String)>,
+    /// Sentences of reasons that have details; orders and their events name them by number, from 1.
+    sentences: Vec<String>,
     /// Who waits for whom, and who belongs together.
     pub(crate) links: Links,
-    /// Sentences for changes that were refused.
-    pub replace_refusals: Vec<(OrderId, String)>,
     /// What was asked for by orders whose numbers the instrument cannot keep, in sequence.
     pub asked: Vec<(OrderId, Asked)>,
     /// Not yet delivered to the strategy.
@@ -160,9 +158,8 @@ impl State {
             books: (0..plan.books).map(|b| Book::new(BookId(b), instruments)).collect(),
             rules: vec![PositionRules::default(); usize::from(plan.books)],
             orders: Vec::new(),
-            reason_texts: Vec::new(),
+            sentences: Vec::new(),
             links: Links::default(),
-            replace_refusals: Vec::new(),
             asked: Vec::new(),
             notices: Vec::new(),
             commands: Vec::new(),
@@ -315,17 +312,38 @@ impl State {
             let total = &mut self.books[usize::from(book.0)].reserved;
             *total = total.minus(reserved, "buying power")?;
         }
-        let event = OrderEvent { ts: now, order: id, from, to, reason, filled: self.orders[id.index()].filled };
+        let order = &self.orders[id.index()];
+        let text = if to.is_terminal() { order.text } else { 0 };
+        let event = OrderEvent { ts: now, order: id, from, to, reason, text, filled: order.filled };
         recorder.order_event(&event);
         self.notices.push(Notice::Order(event));
         Ok(())
     }
 
+    /// Say in detail why an order is about to end.
+    pub(crate) fn explain(&mut self, id: OrderId, text: String) {
+        let text = self.say(text);
+        self.order_mut(id).text = text;
+    }
+
+    /// Keep a sentence; its number.
+    pub(crate) fn say(&mut self, text: String) -> u32 {
+        self.sentences.push(text);
+        u32::try_from(self.sentences.len()).unwrap_or(0)
+    }
+
+    /// The sentence of a reason, or the one with details of that number.
+    #[must_use]
+    pub fn sentence(&self, reason: Reason, text: u32) -> &str {
+        let number = (text as usize).checked_sub(1);
+        number.and_then(|k| self.sentences.get(k)).map_or(reason.sentence(), String::as_str)
+    }
+
     /// Write down something about an order that leaves its state as it is, and tell the strategy.
-    pub(crate) fn note<R: Recorder>(&mut self, id: OrderId, reason: Reason, recorder: &mut R) {
+    pub(crate) fn note<R: Recorder>(&mut self, id: OrderId, (reason, text): (Reason, u32), recorder: &mut R) {
         let order = self.order(id);
         let (status, filled) = (order.status, order.filled);
-        let event = OrderEvent { ts: self.now, order: id, from: status, to: status, reason, filled };
+        let event = OrderEvent { ts: self.now, order: id, from: status, to: status, reason, text, filled };
         recorder.order_event(&event);
         self.notices.push(Notice::Order(event));
     }

@@ -93,7 +93,8 @@ pub(crate) fn follow<R: Recorder>(
     Ok(())
 }
 
-fn better(a: Price, b: Price, side: Side) -> Price {
+/// The price that a stop of that side follows: the higher one of a sell, the lower one of a buy.
+pub(crate) fn better(a: Price, b: Price, side: Side) -> Price {
     if side == Side::Sell { a.max(b) } else { a.min(b) }
 }
 

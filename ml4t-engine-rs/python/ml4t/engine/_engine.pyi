@@ -775,6 +775,10 @@ class OrderEvent(Event):
     def reason_code(self) -> str:
         """Code of the reason; empty where nothing is to explain."""
 
+    @property
+    def reason(self) -> str:
+        """Sentence of the reason, with what the engine knows about it."""
+
 # -- indicators ------------------------------------------------------------------------------------------
 
 @final

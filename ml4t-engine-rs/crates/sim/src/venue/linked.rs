@@ -71,7 +71,7 @@ impl SimulatedVenue {
         let order = desk.state.order_mut(id);
         order.leaves = left;
         order.request.quantity = order.filled.checked_add(left).ok_or_else(|| range(id))?;
-        desk.state.note(id, Reason::Reduced, desk.recorder);
+        desk.state.note(id, (Reason::Reduced, 0), desk.recorder);
         if desk.state.links.waiting.contains(&id) { Ok(()) } else { Self::reserve_one(desk, id, i) }
     }
 

@@ -146,8 +146,8 @@ impl Outcome {
 
     /// The recorded sentence behind the state of order `number`.
     pub(crate) fn reason(&self, number: u64) -> String {
-        let texts = &self.run.state.reason_texts;
-        texts.iter().find(|(id, _)| *id == OrderId(number - 1)).map(|(_, text)| text.clone()).unwrap_or_default()
+        let order = self.run.state.order(OrderId(number - 1));
+        self.run.state.sentence(order.reason, order.text).to_owned()
     }
 
     /// `d1 10:31 trade inventory <- cash 1000 AAA` of each posting.

@@ -358,6 +358,7 @@ class Run:
                 status=item.after,
                 previous_status=item.before,
                 reason_code=item.reason_code,
+                reason=item.reason,
             )
         return FillEvent(
             asset=instrument.symbol,

@@ -150,6 +150,7 @@ class OrderEvent(Event, callbacks.OrderEvent):
     status: OrderStatus  #: after the change
     previous_status: OrderStatus  #: before the change
     reason_code: str  #: empty where nothing is to explain
+    reason: str  #: its sentence
 
 
 def market_event(plan: Plan, feed: Feed, row: int) -> MarketEvent:

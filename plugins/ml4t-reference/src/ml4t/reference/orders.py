@@ -40,6 +40,10 @@ REASONS = {
     "PARENT_ENDED": "the order that it waited for ended without a fill",
     "GROUP_FILLED": "another order of its group filled",
     "GROUP_ENDED": "another order of its group ended",
+    "CANCEL_REQUESTED": "a cancel is under way",
+    "REPLACE_REQUESTED": "a change is under way",
+    "REPLACED": "changed on request",
+    "REDUCED": "another order of its group filled a part of what it was for",
 }
 
 _NEXT = {
@@ -220,6 +224,7 @@ class Transition:
     before: OrderStatus
     after: OrderStatus
     reason_code: str
+    reason: str
     filled: int
 
 
@@ -284,12 +289,13 @@ class OrderBook:
             before=before,
             after=after,
             reason_code=code,
+            reason=reason or REASONS[code],
             filled=order.filled,
         )
         self.transitions.append(transition)
         self.untold.append(transition)
 
-    def note(self, order: Order, now: int, code: str) -> None:
+    def note(self, order: Order, now: int, code: str, reason: str = "") -> None:
         """Write down that something was asked of an order, or done to it, that leaves its state as it is."""
         transition = Transition(
             sequence=len(self.transitions) + 1,
@@ -298,6 +304,7 @@ class OrderBook:
             before=order.status,
             after=order.status,
             reason_code=code,
+            reason=reason or REASONS[code],
             filled=order.filled,
         )
         self.transitions.append(transition)

@@ -54,7 +54,7 @@ class Replacing:
         new = _changed(request)
         refusal = self._refusal(request, new, now)
         if refusal is not None:
-            self.venue.book.note(order, now, "REPLACE_REJECTED")
+            self.venue.book.note(order, now, "REPLACE_REJECTED", f"change refused: {refusal[1]}")
             return
         _apply(request, new, now + after_opens)
         self.venue.book.note(order, now, "REPLACED")
@@ -64,13 +64,15 @@ class Replacing:
         order = request.order
         where = f"({order.instrument.symbol}, {text_of(now)})"
         if not order.is_live:
-            return "ORDER_COMPLETE", f"order {order.id} is {order.status.value} {where}"
-        if new.quantity <= order.filled:
-            filled = plain_text(order.filled, order.instrument.quantity_exponent)
-            return "ALREADY_FILLED", f"{filled} of order {order.id} are filled {where}"
+            return "ORDER_COMPLETE", f"the order is {order.status.value} {where}"
         prices = tuple(name for name in ("limit_price", "stop_price") if name in request.terms)
         refusal = off_lot(new, where) if "quantity" in request.terms else None
         refusal = refusal or off_tick(new, prices, self.plan.policies, where)
+        if refusal is None and new.quantity <= order.filled:
+            found, filled = (
+                plain_text(x, order.instrument.quantity_exponent) for x in (new.quantity, order.filled)
+            )
+            refusal = "ALREADY_FILLED", f"quantity {found} is not above what is filled, {filled} {where}"
         if refusal is None and "expires" in request.terms:
             refusal = too_late(new, now, where)
         if refusal is not None:
@@ -92,7 +94,10 @@ class Replacing:
         free = account.free(self.pricing.power(account), self.venue.book.working())
         if added <= free:
             return None
-        return "INSUFFICIENT_BUYING_POWER", f"needs {cash_text(added)} more, {cash_text(free)} is free"
+        return "INSUFFICIENT_BUYING_POWER", (
+            f"it needs buying power of {cash_text(added)} more, {cash_text(free)} is free "
+            f"({order.instrument.symbol}, {text_of(now)})"
+        )
 
 
 def _changed(request: Replace) -> Order:

@@ -147,6 +147,7 @@ def _transition(each: Transition) -> Row:
         "status_from": each.before.value,
         "status": each.after.value,
         "reason_code": each.reason_code,
+        "reason": each.reason,
         "filled_quantity": each.order.instrument.quantity(each.filled),
     }
 
