@@ -30,7 +30,8 @@ VENV_PYTHON = VENV_BIN / ("python.exe" if os.name == "nt" else "python")
 ENGINE = "ml4t-engine-rs"
 DEMO_CONFIG = "examples/momentum.toml"
 MINIMUM_PYTHON = (3, 11)
-TESTS = "not (bench or browser or faults or soak or wheels)"
+PEERS = ("zipline", "backtrader", "vectorbt")
+TESTS = "not (bench or browser or faults or parity or soak or wheels)"
 NOX_REQUIREMENT = "nox>=2025.5.1"
 
 
@@ -361,6 +362,7 @@ def bench(session: nox.Session) -> None:
     """Measure, with the engine built as for a wheel (fat LTO)."""
     ensure_environment(session, level="dev", profile="dist")
     python(session, "tests/bench/first_figures.py")
+    python(session, "tests/bench/order_cost.py")
     python(session, "-m", "pytest", "-m", "bench", "-s", *session.posargs)
 
 
@@ -399,6 +401,43 @@ def faults(session: nox.Session) -> None:
         python(session, "-m", "pytest", "-m", "faults", "tests/faults", *session.posargs)
     finally:
         build_engine(session)
+
+
+def run_peer(session: nox.Session, peer: str) -> None:
+    """Run the cases of `peer` on the engine itself, in an environment that holds nothing else."""
+    parity, cache = ROOT / "tests" / "parity", ROOT / ".cache" / "parity"
+    wanted, printed = parity / "peers" / f"{peer}.txt", cache / f"{peer}.json"
+    printed.unlink(missing_ok=True)
+    for path in (parity / "cases" / f"{peer}.toml", wanted):
+        if not path.exists():
+            session.warn(f"{peer} is left out: there is no {path.relative_to(ROOT)}")
+            return
+    home, stamp = cache / peer, cache / peer / "installed.txt"
+    interpreter = home / VENV_BIN.name / VENV_PYTHON.name
+    packages = f"{sys.version}\n{wanted.read_text(encoding='utf-8')}"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != packages:
+        venv.create(home, with_pip=True, clear=True)
+        pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+        run(session, *pip, "-r", str(wanted), env={"VIRTUAL_ENV": str(home)})
+        stamp.write_text(packages, encoding="utf-8")
+    program = parity / "peers" / f"{peer}_peer.py"
+    ran = subprocess.run([interpreter, program], stdout=subprocess.PIPE, cwd=home, check=False)
+    if ran.returncode != 0:
+        session.error(f"{program.relative_to(ROOT)} failed")
+    printed.write_bytes(ran.stdout)
+
+
+@nox.session(venv_backend="none")
+def parity(session: nox.Session) -> None:
+    """Run the cases of every peer on the real engine and on ml4t, and compare the trades."""
+    with stopwatch(session) as watch:
+        with watch.step("build and install"):
+            ensure_environment(session, level="dev")
+        for peer in PEERS:
+            with watch.step(peer):
+                run_peer(session, peer)
+        with watch.step("ml4t"):
+            python(session, "-m", "pytest", "-m", "parity", "tests/parity", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -22,15 +22,14 @@ from ml4t.core.config import (
     BacktestSection,
     BrokerSection,
     FeedSection,
-    FillTiming,
     NativePolicy,
-    Policies,
     RecordCadence,
     RunConfig,
     load_config,
     to_mapping,
 )
 from ml4t.core.manifest import canonical_json
+from ml4t.core.policies import FillTiming, Policies
 
 TOML = """
 [backtest]
@@ -173,6 +172,11 @@ def test_defaults_are_the_documented_ones() -> None:
         "zero_volume": "no_fill",
         "tick_rounding": "reject",
         "trail_basis": "high_low",
+        "path": "worst",
+        "same_bar_exit": "allow",
+        "target_orders": "counted",
+        "target_rounding": "position",
+        "lot_rounding": "reject",
     }
 
 

@@ -613,3 +613,39 @@ def test_two_managers_do_not_share_anything(site: Site) -> None:
         answer = [len(pm.registry()), len(other.registry())]
     """
     assert site.ask(code) == [1, 0]
+
+
+def test_a_profile_lies_under_what_is_written(site: Site) -> None:
+    site.plugin(
+        "houses",
+        """
+        from ml4t.core.hookspecs import ProfileSpec
+
+        CAREFUL = {"allows_short": True, "policies": {"limit_touch": "through", "zero_volume": "fill"}}
+
+        def made():
+            return {"latency": "1s"}
+
+        @hookimpl
+        def ml4t_register_profiles():
+            return [ProfileSpec("careful", f"{__name__}:CAREFUL"), ProfileSpec("made", f"{__name__}:made")]
+        """,
+    )
+    code = """
+        def read(**broker):
+            return pm.with_profile({"broker": broker, "backtest": {}})["broker"]
+
+        answer = [
+            read(profile="careful", policies={"zero_volume": "no_fill"}),
+            read(profile="made"),
+            read(allows_short=False),
+        ]
+    """
+    careful, made, plain = site.ask(code)
+    assert careful == {
+        "profile": "careful",
+        "allows_short": True,
+        "policies": {"limit_touch": "through", "zero_volume": "no_fill"},
+    }
+    assert made == {"profile": "made", "latency": "1s", "policies": {}}
+    assert plain == {"allows_short": False}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +43,12 @@ def test_the_catalogue_of_reason_codes_is_that_of_the_engine() -> None:
 
 def test_the_page_about_fills_lists_every_policy_with_its_values() -> None:
     source = POLICIES_RS.read_text(encoding="utf-8")
-    enums = {
-        re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): re.findall(r'= "(\w+)"', inner)
+    values = {
+        name: re.findall(r'= "(\w+)"', inner)
         for name, inner in re.findall(r"^    (\w+) \{(.*?)^    \}", source, re.MULTILINE | re.DOTALL)
     }
-    enums.pop("lot_policy")
+    fields = re.findall(r"^    pub (\w+): (\w+),", source, re.MULTILINE)
+    enums = {field: values[kind] for field, kind in fields}
     page = (ROOT / "docs/concepts/fills-on-bars.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (`[^|]+`) \|", page, re.MULTILINE)
     written = {name: re.findall(r"`(\w+)`", values) for name, values in rows if "," in values}
@@ -96,3 +99,10 @@ def test_the_page_about_configuration_lists_every_key_with_its_default(section: 
         known = plain.get(section.strip("[]"), plain["broker"]["policies"] if "policies" in section else {})
         if isinstance(known, dict) and not isinstance(known.get(key), (dict, list, type(None))):
             assert text == str(known[key]).replace("False", "false").replace("True", "true"), key
+
+
+@pytest.mark.parametrize("module", ["tests/scenarios/fill_table.py", "-m tests.parity.page"])
+def test_a_page_that_is_made_of_tests_is_current(module: str) -> None:
+    command = [sys.executable, *module.split(), "--check"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, f"run: python {module}\n{found.stderr}"

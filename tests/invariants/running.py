@@ -40,6 +40,8 @@ POLICIES = {
     "insufficient_cash": ("reject", "partial", "wait"),
     "zero_volume": ("no_fill", "fill"),
     "tick_rounding": ("reject", "passive"),
+    "path": ("worst", "ohlc", "olhc", "nearest_first", "close_only", "submission"),
+    "same_bar_exit": ("allow", "next_bar"),
 }
 
 
@@ -61,6 +63,8 @@ def draw_config(rng: np.random.Generator, market: Market, **fixed: Any) -> dict[
         "fill_model": pick(FILLS if market.has_volume else FILLS[:1]),
         "policies": {name: pick(values) for name, values in POLICIES.items()},
     }
+    if broker["policies"]["path"] == "close_only" and broker["policies"]["fill_timing"] == "next_open":
+        broker["policies"]["fill_timing"] = "next_close"
     backtest: dict[str, Any] = {"record": pick(("auto", "step", "session"))}
     if market.nav_calendar is not None:
         backtest["nav_calendar"] = market.nav_calendar

@@ -202,7 +202,12 @@ def check_truncation(name: str, seed: int) -> None:
     until = late[int(rng.integers(len(late)))]
     other = Reader(**terms)
     after = run_reader(truncate(market, until), other, config)
-    difference = explain(past(results, reader, until), past(after, other, until))
+    pasts = past(results, reader, until), past(after, other, until)
+    for each in pasts:
+        # Data that end inside a session have a NAV there; the run that goes on has none.
+        for table in ("portfolio_history", "positions"):
+            each.tables[table] = each.tables[table].filter(pl.col("ts_event").cast(pl.Int64) < until)
+    difference = explain(*pasts)
     assert not difference, f"{name}, seed {seed}, T = {until}, {config['broker']}: {difference}"
 
 

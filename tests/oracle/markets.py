@@ -146,11 +146,14 @@ class Script(Strategy):
             if working:
                 broker.cancel_order(working[size % len(working)])
         elif ask.what == "target":
-            broker.order_target_quantity(symbol, ask.quantity + (0.25 if ask.is_day else 0))
+            # Some are less than a lot.
+            amount = ask.quantity / (40 if ask.other % 5 == 0 else 1)
+            broker.order_target_quantity(symbol, amount + (0.25 if ask.is_day else 0))
         elif ask.what == "odd":
             # Off the lot or off the tick: refused, or rounded by a policy.
             amount = size / 3 if ask.is_day else size
-            side(symbol, amount, limit_price=price(ask.offset) + ask.other / 1000)
+            how = {} if ask.other % 4 == 0 else {"limit_price": price(ask.offset) + ask.other / 1000}
+            side(symbol, amount, **how)
         elif ask.what == "rules":
             kind, other = sorted(RULES)[size % 3], sorted(RULES)[(size + 1) % 3]
             rule = RULES[kind](pct=(abs(ask.offset) + 3) / 1000)
@@ -161,7 +164,7 @@ class Script(Strategy):
     def modify(self, order: Any, ask: Ask, price: Callable[[int], float], broker: Broker) -> None:  # noqa: ANN401
         changes: dict[str, Any] = {}
         if ask.is_day:
-            changes["quantity"] = abs(ask.quantity)
+            changes["quantity"] = abs(ask.quantity) + (0.5 if ask.other % 3 == 0 else 0)
         kind = order.order_type.value
         if "trailing" in kind:
             changes["trail_amount"] = (abs(ask.offset) + 1) / 100
@@ -238,12 +241,19 @@ def accounts(draw: st.DrawFn) -> dict[str, Any]:
         "tick_rounding": ["passive"],
         "fill_timing": ["next_close", "same_close"],
         "limit_gap": ["at_limit"],
-        "limit_slippage": ["clamp", "refuse"],
+        "limit_slippage": ["clamp", "refuse", "full", "full"],
         "trail_basis": ["close"],
+        "path": ["ohlc", "olhc", "nearest_first", "close_only", "submission"],
+        "same_bar_exit": ["next_bar"],
+        "lot_rounding": ["down"],
+        "target_orders": ["ignored"],
+        "target_rounding": ["order"],
     }
     for name, values in choices.items():
         if draw(st.integers(0, 3)) == 0:
             policies[name] = draw(st.sampled_from(values))
+    if policies.get("path") == "close_only":
+        policies.setdefault("fill_timing", "next_close")
     optional: dict[str, st.SearchStrategy[Any]] = {
         "allows_short": st.just(value=True),
         "leverage": st.sampled_from([2, 3, "1.5"]),
@@ -255,6 +265,9 @@ def accounts(draw: st.DrawFn) -> dict[str, Any]:
     for name, values in optional.items():
         if draw(st.integers(0, 1 if name == "allows_short" else 2)) == 0:
             account[name] = draw(values)
+    if draw(st.integers(0, 2)) == 0:
+        account["buying_power"] = draw(st.sampled_from(["cash", "cash", "unlimited"]))
+        account.pop("leverage", None)
     by_volume = draw(st.integers(0, 3)) == 0
     if by_volume:
         account["fill_model"] = {"type": "Default", "volume_limit": 0.1}
@@ -358,10 +371,12 @@ def feed_of(case: Case) -> DataFeed:
     """Return the market of a case."""
     symbols = sorted({row[0] for row in case.rows})
     calendar = "24/7"
-    build = Instrument.fractional if case.fractional else Instrument
     multipliers = {"A": 1, "B": "2.5", "C": 1}
+    lots = {"A": 1, "B": 1, "C": 1 if case.actions else 10}
     instruments = [
-        build(symbol, calendar=calendar, multiplier=1 if case.fractional else multipliers[symbol])
+        Instrument.fractional(symbol, calendar=calendar)
+        if case.fractional
+        else Instrument(symbol, calendar=calendar, multiplier=multipliers[symbol], lot_size=lots[symbol])
         for symbol in symbols
     ]
     options: dict[str, Any] = {"instruments": instruments, "calendar": calendar, "actions": actions_of(case)}

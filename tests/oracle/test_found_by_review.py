@@ -8,16 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Engine, Instrument, StopLoss, Strategy, TrailingStop
+from ml4t.backtest import DataFeed, Instrument, StopLoss, Strategy, TrailingStop
 from ml4t.core.errors import NumericOverflowError, OrderError
 
-from .play import ENGINES, Action, days, feed_of, play
-
-MIDNIGHT = dt.datetime(2024, 1, 2, tzinfo=dt.UTC)
-
-
-def flat(*prices: float) -> pl.DataFrame:
-    return days(*((price,) * 4 for price in prices))
+from .play import ENGINES, Action, at, clock, days, feed_of, flat, hourly, hours, play, run, split
 
 
 @ENGINES
@@ -25,27 +19,9 @@ def test_an_account_tells_nothing_of_a_price_that_has_not_arrived(engine: str) -
     """Worth, position and size of a target are the same whatever the close will be that is on its way."""
 
     def seen(close: float) -> list[Any]:
-        ends = [MIDNIGHT + dt.timedelta(hours=n) for n in range(1, 6)]
-        late = pl.DataFrame(
-            {
-                "symbol": "A",
-                "ts_event": ends,
-                "ts_arrival": [end + dt.timedelta(minutes=30) for end in ends],
-                "open": 100.0,
-                "high": 200.0,
-                "low": 50.0,
-                "close": [100.0, 100.0, 100.0, close, 100.0],
-                "volume": 1e6,
-            }
-        )
-        clock = pl.DataFrame(
-            {
-                "symbol": "B",
-                "ts_event": [MIDNIGHT + dt.timedelta(minutes=15 * n) for n in range(1, 21)],
-                **{name: 10.0 for name in ("open", "high", "low", "close")},
-                "volume": 1e6,
-            }
-        )
+        bars = hours(*((100, 200, 50, price) for price in (100, 100, 100, close, 100)))
+        late = bars.with_columns(ts_arrival=pl.col("ts_event") + dt.timedelta(minutes=30))
+        quarters = [at(0) + dt.timedelta(minutes=15 * n) for n in range(1, 21)]
         found: list[Any] = []
 
         class Looks(Strategy):
@@ -57,23 +33,15 @@ def test_an_account_tells_nothing_of_a_price_that_has_not_arrived(engine: str) -
                     broker.buy("A", 10)
                     self.is_sent = True
                 # The close of 04:00 is on its way until 04:30.
-                if (
-                    MIDNIGHT + dt.timedelta(hours=4)
-                    <= timestamp
-                    < MIDNIGHT + dt.timedelta(hours=4, minutes=30)
-                ):
+                if at(4) <= timestamp < at(4, 30):
                     position = broker.get_position("A")
                     order = broker.order_target_percent("B", 0.5)
                     size = None if order is None else order.quantity
                     found.append((broker.get_account_value(), position.mark_price, broker.buying_power, size))
                     broker.cancel_order(order)
 
-        feeds = [
-            DataFeed(late, name="late", stamp="close", interval="1h", calendar="24/7"),
-            DataFeed(clock, name="clock", stamp="close", interval="15m", calendar="24/7"),
-        ]
-        config = {"backtest": {"engine": engine}, "broker": {"leverage": 2, "allows_short": True}}
-        Engine(feeds, Looks, config=config).run()
+        feeds = [hourly(late, name="late"), clock(*quarters, price=10.0, interval="15m")]
+        run(engine, feeds, Looks, leverage=2, allows_short=True)
         assert len(found) == 2
         return found
 
@@ -82,11 +50,8 @@ def test_an_account_tells_nothing_of_a_price_that_has_not_arrived(engine: str) -
 
 @ENGINES
 def test_a_close_in_front_of_a_split_fills_no_new_shares(engine: str) -> None:
-    actions = pl.DataFrame(
-        {"symbol": ["A"], "ex_date": [dt.date(2024, 1, 3)], "kind": ["split"], "ratio": ["2/1"]}
-    )
     # Flat in worth: 100.00 before, 50.00 from the third day on.
-    feed = feed_of(flat(100, 100, 50, 50, 50), actions=actions)
+    feed = feed_of(flat(100, 100, 50, 50, 50), actions=split("2/1"))
     steps: dict[int, Action] = {1: lambda now: now.broker.buy("A", 10)}
     results = play(engine, feed, steps, policies={"fill_timing": "same_close"})
     assert results.fills["price"].to_list() == [50.0]
@@ -95,17 +60,14 @@ def test_a_close_in_front_of_a_split_fills_no_new_shares(engine: str) -> None:
 
 @ENGINES
 def test_a_position_that_a_reverse_split_ended_leaves_no_mark_behind(engine: str) -> None:
-    actions = pl.DataFrame(
-        {"symbol": ["A"], "ex_date": [dt.date(2024, 1, 3)], "kind": ["split"], "ratio": ["1/10"]}
-    )
-    frame = pl.concat([flat(1, 1, 10, 10, 10), days(*((10.0,) * 4 for _ in range(5)), symbol="B")])
+    frame = pl.concat([flat(1, 1, 10, 10, 10), flat(10, 10, 10, 10, 10, symbol="B")])
     steps: dict[int, Action] = {
         0: lambda now: now.broker.buy("A", 1),
         3: lambda now: (now.broker.buy("A", 100), now.broker.buy("B", 5000)),
     }
     results = play(
         engine,
-        feed_of(frame, actions=actions),
+        feed_of(frame, actions=split("1/10")),
         steps,
         initial_cash=2000,
         leverage=2,
@@ -127,7 +89,7 @@ def test_a_series_of_the_market_makes_no_run_longer_and_is_known_from_its_beginn
             seen.append(context["vix"])
 
     feeds = [feed_of(flat(10, 10, 10, 10)), context]
-    results = Engine(feeds, Reads, config={"backtest": {"engine": engine}}).run()
+    results = run(engine, feeds, Reads)
     assert results.nav.height == 4
     assert seen == [48.0] * 4
 
@@ -149,7 +111,7 @@ def test_signals_of_before_the_first_open_call_nobody_and_are_known(engine: str)
             calls.append((timestamp.date(), data["A"]["signals"]["m"]))
 
     feed = feed_of(flat(10, 10), signals=signals)
-    Engine(feed, Reads, config={"backtest": {"engine": engine}}).run()
+    run(engine, feed, Reads)
     assert calls == [(dt.date(2024, 1, 2), 0.75), (dt.date(2024, 1, 3), 0.75)]
 
 
@@ -205,26 +167,7 @@ def test_a_stop_that_an_entry_inside_the_bar_moves_beyond_the_market_acts_where_
 
 @ENGINES
 def test_a_level_that_moves_inside_an_open_bar_does_not_meet_what_the_bar_did_before(engine: str) -> None:
-    hours = [dt.datetime(2024, 1, 2, hour, tzinfo=dt.UTC) for hour in (1, 2, 3, 4)]
-    bars = pl.DataFrame(
-        {
-            "symbol": "A",
-            "ts_event": hours,
-            "open": [100.0, 100.0, 100.0, 99.0],
-            "high": [100.0, 100.0, 100.0, 99.0],
-            "low": [100.0, 100.0, 96.0, 98.5],
-            "close": [100.0, 100.0, 99.0, 99.0],
-            "volume": 1e6,
-        }
-    )
-    clock = pl.DataFrame(
-        {
-            "symbol": "B",
-            "ts_event": [dt.datetime(2024, 1, 2, 2, 45, tzinfo=dt.UTC)],
-            **{name: [1.0] for name in ("open", "high", "low", "close")},
-            "volume": [1e6],
-        }
-    )
+    bars = hours((100,) * 4, (100,) * 4, (100, 100, 96, 99), (99, 99, 98.5, 99))
 
     class Tightens(Strategy):
         def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
@@ -234,11 +177,7 @@ def test_a_level_that_moves_inside_an_open_bar_does_not_meet_what_the_bar_did_be
             if timestamp.minute == 45:
                 broker.set_position_rules(StopLoss(pct=0.03))
 
-    feeds = [
-        DataFeed(bars, name="bars", stamp="close", interval="1h", calendar="24/7"),
-        DataFeed(clock, name="clock", stamp="close", interval="1m", calendar="24/7"),
-    ]
-    results = Engine(feeds, Tightens, config={"backtest": {"engine": engine}}).run()
+    results = run(engine, [hourly(bars, name="bars"), clock(at(2, 45))], Tightens)
     # The low of 96.00 may lie before 02:45, when the level of 97.00 came; the next hour's low is 98.50.
     assert results.fills["price"].to_list() == [100.0]
 
@@ -260,7 +199,7 @@ def test_a_bracket_sends_both_exits_or_none(engine: str, terms: dict[str, Any]) 
         with pytest.raises(OrderError):
             now.broker.bracket(entry, **terms)
 
-    results = play(engine, feed_of(days(*[(100, 100, 100, 100)] * 3)), {0: act})
+    results = play(engine, feed_of(flat(100, 100, 100)), {0: act})
     assert results.orders["status"].to_list() == ["filled"]
 
 
@@ -296,9 +235,79 @@ def test_a_refused_change_says_why(engine: str) -> None:
             if event.reason_code == "REPLACE_REJECTED":
                 told.append((event.reason, event.order.reason))
 
-    feed = feed_of(days(*[(100, 100, 100, 100)] * 4))
-    results = Engine(feed, Changer, config={"backtest": {"engine": engine}}).run()
+    feed = feed_of(flat(100, 100, 100, 100))
+    results = run(engine, feed, Changer)
     rows = results.order_events.filter(pl.col("reason_code") == "REPLACE_REJECTED")
     assert told == [(rows["reason"][0], "")]
     assert "limit_price 90.001 is not a multiple of tick_size 0.01" in rows["reason"][0]
     assert rows.height == 1
+
+
+@ENGINES
+def test_data_that_end_inside_a_session_leave_their_last_value(engine: str) -> None:
+    """Two hours of a second day are there, and the price falls in them: returns and holdings know it."""
+    start = dt.datetime(2024, 3, 4, 15, 0, tzinfo=dt.UTC)
+    stamps = [
+        start,
+        start + dt.timedelta(hours=6),
+        start + dt.timedelta(days=1),
+        start + dt.timedelta(days=1, hours=1),
+    ]
+    prints = pl.DataFrame(
+        {"symbol": "A", "timestamp": stamps, "price": [100.0, 100.0, 90.0, 80.0], "size": [1e6] * 4},
+        schema={
+            "symbol": pl.String,
+            "timestamp": pl.Datetime("ns", "UTC"),
+            "price": pl.Float64,
+            "size": pl.Float64,
+        },
+    )
+    feed = DataFeed(prints, kind="trade", stamp="event")
+    results = play(engine, feed, {0: lambda now: now.broker.buy("A", 100)}, initial_cash=20_000)
+    navs = results.portfolio_history.filter("is_nav").select("session", "equity").rows()
+    # Bought at 100.00 at 16:00 New York, the close of the first session; 80.00 an hour after the next open.
+    assert navs == [(dt.date(2024, 3, 4), 20_000.0), (dt.date(2024, 3, 5), 18_000.0)]
+    assert results.portfolio_history["ts_event"].is_unique().all()
+    assert results.positions.select("session", "mark_price").rows()[-1] == (dt.date(2024, 3, 5), 80.0)
+    assert results.metrics["total_return"] == pytest.approx(-0.1)
+    assert any("inside the session 2024-03-05 of XNYS" in note for note in results.warnings)
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("models", "filled"),
+    [
+        ({"slippage_model": {"type": "VolumeShare"}}, 10.0),  # 2.5 % of 400
+        ({"fill_model": {"type": "Default", "volume_limit": 0.1}}, 40.0),
+    ],
+)
+def test_an_order_for_the_close_on_quotes_is_capped_by_the_size_of_the_last_one(
+    engine: str, models: dict[str, Any], filled: float
+) -> None:
+    stamps = [dt.datetime(2024, 3, 4, 20, minute, tzinfo=dt.UTC) for minute in (0, 59)]
+    quotes = pl.DataFrame(
+        {
+            "symbol": ["A"] * 3,
+            "timestamp": [*stamps, dt.datetime(2024, 3, 5, 20, 0, tzinfo=dt.UTC)],
+            "bid_price": [10.0, 10.1, 10.0],
+            "ask_price": [10.02, 10.12, 10.02],
+            "bid_size": [500.0] * 3,
+            "ask_size": [400.0] * 3,
+        }
+    )
+    feed = DataFeed(quotes, kind="quote", stamp="event")
+    steps: dict[int, Action] = {0: lambda now: now.broker.buy("A", 100, order_type="market_on_close")}
+    results = play(engine, feed, steps, **models)
+    assert results.fills.select("quantity", "reference_price", "phase").rows() == [(filled, 10.12, "close")]
+
+
+def test_rejected_orders_are_found_by_number_in_the_sequence_they_were_sent() -> None:
+    seen: list[list[int]] = []
+
+    class Looks(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            broker.buy("A", 0.5)
+            seen.append([order.id for order in broker.rejected_orders])
+
+    run("rust", feed_of(flat(*[100.0] * 5)), Looks)
+    assert seen == [[], [1], [1, 2], [1, 2, 3], [1, 2, 3, 4]]

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
-import polars as pl
+from ml4t.backtest import CompositeRule, StopLoss, Strategy, TakeProfit, TrailingStop
 
-from ml4t.backtest import (
-    CompositeRule,
-    DataFeed,
-    Engine,
-    StopLoss,
-    Strategy,
-    TakeProfit,
-    TrailingStop,
-)
-
-from .play import ENGINES, Action, days, feed_of, play
+from .play import ENGINES, Action, at, clock, days, feed_of, flat, hourly, hours, play, run, split
 
 
 def sold(results: Any) -> list[float]:  # noqa: ANN401 - results of a run
@@ -81,8 +70,7 @@ def test_rules_may_be_set_before_the_first_event(engine: str) -> None:
                 broker.buy("A", 10)
 
     bars = days((100, 100, 100, 100), (100, 100, 94, 98), (98, 98, 98, 98))
-    results = Engine(feed_of(bars), Guarded, config={"backtest": {"engine": engine}}).run()
-    assert sold(results) == [95.0]
+    assert sold(run(engine, feed_of(bars), Guarded)) == [95.0]
 
 
 @ENGINES
@@ -103,7 +91,7 @@ def test_rules_set_in_answer_to_a_fill_meet_only_later_bars(engine: str) -> None
                 self.broker.set_position_rules(StopLoss(pct=0.05))
 
     bars = days((100, 101, 99, 100), (100, 101, 99, 100), (80, 81, 79, 80), (82, 83, 82, 82))
-    results = Engine(feed_of(bars), Late, config={"backtest": {"engine": engine}}).run()
+    results = run(engine, feed_of(bars), Late)
     # Not in the bar that had opened, whose range ends at 81.00: at the next open.
     assert results.fills["price"].to_list() == [100.0, 80.0, 82.0]
 
@@ -123,42 +111,11 @@ def test_levels_are_rounded_once_from_the_exact_average(engine: str) -> None:
 def test_orders_of_rules_follow_a_split(engine: str) -> None:
     """7 shares at 100.00 become 3 and half a share in cash; a stop of 95.00 is one of 190.00."""
     bars = days((100,) * 4, (100,) * 4, (200, 200, 200, 200), (200, 200, 180, 185), (185,) * 4)
-    actions = pl.DataFrame(
-        {"symbol": ["A"], "ex_date": [dt.date(2024, 1, 3)], "kind": ["split"], "ratio": ["1/2"]}
-    )
     steps: dict[int, Action] = {
         0: lambda now: (now.broker.set_position_rules(StopLoss(pct=0.05)), now.broker.buy("A", 7))
     }
-    results = play(engine, feed_of(bars, actions=actions), steps)
+    results = play(engine, feed_of(bars, actions=split("1/2")), steps)
     assert results.fills.filter(side="sell").select("price", "quantity").rows() == [(190.0, 3.0)]
-
-
-def hours(*bars: tuple[int, float, float, float, float]) -> pl.DataFrame:
-    """Return bars of one hour that end at the given hours."""
-    return pl.DataFrame(
-        [
-            {
-                "symbol": "A",
-                "ts_event": dt.datetime(2024, 1, 2, hour, tzinfo=dt.UTC),
-                "volume": 1e4,
-            }
-            | dict(zip(("open", "high", "low", "close"), map(float, prices), strict=True))
-            for hour, *prices in bars
-        ]
-    )
-
-
-CLOCK = pl.DataFrame(
-    {
-        "symbol": "B",
-        "ts_event": [dt.datetime(2024, 1, 2, 2, 30, tzinfo=dt.UTC)],
-        "open": 1.0,
-        "high": 1.0,
-        "low": 1.0,
-        "close": 1.0,
-        "volume": 1e6,
-    }
-)
 
 
 @ENGINES
@@ -173,21 +130,9 @@ def test_new_rules_find_what_an_open_has_left_that_waits_for_its_volume(engine: 
             if timestamp.minute == 30:
                 broker.set_position_rules(None)
 
-    feeds = [
-        DataFeed(
-            hours((1, 100, 100, 100, 100), (2, 100, 100, 100, 100), (3, 90, 91, 89, 90), (4, 90, 90, 90, 90)),
-            name="bars",
-            stamp="close",
-            interval="1h",
-            calendar="24/7",
-        ),
-        DataFeed(CLOCK, name="clock", stamp="close", interval="1m", calendar="24/7"),
-    ]
-    config = {
-        "backtest": {"engine": engine},
-        "broker": {"fill_model": {"type": "Default", "volume_limit": 0.5}},
-    }
-    results = Engine(feeds, Changes, config=config).run()
+    bars = hours((100,) * 4, (100,) * 4, (90, 91, 89, 90), (90,) * 4, volume=1e4)
+    feeds = [hourly(bars, name="bars"), clock(at(2, 30))]
+    results = run(engine, feeds, Changes, fill_model={"type": "Default", "volume_limit": 0.5})
     assert sold(results) == [90.0]
     assert results.orders.filter(tag="stop_loss")["status"].to_list() == ["filled"]
 
@@ -195,34 +140,18 @@ def test_new_rules_find_what_an_open_has_left_that_waits_for_its_volume(engine: 
 @ENGINES
 def test_a_session_that_closes_does_not_undo_a_fill_that_its_open_decided(engine: str) -> None:
     """The session closes at midnight, inside a bar that waits for its volume."""
-    times = [dt.datetime(2024, 1, 2, 22, 30, tzinfo=dt.UTC) + dt.timedelta(hours=n) for n in range(4)]
-    bars = pl.DataFrame(
-        {
-            "symbol": "A",
-            "ts_event": times,
-            "open": [100.0, 100.0, 101.0, 102.0],
-            "high": [100.0, 100.0, 101.0, 102.0],
-            "low": [100.0, 100.0, 101.0, 102.0],
-            "close": [100.0, 100.0, 101.0, 102.0],
-            "volume": 100.0,
-        }
-    )
+    bars = hours((100,) * 4, (100,) * 4, (101,) * 4, (102,) * 4, first=at(22, 30), volume=100)
 
     class Buys(Strategy):
         def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
             if timestamp.hour == 23:
                 broker.buy("A", 80, time_in_force="day")
 
-    config = {
-        "backtest": {"engine": engine},
-        "broker": {"fill_model": {"type": "Default", "volume_limit": 0.5}},
-    }
-    feed = DataFeed(bars, stamp="close", interval="1h", calendar="24/7")
-    results = Engine(feed, Buys, config=config).run()
+    results = run(engine, hourly(bars), Buys, fill_model={"type": "Default", "volume_limit": 0.5})
     # Half of the bar is 50; what is left expires when that is booked, and not before.
     assert results.fills.select("price", "quantity").rows() == [(101.0, 50.0)]
     assert results.orders["status"].to_list() == ["expired"]
-    assert results.orders["ts_closed"].to_list() == [times[2]]
+    assert results.orders["ts_closed"].to_list() == [bars["ts_event"][2]]
 
 
 @ENGINES
@@ -232,7 +161,7 @@ def test_a_refused_order_shows_what_was_asked_for(engine: str) -> None:
         1: lambda now: now.broker.order_target_quantity("A", 2.25),
         2: lambda now: now.broker.sell("A", 1, limit_price="100.123456789123"),
     }
-    results = play(engine, feed_of(days(*((100.0,) * 4,) * 4)), steps)
+    results = play(engine, feed_of(flat(100, 100, 100, 100)), steps)
     refused = results.orders.filter(status="rejected")
     assert refused.select("side", "quantity", "limit_price", "reason_code").rows() == [
         ("buy", 28 / 3, None, "OFF_LOT"),
@@ -251,7 +180,7 @@ def test_rules_are_taken_in_the_sequence_in_which_they_were_set(engine: str) -> 
             now.broker.set_position_rules(None),
         ),
     }
-    results = play(engine, feed_of(days(*((100.0,) * 4,) * 4)), steps)
+    results = play(engine, feed_of(flat(100, 100, 100, 100)), steps)
     assert results.orders.select("tag", "status", "reason_code").rows() == [
         ("", "filled", ""),
         ("stop_loss", "canceled", "CANCELED_BY_REQUEST"),

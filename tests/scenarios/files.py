@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ml4t.core.config import BrokerSection, Policies
+from ml4t.core.config import BrokerSection
 from ml4t.core.errors import Ml4tError
 from ml4t.core.plugins import PluginManager, load_plugins
+from ml4t.core.policies import Policies
 from ml4t.core.structuring import key_of, readable_fields
 from ml4t.core.types import Direction, ModelKind, OrderStatus, Side
 from ml4t.core.values import to_ns
@@ -90,7 +91,15 @@ WORDS = {
     "phase": ("open", "range", "close", "quote", "trade"),
 }
 MODELS = {"slippage": ModelKind.SLIPPAGE, "fee": ModelKind.FEE, "fill": ModelKind.FILL}
-ACCOUNT = ("initial_cash", "lot_policy", "allows_short", "leverage", "posting_quantum", "latency")
+ACCOUNT = (
+    "initial_cash",
+    "lot_policy",
+    "allows_short",
+    "leverage",
+    "buying_power",
+    "posting_quantum",
+    "latency",
+)
 CALLS = ("data", "fill")
 RULES = ("stop_loss", "take_profit", "trailing_stop")
 ACTIONS = {"split": "split", "dividend": "cash_dividend"}

@@ -273,7 +273,7 @@ def test_an_hourly_bar_beyond_the_close_is_reported_and_can_be_cut(ns: Callable[
     data = assemble(DataFeed(bars(stamps), stamp="open", interval="1h"))
     assert data.feeds[0].report.notes == (
         "1 of 2 rows reach beyond the sessions of their calendar (first: IBM at 2012-07-02T20:30:00Z, "
-        "calendar XNYS)",
+        "calendar XNYS); check timezone, stamp and calendar",
     )
     cut = DataFeed(bars(stamps), stamp="open", interval="1h", cuts_to_session=True)
     assert both(cut)[1] == (ns("2012-07-02T15:30:00-04:00"), ns("2012-07-02T16:00:00-04:00"))

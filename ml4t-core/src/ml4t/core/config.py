@@ -22,6 +22,7 @@ import attrs
 
 from ml4t.core.errors import ConfigError, ConfigWarning, Finding, Severity, nearest
 from ml4t.core.instrument import Instrument, fractional_fields
+from ml4t.core.policies import BuyingPower, Policies
 from ml4t.core.structuring import (
     Checked,
     DurationNs,
@@ -72,79 +73,6 @@ class RecordCadence(enum.Enum):
     STEP = "step"
     HOUR = "hour"
     SESSION = "session"
-
-
-class FillTiming(enum.Enum):
-    """When a market order meets the market; SAME_CLOSE fills at the price it decided on: optimistic."""
-
-    NEXT_OPEN = "next_open"
-    NEXT_CLOSE = "next_close"
-    SAME_CLOSE = "same_close"
-
-
-class LimitTouch(enum.Enum):
-    """Whether a limit price that is only touched fills, or must be traded through."""
-
-    TOUCH = "touch"
-    THROUGH = "through"
-
-
-class LimitGap(enum.Enum):
-    """Price of a limit order when the market opens beyond it: the better open, or the limit price."""
-
-    OPEN_IF_BETTER = "open_if_better"
-    AT_LIMIT = "at_limit"
-
-
-class LimitSlippage(enum.Enum):
-    """Slippage on limit orders: none, at most to the limit price, or no fill where it would pass it."""
-
-    NONE = "none"
-    CLAMP = "clamp"
-    REFUSE = "refuse"
-
-
-class InsufficientCash(enum.Enum):
-    """An order that cannot be paid for at its fill: rejected, filled in part, or left working."""
-
-    REJECT = "reject"
-    PARTIAL = "partial"
-    WAIT = "wait"
-
-
-class ZeroVolume(enum.Enum):
-    """Whether a bar in which nothing traded fills orders."""
-
-    NO_FILL = "no_fill"
-    FILL = "fill"
-
-
-class TickRounding(enum.Enum):
-    """An order price off the tick grid: rejected, or moved to the tick that is worse for a fill."""
-
-    REJECT = "reject"
-    PASSIVE = "passive"
-
-
-class TrailBasis(enum.Enum):
-    """What a trailing stop follows on bars: their highs and lows, or their closes."""
-
-    HIGH_LOW = "high_low"
-    CLOSE = "close"
-
-
-@attrs.frozen
-class Policies:
-    """Named rules of execution; the defaults are the conservative ones."""
-
-    fill_timing: FillTiming = setting(FillTiming.NEXT_OPEN)
-    limit_touch: LimitTouch = setting(LimitTouch.TOUCH)
-    limit_gap: LimitGap = setting(LimitGap.OPEN_IF_BETTER)
-    limit_slippage: LimitSlippage = setting(LimitSlippage.NONE)
-    insufficient_cash: InsufficientCash = setting(InsufficientCash.REJECT)
-    zero_volume: ZeroVolume = setting(ZeroVolume.NO_FILL)
-    tick_rounding: TickRounding = setting(TickRounding.REJECT)
-    trail_basis: TrailBasis = setting(TrailBasis.HIGH_LOW)
 
 
 def _fault(path: str, message: str, found: object = None, *, allowed: tuple[str, ...] = ()) -> Finding:
@@ -223,6 +151,9 @@ def _model(type_name: str) -> FrozenMapping:
 class BrokerSection(Checked):
     """`[broker]`: cash, market models by type name, and the rules of execution.
 
+    `profile` names a set of values for this section, which a plugin offers; what is written here comes
+    before them.
+
     A model is a table `{ type = "VolumeShare", volume_limit = 0.025 }`; its parameters are checked against
     the model's own class where plugins are loaded.
     """
@@ -234,9 +165,11 @@ class BrokerSection(Checked):
     lot_policy: LotPolicy = setting(LotPolicy.FIFO)
     allows_short: bool = attrs.field(default=False, kw_only=True)
     leverage: Decimal = setting(Decimal(1), convert=to_decimal)
+    buying_power: BuyingPower = setting(BuyingPower.EQUITY)
     posting_quantum: Decimal = setting(Decimal("1e-9"), convert=to_decimal)
     latency_ns: DurationNs = setting(DurationNs(0), key="latency")
     policies: Policies = setting(Policies())
+    profile: str | None = setting(None)
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -248,6 +181,10 @@ class BrokerSection(Checked):
             elif amount > limit or decimal_places(amount) > decimals:
                 allowed = f"expected a number up to {limit:,} with at most {decimals} decimals"
                 yield _fault(key, f"{allowed}, found {decimal_text(amount)}", amount)
+        bound = values.get("buying_power", BuyingPower.EQUITY)
+        if bound is not BuyingPower.EQUITY and values.get("leverage", Decimal(1)) != 1:
+            message = f"leverage counts where buying_power is 'equity' alone, found {bound.value!r} beside it"
+            yield _fault("leverage", message, values["leverage"])
         quantum = decimal_text(values.get("posting_quantum", Decimal(1)))
         if not re.fullmatch(r"1|0\.0{0,17}1", quantum):
             message = f"expected a power of ten from 1e-18 to 1, such as 0.01, found {quantum}"
@@ -468,10 +405,15 @@ def load_config(
         raise ConfigError(_located(fault, text), name)
     if plugins is not None:
         document = plugins.migrate_config(document, from_version=document.get("config_version", 1))
+        document = plugins.with_profile(document)
     if isinstance(document.get("instruments"), list | tuple):
         tables = document["instruments"]
         document["instruments"] = [instrument_fields(t) if isinstance(t, Mapping) else t for t in tables]
     findings, values = read_fields(document, RunConfig)
+    broker = document.get("broker")
+    if plugins is None and isinstance(broker, Mapping) and (profile := broker.get("profile")) is not None:
+        message = "profiles are offered by plugins; read the configuration with plugins=load_plugins()"
+        findings.append(Finding(path="broker.profile", message=message, found=str(profile)))
     findings += [] if plugins is None else plugins.check_document(document)
     findings += [] if check is None else check(document)
     config: RunConfig | None = None

@@ -344,6 +344,25 @@ class PluginManager(pluggy.PluginManager):
                 raise PluginError(msg) from error
         return current
 
+    def with_profile(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Put the values of the profile that `[broker]` names under those that are written there."""
+        broker = _table(document, "broker")
+        if not isinstance(name := broker.get("profile"), str):
+            return dict(document)
+        try:
+            target = self.resolve("profile", name)
+        except Ml4tError as error:
+            finding = Finding(path="broker.profile", message=str(error), code="unknown_name", found=name)
+            raise ConfigError(finding) from error
+        values: Mapping[str, Any] = target() if callable(target) else target
+        merged = {**values, **broker}
+        policies = [table.get("policies", {}) for table in (values, broker)]
+        if all(isinstance(table, Mapping) for table in policies):
+            merged["policies"] = {**policies[0], **policies[1]}
+        if "fee_model" in broker and "fee_model" not in values:
+            merged.pop("commission_model", None)
+        return {**document, "broker": merged}
+
     def check_document(self, document: Mapping[str, Any]) -> list[Finding]:
         """Return what is wrong with the plugins, engine, report and models that a document asks for."""
         findings: list[Finding] = []

@@ -13,8 +13,8 @@ use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
 };
 use ml4t_sim::policies::{
-    FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, Policies, TickRounding, TrailBasis,
-    ZeroVolume,
+    BarPath, BuyingPower, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, LotRounding,
+    Policies, SameBarExit, TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::time::Sessions;
 use pyo3::conversion::FromPyObjectOwned;
@@ -212,6 +212,7 @@ fn account_settings(account: &Dict<'_>) -> PyResult<AccountSettings> {
     Ok(AccountSettings {
         initial_cash: money(account, "initial_cash")?,
         lot_policy: LotPolicy::parse(&lot_policy).into_py(py)?,
+        buying_power: BuyingPower::parse(&take::<String>(account, "buying_power")?).into_py(py)?,
         allows_short: take(account, "allows_short")?,
         leverage: Ratio::new(num, den).into_py(py)?,
         posting_quantum: money(account, "posting_quantum")?.0,
@@ -231,6 +232,11 @@ fn policies(dict: &Dict<'_>) -> PyResult<Policies> {
         zero_volume: ZeroVolume::parse(&text("zero_volume")?).into_py(py)?,
         tick_rounding: TickRounding::parse(&text("tick_rounding")?).into_py(py)?,
         trail_basis: TrailBasis::parse(&text("trail_basis")?).into_py(py)?,
+        target_rounding: TargetRounding::parse(&text("target_rounding")?).into_py(py)?,
+        lot_rounding: LotRounding::parse(&text("lot_rounding")?).into_py(py)?,
+        target_orders: TargetOrders::parse(&text("target_orders")?).into_py(py)?,
+        path: BarPath::parse(&text("path")?).into_py(py)?,
+        same_bar_exit: SameBarExit::parse(&text("same_bar_exit")?).into_py(py)?,
     })
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use ml4t_sim::account::{Worth, buying_power};
+use ml4t_sim::account::{UNLIMITED, Worth, buying_power};
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
-use ml4t_sim::order::{Order, OrderStatus, Side};
+use ml4t_sim::order::Side;
 use ml4t_sim::replace::Changes;
 use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::time::{Ns, render};
@@ -101,15 +101,6 @@ impl Broker {
             return Err(to_py(py, &SimError::order(text)));
         }
         Ok(OrderId(number - 1))
-    }
-
-    fn select(&self, py: Python<'_>, wanted: impl Fn(&Order) -> bool) -> PyResult<Vec<OrderHandle>> {
-        let core = self.shared.core(py)?;
-        let orders = core.run.state.orders.iter().enumerate();
-        Ok(orders
-            .filter(|(_, o)| o.request.book == self.book && wanted(o))
-            .map(|(k, _)| self.handle(OrderId(k as u64)))
-            .collect())
     }
 }
 
@@ -278,7 +269,12 @@ impl Broker {
     /// Handles of all orders that were refused.
     #[getter]
     fn rejected_orders(&self, py: Python<'_>) -> PyResult<Vec<OrderHandle>> {
-        self.select(py, |o| o.status == OrderStatus::Rejected)
+        let core = self.shared.core(py)?;
+        let state = &core.run.state;
+        let mut ids: Vec<OrderId> =
+            state.rejected.iter().copied().filter(|&id| state.order(id).request.book == self.book).collect();
+        ids.sort_unstable();
+        Ok(ids.into_iter().map(|id| self.handle(id)).collect())
     }
 
     /// Position of an instrument, or None when nothing is held.
@@ -313,13 +309,16 @@ impl Broker {
         Ok(Worth::known(&self.shared.plan, state, state.book(self.book)).into_py(py)?.equity.to_f64())
     }
 
-    /// What may still be bought, after working orders.
+    /// What may still be bought, after working orders; infinite where nothing bounds it.
     #[getter]
     fn buying_power(&self, py: Python<'_>) -> PyResult<f64> {
         let core = self.shared.core(py)?;
         let book = core.run.state.book(self.book);
         let worth = Worth::known(&self.shared.plan, &core.run.state, book).into_py(py)?;
         let free = buying_power(book, &self.shared.plan.account, worth).into_py(py)?;
+        if free == UNLIMITED {
+            return Ok(f64::INFINITY);
+        }
         Ok(free.minus(book.reserved, "buying power").into_py(py)?.to_f64())
     }
 

@@ -5,7 +5,7 @@ use ml4t_sim::instrument::Instrument;
 use ml4t_sim::money::{Decimal, Price, div_half_even};
 use ml4t_sim::order::{OrderRequest, OrderType, Reason, Side, TimeInForce};
 use ml4t_sim::plan::Plan;
-use ml4t_sim::policies::TickRounding;
+use ml4t_sim::policies::{LotRounding, TickRounding};
 use ml4t_sim::replace::Changes;
 use ml4t_sim::state::Asked;
 use ml4t_sim::terms::{Amount, Distance, Instructions, Trail};
@@ -134,7 +134,13 @@ impl<'py> Given<'py> {
             "limit_on_open" => (OrderType::Limit, Some(TimeInForce::Opg)),
             "market_on_close" => (OrderType::Market, Some(TimeInForce::Cls)),
             "limit_on_close" => (OrderType::Limit, Some(TimeInForce::Cls)),
-            name => (OrderType::parse(name).into_py(value.py())?, None),
+            name => {
+                let parsed = OrderType::parse(name).map_err(|e| {
+                    let more = "market_on_open, limit_on_open, market_on_close, limit_on_close";
+                    SimError { message: format!("{}, {more}", e.message), ..e }
+                });
+                (parsed.into_py(value.py())?, None)
+            }
         };
         if let (Some(own), Some(life)) = (own, life)
             && own != life
@@ -252,7 +258,7 @@ impl<'py> Given<'py> {
         let mut changes = Changes { distance: self.distance(py, instrument)?, ..Changes::default() };
         let is_strict = plan.policies.tick_rounding == TickRounding::Reject;
         if let Some(value) = &self.quantity {
-            let (units, is_whole) = nearest(value, instrument.scale.quantity_exponent, ("quantity", symbol), false)?;
+            let (units, is_whole) = lots(value, instrument, plan.policies.lot_rounding, "quantity")?;
             changes.quantity = Some(units);
             if !is_whole {
                 let lot = instrument.scale.quantity_f64(instrument.lot_size);
@@ -279,6 +285,19 @@ impl<'py> Given<'py> {
         }
         Ok(changes)
     }
+}
+
+/// Units of a quantity, and whether they are all of it; see [`Instrument::in_lots`].
+pub(crate) fn lots(
+    value: &Bound<'_, PyAny>,
+    instrument: &Instrument,
+    rounding: LotRounding,
+    field: &str,
+) -> PyResult<(i64, bool)> {
+    let place = (field, instrument.symbol.as_str());
+    let is_negative = decimal(value, field, &instrument.symbol)?.mantissa < 0;
+    let found = nearest(value, instrument.scale.quantity_exponent, place, is_negative)?;
+    Ok(instrument.in_lots(found, rounding))
 }
 
 /// Text of an enum member or of a plain string.

@@ -8,15 +8,23 @@ use crate::lots::Position;
 use crate::money::{Cash, Price, Qty, mul_div_half_even};
 use crate::order::{Order, OrderType};
 use crate::plan::{AccountSettings, Plan};
+use crate::policies::BuyingPower;
 use crate::state::State;
 use crate::time::{Ns, render};
 
 const WHAT: &str = "buying power";
 
-/// Whether the account is a plain cash account: no leverage, no shorts.
-const fn is_cash_account(settings: &AccountSettings) -> bool {
-    !settings.allows_short && settings.leverage.num == settings.leverage.den
+/// Whether cash alone bounds what an account may do: it was asked for, or there is no leverage and no short.
+const fn goes_by_cash(settings: &AccountSettings) -> bool {
+    match settings.buying_power {
+        BuyingPower::Cash => true,
+        BuyingPower::Unlimited => false,
+        BuyingPower::Equity => !settings.allows_short && settings.leverage.num == settings.leverage.den,
+    }
 }
+
+/// More than any order can need, and far enough from the end of the range to be added to.
+pub const UNLIMITED: Cash = Cash(i128::MAX / 4);
 
 fn leveraged(equity: Cash, settings: &AccountSettings) -> Result<Cash> {
     mul_div_half_even(equity.0, i128::from(settings.leverage.num), i128::from(settings.leverage.den))
@@ -81,12 +89,16 @@ pub fn known_value(plan: &Plan, state: &State, i: usize, position: &Position) ->
 
 /// What may still be bought (or sold short) without closing anything, before working orders.
 ///
-/// A cash account has its cash; any other account has leverage x equity less its gross exposure.
+/// An account that goes by cash has its cash, one without a limit has [`UNLIMITED`], any other has leverage x equity
+/// less its gross exposure.
 ///
 /// # Errors
 /// A sum leaves the range of a ledger entry.
 pub fn buying_power(book: &Book, settings: &AccountSettings, worth: Worth) -> Result<Cash> {
-    if is_cash_account(settings) {
+    if settings.buying_power == BuyingPower::Unlimited {
+        return Ok(UNLIMITED);
+    }
+    if goes_by_cash(settings) {
         return Ok(book.cash());
     }
     leveraged(worth.equity, settings)?.minus(worth.gross, WHAT)
@@ -96,13 +108,17 @@ pub fn buying_power(book: &Book, settings: &AccountSettings, worth: Worth) -> Re
 ///
 /// It takes the notional of what it would open, at the price expected when it was accepted. A market order gives
 /// back the notional of what it would close; a resting one may never fill. Where shorts are not allowed a sale
-/// opens nothing. `None` when the notional leaves the range of the ledger.
+/// opens nothing. Where cash alone counts every purchase takes its notional, and no sale does. `None` when the notional leaves the range of the ledger.
 #[must_use]
 pub fn reservation(order: &Order, held: i64, instrument: &Instrument, settings: &AccountSettings) -> Option<Cash> {
     let Some(price) = order.expected_price else { return Some(Cash::ZERO) };
     let sign = order.request.side.sign();
+    let by_cash = settings.buying_power == BuyingPower::Cash;
+    if by_cash && sign > 0 {
+        return instrument.scale.notional(Price(price.0.abs()), Qty(order.leaves));
+    }
     let closes = if held.signum() == -sign { held.abs().min(order.leaves) } else { 0 };
-    let never_opens = order.request.instructions.reduce_only || (sign < 0 && !settings.allows_short);
+    let never_opens = order.request.instructions.reduce_only || (sign < 0 && (by_cash || !settings.allows_short));
     let opens = if never_opens { 0 } else { order.leaves - closes };
     let gives_back = if order.request.order_type == OrderType::Market { closes } else { 0 };
     instrument.scale.notional(Price(price.0.abs()), Qty(opens - gives_back))
@@ -128,9 +144,12 @@ pub struct Exposure {
 /// # Errors
 /// A sum leaves the range of a ledger entry.
 pub fn affords(book: &Book, settings: &AccountSettings, fill: &Exposure) -> Result<bool> {
-    if is_cash_account(settings) {
+    if settings.buying_power == BuyingPower::Unlimited {
+        return Ok(true);
+    }
+    if goes_by_cash(settings) {
         let after = book.cash().minus(fill.notional, WHAT)?.minus(fill.fee, WHAT)?;
-        return Ok(after >= Cash::ZERO || (fill.is_reducing && after >= book.cash()));
+        return Ok(after >= Cash::ZERO || after >= book.cash());
     }
     if fill.is_reducing {
         return Ok(true);

@@ -97,6 +97,11 @@ impl State {
         })
     }
 
+    /// Keep what is filled of an order apart, as a split is about to scale it.
+    pub(crate) fn remember_fills(&mut self, id: OrderId) {
+        self.link_mut(id);
+    }
+
     /// Let an order that was just sent wait for `parent`.
     pub(crate) fn link_child(&mut self, id: OrderId, parent: OrderId) {
         self.link_mut(parent).children.push(id);

@@ -412,7 +412,23 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.state.fault_point(5);
         self.state.sessions_seen[nav] += 1;
         self.state.causes.closes_nav_session = true;
-        let label = calendar.label[session];
+        self.record_nav(calendar.label[session])
+    }
+
+    /// The data end inside a NAV session: what they leave is its value.
+    fn value_unfinished_session(&mut self) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let nav = plan.nav_calendar.index();
+        let calendar = &plan.calendars[nav];
+        let session = self.state.sessions_seen[nav];
+        let has_opened = calendar.open.get(session).is_some_and(|&open| open < self.state.now);
+        if has_opened { self.record_nav(calendar.label[session]) } else { Ok(()) }
+    }
+
+    /// Write down what every book is worth, as the official value of a session.
+    fn record_nav(&mut self, label: i32) -> Result<()> {
+        let plan = Arc::clone(&self.plan);
+        let now = self.state.now;
         for book in &self.state.books {
             book.audit(&plan.instruments)?;
             for (i, position) in book.positions.iter().enumerate() {
@@ -546,6 +562,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         // Orders sent after the last event still get their answer.
         self.intake()?;
         self.venue.finish(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;
+        self.value_unfinished_session()?;
         for book in &self.state.books {
             book.audit(&self.plan.instruments)?;
         }

@@ -14,7 +14,7 @@ use crate::matching::Reach;
 use crate::models::Models;
 use crate::money::{Cash, Price, Qty};
 use crate::order::{Order, OrderStatus, Reason, Side, TimeInForce};
-use crate::plan::{Feed, FeedKind, bar, quote, trade};
+use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
 use crate::policies::{InsufficientCash, LimitSlippage};
 use crate::recorder::{Fill, Recorder};
 use crate::rng::Occasion;
@@ -234,7 +234,7 @@ impl Execution {
         let context = FillContext {
             header: self.header::<FillContext, R>(desk, order.request.side),
             kind: self.reach.kind,
-            phase: self.market.reported_phase(),
+            phase: self.market.data_phase(desk.plan),
             liquidity: self.reach.liquidity,
             reserved: 0,
             price: scale.price_f64(self.reach.price),
@@ -295,7 +295,7 @@ impl Execution {
         let scale = &instrument.scale;
         let context = SlippageContext {
             header: self.header::<SlippageContext, R>(desk, order.request.side),
-            phase: self.market.reported_phase(),
+            phase: self.market.data_phase(desk.plan),
             reserved: 0,
             price: scale.price_f64(reference),
             quantity: scale.quantity_f64(quantity),
@@ -303,7 +303,7 @@ impl Execution {
             high: row.high,
             low: row.low,
             close: row.close,
-            volume: row.offered(self.market.phase, order.request.side),
+            volume: row.offered(self.market.data_phase(desk.plan), order.request.side),
             bid: row.bid,
             ask: row.ask,
             volume_used: scale.quantity_f64(self.volume_used),
@@ -332,16 +332,17 @@ impl Execution {
             output = again;
         }
         let quantity = capped;
-        if is_limit && (policy == LimitSlippage::None || liquidity == Liquidity::MAKER) {
-            return Ok(Slipped::Fills(UnitCosts::default(), quantity));
-        }
         let (Some(slippage), Some(spread)) = (scale.price(output.adjustment), scale.price(output.spread)) else {
             let (adjustment, spread) = (shown(output.adjustment), shown(output.spread));
             let text = format!("adjustment {adjustment} and spread {spread} must be finite");
             return Err(self.model_error(desk, models.slippage.name(), &text));
         };
+        let is_free = policy == LimitSlippage::None || (liquidity == Liquidity::MAKER && policy != LimitSlippage::Full);
+        if is_limit && is_free {
+            return Ok(Slipped::Fills(UnitCosts::default(), quantity));
+        }
         let mut costs = UnitCosts { spread, slippage };
-        if let Some(limit) = order.request.limit_price.filter(|_| is_limit) {
+        if let Some(limit) = order.request.limit_price.filter(|_| is_limit && policy != LimitSlippage::Full) {
             let room = limit.0.saturating_sub(reference.0).saturating_mul(order.request.side.sign());
             if costs.spread.0.saturating_add(costs.slippage.0) > room {
                 if policy == LimitSlippage::Refuse {
@@ -594,7 +595,17 @@ impl Execution {
 }
 
 impl Market {
-    /// The phase as models and tables see it: a decision's own close is a close.
+    /// The phase as models see it: what kind of data they are given. The close of a session on quotes or prints is the
+    /// last of them.
+    fn data_phase(&self, plan: &Plan) -> Phase {
+        let feed = plan.instruments[self.instrument].matching.map(|feed| plan.feed(feed).data.kind);
+        match feed {
+            Some(kind @ (FeedKind::Quote | FeedKind::Trade)) => kind.range_phase(),
+            _ => self.reported_phase(),
+        }
+    }
+
+    /// The phase as tables see it: a decision's own close is a close.
     fn reported_phase(&self) -> Phase {
         if self.phase.0 > Phase::TRADE.0 { Phase::CLOSE } else { self.phase }
     }

@@ -7,6 +7,7 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::instrument::Instrument;
 use crate::money::{Price, Qty, Ratio};
 use crate::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side};
+use crate::path::Stand;
 use crate::phase::PhaseMarket;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
@@ -22,8 +23,8 @@ const TRAILING: usize = RuleKind::TrailingStop as usize;
 /// Why the orders of rules have to be looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cause {
-    /// A fill changed the position; the market stood `at` when it came.
-    Fill { phase: Phase, ts_open: Ns, at: Price },
+    /// A fill changed the position; where the market stood when it came.
+    Fill { phase: Phase, ts_open: Ns, stand: Stand },
     /// The rules changed.
     Rules,
     /// A split scaled the position.
@@ -250,6 +251,7 @@ fn move_order<R: Recorder>(
     let asked_at = from_now_on(desk);
     let instrument = &desk.plan.instruments[desk.state.order(id).request.instrument.index()];
     let now = desk.state.now;
+    let is_path_known = desk.plan.policies.path.is_known();
     let order = desk.state.order_mut(id);
     order.leaves = quantity;
     order.request.quantity = order.filled.checked_add(quantity).ok_or_else(|| range(instrument))?;
@@ -264,12 +266,16 @@ fn move_order<R: Recorder>(
     match cause {
         // Where the market went before its level moved here does not count for it.
         Cause::Rules if has_moved => order.ts_active = asked_at,
-        Cause::Fill { phase: Phase::RANGE, at, .. } => {
-            order.stood_at = Some(at);
-            if has_moved && order.request.order_type == OrderType::Limit {
-                order.ts_active = now;
+        Cause::Fill { phase: Phase::RANGE, stand, .. } => match order.request.order_type {
+            OrderType::Limit if !is_path_known => {
+                order.stood_at = Some(stand);
+                if has_moved {
+                    order.ts_active = now;
+                }
             }
-        }
+            OrderType::Limit if !has_moved => {}
+            _ => order.stood_at = Some(stand),
+        },
         _ => {}
     }
     Ok(())
@@ -293,14 +299,16 @@ fn place<R: Recorder>(
     };
     let mut order = Order::new(request, desk.state.now);
     order.rule = Some(kind);
+    let policies = &desk.plan.policies;
     order.ts_active = match cause {
-        Cause::Fill { phase: Phase::OPEN, ts_open, .. } => ts_open,
-        Cause::Fill { phase: Phase::RANGE, ts_open, .. } if order_type == OrderType::Stop => ts_open,
+        Cause::Fill { phase, ts_open, .. } => {
+            policies.starts_in_bar(phase, ts_open, &request).unwrap_or(desk.state.now)
+        }
         Cause::Rules => from_now_on(desk),
-        _ => desk.state.now,
+        Cause::Split => desk.state.now,
     };
-    if let Cause::Fill { phase: Phase::RANGE, at, .. } = cause {
-        order.stood_at = Some(at);
+    if let Cause::Fill { phase: Phase::RANGE, stand, .. } = cause {
+        order.stood_at = Some(stand);
     }
     desk.state.orders.push(order);
     desk.state.move_order(id, OrderStatus::Submitted, Reason::None, desk.recorder)?;

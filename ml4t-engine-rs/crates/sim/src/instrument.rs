@@ -4,6 +4,7 @@ use crate::error::{Result, SimError};
 use crate::ids::{CalendarId, FeedId};
 use crate::money::{Price, Ratio, Scale};
 use crate::order::Side;
+use crate::policies::LotRounding;
 
 /// Static facts of one instrument.
 #[derive(Clone, Debug)]
@@ -27,6 +28,17 @@ pub struct Instrument {
 }
 
 impl Instrument {
+    /// Whole lots of an asked quantity that came to `units`, exactly or not. Under [`LotRounding::Down`] it is cut towards
+    /// zero, unless that leaves nothing; else it stays for intake to judge.
+    #[must_use]
+    pub const fn in_lots(&self, (units, is_exact): (i64, bool), rounding: LotRounding) -> (i64, bool) {
+        let whole = units - units % self.lot_size;
+        match rounding {
+            LotRounding::Down if whole != 0 => (whole, true),
+            _ => (units, is_exact),
+        }
+    }
+
     /// Check what the types leave open.
     ///
     /// # Errors

@@ -144,7 +144,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             return Ok(false);
         }
         let instrument = plan.instrument(self.state.order(id).request.instrument);
-        if plan.policies.tick_rounding == TickRounding::Passive {
+        let is_in_lots = self.state.order(id).request.quantity % instrument.lot_size == 0;
+        // What is refused for its size keeps the prices it was sent with.
+        if plan.policies.tick_rounding == TickRounding::Passive && is_in_lots {
             let request = &mut self.state.order_mut(id).request;
             let side = request.side;
             let is_stop = request.order_type.is_stop();
@@ -169,14 +171,14 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let value = |p: Option<Price>| p.map_or(f64::NAN, |p| scale.price_f64(p));
         let refusal = if self.state.now < plan.warm_from {
             Some((Reason::WarmUp, at(format!("orders are refused until {}", crate::time::render(plan.warm_from)))))
+        } else if !is_in_lots {
+            let (quantity, lot) = (scale.quantity_f64(request.quantity), scale.quantity_f64(instrument.lot_size));
+            Some((Reason::OffLot, at(format!("quantity {quantity} is not a multiple of lot_size {lot}"))))
+        } else if let Some((name, price)) = not_positive {
+            Some((Reason::PriceNotPositive, at(format!("{name} {} must be above zero", value(*price)))))
         } else if let Some((name, price)) = off_tick {
             let tick = scale.price_f64(Price(instrument.tick_size));
             Some((Reason::OffTick, at(format!("{name} {} is not a multiple of tick_size {tick}", value(*price)))))
-        } else if let Some((name, price)) = not_positive {
-            Some((Reason::PriceNotPositive, at(format!("{name} {} must be above zero", value(*price)))))
-        } else if request.quantity % instrument.lot_size != 0 {
-            let (quantity, lot) = (scale.quantity_f64(request.quantity), scale.quantity_f64(instrument.lot_size));
-            Some((Reason::OffLot, at(format!("quantity {quantity} is not a multiple of lot_size {lot}"))))
         } else if instrument.matching.is_none() {
             Some((Reason::NoMarketData, at("no feed to match orders on".to_owned())))
         } else if request.expires_at <= self.state.now {

@@ -353,8 +353,6 @@ impl Book {
         recorder: &mut R,
     ) -> Result<Cash> {
         let whole = fill.quantity.abs();
-        let exit_fees = fill.fee.share(closing, whole, WHAT)?;
-        let exit_slippage = fill.slippage.share(closing, whole, WHAT)?;
         let position = &mut self.positions[fill.instrument.index()];
         let mut left = closing;
         let mut cost = Cash::ZERO;
@@ -374,8 +372,8 @@ impl Book {
             let done = closing - left;
             let upto = (
                 exit_cost.share(done, closing, WHAT)?,
-                exit_fees.share(done, closing, WHAT)?,
-                exit_slippage.share(done, closing, WHAT)?,
+                fill.fee.share(done, whole, WHAT)?,
+                fill.slippage.share(done, whole, WHAT)?,
             );
             recorder.round_trip(&RoundTrip {
                 book: self.id,

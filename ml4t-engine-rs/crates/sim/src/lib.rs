@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod models;
 pub mod money;
 pub mod order;
+pub mod path;
 mod phase;
 pub mod plan;
 pub mod policies;

@@ -7,7 +7,7 @@ use ml4t_abi::{Liquidity, OrderKind};
 
 use crate::money::Price;
 use crate::order::{Order, OrderType, Side, TimeInForce};
-use crate::policies::{FillTiming, LimitGap, LimitTouch, Policies};
+use crate::policies::{LimitGap, LimitTouch, Policies};
 
 /// What an event does to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,18 +33,20 @@ pub struct Reach {
     pub triggers: bool,
     /// Price at which the path of the bar reaches the order, for the sequence of fills inside a bar.
     pub at: Price,
+    /// Place on the path where that is, where the path is known.
+    pub place: u64,
 }
 
 impl Reach {
-    const fn market(price: Price) -> Self {
-        Self { price, kind: OrderKind::MARKET, liquidity: Liquidity::TAKER, triggers: false, at: price }
+    pub(crate) const fn market(price: Price) -> Self {
+        Self { price, kind: OrderKind::MARKET, liquidity: Liquidity::TAKER, triggers: false, at: price, place: 0 }
     }
 
-    const fn limit(price: Price, at: Price, liquidity: Liquidity) -> Self {
-        Self { price, kind: OrderKind::LIMIT, liquidity, triggers: false, at }
+    pub(crate) const fn limit(price: Price, at: Price, liquidity: Liquidity) -> Self {
+        Self { price, kind: OrderKind::LIMIT, liquidity, triggers: false, at, place: 0 }
     }
 
-    const fn triggering(self) -> Self {
+    pub(crate) const fn triggering(self) -> Self {
         Self { triggers: true, ..self }
     }
 }
@@ -60,7 +62,7 @@ const fn rises_to(market: Price, level: Price) -> bool {
 }
 
 /// Whether a limit order executes against a market price.
-fn limit_allows(side: Side, market: Price, limit: Price, touch: LimitTouch) -> bool {
+pub(crate) fn limit_allows(side: Side, market: Price, limit: Price, touch: LimitTouch) -> bool {
     match (side, touch) {
         (Side::Buy, LimitTouch::Touch) => falls_to(market, limit),
         (Side::Sell, LimitTouch::Touch) => rises_to(market, limit),
@@ -151,9 +153,7 @@ pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price),
         (OrderType::Stop | OrderType::TrailingStop, _, Some(stop))
             if !order.is_triggered && stop_trades(side, adverse, stop) =>
         {
-            // A stop that a fill inside this bar has placed beyond the market acts where the market stood then.
-            let at =
-                order.stood_at.map_or(stop, |stood| if side == Side::Sell { stop.min(stood) } else { stop.max(stood) });
+            let at = acts_at(order, stop);
             Outcome::Executes(Reach { at, ..Reach::market(at) }.triggering())
         }
         (OrderType::MarketIfTouched, _, Some(trigger))
@@ -167,13 +167,23 @@ pub fn in_range(order: &Order, open: Option<Price>, (high, low): (Price, Price),
         {
             // The market stands at the stop when it triggers. What it does afterwards inside the bar is not
             // known, so a limit beyond the stop is not assumed to be reached.
-            if limit_allows(side, stop, limit, LimitTouch::Touch) {
-                Outcome::Executes(Reach::limit(stop, stop, Liquidity::TAKER).triggering())
+            let at = if order_type.is_stop() { acts_at(order, stop) } else { stop };
+            if limit_allows(side, at, limit, LimitTouch::Touch) {
+                Outcome::Executes(Reach::limit(at, at, Liquidity::TAKER).triggering())
             } else {
                 Outcome::Triggers
             }
         }
         _ => Outcome::Untouched,
+    }
+}
+
+/// Where a stop acts: at its price, or where the market stood when a fill inside this bar has placed it beyond that.
+fn acts_at(order: &Order, stop: Price) -> Price {
+    match (order.stood_at, order.request.side) {
+        (None, _) => stop,
+        (Some(stood), Side::Sell) => stop.min(stood.at),
+        (Some(stood), Side::Buy) => stop.max(stood.at),
     }
 }
 
@@ -191,9 +201,7 @@ fn is_within(order: &Order, high: Price, low: Price) -> bool {
 #[must_use]
 pub fn at_close(order: &Order, close: Price, policies: &Policies) -> Outcome {
     let is_for_close = order.request.time_in_force == TimeInForce::Cls;
-    let waits_for_close = is_for_close
-        || (order.request.time_in_force != TimeInForce::Opg
-            && matches!(policies.fill_timing, FillTiming::NextClose | FillTiming::SameClose));
+    let waits_for_close = is_for_close || policies.waits_for_close(order.request.time_in_force);
     match (order.request.order_type, order.request.limit_price) {
         (OrderType::Market, _) if waits_for_close => Outcome::Executes(Reach::market(close)),
         (OrderType::Limit, Some(limit))

@@ -3,6 +3,7 @@
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::money::{Cash, Price};
+use crate::path::Stand;
 use crate::rules::RuleKind;
 use crate::terms::{Instructions, Trail};
 use crate::time::{NEVER, Ns};
@@ -503,7 +504,7 @@ pub struct Order {
     /// Whether the market made a limit wait, by its price or for want of volume: from then on it provides liquidity.
     pub has_rested: bool,
     /// Where the market stood when a fill inside the present bar placed or moved this order of a rule.
-    pub stood_at: Option<Price>,
+    pub stood_at: Option<Stand>,
     /// Why it will be refused at intake whatever the account says: a number off the grid cannot be kept.
     pub refusal: Option<Reason>,
     /// Number of the sentence that says in detail why it ended, 0 for none.

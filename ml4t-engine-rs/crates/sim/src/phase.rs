@@ -8,24 +8,26 @@ use crate::lots::Position;
 use crate::matching::{Outcome, Reach, at_close, at_price, in_range};
 use crate::money::{Price, middle};
 use crate::order::{Order, OrderType, Side, TimeInForce};
+use crate::path::{Path, on_path};
 use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
-use crate::policies::{FillTiming, Policies, ZeroVolume};
+use crate::policies::{BarPath, Policies, ZeroVolume};
 use crate::time::Ns;
 
 /// The prices that one phase of one row offers.
 pub(crate) struct PhaseMarket {
     phase: Phase,
-    is_decision_close: bool,
     pub(crate) ts_open: Ns,
     ts_event: Ns,
     pub(crate) has_traded: bool,
     allows_short: bool,
+    is_close_only: bool,
     open: Option<Price>,
     high: Option<Price>,
     low: Option<Price>,
     close: Option<Price>,
     bid: Option<Price>,
     ask: Option<Price>,
+    path: Option<Path>,
 }
 
 impl PhaseMarket {
@@ -59,17 +61,18 @@ impl PhaseMarket {
         };
         let mut market = Self {
             phase,
-            is_decision_close: phase == Self::DECISION_CLOSE,
             ts_open: ts_event,
             ts_event,
             has_traded: true,
             allows_short: plan.account.allows_short,
+            is_close_only: plan.policies.path == BarPath::CloseOnly,
             open: None,
             high: None,
             low: None,
             close: None,
             bid: None,
             ask: None,
+            path: None,
         };
         match feed.data.kind {
             FeedKind::Bar => {
@@ -82,6 +85,12 @@ impl PhaseMarket {
                         market.open = price(feed, bar::OPEN)?;
                         market.high = price(feed, bar::HIGH)?;
                         market.low = price(feed, bar::LOW)?;
+                        if plan.policies.path.is_known()
+                            && let Some(range) = market.high.zip(market.low)
+                        {
+                            let close = price(feed, bar::CLOSE)?;
+                            market.path = Path::of(plan.policies.path, market.open, range, close);
+                        }
                     }
                     _ => market.close = price(feed, bar::CLOSE)?,
                 }
@@ -96,13 +105,17 @@ impl PhaseMarket {
         Ok(market)
     }
 
+    const fn is_decision_close(&self) -> bool {
+        self.phase.0 == Self::DECISION_CLOSE.0
+    }
+
     /// A bar fills orders that were active when it opened; a tick those active before it.
     pub(crate) const fn is_eligible(&self, ts_active: Ns) -> bool {
         match self.phase {
             Phase::QUOTE | Phase::TRADE => ts_active < self.ts_event,
             _ if self.phase.0 == Self::SESSION_CLOSE.0 => ts_active < self.ts_event,
             // The close that a decision was made on is there for what was sent at it and needs no time.
-            _ if self.is_decision_close => ts_active == self.ts_event,
+            _ if self.is_decision_close() => ts_active == self.ts_event,
             _ => ts_active <= self.ts_open,
         }
     }
@@ -116,19 +129,28 @@ impl PhaseMarket {
         if life == TimeInForce::Cls {
             return self.closing_outcome(order, *policies);
         }
-        let waits_for_close = order.request.order_type == OrderType::Market
-            && policies.fill_timing != FillTiming::NextOpen
-            && life != TimeInForce::Opg;
+        let is_close_only = self.is_close_only && life != TimeInForce::Opg;
+        let waits_for_close = order.request.order_type == OrderType::Market && policies.waits_for_close(life);
         match (self.phase, self.open, self.high, self.low, self.close) {
-            (Phase::OPEN, Some(open), ..) if !waits_for_close => at_price(order, open, policies, false),
-            (Phase::RANGE, open, Some(high), Some(low), _) => in_range(order, open, (high, low), policies),
+            (Phase::OPEN, Some(open), ..) if !waits_for_close && !is_close_only => {
+                at_price(order, open, policies, false)
+            }
+            (Phase::RANGE, open, Some(high), Some(low), _) => match &self.path {
+                Some(_) if waits_for_close => Outcome::Untouched,
+                Some(path) => on_path(order, path, policies),
+                None => in_range(order, open, (high, low), policies),
+            },
             (Phase::QUOTE, ..) => {
                 let market = if order.request.side == Side::Buy { self.ask } else { self.bid };
                 market.map_or(Outcome::Untouched, |price| at_price(order, price, policies, true))
             }
             (Phase::TRADE, _, _, _, Some(price)) => at_price(order, price, policies, true),
+            (Phase::CLOSE, _, _, _, Some(close)) if is_close_only => {
+                // Where closes are all there is no limit rests, whatever made it wait.
+                at_price(&Order { has_rested: false, ..*order }, close, policies, false)
+            }
             (Phase::CLOSE, _, _, _, Some(close)) => at_close(order, close, policies),
-            (_, _, _, _, Some(close)) if self.is_decision_close && order.ts_accepted == self.ts_event => {
+            (_, _, _, _, Some(close)) if self.is_decision_close() && order.ts_accepted == self.ts_event => {
                 at_close(order, close, policies)
             }
             _ => Outcome::Untouched,
@@ -152,23 +174,43 @@ impl PhaseMarket {
     /// Whether an order that has one event only has had it in this phase.
     pub(crate) fn was_its_only_event(&self, order: &Order, policies: Policies) -> bool {
         let life = order.request.time_in_force;
-        let at_closes = order.request.order_type == OrderType::Market
-            && policies.fill_timing != FillTiming::NextOpen
-            && life != TimeInForce::Opg;
+        let is_close_only = self.is_close_only && life != TimeInForce::Opg;
+        let is_market = order.request.order_type == OrderType::Market;
+        let at_closes = is_close_only || (is_market && policies.waits_for_close(life));
         match self.phase {
             Phase::OPEN => !at_closes,
             Phase::QUOTE | Phase::TRADE => true,
             Phase::CLOSE => at_closes,
-            _ => at_closes && self.is_decision_close && order.ts_accepted == self.ts_event,
+            _ => is_market && at_closes && self.is_decision_close() && order.ts_accepted == self.ts_event,
+        }
+    }
+
+    /// Whether a limit that this phase leaves untouched has been made to wait by the market.
+    pub(crate) const fn makes_wait(&self, order: &Order) -> bool {
+        match self.phase {
+            Phase::QUOTE | Phase::TRADE => true,
+            Phase::OPEN => !self.is_close_only,
+            Phase::CLOSE => false,
+            // What was at work at the open has waited since then.
+            _ => self.path.is_some() && order.stood_at.is_some(),
         }
     }
 
     /// Place of an order within its instrument: leg of the path, distance along it, submission.
     ///
-    /// The path inside a bar is the worst one: entries first, then stops that close a position, then targets.
-    pub(crate) fn key(&self, order: &Order, reach: Reach, id: OrderId, position: &Position) -> (u8, u64, OrderId) {
-        if self.phase != Phase::RANGE {
+    /// The worst path inside a bar: entries first, then stops that close a position, then targets.
+    pub(crate) fn key(
+        &self,
+        order: &Order,
+        reach: Reach,
+        (id, path): (OrderId, BarPath),
+        position: &Position,
+    ) -> (u8, u64, OrderId) {
+        if self.phase != Phase::RANGE || path == BarPath::Submission {
             return (0, 0, id);
+        }
+        if self.path.is_some() {
+            return (0, reach.place, id);
         }
         let sells_long_only = order.request.side == Side::Sell && !self.allows_short;
         // An account that may not sell short has no selling entries: its sells wait for the entry they protect.
@@ -182,10 +224,12 @@ impl PhaseMarket {
         (leg, distance, id)
     }
 
-    /// A price that was certainly offered to an order of that side: an open, a quote's side, a print.
+    /// A price that was certainly offered to an order of that side: an open (the close where nothing else is known), a
+    /// quote's side, a print.
     pub(crate) fn certain_price(&self, side: Side) -> Option<Price> {
         match (self.phase, side) {
-            (Phase::OPEN, _) => self.open,
+            (Phase::OPEN, _) if !self.is_close_only => self.open,
+            (Phase::CLOSE, _) if self.is_close_only => self.close,
             (Phase::QUOTE, Side::Sell) => self.bid,
             (Phase::QUOTE, Side::Buy) => self.ask,
             (Phase::TRADE, _) => self.close,

@@ -12,7 +12,7 @@ use crate::ids::{CalendarId, FeedId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::models::Models;
 use crate::money::{Cash, Ratio, check_quantum};
-use crate::policies::{LotPolicy, Policies};
+use crate::policies::{BuyingPower, LotPolicy, Policies};
 use crate::time::{Ns, Sessions};
 
 /// What the rows of a feed are.
@@ -391,6 +391,8 @@ pub struct AccountSettings {
     pub allows_short: bool,
     /// Gross exposure allowed per unit of equity.
     pub leverage: Ratio,
+    /// What bounds an account.
+    pub buying_power: BuyingPower,
     /// Step to which model answers are rounded, in units of 1e-18.
     pub posting_quantum: i128,
     /// Delay between acceptance and activity of an order.
@@ -447,6 +449,7 @@ impl Plan {
     /// # Errors
     /// Names the part and the rule.
     pub fn validate(&self) -> Result<()> {
+        self.policies.validate()?;
         for pair in self.instruments.windows(2) {
             if pair[0].symbol >= pair[1].symbol {
                 return Err(SimError::data(format!(

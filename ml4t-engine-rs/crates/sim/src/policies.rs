@@ -1,6 +1,10 @@
 //! Named policies of execution. A parity profile is a set of these and nothing else.
 
+use ml4t_abi::Phase;
+
 use crate::error::{Result, SimError};
+use crate::order::{OrderRequest, TimeInForce};
+use crate::time::Ns;
 
 macro_rules! policy {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
@@ -64,6 +68,8 @@ policy!(
         Clamp = "clamp",
         /// No fill when slippage would pass the limit price.
         Refuse = "refuse",
+        /// In full, beyond the limit price if need be, and also for limits that rested.
+        Full = "full",
     }
 );
 policy!(
@@ -105,6 +111,44 @@ policy!(
     }
 );
 policy!(
+    /// What a fill has to leave an account, and what working orders set aside.
+    BuyingPower {
+        /// Leverage times equity bounds what is held; a plain cash account has its cash.
+        Equity = "equity",
+        /// Cash may not go below zero; a sale brings cash and needs none.
+        Cash = "cash",
+        /// Nothing is refused for want of money.
+        Unlimited = "unlimited",
+    }
+);
+policy!(
+    /// Whether an order towards a target counts market orders that are under way.
+    TargetOrders {
+        /// They count as done.
+        Counted = "counted",
+        /// They do not: two targets in one callback trade twice.
+        Ignored = "ignored",
+    }
+);
+policy!(
+    /// What of an order towards a value is cut to whole lots.
+    TargetRounding {
+        /// The position that it leads to.
+        Position = "position",
+        /// The order that leads there.
+        Order = "order",
+    }
+);
+policy!(
+    /// What happens to a quantity that is no multiple of the lot.
+    LotRounding {
+        /// The order is rejected.
+        Reject = "reject",
+        /// It is cut to whole lots; what is cut to nothing is rejected.
+        Down = "down",
+    }
+);
+policy!(
     /// What a trailing stop order follows on bars.
     TrailBasis {
         /// Their highs and lows.
@@ -113,6 +157,39 @@ policy!(
         Close = "close",
     }
 );
+policy!(
+    /// Who comes first inside a bar.
+    BarPath {
+        /// What hurts the position most: entries, then stops that close, then targets.
+        Worst = "worst",
+        /// Open, high, low, close.
+        Ohlc = "ohlc",
+        /// Open, low, high, close.
+        Olhc = "olhc",
+        /// The nearer extreme first, the low when both are equally near.
+        NearestFirst = "nearest_first",
+        /// Nothing but the close is offered.
+        CloseOnly = "close_only",
+        /// By submission.
+        Submission = "submission",
+    }
+);
+policy!(
+    /// Whether what a fill has started may fill in the rest of the same bar.
+    SameBarExit {
+        /// It may, as the path says.
+        Allow = "allow",
+        /// It waits for the next bar.
+        NextBar = "next_bar",
+    }
+);
+
+impl BarPath {
+    /// Whether it says how the market went.
+    pub(crate) const fn is_known(self) -> bool {
+        matches!(self, Self::Ohlc | Self::Olhc | Self::NearestFirst)
+    }
+}
 
 /// All execution policies of a run.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +210,49 @@ pub struct Policies {
     pub tick_rounding: TickRounding,
     /// See [`TrailBasis`].
     pub trail_basis: TrailBasis,
+    /// See [`TargetOrders`].
+    pub target_orders: TargetOrders,
+    /// See [`TargetRounding`].
+    pub target_rounding: TargetRounding,
+    /// See [`LotRounding`].
+    pub lot_rounding: LotRounding,
+    /// See [`BarPath`].
+    pub path: BarPath,
+    /// See [`SameBarExit`].
+    pub same_bar_exit: SameBarExit,
+}
+
+impl Policies {
+    /// Whether a market order that lives so long waits for a close.
+    pub(crate) fn waits_for_close(&self, life: TimeInForce) -> bool {
+        self.fill_timing != FillTiming::NextOpen && life != TimeInForce::Opg
+    }
+
+    /// From when on an order that a fill in a bar has started may fill in the rest of it; `None` where it waits for
+    /// what comes later.
+    pub(crate) fn starts_in_bar(&self, phase: Phase, ts_open: Ns, request: &OrderRequest) -> Option<Ns> {
+        let life = request.time_in_force;
+        let waits = self.same_bar_exit == SameBarExit::NextBar;
+        match phase {
+            Phase::OPEN => Some(ts_open.saturating_add(i64::from(waits))),
+            Phase::RANGE if waits => None,
+            Phase::RANGE if self.path.is_known() && !life.is_immediate() && life != TimeInForce::Cls => Some(ts_open),
+            Phase::RANGE if request.order_type.is_stop() => Some(ts_open),
+            _ => None,
+        }
+    }
+
+    /// Refuse what contradicts itself.
+    ///
+    /// # Errors
+    /// `close_only` with market orders that want the open.
+    pub fn validate(&self) -> Result<()> {
+        if self.path == BarPath::CloseOnly && self.fill_timing == FillTiming::NextOpen {
+            let text = "path = \"close_only\" knows no open, and fill_timing = \"next_open\" fills market orders there";
+            return Err(SimError::config(text.to_owned()));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Policies {
@@ -146,6 +266,11 @@ impl Default for Policies {
             zero_volume: ZeroVolume::NoFill,
             tick_rounding: TickRounding::Reject,
             trail_basis: TrailBasis::HighLow,
+            target_orders: TargetOrders::Counted,
+            target_rounding: TargetRounding::Position,
+            lot_rounding: LotRounding::Reject,
+            path: BarPath::Worst,
+            same_bar_exit: SameBarExit::Allow,
         }
     }
 }

@@ -165,6 +165,10 @@ impl Recorder for TableRecorder {
     }
 
     fn portfolio(&mut self, row: &PortfolioRow) {
+        // The official value takes the place of the step of the same instant.
+        if row.session.is_some() && self.portfolio.last().is_some_and(|last| last.ts == row.ts) {
+            self.portfolio.pop();
+        }
         self.portfolio.push(*row);
     }
 }

@@ -92,6 +92,8 @@ pub struct State {
     pub rules: Vec<PositionRules>,
     /// All orders ever submitted, by id.
     pub orders: Vec<Order>,
+    /// Orders that were refused, in the sequence of it.
+    pub rejected: Vec<OrderId>,
     /// Sentences of reasons that have details; orders and their events name them by number, from 1.
     sentences: Vec<String>,
     /// Who waits for whom, and who belongs together.
@@ -158,6 +160,7 @@ impl State {
             books: (0..plan.books).map(|b| Book::new(BookId(b), instruments)).collect(),
             rules: vec![PositionRules::default(); usize::from(plan.books)],
             orders: Vec::new(),
+            rejected: Vec::new(),
             sentences: Vec::new(),
             links: Links::default(),
             asked: Vec::new(),
@@ -302,6 +305,9 @@ impl State {
         let now = self.now;
         let order = &mut self.orders[id.index()];
         let from = order.become_status(id, to, reason, now)?;
+        if to == OrderStatus::Rejected {
+            self.rejected.push(id);
+        }
         if to.is_terminal() {
             if order.is_linked {
                 self.links.ended.push(id);

@@ -8,6 +8,7 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::money::{Cash, Decimal, Price, Qty};
 use crate::order::{OrderRequest, OrderType, Reason, Side};
 use crate::plan::Plan;
+use crate::policies::{TargetOrders, TargetRounding};
 use crate::state::State;
 
 /// Worth of a book, at prices that have arrived, times a decimal fraction, rounded toward zero.
@@ -25,17 +26,30 @@ pub fn fraction_of_equity(plan: &Plan, state: &State, book: BookId, fraction: De
     scaled.map(Cash).ok_or_else(|| SimError::overflow("percent x equity leaves the range of the ledger".to_owned()))
 }
 
-/// Signed quantity worth `value` at the last known price, rounded toward zero to whole lots; `None` before the
-/// first price.
+/// Signed quantity worth `value` at the last known price, or that plus a part of a lot where the order that leads there
+/// from `expected` is what is cut; `None` before the first price.
 ///
 /// # Errors
 /// The quantity leaves the range of 64 bits.
-pub fn quantity_for_value(plan: &Plan, state: &State, id: InstrumentId, value: Cash) -> Result<Option<i64>> {
+pub fn quantity_for_value(
+    plan: &Plan,
+    state: &State,
+    id: InstrumentId,
+    value: Cash,
+    expected: i64,
+) -> Result<Option<i64>> {
     let instrument = plan.instrument(id);
     let Some(price) = last_price(plan, state, id.index()).filter(|p| p.0 != 0) else { return Ok(None) };
-    let lot = instrument.scale.notional(Price(price.0.abs()), Qty(instrument.lot_size)).filter(|n| n.0 > 0);
-    let lots = lot.map(|lot| value.0 / lot.0).and_then(|n| i64::try_from(n).ok());
-    lots.and_then(|n| n.checked_mul(instrument.lot_size)).map(Some).ok_or_else(|| {
+    let price = Price(price.0.abs());
+    let lot = instrument.scale.notional(price, Qty(instrument.lot_size)).filter(|n| n.0 > 0);
+    let from = match plan.policies.target_rounding {
+        TargetRounding::Position => 0,
+        TargetRounding::Order => expected,
+    };
+    let amount = instrument.scale.notional(price, Qty(from)).and_then(|held| value.0.checked_sub(held.0));
+    let lots = lot.zip(amount).map(|(lot, amount)| amount / lot.0).and_then(|n| i64::try_from(n).ok());
+    let quantity = lots.and_then(|n| n.checked_mul(instrument.lot_size)).and_then(|n| n.checked_add(from));
+    quantity.map(Some).ok_or_else(|| {
         SimError::overflow(format!("{}: the target quantity leaves the range of 64 bits", instrument.symbol))
     })
 }
@@ -43,8 +57,16 @@ pub fn quantity_for_value(plan: &Plan, state: &State, id: InstrumentId, value: C
 /// Position plus what working and just sent market orders will add; resting orders may never fill and do not
 /// count, nor do those that intake will refuse.
 #[must_use]
-pub fn expected_quantity(state: &State, book: BookId, id: InstrumentId, working: &[OrderId]) -> i64 {
+pub fn expected_quantity(
+    state: &State,
+    (book, id): (BookId, InstrumentId),
+    working: &[OrderId],
+    policy: TargetOrders,
+) -> i64 {
     let held = state.book(book).positions[id.index()].quantity;
+    if policy == TargetOrders::Ignored {
+        return held;
+    }
     let counts = |order: &&OrderId| {
         let order = state.order(**order);
         order.request.book == book
@@ -91,7 +113,12 @@ impl Api<'_> {
         target: i64,
         working: &[OrderId],
     ) -> Result<Option<OrderId>> {
-        let expected = expected_quantity(self.state, template.book, template.instrument, working);
+        let expected = expected_quantity(
+            self.state,
+            (template.book, template.instrument),
+            working,
+            self.plan.policies.target_orders,
+        );
         let difference = target.checked_sub(expected).ok_or_else(|| {
             SimError::overflow(format!("{}: target quantity", self.plan.instrument(template.instrument).symbol))
         })?;

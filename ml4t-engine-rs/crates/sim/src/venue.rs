@@ -363,9 +363,19 @@ impl Venue for SimulatedVenue {
         let instrument = &desk.plan.instruments[i];
         let range = || SimError::overflow(format!("{}: a split takes an order out of range", instrument.symbol));
         let waiting = desk.state.links.waiting.iter().copied();
-        let ids: Vec<OrderId> =
+        let mut ids: Vec<OrderId> =
             self.working(i).chain(waiting.filter(|&w| desk.state.order(w).request.instrument.index() == i)).collect();
+        ids.sort_unstable();
         for id in ids {
+            let order = desk.state.order(id);
+            if order.status.is_terminal() {
+                // One before it has taken it along.
+                continue;
+            }
+            if order.filled > 0 {
+                // Children that are still to come have to know its fills in the shares after the split.
+                desk.state.remember_fills(id);
+            }
             let order = desk.state.order_mut(id);
             // An order of a rule follows the position instead.
             if order.rule.is_none() {
@@ -395,6 +405,7 @@ impl Venue for SimulatedVenue {
             if leaves == 0 {
                 desk.state.move_order(id, OrderStatus::Canceled, Reason::ScaledToNothing, desk.recorder)?;
                 self.remove(desk.plan, desk.state, i, id);
+                self.cascade(desk)?;
             }
         }
         let feed = instrument.matching.map(FeedId::index);
@@ -528,7 +539,7 @@ impl Venue for SimulatedVenue {
             let seen = feed.map_or(0, |feed| desk.state.completed[feed][i] as usize);
             self.set_rules(desk, (book, i), seen)?;
         }
-        Ok(())
+        self.cascade(desk)
     }
 
     fn working(&self, i: usize) -> impl Iterator<Item = OrderId> {

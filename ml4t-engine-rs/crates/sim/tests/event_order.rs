@@ -249,7 +249,7 @@ fn what_the_strategy_sees_of_its_account_does_not_include_the_open_of_the_same_i
     let run = world.run()?;
     assert_eq!(run.probed(), ["d1 10:32 long 1000 cash 9000"]);
     // Recorded after the opens of the instant: the position already stands at 130.
-    assert_eq!(run.equity(), ["d1 10:31 10000", "d1 10:32 10300", "d1 10:33 10300"]);
+    assert_eq!(run.equity(), ["d1 10:31 10000", "d1 10:32 10300", "d1 10:33 nav 10300"]);
     Ok(())
 }
 
@@ -275,7 +275,7 @@ fn a_position_that_opens_at_the_open_is_marked_at_the_open_and_not_at_what_was_p
     let run = world.run()?;
     // 100.32 x 1.25 = 125.4 is paid for what is worth 100.32 at that moment: 250.8 are gone at once.
     assert_eq!(run.fills(), ["d1 10:31 #1 AAA buy 10 @ 125.4 open"]);
-    assert_eq!(run.equity(), ["d1 10:31 9749.2", "d1 10:32 9751"]);
+    assert_eq!(run.equity(), ["d1 10:31 9749.2", "d1 10:32 nav 9751"]);
     Ok(())
 }
 
@@ -288,7 +288,7 @@ fn a_position_that_opens_on_the_decision_close_is_marked_at_that_close() -> Test
     world.sends(at(1, 10, 31), buy("AAA", 10));
     let run = world.run()?;
     assert_eq!(run.fills(), ["d1 10:31 #1 AAA buy 10 @ 125 close"]);
-    assert_eq!(run.equity(), ["d1 10:31 9750", "d1 10:36 9790"]);
+    assert_eq!(run.equity(), ["d1 10:31 9750", "d1 10:36 nav 9790"]);
     Ok(())
 }
 
@@ -312,7 +312,7 @@ fn a_position_entered_again_is_not_valued_at_the_mark_of_its_earlier_life() -> T
     let run = world.run()?;
     assert_eq!(
         run.equity(),
-        ["d1 10:31 10000", "d1 10:32 10000", "d1 10:33 10000", "d1 10:34 10000", "d1 10:35 10000"],
+        ["d1 10:31 10000", "d1 10:32 10000", "d1 10:33 10000", "d1 10:34 10000", "d1 10:35 nav 10000"],
         "bought at 150 and worth 150: nothing was lost"
     );
     Ok(())
@@ -337,7 +337,7 @@ fn a_held_position_is_marked_at_every_open_and_close_of_its_own_feed() -> TestRe
     world.sends(at(1, 10, 31), buy("AAA", 10));
     let run = world.run()?;
     // Bought at 101; 103 is the close at 10:32; nothing between open and close moves the mark.
-    assert_eq!(run.equity(), ["d1 10:31 10000", "d1 10:31:30 10000", "d1 10:32 10020"]);
+    assert_eq!(run.equity(), ["d1 10:31 10000", "d1 10:31:30 10000", "d1 10:32 nav 10020"]);
     assert_eq!(run.position("AAA"), "10 costing 1010 marked 103");
     Ok(())
 }
@@ -410,7 +410,7 @@ fn instants_without_readable_data_leave_no_portfolio_row_but_session_closes_do()
     let early = at(1, 12, 0);
     world.signal(early, early, "AAA", "m", 1.0);
     let run = world.run()?;
-    assert_eq!(run.equity(), ["d1 10:31 10000", "d1 16:00 nav 10000", "d2 16:00 nav 10000", "d3 10:31 10000"]);
+    assert_eq!(run.equity(), ["d1 10:31 10000", "d1 16:00 nav 10000", "d2 16:00 nav 10000", "d3 10:31 nav 10000"]);
     Ok(())
 }
 

@@ -28,7 +28,7 @@ fn last_score(api: &Api<'_>) -> String {
 /// How many units of the first instrument a thousand would buy.
 fn units_for_a_thousand(api: &Api<'_>) -> String {
     let thousand = Cash(1_000 * 1_000_000_000_000_000_000);
-    match quantity_for_value(api.plan, api.state, InstrumentId(0), thousand) {
+    match quantity_for_value(api.plan, api.state, InstrumentId(0), thousand, 0) {
         Ok(Some(quantity)) => format!("{quantity} units"),
         Ok(None) => "no price".to_owned(),
         Err(error) => error.message,

@@ -154,13 +154,16 @@ fn a_position_is_marked_at_the_middle_of_the_quote() -> TestResult {
     let mut world = quotes(&rows);
     world.sends(second(0), buy("AAA", 10));
     let fine = world.run()?;
-    assert_eq!(fine.equity(), ["d1 10:00 10000", "d1 10:00:01 9995", "d1 10:00:02 10000.05", "d1 10:00:03 10000.15"]);
+    assert_eq!(
+        fine.equity(),
+        ["d1 10:00 10000", "d1 10:00:01 9995", "d1 10:00:02 10000.05", "d1 10:00:03 nav 10000.15"]
+    );
     // In whole cents the middle is rounded half to even: 99.50, 100.00 and 100.02.
     let mut world = World::cents();
     world.quotes("quotes", &rows);
     world.sends(second(0), buy("AAA", 10));
     let cents = world.run()?;
-    assert_eq!(cents.equity(), ["d1 10:00 10000", "d1 10:00:01 9995", "d1 10:00:02 10000", "d1 10:00:03 10000.2"]);
+    assert_eq!(cents.equity(), ["d1 10:00 10000", "d1 10:00:01 9995", "d1 10:00:02 10000", "d1 10:00:03 nav 10000.2"]);
     Ok(())
 }
 

@@ -112,6 +112,7 @@ def describe(
             "initial_cash": decimal_text(account.initial_cash),
             "lot_policy": account.lot_policy.value,
             "allows_short": account.allows_short,
+            "buying_power": account.buying_power.value,
             "leverage": decimal_text(account.leverage),
             "posting_quantum": decimal_text(account.posting_quantum),
             "latency_ns": int(account.latency_ns),

@@ -22,6 +22,7 @@ from ml4t.core.errors import PluginError
 from ml4t.core.manifest import InputFile, ModelUse, build_manifest, sha256_file
 from ml4t.core.plugins import PluginManager, Registered
 from ml4t.core.types import AssetClass, ModelKind
+from ml4t.core.values import format_ns
 from ml4t.engine.compile import ChosenModel
 
 __all__ = ["RULES_VERSION", "manifest_of", "run_info_of", "strategy_identity"]
@@ -91,6 +92,8 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
         found.append(
             "fill_timing = same_close: orders fill at the close they were decided on, which is optimistic"
         )
+    if note := _unfinished_session(data):
+        found.append(note)
     margined = (AssetClass.FUTURE, AssetClass.PERPETUAL, AssetClass.FX)
     if names := sorted(each.symbol for each in data.instruments if each.asset_class in margined):
         listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
@@ -104,6 +107,19 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
         if model.builtin is None
     ]
     return found
+
+
+def _unfinished_session(data: MarketData) -> str:
+    """Say that the data end inside a session of the NAV calendar; nothing when they do not."""
+    last = data.span_ns[1]
+    sessions = next(table.frame for table in data.calendars if table.name == data.nav_calendar)
+    inside = sessions.filter((pl.col("open_ns") < last) & (pl.col("close_ns") > last))
+    if inside.is_empty():
+        return ""
+    return (
+        f"The data end at {format_ns(last)}, inside the session {inside['label'][0]} of {data.nav_calendar}: "
+        f"the value then stands for its close, {format_ns(inside['close_ns'][0])}"
+    )
 
 
 def _inputs(data: MarketData, root: Path | None) -> list[InputFile]:

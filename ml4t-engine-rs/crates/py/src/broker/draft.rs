@@ -13,9 +13,9 @@ use pyo3::types::PyDict;
 
 use super::{Broker, instrument_id};
 use crate::convert::nearest;
-use crate::error::{IntoPyResult, to_py};
+use crate::error::{IntoPyResult, argument, to_py};
 use crate::handle::OrderHandle;
-use crate::terms::{Given, OffGrid, PRICED, TERMS, asked_for};
+use crate::terms::{Given, OffGrid, PRICED, TERMS, asked_for, lots};
 
 /// The order to wait for, and the group to join by one of its members.
 type Links = (Option<OrderId>, Option<(GroupKind, OrderId)>);
@@ -102,7 +102,7 @@ impl Broker {
         let instrument = &self.shared.plan.instruments[i];
         let symbol = &instrument.symbol;
         let (order_type, time_in_force) = given.kind(infers)?;
-        let (units, is_whole) = nearest(quantity, instrument.scale.quantity_exponent, ("quantity", symbol), false)?;
+        let (units, is_whole) = lots(quantity, instrument, self.shared.plan.policies.lot_rounding, "quantity")?;
         let (side, units) = match side {
             Some(side) => (side, units),
             None => (if units < 0 { Side::Sell } else { Side::Buy }, units.saturating_abs()),
@@ -134,7 +134,12 @@ impl Broker {
             ..OrderRequest::market(instrument_id(i), side, if is_whole { units } else { units.max(1) })
         };
         given.fill_in(py, &self.shared.plan, i, &mut request)?;
-        let tag: Option<String> = given.tag.as_ref().map(PyAnyMethods::extract).transpose()?;
+        let text = |value: &Bound<'_, PyAny>| {
+            let found =
+                value.extract().or_else(|_| Err(argument(py, &format!("tag is a str, found {}", value.repr()?))));
+            found.map(Some)
+        };
+        let tag: Option<String> = given.tag.as_ref().map_or(Ok(None), text)?;
         let links = self.links(py, given, symbol)?;
         let is_strict = self.shared.plan.policies.tick_rounding == TickRounding::Reject;
         let is_off = |p: Option<(Price, bool)>| is_strict && p.is_some_and(|(_, is_exact)| !is_exact);
@@ -150,7 +155,12 @@ impl Broker {
         let refusal = match off_grid {
             None => None,
             Some(OffGrid { reason, text }) => {
-                Some((reason, format!("{text} {}", at()), asked_for(quantity, prices, symbol)?))
+                let mut asked = asked_for(quantity, prices, symbol)?;
+                if is_whole {
+                    // As it was cut to lots, where it was.
+                    asked.quantity = instrument.scale.quantity_f64(request.quantity);
+                }
+                Some((reason, format!("{text} {}", at()), asked))
             }
         };
         Ok(Draft { request, tag, links, refusal })

@@ -11,11 +11,11 @@ use ml4t_sim::time::render;
 use pyo3::prelude::*;
 
 use super::{Broker, instrument_id};
-use crate::convert::{decimal, nearest};
+use crate::convert::decimal;
 use crate::error::{IntoPyResult, argument, to_py};
 use crate::handle::OrderHandle;
 use crate::shared::Core;
-use crate::terms::name_of;
+use crate::terms::{lots, name_of};
 
 /// Decimals of cash, to which fractions and amounts of targets are cut.
 const EXPONENT: u32 = ml4t_sim::money::CASH_EXPONENT;
@@ -39,14 +39,16 @@ impl Broker {
 
     /// Position once the market orders under way have filled.
     fn expected(&self, core: &Core, i: usize) -> i64 {
-        expected_quantity(&core.run.state, self.book, instrument_id(i), &core.run.open_orders(i))
+        let place = (self.book, instrument_id(i));
+        expected_quantity(&core.run.state, place, &core.run.open_orders(i), self.shared.plan.policies.target_orders)
     }
 
     fn quantity_for(&self, py: Python<'_>, core: &Core, i: usize, value: Cash) -> PyResult<Option<i64>> {
         if value == Cash::ZERO {
             return Ok(Some(0));
         }
-        quantity_for_value(&self.shared.plan, &core.run.state, instrument_id(i), value).into_py(py)
+        let expected = self.expected(core, i);
+        quantity_for_value(&self.shared.plan, &core.run.state, instrument_id(i), value, expected).into_py(py)
     }
 
     /// Towards a signed quantity.
@@ -125,7 +127,7 @@ impl Broker {
         let i = self.shared.instrument(asset)?;
         let instrument = &self.shared.plan.instruments[i];
         let symbol = &instrument.symbol;
-        let (target, is_whole) = nearest(quantity, instrument.scale.quantity_exponent, ("quantity", symbol), false)?;
+        let (target, is_whole) = lots(quantity, instrument, self.shared.plan.policies.lot_rounding, "quantity")?;
         let mut core = self.sending(py)?;
         let template = self.template(&mut core, common)?;
         if is_whole {
@@ -169,7 +171,8 @@ impl Broker {
             };
             let target = self.quantity_for(py, &core, i, value)?;
             let expected = self.expected(&core, i);
-            changes.push((target.is_none_or(|t| t >= expected), i, value));
+            // Without a price the sign of the value tells whether it buys.
+            changes.push((target.map_or(value >= Cash::ZERO, |t| t >= expected), i, value));
         }
         // Instruments are numbered by symbol.
         changes.sort_unstable();

@@ -61,15 +61,16 @@ impl SimulatedVenue {
                     Late::Change(changes) => self.change(desk, id, &changes)?,
                     Late::End(status, reason) => self.end_late(desk, id, status, reason)?,
                 }
+                self.cascade(desk)?;
             }
         }
-        self.cascade(desk)?;
         for &(i, row) in &waiting {
             self.is_deferred[i as usize] = false;
             for book in 0..desk.plan.books {
                 if self.guards[guard_of(desk.plan, BookId(book), i as usize)].is_late {
                     let seen = place_of(desk.plan, i as usize, row as usize);
                     self.set_rules(desk, (BookId(book), i as usize), seen)?;
+                    self.cascade(desk)?;
                 }
             }
         }

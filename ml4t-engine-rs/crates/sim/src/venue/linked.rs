@@ -7,7 +7,8 @@ use crate::error::{Result, SimError};
 use crate::guard::Cause;
 use crate::ids::OrderId;
 use crate::intake::lifetime;
-use crate::order::{OrderStatus, Reason};
+use crate::order::{OrderStatus, Reason, TimeInForce};
+use crate::phase::PhaseMarket;
 use crate::recorder::Recorder;
 use crate::terms::Amount;
 use crate::trailing;
@@ -93,6 +94,11 @@ impl SimulatedVenue {
         if leaves == 0 || (is_working && leaves <= order.leaves) {
             return Ok(());
         }
+        if is_waiting && order.request.expires_at <= desk.state.now {
+            // It never began, and stays as large as it was asked for.
+            desk.state.links.waiting.remove(&id);
+            return desk.state.move_order(id, OrderStatus::Rejected, Reason::TimeExpired, desk.recorder);
+        }
         let grown = desk.state.order_mut(id);
         grown.request.quantity = grown.filled.checked_add(leaves).ok_or_else(|| range(id))?;
         grown.leaves = leaves;
@@ -122,11 +128,11 @@ impl SimulatedVenue {
                 (now.saturating_add(i64::from(is_after_opens)), None, None)
             }
             Some(_) if !is_own => (now, None, None),
-            Some(Cause::Fill { phase: Phase::OPEN, ts_open, at }) => (ts_open, None, Some(at)),
-            Some(Cause::Fill { phase: Phase::RANGE, ts_open, at }) if request.order_type.is_stop() => {
-                (ts_open, Some(at), Some(at))
+            Some(Cause::Fill { phase, ts_open, stand }) => {
+                let from = desk.plan.policies.starts_in_bar(phase, ts_open, &request);
+                let stood_at = from.filter(|_| phase == Phase::RANGE).map(|_| stand);
+                (from.unwrap_or(now), stood_at, Some(stand.at))
             }
-            Some(Cause::Fill { at, .. }) => (now, None, Some(at)),
             _ => (asked_at, None, None),
         };
         // What ended comes before the close of the session: a fill with it still belongs to the session.
@@ -136,10 +142,12 @@ impl SimulatedVenue {
         });
         let instrument = &desk.plan.instruments[request.instrument.index()];
         let calendar = &desk.plan.calendars[instrument.calendar.index()];
-        if request.expires_at <= now {
-            return desk.state.move_order(id, OrderStatus::Rejected, Reason::TimeExpired, desk.recorder);
-        }
-        let since = if is_completing { now - 1 } else { from.max(now) };
+        let since = match request.time_in_force {
+            // It takes part in the open that filled its parent, whenever that is booked.
+            TimeInForce::Opg => from,
+            _ if is_completing => now - 1,
+            _ => from.max(now),
+        };
         let (active, expiry) = lifetime(&request, from, since, calendar);
         let i = request.instrument.index();
         let last = || {
@@ -163,6 +171,10 @@ impl SimulatedVenue {
         })?;
         desk.state.move_order(id, OrderStatus::Accepted, Reason::None, desk.recorder)?;
         self.submit(desk.plan, desk.state, id);
+        if cause.is_some_and(|(_, cause)| matches!(cause, Cause::Fill { phase: PhaseMarket::DECISION_CLOSE, .. })) {
+            // The close that its parent was decided on is no price for what the fill has started.
+            self.live[i].has_turn(id, self.pass);
+        }
         Self::reserve_one(desk, id, i)
     }
 

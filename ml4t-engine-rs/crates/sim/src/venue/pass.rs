@@ -10,6 +10,7 @@ use crate::guard::Cause;
 use crate::ids::{InstrumentId, OrderId};
 use crate::matching::{Outcome, Reach};
 use crate::order::{OrderStatus, Reason, Side, TimeInForce};
+use crate::path::Stand;
 use crate::phase::PhaseMarket;
 use crate::recorder::Recorder;
 use crate::trailing;
@@ -86,8 +87,16 @@ impl SimulatedVenue {
             return Ok(());
         }
         over.sort();
-        for id in over {
-            self.end_unfilled(desk, id)?;
+        self.end_all_unfilled(desk, &over)
+    }
+
+    /// End orders whose only events are over; what follows from the end of one follows before the next.
+    pub(super) fn end_all_unfilled<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, ids: &[OrderId]) -> Result<()> {
+        for &id in ids {
+            if !desk.state.order(id).status.is_terminal() {
+                self.end_unfilled(desk, id)?;
+                self.cascade(desk)?;
+            }
         }
         Ok(())
     }
@@ -137,7 +146,8 @@ impl SimulatedVenue {
             match market.outcome(order, desk.plan) {
                 Outcome::Executes(reach) => {
                     let position = &desk.state.book(order.request.book).positions[i];
-                    self.queue[i].push(Candidate { key: market.key(order, reach, live.id, position), reach });
+                    let key = market.key(order, reach, (live.id, desk.plan.policies.path), position);
+                    self.queue[i].push(Candidate { key, reach });
                 }
                 Outcome::Triggers => {
                     live.pass = self.pass;
@@ -146,7 +156,7 @@ impl SimulatedVenue {
                     order.has_rested = true;
                 }
                 Outcome::Untouched => {
-                    if order.acts_as_limit() && matches!(phase, Phase::OPEN | Phase::QUOTE | Phase::TRADE) {
+                    if order.acts_as_limit() && market.makes_wait(order) {
                         desk.state.order_mut(live.id).has_rested = true;
                     }
                 }
@@ -238,7 +248,8 @@ impl SimulatedVenue {
         let is_linked = desk.state.order(id).is_linked;
         if guarded || is_linked {
             let ts_open = PhaseMarket::read(desk.plan, i, row, phase)?.ts_open;
-            let cause = Cause::Fill { phase, ts_open, at: candidate.reach.at };
+            let stand = Stand { at: candidate.reach.at, place: candidate.reach.place };
+            let cause = Cause::Fill { phase, ts_open, stand };
             if guarded {
                 self.guards[g].sync(desk, &mut self.live[i], (book, i), cause)?;
             }

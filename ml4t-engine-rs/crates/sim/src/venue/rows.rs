@@ -7,11 +7,11 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::order::TimeInForce;
 use crate::phase::PhaseMarket;
 use crate::plan::FeedKind;
-use crate::policies::FillTiming;
+use crate::policies::{BarPath, FillTiming};
 use crate::recorder::Recorder;
 use crate::trailing;
 
-use super::{Desk, HELD, SimulatedVenue, Venue, guard_of, index_u32, place_of};
+use super::{Desk, HELD, SimulatedVenue, guard_of, index_u32, place_of};
 
 impl SimulatedVenue {
     /// Move trailing stop orders after a bar, quote or print was matched.
@@ -102,7 +102,10 @@ impl SimulatedVenue {
         if self.needs_bar {
             self.settle_deferred(desk, set)?;
         }
-        self.match_set(desk, set, Phase::RANGE)?;
+        let is_close_only = desk.plan.policies.path == BarPath::CloseOnly;
+        if !is_close_only {
+            self.match_set(desk, set, Phase::RANGE)?;
+        }
         for book in 0..desk.plan.books {
             for &(i, _) in set {
                 for id in self.guards[guard_of(desk.plan, BookId(book), i as usize)].orders() {
@@ -113,10 +116,16 @@ impl SimulatedVenue {
         for id in std::mem::take(&mut self.born_inside) {
             desk.state.order_mut(id).stood_at = None;
         }
-        // What is entered at the close has not seen the high of the bar.
-        self.trail_rules(desk, set)?;
-        if desk.plan.policies.fill_timing != FillTiming::NextOpen || self.has_closing {
+        // What is entered at the close has not seen the high of the bar, and a bar of which nothing but the close is
+        // known is complete when that has been met.
+        if !is_close_only {
+            self.trail_rules(desk, set)?;
+        }
+        if is_close_only || desk.plan.policies.fill_timing != FillTiming::NextOpen || self.has_closing {
             self.match_set(desk, set, Phase::CLOSE)?;
+        }
+        if is_close_only {
+            self.trail_rules(desk, set)?;
         }
         self.trail_orders(desk, set)?;
         self.set_marks(desk, set, Phase::CLOSE)
@@ -147,11 +156,9 @@ impl SimulatedVenue {
         self.set = round;
         let mut over = std::mem::take(&mut self.over);
         over.sort();
-        for id in over.drain(..) {
-            self.end_unfilled(desk, id)?;
-        }
+        self.end_all_unfilled(desk, &over)?;
+        over.clear();
         self.over = over;
-        self.cascade(desk)?;
         for &(i, _) in rows {
             self.live[i as usize].sweep(desk.state);
             self.refresh_watch(desk.plan, desk.state, i as usize);

@@ -23,7 +23,7 @@ use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
 };
-use ml4t_sim::policies::{LotPolicy, Policies};
+use ml4t_sim::policies::{BuyingPower, LotPolicy, Policies};
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::TableRecorder;
 use ml4t_sim::time::{Ns, Sessions};
@@ -158,6 +158,7 @@ impl World {
                 initial_cash: Cash(10_000 * 1_000_000_000_000_000_000),
                 lot_policy: LotPolicy::Fifo,
                 allows_short: false,
+                buying_power: BuyingPower::Equity,
                 leverage: Ratio { num: 1, den: 1 },
                 posting_quantum: 1_000_000_000,
                 latency: 0,

@@ -109,7 +109,9 @@ fn send(
     let Some(i) = api.plan.instruments.iter().position(|x| x.symbol == symbol) else {
         return Err(wrong(format!("no instrument {symbol}")));
     };
-    let scale = api.plan.instruments[i].scale;
+    let instrument = &api.plan.instruments[i];
+    let scale = instrument.scale;
+    let lots = |found| instrument.in_lots(found, api.plan.policies.lot_rounding);
     let mut refusal = None;
     let mut read = |text: &str, exponent: u32, up: bool, reason: Option<Reason>| -> Result<i64> {
         let found = Decimal::parse(text).and_then(|d| d.scaled_toward(exponent, up));
@@ -119,7 +121,9 @@ fn send(
         }
         Ok(value)
     };
-    let units = read(quantity, scale.quantity_exponent, false, Some(Reason::OffLot))?.max(1);
+    let asked = Decimal::parse(quantity).and_then(|d| d.scaled_toward(scale.quantity_exponent, false));
+    let (units, is_whole) = lots(asked.ok_or_else(|| wrong(format!("{quantity:?} is no number")))?);
+    let units = units.max(1);
     let off_tick = (api.plan.policies.tick_rounding == TickRounding::Reject).then_some(Reason::OffTick);
     let id = InstrumentId(u32::try_from(i).unwrap_or(u32::MAX));
     let mut request = OrderRequest::market(id, side, units);
@@ -159,8 +163,19 @@ fn send(
         }
     }
     request.trail = distance.map(|distance| Trail { distance, limit_offset: offset, activation });
-    request.order_type = match (request.limit_price, request.stop_price, request.trail) {
-        (_, _, Some(_)) if offset.is_some() => OrderType::TrailingStopLimit,
+    request.order_type = type_of(&request, is_touch);
+    let id = match if is_whole { refusal } else { Some(Reason::OffLot) } {
+        Some(reason) => api.submit_refused(request, reason, String::new(), None)?,
+        None => api.submit(request)?,
+    };
+    api.link(id, parent, group)?;
+    Ok(id)
+}
+
+/// Type of an order, as its terms tell.
+const fn type_of(request: &OrderRequest, is_touch: bool) -> OrderType {
+    match (request.limit_price, request.stop_price, request.trail) {
+        (_, _, Some(Trail { limit_offset: Some(_), .. })) => OrderType::TrailingStopLimit,
         (_, _, Some(_)) => OrderType::TrailingStop,
         (None, None, None) => OrderType::Market,
         (Some(_), None, None) => OrderType::Limit,
@@ -168,13 +183,7 @@ fn send(
         (Some(_), Some(_), None) if is_touch => OrderType::LimitIfTouched,
         (None, Some(_), None) => OrderType::Stop,
         (Some(_), Some(_), None) => OrderType::StopLimit,
-    };
-    let id = match refusal {
-        Some(reason) => api.submit_refused(request, reason, String::new(), None)?,
-        None => api.submit(request)?,
-    };
-    api.link(id, parent, group)?;
-    Ok(id)
+    }
 }
 
 fn sent_as(sent: &[OrderId], number: &str) -> Result<OrderId> {
@@ -185,13 +194,21 @@ fn sent_as(sent: &[OrderId], number: &str) -> Result<OrderId> {
 /// What `modify 1 limit 96.00` changes.
 fn changes(api: &Api<'_>, id: OrderId, words: &[&str]) -> Result<Changes> {
     let request = api.state.order(id).request;
-    let scale = api.plan.instrument(request.instrument).scale;
+    let instrument = api.plan.instrument(request.instrument);
+    let scale = instrument.scale;
     let mut found = Changes::default();
     for pair in words.chunks(2) {
         let [word, text] = pair[..] else { return Err(wrong(format!("{words:?} are no changes"))) };
         let exponent = if word == "quantity" { scale.quantity_exponent } else { scale.price_exponent };
-        let value = Decimal::parse(text).and_then(|d| d.scaled_i64(exponent));
-        let value = value.ok_or_else(|| wrong(format!("{text:?} is no number")))?;
+        let value = Decimal::parse(text).and_then(|d| d.scaled_toward(exponent, false));
+        let mut value = value.ok_or_else(|| wrong(format!("{text:?} is no number")))?;
+        if word == "quantity" {
+            value = instrument.in_lots(value, api.plan.policies.lot_rounding);
+        }
+        let (value, is_exact) = value;
+        if !is_exact {
+            found.refusal = Some(format!("{word} {text} cannot be kept"));
+        }
         match word {
             "quantity" => found.quantity = Some(value),
             "limit" => found.limit_price = Some(Price(value)),

@@ -11,8 +11,8 @@ use ml4t_sim::models::{Models, Param, Params, builtin_fee, builtin_fill, builtin
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
 use ml4t_sim::policies::{
-    FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, Policies, TickRounding, TrailBasis,
-    ZeroVolume,
+    BarPath, BuyingPower, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, LotRounding,
+    Policies, SameBarExit, TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::TableRecorder;
@@ -254,6 +254,11 @@ fn policies(scenario: &Scenario) -> Result<Policies> {
             "zero_volume" => policies.zero_volume = ZeroVolume::parse(text)?,
             "tick_rounding" => policies.tick_rounding = TickRounding::parse(text)?,
             "trail_basis" => policies.trail_basis = TrailBasis::parse(text)?,
+            "target_rounding" => policies.target_rounding = TargetRounding::parse(text)?,
+            "lot_rounding" => policies.lot_rounding = LotRounding::parse(text)?,
+            "target_orders" => policies.target_orders = TargetOrders::parse(text)?,
+            "path" => policies.path = BarPath::parse(text)?,
+            "same_bar_exit" => policies.same_bar_exit = SameBarExit::parse(text)?,
             _ => return Err(wrong(format!("no policy {name}"))),
         }
     }
@@ -265,6 +270,7 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
         initial_cash: money("100000")?,
         lot_policy: LotPolicy::Fifo,
         allows_short: false,
+        buying_power: BuyingPower::Equity,
         leverage: Ratio { num: 1, den: 1 },
         posting_quantum: 1_000_000_000,
         latency: 0,
@@ -274,6 +280,7 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
         match name.as_str() {
             "initial_cash" => account.initial_cash = money(&text)?,
             "lot_policy" => account.lot_policy = LotPolicy::parse(&text)?,
+            "buying_power" => account.buying_power = BuyingPower::parse(&text)?,
             "allows_short" => account.allows_short = text == "true",
             "leverage" => {
                 let hundredths = units(&text, 2)?;

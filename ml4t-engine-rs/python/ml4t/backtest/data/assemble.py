@@ -193,11 +193,7 @@ def _read(
 
 def _feed_notes(loaded: Sequence[_Loaded]) -> tuple[str, ...]:
     """Return what looks like a wrong declaration: it belongs into the results, not only into a report."""
-    return tuple(
-        f"feed {each.name}: {each.prepared.report.outside}; check timezone, stamp and calendar"
-        for each in loaded
-        if each.prepared.report.outside
-    )
+    return tuple(f"feed {each.name}: {doubt}" for each in loaded for doubt in each.prepared.report.doubts)
 
 
 def _raws(feed: sources.DataFeed, bounds: Bounds) -> tuple[Raw, ...]:

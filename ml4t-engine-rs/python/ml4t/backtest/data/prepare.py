@@ -22,7 +22,9 @@ from ml4t.backtest.data.tables import VALUE_COLUMNS
 from ml4t.core.errors import DataError
 from ml4t.core.instrument import Instrument
 from ml4t.core.types import DataKind, StampMeaning
-from ml4t.core.values import format_ns
+from ml4t.core.values import format_duration, format_ns
+
+FEWEST_BARS = 20  #: below that, spaces between bars tell nothing about their interval
 
 __all__ = ["Prepared", "Raw", "prepare", "read"]
 
@@ -338,7 +340,8 @@ def _outside_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) ->
     if not count:
         return ()
     return (
-        f"{count:,} of {keys.height:,} rows reach beyond the sessions of their calendar (first: {example})",
+        f"{count:,} of {keys.height:,} rows reach beyond the sessions of their calendar (first: {example}); "
+        "check timezone, stamp and calendar",
     )
 
 
@@ -404,7 +407,8 @@ def _report(
     silent = sorted(set(settings.symbols).difference(keys["symbol"].unique().to_list()))
     if silent:
         notes = (*notes, f"no rows in the range: {', '.join(silent)}")
-    outside = () if settings.is_by_session else _outside_sessions(keys, tables)
+    doubts = () if settings.is_by_session else (*_outside_sessions(keys, tables), *_short_bars(keys))
+    doubts += tuple(note for note in notes if "are crossed" in note)
     find = missing_sessions if settings.is_by_session else largest_gaps
     return FeedReport(
         name=settings.name,
@@ -414,6 +418,26 @@ def _report(
         by_symbol=by_symbol,
         span_ns=span,
         gaps=find(keys, tables),
-        notes=(*notes, *outside),
-        outside="".join(outside),
+        notes=tuple(dict.fromkeys((*notes, *doubts))),
+        doubts=doubts,
+    )
+
+
+def _short_bars(keys: pl.DataFrame) -> tuple[str, ...]:
+    """Say that bars in step do not reach the next one: the interval may be declared too short."""
+    if "ts_open" not in keys.columns or keys.height < FEWEST_BARS:
+        return ()
+    steps = keys.select(
+        step=pl.col("ts_open").diff().over("symbol"), length=(pl.col("ts_event") - pl.col("ts_open"))
+    ).drop_nulls()
+    lengths, apart = steps["length"].to_numpy(), steps["step"].to_numpy()
+    if not len(apart) or len(np.unique(lengths)) > 1:
+        return ()
+    shortest = apart.min()
+    if shortest <= lengths[0] or np.count_nonzero(apart == shortest) * 2 < len(apart):
+        return ()
+    length, step = format_duration(int(lengths[0])), format_duration(int(shortest))
+    return (
+        f"every bar is {length} long, and most begin {step} after the one before; with an interval that is "
+        "too short closes are known too early: check interval",
     )

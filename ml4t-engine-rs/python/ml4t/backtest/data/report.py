@@ -82,8 +82,8 @@ class FeedReport:
         time without a row, at most ten. Largest first.
     notes
         What was left out or is unusual, one sentence each.
-    outside
-        The one of the notes that counts rows beyond the sessions of their calendar; empty without such.
+    doubts
+        Those of the notes that look like a wrong declaration; the results warn of them, too.
     """
 
     name: str
@@ -94,7 +94,7 @@ class FeedReport:
     span_ns: tuple[int, int] | None = None
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
-    outside: str = ""
+    doubts: tuple[str, ...] = ()
 
     @property
     def span(self) -> tuple[dt.datetime, dt.datetime] | None:
@@ -124,7 +124,8 @@ class FeedReport:
             lines.append(f"  {each.symbol:<{width}}  {each.rows:>12,}  {span}")
         if len(self.by_symbol) > SHOWN_SYMBOLS:
             lines.append(f"  and {len(self.by_symbol) - SHOWN_SYMBOLS} more symbols")
-        lines.append(f"  gaps: {len(self.gaps) or 'none'}")
+        is_cut = self.kind is not DataKind.BAR and len(self.gaps) >= LARGEST_GAPS
+        lines.append(f"  gaps: {'the largest' if is_cut else len(self.gaps) or 'none'}")
         lines.extend(f"    {gap}" for gap in self.gaps[:LARGEST_GAPS])
         if len(self.gaps) > LARGEST_GAPS:
             lines.append(f"    and {len(self.gaps) - LARGEST_GAPS} more")

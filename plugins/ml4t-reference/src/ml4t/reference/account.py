@@ -2,7 +2,8 @@
 
 All amounts are cash units. Equity is cash + receivable + positions at their marks. A **cash account**, which
 neither sells short nor borrows, may spend its cash. Any other may carry positions worth `leverage` times its
-equity, long and short alike; what it holds already counts against that.
+equity, long and short alike; what it holds already counts against that. With `buying_power = "cash"` an
+account that may sell short goes by its cash, too, and with `"unlimited"` nothing bounds it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from fractions import Fraction
 
 import attrs
 
+from ml4t.core.policies import BuyingPower
 from ml4t.core.types import OrderType, Side
 from ml4t.reference.ledger import Ledger
 from ml4t.reference.orders import Order
@@ -79,11 +81,18 @@ class Account:
     @property
     def is_cash_account(self) -> bool:
         """Whether the account can spend its cash and nothing else."""
-        return self.terms.leverage == 1 and not self.terms.allows_short
+        if self.terms.buying_power is BuyingPower.EQUITY:
+            return self.terms.leverage == 1 and not self.terms.allows_short
+        return self.terms.buying_power is BuyingPower.CASH
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether the account can carry whatever it is asked to."""
+        return self.terms.buying_power is BuyingPower.UNLIMITED
 
     @property
     def power(self) -> Fraction:
-        """Buying power before reservations."""
+        """Buying power before reservations, of an account that has bounds."""
         if self.is_cash_account:
             return Fraction(self.cash)
         return self.terms.leverage * self.equity - self.gross
@@ -109,10 +118,11 @@ class Account:
     def reserved(self, order: Order, quantity: int) -> Fraction:
         """Return what a quantity of an order sets aside: its size at the price it was accepted with.
 
-        A sell of an account that may not sell short never opens a position, so it sets nothing aside; nor
-        does an order that only reduces.
+        A sell of an account that may not sell short never opens a position, so it sets nothing aside, nor
+        does one that brings cash where that is all that counts, nor an order that only reduces.
         """
-        if order.reduce_only or (order.side is Side.SELL and not self.terms.allows_short):
+        sells_for_nothing = self.is_cash_account or not self.terms.allows_short
+        if order.reduce_only or (order.side is Side.SELL and sells_for_nothing):
             return Fraction(0)
         return abs(order.instrument.worth(self.reserve_price(order), quantity))
 
@@ -126,8 +136,14 @@ class Account:
     def need(self, order: Order) -> Fraction:
         """Return the buying power that an order uses: for what it opens, less what a market order closes.
 
-        Below zero for a market order that reduces a position.
+        Below zero for a market order that reduces a position. Where cash is all that counts a purchase uses
+        all that it costs, also where it covers a short position, and a sale uses none. Without bounds nothing
+        uses anything, nor does the order of a position rule.
         """
+        if self.is_unlimited or order.rule is not None:
+            return Fraction(0)
+        if self.terms.buying_power is BuyingPower.CASH and order.side is Side.BUY:
+            return abs(order.instrument.worth(self.reserve_price(order), order.leaves))
         closing, opening = self.parts(order, order.leaves)
         needed = self.reserved(order, opening)
         if order.order_type is OrderType.MARKET:
@@ -137,13 +153,17 @@ class Account:
     def can_pay(self, order: Order, quantity: int, price: int, fee: int) -> bool:
         """Say whether the account can carry a fill, at the price that it really gets.
 
-        A cash account pays what the fill costs out of its cash. In any other the position after the fill, at
-        the price of the fill, together with all other positions at their marks, must be within `leverage`
-        times the equity that the fee leaves. What only closes can always be carried.
+        A cash account pays what the fill costs out of its cash; a fill that does not lower cash is paid. In
+        any other the position after the fill, at the price of the fill, together with all other positions at
+        their marks, must be within `leverage` times the equity that the fee leaves. What only closes can
+        always be carried.
         """
         instrument = order.instrument
+        if self.is_unlimited:
+            return True
         if self.is_cash_account:
-            return self.cash - instrument.cash(price, quantity * order.sign) - fee >= 0
+            cash = self.cash - instrument.cash(price, quantity * order.sign) - fee
+            return cash >= min(self.cash, 0)
         _, opening = self.parts(order, quantity)
         if opening == 0:
             return True

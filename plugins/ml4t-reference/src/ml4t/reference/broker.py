@@ -6,12 +6,14 @@ market or the account refuses is an order that intake rejects, with a code and a
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, final
 
 from ml4t.core.errors import ArgumentError, OrderError
+from ml4t.core.policies import LotRounding, Policies, TargetOrders, TargetRounding
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.desk import Desk, OrderHandle, Position
 from ml4t.reference.numbers import cash_float, plain_text
@@ -19,7 +21,7 @@ from ml4t.reference.orders import Group, Order
 from ml4t.reference.plan import Instrument
 from ml4t.reference.replace import Replace
 from ml4t.reference.rules import read_rules
-from ml4t.reference.targets import cash_units, lots_for_value
+from ml4t.reference.targets import cash_units, lots_for_value, whole_lots
 from ml4t.reference.terms import LINKS, Reader, decimal, fits, kind_of, member
 from ml4t.reference.timestamp import text_of
 
@@ -61,6 +63,8 @@ class Broker:
         """What may still be bought, or sold short, after what working orders have reserved."""
         self._desk.reading()
         venue = self._desk.venue
+        if venue.account.is_unlimited:
+            return math.inf
         power = self._desk.intake.pricing.power(venue.account)
         return cash_float(venue.account.free(power, venue.book.working()))
 
@@ -114,7 +118,7 @@ class Broker:
         """Send an order; without a side the sign of the quantity is the direction."""
         self._desk.sending()
         instrument = self._desk.instrument(asset)
-        units = self._units(quantity, instrument)
+        units = self._cut(self._units(quantity, instrument), instrument)
         if side is None:
             chosen = Side.SELL if units < 0 else Side.BUY
             units = abs(units)
@@ -137,7 +141,7 @@ class Broker:
     ) -> OrderHandle:
         self._desk.sending()
         instrument = self._desk.instrument(asset)
-        units = self._units(quantity, instrument)
+        units = self._cut(self._units(quantity, instrument), instrument)
         kind = terms.pop("order_type", None)
         return self._send(name, instrument, units, side, kind_of(terms) if kind is None else kind, terms)
 
@@ -242,6 +246,8 @@ class Broker:
         terms = self._reader(found.instrument).changes(found, changes)
         if not found.is_open:
             return False
+        if "quantity" in terms:
+            terms["quantity"] = self._cut(terms["quantity"], found.instrument)
         self._desk.intake.asks.append(Replace(found, terms))
         return True
 
@@ -295,8 +301,12 @@ class Broker:
         """Send the market order that takes a position to signed units."""
         self._desk.sending()
         instrument = self._desk.instrument(asset)
-        units = Fraction(decimal("quantity", quantity)) * 10**instrument.quantity_exponent
-        handle = self._to_units(instrument, fits(units, "quantity", instrument), time_in_force, tag)
+        given = self._units(quantity, instrument)
+        units = self._cut(given, instrument)
+        difference = units - self._expected(instrument)
+        # A target of which a cut leaves nothing is refused as it was given.
+        is_whole = given == 0 or whole_lots(given, instrument) != 0
+        handle = self._market(instrument, difference, time_in_force, tag, cuts=is_whole)
         if handle is not None and units.denominator != 1:
             lot = plain_text(instrument.lot, instrument.quantity_exponent)
             where = f"({instrument.symbol}, {text_of(self._desk.now)})"
@@ -323,7 +333,7 @@ class Broker:
         }
         if not keep_others:
             instruments = self._desk.venue.plan.instruments
-            wanted = {each.index: Fraction(0) for each in instruments if self._projected(each)} | wanted
+            wanted = {each.index: Fraction(0) for each in instruments if self._expected(each)} | wanted
         equity = self._desk.intake.pricing.equity(self._desk.venue.account)
         sizes = [
             (instrument, self._size(instrument, wanted[instrument.index] * equity))
@@ -347,7 +357,8 @@ class Broker:
     ) -> OrderHandle | None:
         """Send the market order that closes a position; None when there is none."""
         self._desk.sending()
-        return self._to_units(self._desk.instrument(asset), Fraction(0), time_in_force, tag)
+        instrument = self._desk.instrument(asset)
+        return self._market(instrument, Fraction(-self._expected(instrument)), time_in_force, tag)
 
     def set_position_rules(self, rules: Any) -> None:  # noqa: ANN401 - a rule, a composite of rules, or None
         """Guard all positions, open and future, with rules that rest at the venue as orders.
@@ -373,29 +384,27 @@ class Broker:
 
         Without a price it is one lot, so that the order can be shown and refused; nothing at all needs none.
         """
+        expected = self._expected(instrument)
+        of_order = self._policies.target_rounding is TargetRounding.ORDER
         if value == 0:
-            return -Fraction(self._projected(instrument)), True
+            return Fraction(whole_lots(-expected, instrument) if of_order else -expected), True
         price = self._desk.intake.pricing.last(instrument)
+        if price is not None and of_order:
+            value -= instrument.worth(price, expected)
         units = None if price is None else lots_for_value(value, price, instrument)
         if units is None:
             return Fraction(instrument.lot if value > 0 else -instrument.lot), False
-        return fits(Fraction(units), "quantity", instrument) - self._projected(instrument), True
+        size = fits(Fraction(units), "quantity", instrument)
+        return (size if of_order else size - expected), True
 
-    def _to_units(
-        self,
-        instrument: Instrument,
-        units: Fraction,
-        time_in_force: TimeInForce | str | None,
-        tag: str | None,
-    ) -> OrderHandle | None:
-        return self._market(instrument, units - self._projected(instrument), time_in_force, tag)
+    def _expected(self, instrument: Instrument) -> int:
+        """Return the position that a target starts from: all market orders that still work count as filled.
 
-    def _projected(self, instrument: Instrument) -> int:
-        """Return the position with all market orders that still work counted as filled.
-
-        Those that intake is going to refuse do not work.
+        Those that intake is going to refuse do not work, and with `target_orders = "ignored"` none counts.
         """
         venue = self._desk.venue
+        if self._policies.target_orders is TargetOrders.IGNORED:
+            return venue.account.ledger.quantity(instrument)
         waiting = (
             order.sign * order.leaves
             for order in venue.book.open()
@@ -415,12 +424,14 @@ class Broker:
         tag: str | None,
         *,
         has_price: bool = True,
+        cuts: bool = True,
     ) -> OrderHandle | None:
         if units == 0:
             return None
         side = Side.BUY if units > 0 else Side.SELL
+        size = abs(self._cut(units, instrument) if cuts else units)
         terms = {"time_in_force": time_in_force, "tag": tag}
-        handle = self._send("submit_order", instrument, abs(units), side, OrderType.MARKET, terms)
+        handle = self._send("submit_order", instrument, size, side, OrderType.MARKET, terms)
         if not has_price:
             when = text_of(self._desk.now)
             handle.of(self._desk).refusal = (
@@ -429,6 +440,16 @@ class Broker:
                 "row, or send a quantity",
             )
         return handle
+
+    def _cut(self, units: Fraction, instrument: Instrument) -> Fraction:
+        """Cut a quantity to whole lots with `lot_rounding = "down"`; what that leaves nothing of stays."""
+        if self._policies.lot_rounding is LotRounding.REJECT:
+            return units
+        return Fraction(whole_lots(units, instrument) or units)
+
+    @property
+    def _policies(self) -> Policies:
+        return self._desk.venue.plan.policies
 
     # -- helpers -----------------------------------------------------------------------------------------
 

@@ -11,13 +11,13 @@ the other members of its group, then its children.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from fractions import Fraction
 
 import attrs
 
-from ml4t.core.types import OrderStatus, OrderType, TimeInForce
+from ml4t.core.types import OrderStatus, TimeInForce
 from ml4t.reference import lifetimes, trailing
 from ml4t.reference.guards import Occasion
 from ml4t.reference.market import Data
@@ -27,12 +27,6 @@ from ml4t.reference.plan import Instrument, Plan
 
 __all__ = ["Birth", "Contingent", "adopt_quantity", "scale"]
 
-STOPS = (
-    OrderType.STOP,
-    OrderType.STOP_LIMIT,
-    OrderType.TRAILING_STOP,
-    OrderType.TRAILING_STOP_LIMIT,
-)
 BY_GROUP = ("GROUP_FILLED", "GROUP_ENDED")
 
 
@@ -160,7 +154,8 @@ class Contingent:
         is_own = child.instrument is birth.fill.order.instrument
         market = birth.offer.market if is_own else self.last(child.instrument)
         if is_own:
-            self._place(child, birth)
+            occasion = Occasion.of(birth.fill, birth.offer, birth.data, self.plan.policies)
+            occasion.start(child, needs_volume=self.plan.models.needs_volume)
         else:
             # A bar of its own that opens at this instant has opened already when an open fills the parent.
             child.active_from = now + (birth.fill.phase == "open" and not birth.is_completing)
@@ -170,25 +165,13 @@ class Contingent:
         trailing.begin_at_acceptance(child, market)
         self.book.move(child, OrderStatus.ACCEPTED, now)
 
-    def _place(self, child: Order, birth: Birth) -> None:
-        """Say from when on a child meets the instrument of its parent.
-
-        What a fill inside a bar has placed waits for the next bar, unless it is a stop.
-        """
-        occasion = Occasion.of(birth.fill, birth.offer, birth.data)
-        child.active_from = occasion.active_from
-        if occasion.inside is not None and child.order_type not in STOPS:
-            child.active_from = occasion.inside
-            return
-        child.market_at_birth = occasion.market
-        child.decided = occasion.opened if self.plan.models.needs_volume else None
-
     def _set_span(self, child: Order, birth: Birth) -> None:
         """Give a child its session: the one in which it is accepted, also at the very close of that."""
         sessions = self.plan.calendars[child.instrument.calendar]
         lifetimes.set_span(child, sessions)
-        if child.time_in_force in (TimeInForce.DAY, TimeInForce.CLS) and birth.is_completing:
-            index = bisect_left(sessions.closes, birth.fill.ts)
+        if child.time_in_force in (TimeInForce.DAY, TimeInForce.CLS):
+            find = bisect_left if birth.is_completing else bisect_right
+            index = find(sessions.closes, birth.fill.ts)
             child.expires = sessions.closes[index] if index < len(sessions.closes) else None
 
 

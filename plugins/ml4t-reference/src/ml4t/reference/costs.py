@@ -18,12 +18,19 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.config import LimitSlippage, Policies
 from ml4t.core.errors import ModelError
 from ml4t.core.models import FeeArgs, FillArgs, SlippageArgs
+from ml4t.core.policies import LimitSlippage, Policies
 from ml4t.reference.events import number_text
 from ml4t.reference.matching import Bar, Offer, Quote, Trade
-from ml4t.reference.numbers import cash_float, half_even, units_of_float
+from ml4t.reference.numbers import (
+    LARGEST_CASH,
+    LARGEST_STEP,
+    cash_float,
+    half_even,
+    plain_text,
+    units_of_float,
+)
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.timestamp import text_of
@@ -59,6 +66,7 @@ class Shown:
 
     fill: dict[str, float]
     slippage: dict[str, float]
+    phase: str  #: of a quote or print its own, also at the close of a session; empty for bars
 
     @classmethod
     def of(cls, data: Bar | Quote | Trade, *, open_only: bool) -> Shown:
@@ -70,13 +78,13 @@ class Shown:
         if isinstance(data, Bar):
             names = ("open",) if open_only else ("open", "high", "low", "close", "volume")
             fields = {name: values.get(name, NAN) for name in names}
-            return cls(fill=fields, slippage=fields)
+            return cls(fill=fields, slippage=fields, phase="")
         if isinstance(data, Quote):
             fields = {"bid": values["bid_price"], "ask": values["ask_price"]}
             sizes = {name: values.get(name, NAN) for name in ("bid_size", "ask_size")}
-            return cls(fill=fields | sizes, slippage=fields | sizes)
+            return cls(fill=fields | sizes, slippage=fields | sizes, phase="quote")
         size = values.get("size", NAN)
-        return cls(fill={"size": size}, slippage={"volume": size})
+        return cls(fill={"size": size}, slippage={"volume": size}, phase="trade")
 
 
 @attrs.define
@@ -135,7 +143,7 @@ class Costs:
             ts_ns=now,
             side=order.sign,
             order_type="limit" if offer.is_limit else "market",
-            phase=offer.phase,
+            phase=shown.phase or offer.phase,
             limit_price=_price(instrument, order.limit_price),
             stop_price=_price(instrument, order.stop_price),
             leaves_quantity=instrument.quantity(most),
@@ -151,8 +159,8 @@ class Costs:
             price, quantity, liquidity = float(out.price), float(out.quantity), out.liquidity
             if math.isnan(price):
                 return None
-            if not (math.isfinite(price) and math.isfinite(quantity)):
-                _refuse(f"price {number_text(price)} and quantity {number_text(quantity)} must be finite")
+            if not (_is_price(price, instrument) and math.isfinite(quantity)):
+                _refuse(f"price {_digits(price)} and quantity {_digits(quantity)} must be finite")
             if quantity < 0 or quantity > args.leaves_quantity:
                 _refuse(f"quantity {number_text(quantity)} of {number_text(args.leaves_quantity)} open")
             if liquidity not in ("maker", "taker"):
@@ -175,13 +183,17 @@ class Costs:
             adjustment, spread, _ = self._ask_slippage(order, offer, shown, used, now, reference, quantity)
         exponent = instrument.price_exponent
         parts = units_of_float(spread, exponent), units_of_float(adjustment, exponent)
-        return self._within_limit(order, offer, reference, quantity, *parts)
+        costs = self._within_limit(order, offer, reference, quantity, *parts)
+        if not isinstance(costs, Passed):
+            with _asked(self.plan.models.slippage, order, now):
+                _refuse_negative(order, reference, costs[1] + costs[2])
+        return costs
 
     def _within_limit(
         self, order: Order, offer: Offer, reference: int, quantity: int, spread: int, slippage: int
     ) -> tuple[int, int, int] | Passed:
-        """Apply `limit_slippage`: limit orders lose nothing, or up to their limit, or do not fill."""
-        if not offer.is_limit:
+        """Apply `limit_slippage`: limits lose nothing, up to their price, do not fill, or lose all of it."""
+        if not offer.is_limit or self.policies.limit_slippage is LimitSlippage.FULL:
             return quantity, spread, slippage
         if self.policies.limit_slippage is LimitSlippage.NONE or offer.liquidity == "maker":
             return quantity, 0, 0
@@ -208,7 +220,7 @@ class Costs:
             side=order.sign,
             quantity=instrument.quantity(quantity),
             reference_price=instrument.price(reference),
-            phase=offer.phase,
+            phase=shown.phase or offer.phase,
             volume_used=instrument.quantity(used),
             tick_size=instrument.price(instrument.tick),
             lot_size=instrument.quantity(instrument.lot),
@@ -218,10 +230,8 @@ class Costs:
         with _asked(self.plan.models.slippage, order, now):
             out = self.plan.models.slippage.evaluate(args)
             adjustment, spread, cap = float(out.price_adjustment), float(out.spread), float(out.quantity_cap)
-            if not (math.isfinite(adjustment) and math.isfinite(spread)):
-                _refuse(
-                    f"adjustment {number_text(adjustment)} and spread {number_text(spread)} must be finite"
-                )
+            if not (_is_price(adjustment, instrument) and _is_price(spread, instrument)):
+                _refuse(f"adjustment {_digits(adjustment)} and spread {_digits(spread)} must be finite")
             if math.isnan(cap):
                 _refuse(f"quantity cap {number_text(cap)} is not a number")
         return adjustment, spread, cap
@@ -244,8 +254,11 @@ class Costs:
             fee = float(self.plan.models.fee.evaluate(args).fee)
             if not math.isfinite(fee):
                 _refuse(f"fee {number_text(fee)} must be finite")
-        quantum = self.plan.account.posting_quantum
-        return half_even(Fraction(fee) * 10**18 / quantum) * quantum
+            quantum = self.plan.account.posting_quantum
+            units = half_even(Fraction(fee) * 10**18 / quantum) * quantum
+            if abs(units) > LARGEST_CASH:
+                _refuse(f"fee {_digits(fee)} leaves the range of money")
+        return units
 
 
 @contextlib.contextmanager
@@ -270,13 +283,41 @@ def _refuse(text: str) -> None:
     raise _Refused(text)
 
 
+def _refuse_negative(order: Order, reference: int, costs: int) -> None:
+    """Refuse costs that take a price to zero or below: the market may go there, a model may not."""
+    price = reference + order.sign * costs
+    if reference <= 0 or price > 0:
+        return
+    exponent = order.instrument.price_exponent
+    worse, before, after = (plain_text(units, exponent) for units in (costs, reference, price))
+    _refuse(
+        f"costs of {worse} per unit would take the price from {before} to {after}; "
+        "a price above zero must stay above zero"
+    )
+
+
+def _is_price(value: float, instrument: Instrument) -> bool:
+    """Say whether 64 bits hold an answer as a price."""
+    return math.isfinite(value) and abs(units_of_float(value, instrument.price_exponent)) <= LARGEST_STEP
+
+
+def _digits(value: float) -> str:
+    """Write an answer of a model, which may have three hundred digits."""
+    return repr(value).replace("e+", "e") if 1e15 <= abs(value) < math.inf else number_text(value)
+
+
 def _price(instrument: Instrument, units: Fraction | None) -> float:
     return NAN if units is None else instrument.price(units)
 
 
 def _whole_lots(quantity: float, instrument: Instrument, whole: int) -> int:
-    """Round a quantity of a model down to whole lots; what stands for all of it is all of it."""
+    """Round a quantity of a model down to whole lots; what stands for all of it is all of it.
+
+    The float nearest to a number of units stands for that number, also where it lies a little below.
+    """
     if quantity == instrument.quantity(whole):
         return whole
-    units: int = math.floor(Fraction(quantity) * 10**instrument.quantity_exponent)
+    units = units_of_float(quantity, instrument.quantity_exponent)
+    if instrument.quantity(units) > quantity:
+        units -= 1
     return min(units // instrument.lot * instrument.lot, whole)

@@ -274,11 +274,15 @@ class Run:
         if now <= self._begin or now not in sessions.closes:
             return None
         label = sessions.labels[sessions.closes.index(now)]
+        self._write_nav(now, label)
+        return label
+
+    def _write_nav(self, now: int, label: int) -> None:
+        """Write down what the account is worth, as the official value of a session."""
         account = self._venue.account
         account.ledger.check()
         self._recorder.portfolio(now, account, label)
         self._recorder.holdings(now, account, label)
-        return label
 
     def _becomes_readable(self, now: int) -> News:
         """Phase 6: rows and signals that have arrived become readable."""
@@ -381,6 +385,11 @@ class Run:
         self._desk.intake.take(now, after_opens=True)
         for order in self._venue.book.live():
             self._venue.book.move(order, OrderStatus.CANCELED, now, "END_OF_DATA")
+        # Data that end inside a session leave their last value as that of the session.
+        sessions = self._plan.calendars[self._plan.nav_calendar]
+        for opened, closed, label in zip(sessions.opens, sessions.closes, sessions.labels, strict=True):
+            if opened < now < closed:
+                self._write_nav(now, label)
         self._venue.account.ledger.check()
 
 

@@ -6,15 +6,18 @@ from fractions import Fraction
 
 import attrs
 
+from ml4t.core.policies import Policies, SameBarExit
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.account import Account
 from ml4t.reference.market import Data
 from ml4t.reference.matching import Bar, Offer, Quote
-from ml4t.reference.orders import Fill, Order, OrderBook
+from ml4t.reference.orders import STOPS, Fill, Order, OrderBook
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.rules import KINDS, Rule, Trail, level
 
 __all__ = ["Guards", "Occasion"]
+
+OF_ONE_EVENT = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG, TimeInForce.CLS)
 
 
 @attrs.define
@@ -110,10 +113,16 @@ class Guards:
         if occasion.of_rules:
             if has_moved:
                 order.active_from = occasion.active_from
+        elif occasion.place is not None:
+            if has_moved:
+                order.began = occasion.began
         elif occasion.inside is not None:
             order.market_at_birth = occasion.market
             if has_moved and order.order_type is OrderType.LIMIT:
                 order.active_from = now
+        elif occasion.opened is not None and self.plan.models.needs_volume and has_moved:
+            # It stands at the open with its new level, also where that is booked with the volume of the bar.
+            order.decided = occasion.opened
 
     def _place(
         self, rule: Rule, instrument: Instrument, held: int, price: Fraction, now: int, occasion: Occasion
@@ -128,11 +137,8 @@ class Guards:
             tag=rule.kind,
             rule=rule.kind,
             ts_submitted=now,
-            active_from=occasion.active_from,
-            market_at_birth=occasion.market,
-            decided=occasion.opened if self.plan.models.needs_volume else None,
-            skips_bar=occasion.inside if rule.order_type is OrderType.LIMIT else None,
         )
+        occasion.start(order, needs_volume=self.plan.models.needs_volume)
         _set_price(order, price)
         self.book.orders.append(order)
         self.orders[instrument.index, rule.kind] = order
@@ -158,24 +164,67 @@ class Guards:
 class Occasion:
     """Why orders of rules are looked at: a fill, new rules or a split; from when on what is placed counts.
 
-    After a fill: where the market stood, and the bar whose open it was (`opened`) or whose range (`inside`).
+    After a fill: where the market stood, and the bar whose open it was (`opened`) or whose range (`inside`);
+    `place` on the path of the bar, where that is known. `next_bar` is when the bar ends, where what is new
+    waits for the next.
     """
 
     active_from: int
     market: int | None = None
     opened: int | None = None
     inside: int | None = None
+    place: int | None = None
+    next_bar: int | None = None
     of_rules: bool = False
     keeps: bool = True  #: whether a trailing stop may not go back
 
     @classmethod
-    def of(cls, fill: Fill, offer: Offer, data: Data) -> Occasion:
+    def of(cls, fill: Fill, offer: Offer, data: Data, policies: Policies) -> Occasion:
         """Return the occasion that a fill is."""
         if not isinstance(data, Bar) or fill.phase == "close":
             return cls(active_from=fill.ts)
-        if fill.phase == "open":
-            return cls(active_from=data.ts_open, market=offer.market, opened=data.ts_event)
-        return cls(active_from=data.ts_open, market=offer.market, inside=data.ts_event)
+        is_open = fill.phase == "open"
+        return cls(
+            active_from=data.ts_open,
+            market=offer.market,
+            opened=data.ts_event if is_open else None,
+            inside=None if is_open else data.ts_event,
+            place=offer.place,
+            next_bar=data.ts_event if policies.same_bar_exit is SameBarExit.NEXT_BAR else None,
+        )
+
+    @property
+    def began(self) -> tuple[int, int, int] | None:
+        """Place and price on the path of a bar from which on an order meets it, where that is known."""
+        if self.inside is None or self.place is None or self.market is None:
+            return None
+        return self.inside, self.place, self.market
+
+    def start(self, order: Order, *, needs_volume: bool) -> None:
+        """Say from when on an order that is new meets its instrument: one of a rule, or a child.
+
+        A bar in which it waits does not fill it at its close either, also where that takes what is decided on
+        it.
+        """
+        if self.next_bar is not None:
+            order.active_from = order.skips_bar = self.next_bar
+        elif self.inside is not None and not self._meets_rest(order):
+            order.active_from = self.inside
+        else:
+            order.active_from = self.active_from
+            order.market_at_birth = self.market
+            order.decided = self.opened if needs_volume else None
+            order.began = self.began
+
+    def _meets_rest(self, order: Order) -> bool:
+        """Say whether what a fill inside a bar has started meets the rest of it.
+
+        Where the path is not known that is a stop, of any kind: whether the market was anywhere else before
+        the fill or after it, nobody knows.
+        """
+        if self.place is None:
+            return order.order_type in STOPS
+        return order.time_in_force not in OF_ONE_EVENT
 
 
 def _fraction(rules: tuple[Rule, ...], kind: str) -> Fraction | None:

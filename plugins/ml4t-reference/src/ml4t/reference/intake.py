@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.config import InsufficientCash
+from ml4t.core.policies import InsufficientCash
 from ml4t.core.types import OrderStatus, TimeInForce
 from ml4t.reference import lifetimes, trailing
 from ml4t.reference.numbers import cash_text, plain_text
@@ -82,6 +82,10 @@ class Intake:
         self.venue.contingent.settle(now)
 
     def _decide_all(self, orders: list[Order], now: int, *, after_opens: bool) -> None:
+        for order in orders:
+            # What they will free counts at the price that has arrived, too, also before it is their turn.
+            if order.status is OrderStatus.SUBMITTED and order.parent is None:
+                order.reserve_price = self._reserve_price(order)
         for order in orders:
             self._decide(order, orders, now, after_opens=after_opens)
 
@@ -168,7 +172,6 @@ class Intake:
         account, book = self.venue.account, self.venue.book
         if not self.venue.is_covered(order):
             return "SHORT_NOT_ALLOWED", self.venue.short_text(order, order.leaves, now)
-        order.reserve_price = self._reserve_price(order)
         need = account.need(order)
         if need <= 0 or self.plan.policies.insufficient_cash is not InsufficientCash.REJECT:
             return None

@@ -2,6 +2,7 @@
 
 An order *at once* (`ioc`, `fok`) or of the *opening* (`opg`) meets one event and nothing after it. On bars
 that event is an open; of a market order that fills at closes, and is not one of the opening, it is a close.
+So it is where nothing but closes is known.
 An order of the *close* (`cls`) meets the close of its session.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
-from ml4t.core.config import FillTiming, Policies
+from ml4t.core.policies import BarPath, FillTiming, Policies
 from ml4t.core.types import OrderStatus, OrderType, TimeInForce
 from ml4t.reference.matching import Bar, Quote, Trade
 from ml4t.reference.orders import Order
@@ -58,8 +59,12 @@ def meets_once(order: Order, policies: Policies) -> str | None:
     """Return which part of a bar is the one event of an order, None where it may meet several."""
     if order.time_in_force not in ONCE:
         return None
-    is_market = order.order_type is OrderType.MARKET and order.time_in_force is not TimeInForce.OPG
-    return "close" if is_market and policies.fill_timing is not FillTiming.NEXT_OPEN else "open"
+    if order.time_in_force is TimeInForce.OPG:
+        return "open"
+    is_market_at_close = (
+        order.order_type is OrderType.MARKET and policies.fill_timing is not FillTiming.NEXT_OPEN
+    )
+    return "close" if is_market_at_close or policies.path is BarPath.CLOSE_ONLY else "open"
 
 
 def end_of(order: Order) -> tuple[OrderStatus, str]:

@@ -6,6 +6,7 @@ rules allow. Whether the order takes it, how much of it and at what cost is for 
 A bar is met in three steps. At its **open** market orders trade, and stops and limits that the open has
 passed are decided. In its **range** resting limits and stops are reached at their own price. At its **close**
 market orders trade under `fill_timing = "next_close"`, and orders of the close where a session ends with it.
+With `path = "close_only"` the close decides all of them, as an open would.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.config import FillTiming, LimitGap, LimitTouch, Policies
+from ml4t.core.policies import BarPath, FillTiming, LimitGap, LimitTouch, Policies
 from ml4t.core.types import OrderType, TimeInForce
 from ml4t.reference import trailing
 from ml4t.reference.numbers import units_of_float
@@ -23,7 +24,8 @@ from ml4t.reference.orders import Order
 from ml4t.reference.plan import Instrument
 
 __all__ = ["Bar", "Offer", "Quote", "Trade", "at_close", "at_open", "at_tick", "in_range"]
-__all__ += ["at_session_close", "own_side", "price_units", "reached_stop"]
+__all__ += ["allows", "at_only_close", "at_session_close", "is_beyond", "is_market"]
+__all__ += ["own_side", "price_units", "reached_stop"]
 
 NAN = math.nan
 
@@ -69,7 +71,7 @@ class Offer:
     """A price at which the rules allow an order to trade.
 
     `is_limit` says whether the limit of the order decides, `liquidity` is maker for what was resting, and
-    `market` is where the market stood.
+    `market` is where the market stood. `place` is how far along its path, where that is known.
     """
 
     price: int
@@ -77,6 +79,7 @@ class Offer:
     phase: str
     is_limit: bool
     liquidity: str
+    place: int | None = None
 
 
 def price_units(value: float, instrument: Instrument) -> int | None:
@@ -123,21 +126,29 @@ def at_open(order: Order, open_price: int, policies: Policies) -> Offer | None:
     - A stop-limit through a gap is triggered, and its limit decides like any other from there on.
     - An order if touched is triggered by an open that is there already, at that price.
     - An order of the opening takes the open whatever `fill_timing` says, one of the close never does.
+    - Where nothing but closes is known, only an order of the opening meets the open.
     """
-    if order.time_in_force is TimeInForce.CLS:
+    is_of_opening = order.time_in_force is TimeInForce.OPG
+    if order.time_in_force is TimeInForce.CLS or (policies.path is BarPath.CLOSE_ONLY and not is_of_opening):
         return None
-    if order.order_type is OrderType.MARKET:
-        if policies.fill_timing is not FillTiming.NEXT_OPEN and order.time_in_force is not TimeInForce.OPG:
-            return None
-        return Offer(price=open_price, market=open_price, phase="open", is_limit=False, liquidity="taker")
-    trailing.meet(order, open_price)
+    is_market_at_close = (
+        order.order_type is OrderType.MARKET and policies.fill_timing is not FillTiming.NEXT_OPEN
+    )
+    if is_market_at_close and not is_of_opening:
+        return None
+    return _at_price(order, open_price, "open", policies)
+
+
+def _at_price(order: Order, price: int, phase: str, policies: Policies) -> Offer | None:
+    """Decide an order at the one price that an open is, or a close that is all that is known."""
+    trailing.meet(order, price)
     if order.waits_for_stop:
-        if not stops(order, open_price):
+        if not stops(order, price):
             return None
         order.triggered = True
     if is_market(order):
-        return Offer(price=open_price, market=open_price, phase="open", is_limit=False, liquidity="taker")
-    return _gapped_limit(order, open_price, "open", policies)
+        return Offer(price=price, market=price, phase=phase, is_limit=False, liquidity="taker")
+    return _gapped_limit(order, price, phase, policies)
 
 
 def _gapped_limit(order: Order, price: int, phase: str, policies: Policies) -> Offer | None:
@@ -199,6 +210,15 @@ def reached_stop(order: Order, bar: Bar) -> int | None:
 def at_close(order: Order, close: int) -> Offer:
     """Let a market order trade at a close."""
     return Offer(price=close, market=close, phase="close", is_limit=False, liquidity="taker")
+
+
+def at_only_close(order: Order, close: int, policies: Policies) -> Offer | None:
+    """Decide an order at a close that is all that is known of its bar, like at an open.
+
+    No limit rests there, whatever made it wait before: what fills at a close takes it.
+    """
+    offer = _at_price(order, close, "close", policies)
+    return None if offer is None else attrs.evolve(offer, liquidity="taker")
 
 
 def at_session_close(order: Order, close: int, policies: Policies) -> Offer | None:

@@ -16,11 +16,12 @@ import attrs
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.plan import Instrument
 
-__all__ = ["REASONS", "TOUCHED", "TRAILING", "Fill", "Group", "Order", "OrderBook", "Transition"]
+__all__ = ["REASONS", "STOPS", "TOUCHED", "TRAILING", "Fill", "Group", "Order", "OrderBook", "Transition"]
 __all__ += ["is_decided", "is_up", "passive"]
 
 TRAILING = (OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT)
 TOUCHED = (OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED)
+STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, *TRAILING)
 
 # Sentences of the codes; where more is known, that is written instead.
 REASONS = {
@@ -142,6 +143,8 @@ class Order:
     skips_bar: int | None = None  #: `ts_event` of a bar whose range cannot fill it
     market_at_birth: int | None = None
     """Where the market stood when a fill placed this order: one of a rule, or a child."""
+    began: tuple[int, int, int] | None = None
+    """The fill that started it: `ts_event` of a bar whose path is known, the place on it, the price there."""
 
     @asked.default
     def _default_asked(self) -> Fraction:

@@ -1,7 +1,8 @@
 """The path of one instrument through what is complete at an instant: who has a chance next, at what price.
 
-In the range of a bar the path is the worst for the position held: first what opens or enlarges it, then a
-stop that closes it, then a target; within each by the distance from the open, then by submission.
+In the range of a bar the policy `path` says who comes first. By default it is the worst for the position
+held: first what opens or enlarges it, then a stop that closes it, then a target; within each by the distance
+from the open, then by submission. A path that is known has a module of its own (`ml4t.reference.known`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ml4t.core.config import FillTiming
+from ml4t.core.policies import BarPath, FillTiming
 from ml4t.core.types import OrderType, Side, TimeInForce
-from ml4t.reference import lifetimes, trailing
+from ml4t.reference import known, lifetimes, trailing
 from ml4t.reference.market import Data
 from ml4t.reference.matching import (
     Bar,
@@ -20,6 +21,7 @@ from ml4t.reference.matching import (
     Quote,
     Trade,
     at_close,
+    at_only_close,
     at_open,
     at_session_close,
     at_tick,
@@ -29,6 +31,7 @@ from ml4t.reference.matching import (
 )
 from ml4t.reference.orders import TOUCHED, Order
 from ml4t.reference.plan import Instrument
+from ml4t.reference.rules import Trail
 
 if TYPE_CHECKING:
     from ml4t.reference.venue import Venue
@@ -70,7 +73,9 @@ class Path:
         self._tried: set[tuple[int, int]] = set()
         self.stage = OPENS
         self.over: list[Order] = []  #: orders whose one event was matched here
-        self._matched: Data | None = None  #: a tick that trailing stops have not followed yet
+        self._matched: Data | None = None  #: what trailing stops have not followed yet
+        self._path = venue.plan.policies.path
+        self._trail: Trail | None = None  #: of the position before closes that are all that is known
 
     def head(self) -> Chance | None:
         """Return the next chance; a piece of data that has none left is done, a bar after its close."""
@@ -78,8 +83,7 @@ class Path:
             data = self._datas[0]
             if not isinstance(data, Bar) and self.stage == OPENS:
                 return None
-            if not isinstance(data, Bar):
-                self.follow()
+            self.follow()
             chances = self._bar(data) if isinstance(data, Bar) else self._tick(data)
             if chances:
                 return min(chances, key=lambda chance: chance.place)
@@ -97,14 +101,24 @@ class Path:
             order.triggered = True
         if chance.leg == OPENS and isinstance(data, Bar):
             order.skips_bar = data.ts_event
+        if chance.offer.place is not None and chance.offer.liquidity == "maker":
+            # The path has come to its limit from where that did not allow the market.
+            order.resting = True
         self._venue.attempt(order, chance.offer, data, now, open_only=False)
 
     def come_to_closes(self) -> None:
-        """Go from the ranges to the closes: what is entered there has not seen the high of the bar."""
+        """Go from the ranges to the closes: what is entered there has not seen the high of the bar.
+
+        Where nothing but closes is known the bar is matched there, so stops of positions follow it later.
+        """
         self.stage = CLOSES
+        guards = self._venue.guards
+        if self._path is BarPath.CLOSE_ONLY:
+            self._trail = guards.trails.get(self.instrument.index)
+            return
         for data in self._datas:
             if isinstance(data, Bar):
-                self._venue.guards.follow(self.instrument, data)
+                guards.follow(self.instrument, data)
 
     def met_open(self) -> list[Order]:
         """Return the orders whose one event was the open of a bar that is complete now."""
@@ -114,42 +128,62 @@ class Path:
     def _leave(self, data: Data) -> None:
         """Take leave of a piece of data that was matched: it moves trailing stops, and ends some orders."""
         self._datas.pop(0)
-        self._tried.clear()
         policies = self._venue.plan.policies
         eligible = self._eligible(data)
         if isinstance(data, Bar):
-            self._trigger(data)
-            if self._venue.trades(data):
-                for order in eligible:
-                    trailing.follow_bar(order, data.high, data.low, data.close, policies.trail_basis)
-        else:
-            self._matched = data
+            self._remember(data, eligible)
+            self._follow_close(data)
+        self._matched = data
         for order in eligible:
             event = lifetimes.meets_once(order, policies)
             # An open has ended its orders already.
             if event == "close" or (event == "open" and not isinstance(data, Bar)):
                 order.is_over = True
                 self.over.append(order)
+        self._tried.clear()
 
     def follow(self) -> None:
-        """Let trailing stops follow the last quote or print, when nothing more is matched against it."""
+        """Let trailing stops follow the last piece of data, when nothing more is matched at its instant.
+
+        The stops of positions have followed a bar already.
+        """
         data, self._matched = self._matched, None
-        if data is None or isinstance(data, Bar):
+        if data is None:
+            return
+        if isinstance(data, Bar):
+            basis = self._venue.plan.policies.trail_basis
+            for order in self._eligible(data) if self._venue.trades(data) else []:
+                trailing.follow_bar(order, data.high, data.low, data.close, basis)
             return
         self._venue.guards.follow(self.instrument, data)
         for order in self._eligible(data):
             trailing.follow_price(order, own_side(order, data))
 
-    def _trigger(self, bar: Bar) -> None:
-        """Remember which orders with a limit the bar has triggered, though the limit allowed no fill."""
-        if self._venue.trades(bar):
-            for order in self._eligible(bar):
-                is_waiting = order.becomes_limit and order.waits_for_stop
-                if is_waiting and reached_stop(order, bar) is not None:
-                    order.triggered = order.resting = True
+    def _follow_close(self, bar: Bar) -> None:
+        """Let the stop of a position follow a bar of which only the close is known, if it was held before."""
+        guards = self._venue.guards
+        if self._trail is not None and guards.trails.get(self.instrument.index) is self._trail:
+            guards.follow(self.instrument, bar)
+
+    def _remember(self, bar: Bar, eligible: list[Order]) -> None:
+        """Remember which limits the bar has made wait, and which of them it has triggered."""
+        for order in eligible if self._venue.trades(bar) else []:
+            if order.becomes_limit and order.waits_for_stop and self._triggers(order, bar):
+                order.triggered = order.resting = True
+            is_limit = order.order_type is OrderType.LIMIT and (order.id, ENTRIES) not in self._tried
+            if is_limit and known.has_begun(order, bar):
+                order.resting = True
         for order in self._venue.book.working():
             if order.instrument is self.instrument:
                 order.market_at_birth = None
+
+    def _triggers(self, order: Order, bar: Bar) -> bool:
+        """Say whether the range of a bar has reached the stop of an order; a close has its turn before."""
+        if self._path is BarPath.CLOSE_ONLY:
+            return False
+        if self._path in known.KNOWN:
+            return known.triggered_at(order, bar, self._path) is not None
+        return reached_stop(order, bar) is not None
 
     def _eligible(self, data: Data) -> list[Order]:
         """Return the orders that this piece of data can fill."""
@@ -158,7 +192,11 @@ class Path:
 
     def _tick(self, data: Quote | Trade) -> list[Chance]:
         chances: list[Chance] = []
-        for order in self._eligible(data):
+        eligible = self._eligible(data)
+        for order in eligible:
+            # All see it before the first of them trades.
+            trailing.meet(order, own_side(order, data))
+        for order in eligible:
             if (order.id, ENTRIES) in self._tried:
                 continue
             offer = at_tick(order, data, self._venue.plan.policies)
@@ -182,10 +220,9 @@ class Path:
                     order.triggered = before
                     chances.append(Chance(leg=OPENS, distance=0, order=order, offer=offer))
                     continue
-                self._tried.add((order.id, OPENS))
             if self.stage == OPENS:
                 continue
-            chance = self._in_range(order, bar, held)
+            chance = self._at_end(order, bar) if self.stage == CLOSES else self._in_range(order, bar, held)
             if chance is not None:
                 chances.append(chance)
         return chances
@@ -197,31 +234,58 @@ class Path:
         return order.decided == bar.ts_event
 
     def _in_range(self, order: Order, bar: Bar, held: int) -> Chance | None:
+        """Return the chance of an order inside a bar; it has one, unless it had its turn at the open."""
         policies = self._venue.plan.policies
-        if order.order_type is OrderType.MARKET or order.time_in_force is TimeInForce.CLS:
-            if self.stage != CLOSES or (order.id, CLOSES) in self._tried:
+        is_of_one_event = order.time_in_force in (*lifetimes.ONCE, TimeInForce.CLS)
+        if is_of_one_event or order.skips_bar == bar.ts_event or (order.id, ENTRIES) in self._tried:
+            return None
+        if self._path is BarPath.CLOSE_ONLY:
+            return None
+        if self._path in known.KNOWN:
+            offer = known.meet(order, bar, policies)
+            if offer is None or offer.place is None:
                 return None
-            offer = self._at_close(order, bar)
-            return None if offer is None else Chance(leg=CLOSES, distance=0, order=order, offer=offer)
-        if order.time_in_force in lifetimes.ONCE:
-            return None
-        if self.stage == CLOSES or order.skips_bar == bar.ts_event or (order.id, ENTRIES) in self._tried:
-            return None
+            return Chance(leg=ENTRIES, distance=offer.place, order=order, offer=offer)
         offer = in_range(order, bar, policies)
         if offer is None:
             return None
-        leg = ENTRIES
-        never_opens = order.side is Side.SELL and not self._venue.plan.account.allows_short
-        if held * order.sign < 0 or never_opens:
-            is_stop = order.order_type not in (OrderType.LIMIT, *TOUCHED)
-            leg = STOPS if is_stop else TARGETS
+        if self._path is BarPath.SUBMISSION:
+            return Chance(leg=ENTRIES, distance=0, order=order, offer=offer)
+        leg = self._leg(order, held)
         return Chance(leg=leg, distance=abs(offer.price - bar.open), order=order, offer=offer)
 
+    def _leg(self, order: Order, held: int) -> int:
+        """Return the leg of an order on the path that is the worst for the position held."""
+        never_opens = order.side is Side.SELL and not self._venue.plan.account.allows_short
+        if held * order.sign >= 0 and not never_opens:
+            return ENTRIES
+        return TARGETS if order.order_type in (OrderType.LIMIT, *TOUCHED) else STOPS
+
+    def _at_end(self, order: Order, bar: Bar) -> Chance | None:
+        """Return the chance of an order at the close of a bar."""
+        if (order.id, CLOSES) in self._tried:
+            return None
+        before = order.triggered
+        offer = self._at_close(order, bar)
+        if offer is None:
+            return None
+        # As at an open it counts as reached when its turn comes.
+        order.triggered = before
+        return Chance(leg=CLOSES, distance=0, order=order, offer=offer)
+
     def _at_close(self, order: Order, bar: Bar) -> Offer | None:
-        """Decide an order at the close of a bar: with `fill_timing`, or where its session ends."""
+        """Decide an order at the close of a bar.
+
+        That is an order of the close where its session ends, a market order with `fill_timing`, or any order
+        where nothing but closes is known.
+        """
         policies = self._venue.plan.policies
         if order.time_in_force is TimeInForce.CLS:
             return at_session_close(order, bar.close, policies) if order.expires == bar.ts_event else None
-        if policies.fill_timing is FillTiming.NEXT_OPEN or order.time_in_force is TimeInForce.OPG:
+        if order.time_in_force is TimeInForce.OPG:
+            return None
+        if self._path is BarPath.CLOSE_ONLY:
+            return at_only_close(order, bar.close, policies)
+        if order.order_type is not OrderType.MARKET or policies.fill_timing is FillTiming.NEXT_OPEN:
             return None
         return at_close(order, bar.close)

@@ -12,8 +12,8 @@ from typing import Any
 
 import attrs
 
-from ml4t.core.config import Policies
 from ml4t.core.errors import ConfigError, DataError
+from ml4t.core.policies import BuyingPower, Policies
 from ml4t.core.types import ActionKind, DataKind, LotPolicy
 from ml4t.reference.numbers import CASH_EXPONENT, as_float, scaled
 
@@ -146,7 +146,8 @@ class Account:
     initial_cash: int  #: units of 1e-18
     lot_policy: LotPolicy
     allows_short: bool
-    leverage: Fraction
+    buying_power: BuyingPower
+    leverage: Fraction  #: counts with `equity` alone
     posting_quantum: int  #: units of 1e-18
     latency_ns: int
 
@@ -297,14 +298,16 @@ def _sessions(spec: Mapping[str, Any]) -> Sessions:
 def _account(spec: Mapping[str, Any]) -> Account:
     known = [field.name for field in attrs.fields(Account)]
     _refuse_others("account", spec, known)
-    policies = [policy.value for policy in LotPolicy]
-    if spec["lot_policy"] not in policies:
-        message = f"lot_policy {spec['lot_policy']!r} is not covered; covered are {', '.join(policies)}"
-        raise ConfigError(message)
+    for name, kind in (("lot_policy", LotPolicy), ("buying_power", BuyingPower)):
+        values = [member.value for member in kind]
+        if spec[name] not in values:
+            message = f"{name} {spec[name]!r} is not covered; covered are {', '.join(values)}"
+            raise ConfigError(message)
     return Account(
         initial_cash=scaled(spec["initial_cash"], 18),
         lot_policy=LotPolicy(spec["lot_policy"]),
         allows_short=spec["allows_short"],
+        buying_power=BuyingPower(spec["buying_power"]),
         leverage=Fraction(spec["leverage"]),
         posting_quantum=scaled(spec["posting_quantum"], 18),
         latency_ns=spec["latency_ns"],

@@ -57,7 +57,7 @@ class Pricing:
         return account.cash + account.receivable + positions
 
     def power(self, account: Account) -> Fraction:
-        """Return the buying power before reservations, at prices that have arrived."""
+        """Return the buying power before reservations, at prices that have arrived; infinite is not here."""
         if account.is_cash_account:
             return Fraction(account.cash)
         gross = sum(abs(self.value(account, each)[1]) for each in account.held())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ml4t.core.config import Policies, TickRounding
+from ml4t.core.policies import Policies, TickRounding
 from ml4t.reference.numbers import plain_text
 from ml4t.reference.orders import Order, is_up, passive
 from ml4t.reference.timestamp import text_of

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.config import InsufficientCash
+from ml4t.core.policies import InsufficientCash
 from ml4t.reference import contingent, trailing
 from ml4t.reference.numbers import cash_text, plain_text
 from ml4t.reference.orders import Order, is_decided

@@ -39,6 +39,9 @@ class Recorder:
         """Write down the account; with a session, as the official value of that session."""
         ledger = account.ledger
         gross, equity = account.gross, account.equity
+        # The official value takes the place of the step of the same instant.
+        if session is not None and self.history and self.history[-1]["ts_event"] == now:
+            self.history.pop()
         self.history.append(
             {
                 "ts_event": now,

@@ -1,8 +1,8 @@
 """Targets: how many units take a position to a weight, a value or a quantity.
 
-A size is made from the equity of now and the last price that the strategy can read, and is rounded toward
-zero to whole lots, so that an order never exceeds what was asked for. Market orders that still work count as
-filled.
+A size is made from the equity of now and the last price that the strategy can read. What is cut towards zero
+to whole lots is the position that it leads to or the order, as `target_rounding` says. Market orders that
+still work count as filled, unless `target_orders` leaves them out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from ml4t.reference.plan import Instrument
 
-__all__ = ["lots_for_value"]
+__all__ = ["cash_units", "lots_for_value", "whole_lots"]
 
 
 def lots_for_value(value: Fraction, price: int, instrument: Instrument) -> int | None:
@@ -23,9 +23,12 @@ def lots_for_value(value: Fraction, price: int, instrument: Instrument) -> int |
     worth = instrument.worth(price, instrument.lot)
     if worth == 0:
         return None
-    lots = value / worth
-    whole = abs(lots.numerator) // lots.denominator
-    return (whole if lots > 0 else -whole) * instrument.lot
+    return int(value / worth) * instrument.lot
+
+
+def whole_lots(units: Fraction | int, instrument: Instrument) -> int:
+    """Cut a quantity towards zero to whole lots."""
+    return int(Fraction(units) / instrument.lot) * instrument.lot
 
 
 def cash_units(value: Decimal) -> Fraction:

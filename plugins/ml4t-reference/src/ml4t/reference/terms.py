@@ -180,11 +180,20 @@ class Reader:
                 self._refuse(f"trail_fraction must be above 0 and below 1, found {value}")
             return fraction
         units = fits(exact * 10**self.instrument.price_exponent, name, self.instrument)
+        if name in ("trail_amount", "limit_offset") and units.denominator != 1:
+            self._refuse_decimals(name, value)
         if name == "trail_amount" and units <= 0:
             self._refuse(f"trail_amount must be above 0, found {value}")
         if name == "limit_offset" and units < 0:
             self._refuse(f"limit_offset must be 0 or above, found {value}")
         return units
+
+    def _refuse_decimals(self, name: str, value: object) -> NoReturn:
+        """Refuse a distance that is finer than the prices of the instrument."""
+        decimals = -int(decimal(name, value).normalize().as_tuple().exponent)
+        symbol, keeps = self.instrument.symbol, self.instrument.price_exponent
+        message = f"{name} = {value} of {symbol} has {decimals} decimals, the instrument keeps {keeps}"
+        raise OrderError(message)
 
     def _quantity(self, name: str, value: object) -> Fraction:
         units = Fraction(decimal(name, value)) * 10**self.instrument.quantity_exponent

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ml4t.core.config import TrailBasis
+from ml4t.core.policies import TrailBasis
 from ml4t.reference.numbers import half_even
 from ml4t.reference.orders import Order, is_up, passive
 
@@ -22,12 +22,12 @@ def begin_at_acceptance(order: Order, last: int | None) -> None:
         _move(order, last)
 
 
-def meet(order: Order, price: int) -> None:
+def meet(order: Order, price: int | None) -> None:
     """Show an order the price of an open, a quote or a print: it may activate it, or be its first.
 
     A stop that comes into force here lies behind this price, so it is not reached by it.
     """
-    if order.is_trailing and order.water_mark is None and _activates(order, price):
+    if price is not None and order.is_trailing and order.water_mark is None and _activates(order, price):
         _move(order, price)
 
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.config import FillTiming, InsufficientCash, ZeroVolume
+from ml4t.core.policies import FillTiming, InsufficientCash, ZeroVolume
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
-from ml4t.reference import lifetimes
+from ml4t.reference import lifetimes, trailing
 from ml4t.reference.account import Account
 from ml4t.reference.contingent import Birth, Contingent
 from ml4t.reference.costs import Costs, Execution, Passed, Shown
@@ -188,7 +188,7 @@ class Venue:
                 continue
             if order.ts_accepted != now or order.active_from != now:
                 continue
-            if order.time_in_force in (TimeInForce.OPG, TimeInForce.CLS):
+            if order.time_in_force in (TimeInForce.OPG, TimeInForce.CLS) or order.skips_bar == bar.ts_event:
                 continue
             met.append(order)
             if self.trades(bar):
@@ -255,12 +255,18 @@ class Venue:
 
         A fill may have moved the stop of a rule beyond the open, so each time all are looked at.
         """
-        for order in self.book.working():
-            bar = bars.get(order.instrument.index)
-            if bar is None or order.id in tried or not lifetimes.is_active(order, bar):
-                continue
-            if not self.trades(bar):
-                continue
+        meeting = [
+            (order, bar)
+            for order in self.book.working()
+            if (bar := bars.get(order.instrument.index)) is not None
+            and order.id not in tried
+            and lifetimes.is_active(order, bar)
+            and self.trades(bar)
+        ]
+        for order, bar in meeting:
+            # All see the open before the first of them trades.
+            trailing.meet(order, bar.open)
+        for order, bar in meeting:
             offer = at_open(order, bar.open, self.plan.policies)
             if offer is not None:
                 return order, bar, offer
@@ -332,7 +338,8 @@ class Venue:
 
     def _follow(self, fill: Fill, offer: Offer, data: Data) -> None:
         """Do what follows from a fill: orders of rules first, then groups and children."""
-        self.guards.guard(fill.order.instrument, fill.ts, Occasion.of(fill, offer, data))
+        occasion = Occasion.of(fill, offer, data, self.plan.policies)
+        self.guards.guard(fill.order.instrument, fill.ts, occasion)
         self.contingent.after_fill(Birth(fill=fill, offer=offer, data=data, is_completing=self.is_completing))
 
     def _displayed(self, order: Order, data: Data) -> int:

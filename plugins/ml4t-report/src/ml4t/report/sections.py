@@ -41,10 +41,11 @@ def header(results: Results) -> str:
     metrics = {row.metric.name: row for row in results.metrics.rows()}
     if nav.is_empty():
         span = "no session completed"
-        last = "\N{EN DASH}"
     else:
         span = f"{nav['session'][0]} \N{EN DASH} {nav['session'][-1]} \N{MIDDLE DOT} {nav.height:,} sessions"
-        last = f"{nav['nav'][-1]:,.0f}"
+    # The last row of the account, as the command line shows it: after the last NAV there may be more.
+    equity = results.portfolio_history["equity"]
+    last = f"{equity[-1]:,.0f}" if len(equity) else "\N{EN DASH}"
     tiles = [(metrics[name].metric.label, number(metrics[name].text)) for name in _HEADLINES]
     tiles.append((f"Final equity, {results.currency}", number(last)))
     items = "".join(f"<div><dt>{escape(label)}</dt><dd>{value}</dd></div>" for label, value in tiles)

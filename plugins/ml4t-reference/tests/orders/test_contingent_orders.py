@@ -7,63 +7,29 @@ The first day is flat at 100.00; on it the orders are sent. The next has, unless
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Engine, Instrument, Results, StopLoss, Strategy
+from ml4t.backtest import DataFeed, Instrument, Results, StopLoss
 from ml4t.core.errors import OrderError
 
-Action = Callable[[Any], object]
-FLAT = (100, 100, 100, 100)
-BAR = (100, 103, 97, 101)
-DAY = dt.date(2024, 1, 1)
-NAMES = ("open", "high", "low", "close", "volume")
-
-
-def days(*bars: tuple[float, ...], symbol: str = "A", first: int = 0) -> pl.DataFrame:
-    """Return daily bars: open, high, low, close and, where given, volume."""
-    rows = [
-        {"symbol": symbol, "session": DAY + dt.timedelta(days=first + n), "volume": 1e6}
-        | dict(zip(NAMES, map(float, prices), strict=False))
-        for n, prices in enumerate(bars)
-    ]
-    return pl.DataFrame(rows)
-
-
-def daily(*bars: tuple[float, ...], **options: Any) -> DataFeed:  # noqa: ANN401 - keywords of DataFeed
-    return DataFeed(days(*bars), stamp="session", calendar="24/7", **options)
-
-
-def prints(*prices: float, size: float = 1e6) -> DataFeed:
-    start = dt.datetime(2024, 1, 2, tzinfo=dt.UTC)
-    rows = [
-        {"symbol": "A", "timestamp": start + dt.timedelta(hours=n), "price": float(price), "size": size}
-        for n, price in enumerate(prices)
-    ]
-    return DataFeed(pl.DataFrame(rows), kind="trade", stamp="event", calendar="24/7")
-
-
-def play(feed: DataFeed, *steps: Action, **broker: Any) -> Results:  # noqa: ANN401 - settings
-    """Run a step at each call of `on_data`; short positions are allowed unless said otherwise."""
-
-    class Script(Strategy):
-        def on_start(self) -> None:
-            self.calls = 0
-
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
-            if self.calls < len(steps):
-                steps[self.calls](self)
-            self.calls += 1
-
-    config = {"backtest": {"engine": "reference"}, "broker": {"allows_short": True, "leverage": 4} | broker}
-    return Engine(feed, Script, config=config).run()
-
-
-def nothing(now: Any) -> None:  # noqa: ANN401
-    """Do nothing at a call."""
+from .market import (
+    BAR,
+    FLAT,
+    Action,
+    at,
+    clock,
+    daily,
+    days,
+    ends,
+    feed_of,
+    in_turn,
+    play,
+    prints,
+    split_in_two,
+)
 
 
 def bracket(
@@ -103,12 +69,8 @@ def pair(
     return act
 
 
-def fills(results: Results) -> list[tuple[Any, ...]]:
+def fills_by_order(results: Results) -> list[tuple[Any, ...]]:
     return results.fills.select("order_id", "price", "quantity", "phase").rows()
-
-
-def ends(results: Results) -> list[tuple[Any, ...]]:
-    return results.orders.select("status", "reason_code").rows()
 
 
 def rows_of(results: Results, order: int) -> list[tuple[Any, ...]]:
@@ -124,8 +86,8 @@ PARENT_ENDED = ("canceled", "PARENT_ENDED")
 
 
 def test_a_bracket_takes_its_target_and_cancels_its_stop() -> None:
-    results = play(daily(FLAT, (100, 103, 98, 102), (102, 111, 101, 110)), bracket(limit_price=99))
-    assert fills(results) == [(1, 99.0, 10.0, "range"), (3, 110.0, 10.0, "range")]
+    results = play(daily(FLAT, (100, 103, 98, 102), (102, 111, 101, 110)), {0: bracket(limit_price=99)})
+    assert fills_by_order(results) == [(1, 99.0, 10.0, "range"), (3, 110.0, 10.0, "range")]
     assert ends(results) == [FILLED, GROUP_FILLED, FILLED]
     assert results.orders["parent_order_id"].to_list() == [None, 1, 1]
     assert results.orders["group"].to_list() == ["", "oco 1", "oco 1"]
@@ -164,7 +126,7 @@ def test_a_bracket_takes_its_target_and_cancels_its_stop() -> None:
 def test_a_child_meets_the_rest_of_the_bar(
     entry: dict[str, Any], terms: dict[str, Any], sold: list[tuple[Any, ...]]
 ) -> None:
-    results = play(daily(FLAT, BAR, (104, 104, 101, 104)), child(entry, terms))
+    results = play(daily(FLAT, BAR, (104, 104, 101, 104)), {0: child(entry, terms)})
     assert results.fills.filter(pl.col("order_id") == 2).select("price", "phase").rows() == sold
 
 
@@ -174,7 +136,7 @@ def test_a_child_waits_as_submitted_and_is_listed_as_open() -> None:
     def look(now: Any) -> None:  # noqa: ANN401
         seen.extend((order.id, order.status.value, order.quantity) for order in now.broker.open_orders)
 
-    results = play(daily(FLAT, FLAT, FLAT), bracket(limit_price=90), look)
+    results = play(daily(FLAT, FLAT, FLAT), in_turn(bracket(limit_price=90), look))
     assert seen == [(1, "accepted", 10.0), (2, "submitted", 10.0), (3, "submitted", 10.0)]
     assert ends(results) == [OPEN, OPEN, OPEN]
     assert rows_of(results, 2) == [
@@ -192,8 +154,7 @@ def test_a_waiting_child_sets_no_buying_power_aside() -> None:
 
     results = play(
         daily(FLAT, FLAT),
-        send,
-        lambda now: seen.append(now.broker.buying_power),
+        in_turn(send, lambda now: seen.append(now.broker.buying_power)),
         allows_short=False,
         leverage=1,
     )
@@ -206,14 +167,14 @@ def test_the_account_is_asked_at_the_fill_of_a_child() -> None:
         parent = now.broker.buy("A", 1)
         now.broker.buy("A", 1_000_000, parent=parent)
 
-    results = play(daily(FLAT, FLAT), send, allows_short=False, leverage=1)
+    results = play(daily(FLAT, FLAT), {0: send}, allows_short=False, leverage=1)
     assert ends(results) == [FILLED, ("rejected", "INSUFFICIENT_CASH")]
 
 
 @pytest.mark.parametrize("latency", ["0s", "1h"])
 def test_a_child_acts_without_latency(latency: str) -> None:
-    results = play(daily(FLAT, FLAT, BAR), child({}, {"stop_price": 98}), latency=latency)
-    assert [row[:2] for row in fills(results)] == [(1, 100.0), (2, 98.0)]
+    results = play(daily(FLAT, FLAT, BAR), {0: child({}, {"stop_price": 98})}, latency=latency)
+    assert [row[:2] for row in fills_by_order(results)] == [(1, 100.0), (2, 98.0)]
 
 
 def test_a_parent_that_ends_without_a_fill_takes_its_descendants_with_it() -> None:
@@ -222,32 +183,32 @@ def test_a_parent_that_ends_without_a_fill_takes_its_descendants_with_it() -> No
         first = now.broker.sell("A", 10, stop_price=80, parent=now.entry)
         now.broker.buy("A", 10, stop_price=120, parent=first)
 
-    results = play(daily(FLAT, FLAT, FLAT), send, lambda now: now.entry.cancel())
+    results = play(daily(FLAT, FLAT, FLAT), in_turn(send, lambda now: now.entry.cancel()))
     assert ends(results) == [("canceled", "CANCELED_BY_REQUEST"), PARENT_ENDED, PARENT_ENDED]
     assert results.orders["reason"].to_list()[1] == "the order that it waited for ended without a fill"
 
 
 def test_both_exits_of_a_bracket_end_for_the_sake_of_their_parent() -> None:
-    results = play(daily(FLAT, FLAT), bracket(limit_price=90, time_in_force="day"))
+    results = play(daily(FLAT, FLAT), {0: bracket(limit_price=90, time_in_force="day")})
     assert ends(results) == [("expired", "SESSION_CLOSED"), PARENT_ENDED, PARENT_ENDED]
 
 
 @pytest.mark.parametrize("terms", [{"limit_price": "99.001"}, {"quantity": 10.5}])
 def test_a_refused_parent_rejects_its_children(terms: dict[str, Any]) -> None:
-    results = play(daily(FLAT, FLAT), bracket(**terms))
+    results = play(daily(FLAT, FLAT), {0: bracket(**terms)})
     # The exits of a bracket are as large as the entry was asked for, off the lot like that.
     code = "OFF_LOT" if "quantity" in terms else "PARENT_ENDED"
     assert ends(results)[1:] == [("rejected", code)] * 2
 
 
 def test_a_parent_that_the_account_refuses_rejects_its_children() -> None:
-    results = play(daily(FLAT, FLAT), bracket(quantity=1_000_000))
+    results = play(daily(FLAT, FLAT), {0: bracket(quantity=1_000_000)})
     codes = ["INSUFFICIENT_BUYING_POWER", "PARENT_ENDED", "PARENT_ENDED"]
     assert ends(results) == [("rejected", code) for code in codes]
 
 
 def test_a_child_has_faults_of_its_own() -> None:
-    results = play(daily(FLAT, FLAT), child({}, {"stop_price": "98.001"}))
+    results = play(daily(FLAT, FLAT), {0: child({}, {"stop_price": "98.001"})})
     assert ends(results) == [FILLED, ("rejected", "OFF_TICK")]
 
 
@@ -257,54 +218,68 @@ def test_a_grandchild_waits_for_the_child() -> None:
         stop = now.broker.sell("A", 10, stop_price=98, parent=entry)
         now.broker.sell("A", 5, parent=stop)
 
-    results = play(daily(FLAT, BAR, (99, 99, 99, 99)), send)
-    assert fills(results) == [(1, 100.0, 10.0, "open"), (2, 98.0, 10.0, "range"), (3, 99.0, 5.0, "open")]
+    results = play(daily(FLAT, BAR, (99, 99, 99, 99)), {0: send})
+    assert fills_by_order(results) == [
+        (1, 100.0, 10.0, "open"),
+        (2, 98.0, 10.0, "range"),
+        (3, 99.0, 5.0, "open"),
+    ]
 
 
 def test_a_child_sent_after_the_fill_is_accepted_at_once() -> None:
     results = play(
         daily(FLAT, FLAT, BAR),
-        lambda now: setattr(now, "entry", now.broker.buy("A", 10)),
-        lambda now: now.broker.sell("A", 10, stop_price=98, parent=now.entry.id),
+        in_turn(
+            lambda now: setattr(now, "entry", now.broker.buy("A", 10)),
+            lambda now: now.broker.sell("A", 10, stop_price=98, parent=now.entry.id),
+        ),
     )
-    assert fills(results)[1] == (2, 98.0, 10.0, "range")
+    assert fills_by_order(results)[1] == (2, 98.0, 10.0, "range")
     assert [row[1] for row in rows_of(results, 2)] == ["submitted", "accepted", "filled"]
 
 
 def test_a_child_sent_after_its_parent_ended_is_rejected() -> None:
     results = play(
         daily(FLAT, FLAT, FLAT),
-        lambda now: setattr(now, "entry", now.broker.buy("A", 10, time_in_force="ioc", limit_price=90)),
-        lambda now: now.broker.sell("A", 10, stop_price=98, parent=now.entry),
+        in_turn(
+            lambda now: setattr(now, "entry", now.broker.buy("A", 10, time_in_force="ioc", limit_price=90)),
+            lambda now: now.broker.sell("A", 10, stop_price=98, parent=now.entry),
+        ),
     )
     assert ends(results) == [("canceled", "NOT_FILLED_AT_ONCE"), ("rejected", "PARENT_ENDED")]
 
 
 def test_a_child_on_prints_meets_what_comes_later() -> None:
-    results = play(prints(100, 100, 100, 98), child({}, {"stop_price": 99}))
-    assert fills(results) == [(1, 100.0, 10.0, "trade"), (2, 98.0, 10.0, "trade")]
+    results = play(prints(100, 100, 100, 98), {0: child({}, {"stop_price": 99})})
+    assert fills_by_order(results) == [(1, 100.0, 10.0, "trade"), (2, 98.0, 10.0, "trade")]
 
 
 def test_a_trailing_child_begins_where_the_market_stood() -> None:
     then = {"trail_amount": 2}
     act = bracket(stop=None, then=then, limit_price=99)
-    results = play(daily(FLAT, (100, 100, 98, 98), (98, 98, 96, 97)), act)
+    results = play(daily(FLAT, (100, 100, 98, 98), (98, 98, 96, 97)), {0: act})
     # 99.00 - 2 is 97.00 at first, and 98.00 once the bar with its high of 100.00 is complete.
-    assert fills(results)[1] == (2, 98.0, 10.0, "open")
+    assert fills_by_order(results)[1] == (2, 98.0, 10.0, "open")
 
 
 def test_a_child_of_another_instrument_waits_for_the_next_data_of_its_own() -> None:
     both = pl.concat([days(FLAT, BAR, FLAT), days((50,) * 4, (50, 55, 45, 52), (51,) * 4, symbol="B")])
-    feed = DataFeed(both, stamp="session", calendar="24/7")
+    feed = feed_of(both)
 
     def send(now: Any) -> None:  # noqa: ANN401
         entry = now.broker.buy("A", 10)
         now.broker.sell("B", 20, parent=entry)
 
-    assert fills(play(feed, send)) == [(1, 100.0, 10.0, "open"), (2, 51.0, 20.0, "open")]
+    assert fills_by_order(play(feed, {0: send})) == [(1, 100.0, 10.0, "open"), (2, 51.0, 20.0, "open")]
 
 
 # -- growth --------------------------------------------------------------------------------------------------
+
+
+def play_capped(feed: DataFeed | list[DataFeed], steps: dict[int, Action]) -> Results:
+    """Run under a cap of a tenth of the volume of a bar."""
+    cap = {"type": "VolumeShare", "volume_limit": 0.1, "price_impact": 0}
+    return play(feed, steps, slippage_model=cap)
 
 
 def capped(*volumes: float) -> DataFeed:
@@ -318,7 +293,7 @@ def test_a_child_grows_with_the_fills_of_its_parent() -> None:
         seen.append([(order.quantity, order.status.value) for order in now.handles])
 
     act = bracket(stop=90)
-    results = play_capped(capped(45, 1000, 1000), act, look, look)
+    results = play_capped(capped(45, 1000, 1000), in_turn(act, look, look))
     assert seen == [
         [(10.0, "partially_filled"), (4.0, "accepted"), (4.0, "accepted")],
         [(10.0, "filled"), (10.0, "accepted"), (10.0, "accepted")],
@@ -334,15 +309,17 @@ def test_a_share_rounds_down_and_the_first_lot_accepts() -> None:
     seen: list[Any] = []
     play_capped(
         capped(45, 1000, 1000),
-        send,
-        lambda now: seen.append(now.handles[1].status.value),
-        lambda now: seen.append(now.handles[1].status.value),
+        in_turn(
+            send,
+            lambda now: seen.append(now.handles[1].status.value),
+            lambda now: seen.append(now.handles[1].status.value),
+        ),
     )
     assert seen == ["submitted", "accepted"]
 
 
 def test_a_parent_that_ends_with_fills_leaves_its_children() -> None:
-    results = play_capped(capped(45, 0, 0), bracket(stop=90), lambda now: now.handles[0].cancel())
+    results = play_capped(capped(45, 0, 0), in_turn(bracket(stop=90), lambda now: now.handles[0].cancel()))
     assert ends(results) == [("canceled", "CANCELED_BY_REQUEST"), OPEN, OPEN]
     assert results.orders["quantity"].to_list() == [10.0, 4.0, 4.0]
 
@@ -350,7 +327,7 @@ def test_a_parent_that_ends_with_fills_leaves_its_children() -> None:
 def test_a_fraction_of_a_lot_is_no_order_yet() -> None:
     lots = Instrument("A", lot_size=5, calendar="24/7")
     feed = daily(FLAT, (100, 100, 100, 100, 50), (100, 100, 100, 100, 0), instruments=[lots])
-    results = play_capped(feed, child({}, {"stop_price": 90}, quantity=5))
+    results = play_capped(feed, {0: child({}, {"stop_price": 90}, quantity=5)})
     # Five of ten are filled, and half of the child is 2.5.
     assert results.orders["filled_quantity"].to_list() == [5.0, 0.0]
     assert results.orders["ts_accepted"].to_list()[1] is None
@@ -363,8 +340,8 @@ def test_a_fraction_of_a_lot_is_no_order_yet() -> None:
 def test_a_child_meets_an_open_that_waited_for_its_volume(
     terms: dict[str, Any], price: float, phase: str
 ) -> None:
-    results = play_capped(daily(FLAT, (*BAR, 1000)), child({}, terms))
-    assert fills(results) == [(1, 100.0, 10.0, "open"), (2, price, 10.0, phase)]
+    results = play_capped(daily(FLAT, (*BAR, 1000)), {0: child({}, terms)})
+    assert fills_by_order(results) == [(1, 100.0, 10.0, "open"), (2, price, 10.0, phase)]
 
 
 def test_a_grandchild_shares_in_what_its_parent_was_asked_for() -> None:
@@ -375,29 +352,26 @@ def test_a_grandchild_shares_in_what_its_parent_was_asked_for() -> None:
 
     # Four of the entry, then nothing: the second order is one for four, and so is the third.
     results = play_capped(
-        daily(FLAT, (100, 100, 100, 100, 40), FLAT), send, lambda now: now.broker.open_orders[0].cancel()
+        daily(FLAT, (100, 100, 100, 100, 40), FLAT),
+        in_turn(send, lambda now: now.broker.open_orders[0].cancel()),
     )
     assert results.orders["quantity"].to_list() == [10.0, 4.0, 4.0]
     assert results.orders["filled_quantity"].to_list() == [4.0, 4.0, 0.0]
-
-
-def play_capped(feed: DataFeed, *steps: Action) -> Results:
-    """Run under a cap of a tenth of the volume of a bar."""
-    cap = {"type": "VolumeShare", "volume_limit": 0.1, "price_impact": 0}
-    return play(feed, *steps, slippage_model=cap)
 
 
 # -- changes -------------------------------------------------------------------------------------------------
 
 
 def test_a_waiting_child_can_be_canceled() -> None:
-    results = play(daily(FLAT, FLAT, FLAT), bracket(limit_price=90), lambda now: now.handles[1].cancel())
+    results = play(
+        daily(FLAT, FLAT, FLAT), in_turn(bracket(limit_price=90), lambda now: now.handles[1].cancel())
+    )
     assert ends(results) == [OPEN, ("canceled", "CANCELED_BY_REQUEST"), GROUP_ENDED]
 
 
 def test_a_child_that_was_canceled_stays_away_when_its_parent_fills() -> None:
-    steps = (bracket(limit_price=98), lambda now: now.handles[1].cancel())
-    results = play(daily(FLAT, FLAT, BAR), *steps)
+    steps = in_turn(bracket(limit_price=98), lambda now: now.handles[1].cancel())
+    results = play(daily(FLAT, FLAT, BAR), steps)
     assert ends(results) == [FILLED, ("canceled", "CANCELED_BY_REQUEST"), GROUP_ENDED]
 
 
@@ -405,46 +379,43 @@ def test_a_change_of_a_waiting_child_changes_what_it_asks_for() -> None:
     def change(now: Any) -> None:  # noqa: ANN401
         now.broker.modify_order(now.handles[1], quantity=6, stop_price=98)
 
-    results = play(daily(FLAT, FLAT, BAR), bracket(limit_price=99), change)
-    assert fills(results) == [(1, 99.0, 10.0, "range"), (2, 98.0, 6.0, "range")]
+    results = play(daily(FLAT, FLAT, BAR), in_turn(bracket(limit_price=99), change))
+    assert fills_by_order(results) == [(1, 99.0, 10.0, "range"), (2, 98.0, 6.0, "range")]
     assert rows_of(results, 2)[1] == ("submitted", "submitted", "REPLACED")
 
 
 def test_a_split_scales_what_a_waiting_child_asks_for() -> None:
-    actions = pl.DataFrame(
-        {"symbol": ["A"], "ex_date": [DAY + dt.timedelta(days=2)], "kind": ["split"], "ratio": ["2"]}
-    )
-    feed = daily(FLAT, FLAT, (50, 50, 45, 48), actions=actions)
-    results = play(feed, bracket(limit_price=98, stop=92))
-    assert fills(results) == [(1, 49.0, 20.0, "range"), (2, 46.0, 20.0, "range")]
+    feed = daily(FLAT, FLAT, (50, 50, 45, 48), actions=split_in_two(dt.date(2024, 1, 3)))
+    results = play(feed, {0: bracket(limit_price=98, stop=92)})
+    assert fills_by_order(results) == [(1, 49.0, 20.0, "range"), (2, 46.0, 20.0, "range")]
 
 
 # -- groups --------------------------------------------------------------------------------------------------
 
 
 def test_a_fill_inside_the_bar_cancels_the_others_of_an_oco_group() -> None:
-    results = play(daily(FLAT, BAR), pair({"limit_price": 98}, {"limit_price": 102}))
+    results = play(daily(FLAT, BAR), {0: pair({"limit_price": 98}, {"limit_price": 102})})
     # Both are entries, as far from the open: the one that was sent first.
-    assert fills(results) == [(1, 98.0, 10.0, "range")]
+    assert fills_by_order(results) == [(1, 98.0, 10.0, "range")]
     assert ends(results) == [FILLED, GROUP_FILLED]
 
 
 def test_a_fill_reduces_the_others_by_its_quantity() -> None:
     results = play(
-        daily(FLAT, BAR), pair({"limit_price": 98.5}, {"limit_price": 102}, kind="ouo", sizes=(4, 10))
+        daily(FLAT, BAR), {0: pair({"limit_price": 98.5}, {"limit_price": 102}, kind="ouo", sizes=(4, 10))}
     )
-    assert fills(results) == [(1, 98.5, 4.0, "range"), (2, 102.0, 6.0, "range")]
+    assert fills_by_order(results) == [(1, 98.5, 4.0, "range"), (2, 102.0, 6.0, "range")]
     assert rows_of(results, 2)[2:] == [("accepted", "accepted", "REDUCED"), ("accepted", "filled", "")]
     assert results.orders["group"].to_list() == ["ouo 1", "ouo 1"]
 
 
 def test_what_is_reduced_to_nothing_is_canceled() -> None:
-    results = play(daily(FLAT, FLAT), pair({}, {"limit_price": 110}, kind="ouo", sizes=(10, 4)))
+    results = play(daily(FLAT, FLAT), {0: pair({}, {"limit_price": 110}, kind="ouo", sizes=(10, 4))})
     assert ends(results) == [FILLED, GROUP_FILLED]
 
 
 def test_a_complete_fill_cancels_larger_members_of_an_oco_group() -> None:
-    results = play(daily(FLAT, FLAT), pair({}, {"limit_price": 110}, sizes=(4, 10)))
+    results = play(daily(FLAT, FLAT), {0: pair({}, {"limit_price": 110}, sizes=(4, 10))})
     assert ends(results) == [FILLED, GROUP_FILLED]
     assert [row[2] for row in rows_of(results, 2)] == ["", "", "GROUP_FILLED"]
 
@@ -452,20 +423,22 @@ def test_a_complete_fill_cancels_larger_members_of_an_oco_group() -> None:
 @pytest.mark.parametrize(("kind", "end"), [("oco", GROUP_ENDED), ("ouo", OPEN)])
 def test_an_expired_member_ends_an_oco_group_only(kind: str, end: tuple[str, str]) -> None:
     act = pair({"limit_price": 90, "time_in_force": "day"}, {"limit_price": 110}, kind=kind)
-    assert ends(play(daily(FLAT, FLAT), act)) == [("expired", "SESSION_CLOSED"), end]
+    assert ends(play(daily(FLAT, FLAT), {0: act})) == [("expired", "SESSION_CLOSED"), end]
 
 
 @pytest.mark.parametrize(("kind", "end"), [("oco", ("rejected", "GROUP_ENDED")), ("ouo", OPEN)])
 def test_a_member_that_is_refused_ends_an_oco_group(kind: str, end: tuple[str, str]) -> None:
-    results = play(daily(FLAT, FLAT), pair({"limit_price": "90.001"}, {"limit_price": 110}, kind=kind))
+    results = play(daily(FLAT, FLAT), {0: pair({"limit_price": "90.001"}, {"limit_price": 110}, kind=kind)})
     assert ends(results) == [("rejected", "OFF_TICK"), end]
 
 
 def test_a_member_that_comes_after_a_fill_is_rejected() -> None:
     results = play(
         daily(FLAT, FLAT, FLAT),
-        lambda now: setattr(now, "first", now.broker.buy("A", 10)),
-        lambda now: now.broker.sell("A", 10, stop_price=90, oco=now.first),
+        in_turn(
+            lambda now: setattr(now, "first", now.broker.buy("A", 10)),
+            lambda now: now.broker.sell("A", 10, stop_price=90, oco=now.first),
+        ),
     )
     assert ends(results) == [FILLED, ("rejected", "GROUP_FILLED")]
 
@@ -478,13 +451,13 @@ def test_groups_are_numbered_by_their_beginning() -> None:
         third = now.broker.buy("A", 1, limit_price=93, oco=first)
         now.broker.buy("A", 1, limit_price=94, oco=third)
 
-    results = play(daily(FLAT, FLAT), send)
+    results = play(daily(FLAT, FLAT), {0: send})
     assert results.orders["group"].to_list() == ["oco 2", "ouo 1", "ouo 1", "oco 2", "oco 2"]
 
 
 def test_of_a_stop_and_a_target_the_stop_comes_first() -> None:
-    results = play(daily(FLAT, BAR), bracket(stop=98, target=102))
-    assert fills(results) == [(1, 100.0, 10.0, "open"), (2, 98.0, 10.0, "range")]
+    results = play(daily(FLAT, BAR), {0: bracket(stop=98, target=102)})
+    assert fills_by_order(results) == [(1, 100.0, 10.0, "open"), (2, 98.0, 10.0, "range")]
     assert ends(results) == [FILLED, FILLED, GROUP_FILLED]
 
 
@@ -494,8 +467,8 @@ def test_what_a_group_took_counts_when_the_parent_fills_later() -> None:
         waits = now.broker.sell("A", 10, stop_price=97.5, parent=entry)
         now.broker.buy("A", 4, ouo=waits)
 
-    results = play(daily(FLAT, BAR), send)
-    assert fills(results)[2] == (2, 97.5, 6.0, "range")
+    results = play(daily(FLAT, BAR), {0: send})
+    assert fills_by_order(results)[2] == (2, 97.5, 6.0, "range")
     assert ("submitted", "submitted", "REDUCED") in rows_of(results, 2)
 
 
@@ -506,7 +479,7 @@ def test_cancels_of_a_group_come_after_the_rules_and_before_children_grow() -> N
         now.broker.sell("A", 10, limit_price=120, parent=entry)
         now.broker.sell("A", 10, limit_price=130, oco=entry)
 
-    results = play(daily(FLAT, FLAT), send)
+    results = play(daily(FLAT, FLAT), {0: send})
     events = results.order_events.select("order_id", "status").rows()
     after = events[events.index((1, "filled")) + 1 :]
     assert after[:4] == [(4, "submitted"), (4, "accepted"), (3, "canceled"), (2, "accepted")]
@@ -514,7 +487,7 @@ def test_cancels_of_a_group_come_after_the_rules_and_before_children_grow() -> N
 
 def test_a_member_of_an_oco_group_that_fills_in_part_reduces_the_other() -> None:
     act = pair({}, {"limit_price": 110})
-    results = play_capped(capped(60), act)
+    results = play_capped(capped(60), {0: act})
     # Six of ten fill at the open and leave four of each.
     assert results.orders["filled_quantity"].to_list() == [6.0, 0.0]
     assert results.orders["quantity"].to_list() == [10.0, 4.0]
@@ -526,17 +499,7 @@ def test_what_the_open_has_decided_outlives_the_end_of_its_group() -> None:
         now.other = now.broker.sell("A", 10, limit_price=110, oco=now.first)
 
     # The bar of B is complete while that of A, whose open has decided the first order, is not.
-    other = pl.DataFrame(
-        {
-            "symbol": ["B"],
-            "timestamp": [dt.datetime(2024, 1, 2, 12, tzinfo=dt.UTC)],
-            "price": [1.0],
-            "size": [1.0],
-        }
-    )
-    feed = capped(60)
-    feed = [feed, DataFeed(other, kind="trade", stamp="event", calendar="24/7", name="prints")]
-    results = play_capped(feed, send, lambda now: now.other.cancel())
+    results = play_capped([capped(60), clock(at(2, 12))], in_turn(send, lambda now: now.other.cancel()))
     assert results.orders["filled_quantity"].to_list() == [6.0, 0.0]
     assert ends(results) == [GROUP_ENDED, ("canceled", "CANCELED_BY_REQUEST")]
 
@@ -549,7 +512,7 @@ def refused(act: Action, text: str) -> Results:
         with pytest.raises(OrderError, match=text):
             act(now)
 
-    return play(daily(FLAT, FLAT), step)
+    return play(daily(FLAT, FLAT), {0: step})
 
 
 def test_an_order_belongs_to_one_group() -> None:

@@ -1,0 +1,12 @@
+"""Profiles: named sets of values for `[broker]`, and nothing else.
+
+`conservative` takes the side that hurts wherever a rule leaves a choice. `zipline`, `backtrader` and
+`vectorbt` are the settings under which ml4t trades as those engines do; how far that goes is tested against
+them, case by case.
+"""
+
+from __future__ import annotations
+
+from ml4t.profiles.data import BACKTRADER, CONSERVATIVE, VECTORBT, ZIPLINE
+
+__all__ = ["BACKTRADER", "CONSERVATIVE", "VECTORBT", "ZIPLINE"]

@@ -1,0 +1,1 @@
+"""Orders of every kind on the reference engine, worked by hand."""
