@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import attrs
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Instrument, StopLoss, Strategy, TrailingStop
-from ml4t.core.errors import NumericOverflowError, OrderError
+from ml4t.backtest import DataFeed, Engine, Instrument, StopLoss, Strategy, TrailingStop
+from ml4t.core.errors import ModelError, NumericOverflowError, OrderError
+from ml4t.core.models import FillArgs, FillOut
 
 from .play import ENGINES, Action, at, clock, days, feed_of, flat, hourly, hours, play, run, split
 
@@ -311,3 +313,23 @@ def test_rejected_orders_are_found_by_number_in_the_sequence_they_were_sent() ->
 
     run("rust", feed_of(flat(*[100.0] * 5)), Looks)
     assert seen == [[], [1], [1, 2], [1, 2, 3], [1, 2, 3, 4]]
+
+
+@attrs.frozen
+class Generous:
+    """Gives shares away."""
+
+    def evaluate(self, asked: FillArgs) -> FillOut:
+        return FillOut(price=-3.0, quantity=asked.leaves_quantity)
+
+
+@ENGINES
+def test_a_fill_model_makes_no_price_below_zero(engine: str) -> None:
+    class Buyer(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            broker.buy("A", 1)
+
+    config = {"backtest": {"engine": engine}}
+    broken = Engine(feed_of(flat(100, 100, 100)), Buyer, config=config, models={"fill": Generous()})
+    with pytest.raises(ModelError, match=r"price -3.* where the market's is 100.*must be above zero"):
+        broken.run()

@@ -388,7 +388,7 @@ impl OffGrid {
     /// The first of quantity, limit and stop price that is off its grid.
     pub(crate) fn of(
         instrument: &Instrument,
-        (quantity, is_whole): (&Bound<'_, PyAny>, bool),
+        (quantity, units, is_whole): (&Bound<'_, PyAny>, i64, bool),
         (prices, limit_is_off, stop_is_off): (Prices<'_, '_>, bool, bool),
         activation: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<Self>> {
@@ -402,10 +402,18 @@ impl OffGrid {
             let text = format!("quantity {} is not a multiple of lot_size {lot}", quantity.str()?);
             return Ok(Some(Self { reason: Reason::OffLot, text }));
         }
-        match prices {
+        let off_tick = match prices {
             (Some(value), _) if limit_is_off => off_tick("limit_price", value),
             (_, Some(value)) if stop_is_off => off_tick("stop_price", value),
             _ => activation.map_or(Ok(None), |value| off_tick("activation_price", value)),
+        }?;
+        if off_tick.is_some() && units % instrument.lot_size != 0 {
+            // The size comes first, as at intake.
+            let (units, lot) =
+                (instrument.scale.quantity_f64(units), instrument.scale.quantity_f64(instrument.lot_size));
+            let text = format!("quantity {units} is not a multiple of lot_size {lot}");
+            return Ok(Some(Self { reason: Reason::OffLot, text }));
         }
+        Ok(off_tick)
     }
 }

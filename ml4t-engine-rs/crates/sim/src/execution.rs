@@ -278,6 +278,11 @@ impl Execution {
             let text = format!("quantity {} of {} open", output.quantity, context.leaves_quantity);
             return Err(self.model_error(desk, models.fill.name(), &text));
         }
+        // As with costs: prices below zero are the market's to make.
+        if self.reach.price.0 > 0 && price.0 <= 0 {
+            let text = format!("price {} where the market's is {}; it must be above zero", output.price, context.price);
+            return Err(self.model_error(desk, models.fill.name(), &text));
+        }
         Ok((quantity > 0).then_some((price, quantity, output.liquidity)))
     }
 

@@ -13,13 +13,19 @@ pub(crate) struct Path {
     points: [Price; 4],
 }
 
-/// Where on the path an order began to work, if a fill of the same bar started it, and the price there.
+/// A place on the path, and the price there; of an order, where a fill of the same bar started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stand {
     /// Price of the market.
     pub at: Price,
     /// Way from the open; zero where the path is not known.
     pub place: u64,
+}
+
+impl Stand {
+    const fn of(self, reach: Reach) -> Reach {
+        Reach { at: self.at, place: self.place, ..reach }
+    }
 }
 
 impl Path {
@@ -42,7 +48,7 @@ impl Path {
     }
 
     /// First place at or after `from` where the market is at `level` or on the far side of it.
-    fn meets(&self, level: Price, far_side: FarSide, from: u64) -> Option<Met> {
+    fn meets(&self, level: Price, far_side: FarSide, from: u64) -> Option<Stand> {
         let mut begun = 0;
         for line in self.points.windows(2) {
             let (a, b) = (line[0], line[1]);
@@ -51,10 +57,10 @@ impl Path {
                 let stands = if from > begun { along(a, b, from - begun) } else { a };
                 let place = begun.max(from);
                 if far_side.has(stands, level) {
-                    return Some(Met { place, at: stands });
+                    return Some(Stand { at: stands, place });
                 }
                 if far_side.has(b, level) {
-                    return Some(Met { place: begun + a.0.abs_diff(level.0), at: level });
+                    return Some(Stand { at: level, place: begun + a.0.abs_diff(level.0) });
                 }
             }
             begun = ended;
@@ -99,44 +105,28 @@ impl FarSide {
     }
 }
 
-/// A place on the path, and the price there.
-#[derive(Clone, Copy)]
-struct Met {
-    place: u64,
-    at: Price,
-}
-
-impl Met {
-    const fn place(self, reach: Reach) -> Reach {
-        Reach { at: self.at, place: self.place, ..reach }
-    }
-}
-
 /// What the path of a bar does to an order that the open has not filled.
 pub(crate) fn on_path(order: &Order, path: &Path, policies: &Policies) -> Outcome {
     let stand = order.stood_at;
     let from = stand.map_or(0, |stand| stand.place);
     match (order.request.order_type, order.request.limit_price, order.request.stop_price) {
-        (OrderType::Market, ..) => stand.map_or(Outcome::Untouched, |stand| {
-            let met = Met { place: stand.place, at: stand.at };
-            Outcome::Executes(met.place(Reach::market(stand.at)))
-        }),
+        (OrderType::Market, ..) => {
+            stand.map_or(Outcome::Untouched, |stand| Outcome::Executes(stand.of(Reach::market(stand.at))))
+        }
         (OrderType::Limit, Some(limit), _) => rests(order, limit, path, stand, policies),
         (_, Some(limit), Some(_)) if order.is_triggered => rests(order, limit, path, stand, policies),
         // A stop that has traded is a market order, whose remainder waits for the next open.
         (_, limit, Some(trigger)) if !order.is_triggered => {
             let Some(met) = path.meets(trigger, FarSide::of_trigger(order), from) else { return Outcome::Untouched };
             let Some(limit) = limit else {
-                return Outcome::Executes(met.place(Reach::market(met.at)).triggering());
+                return Outcome::Executes(met.of(Reach::market(met.at)).triggering());
             };
             if limit_allows(order.request.side, met.at, limit, LimitTouch::Touch) {
                 let taken = Reach::limit(met.at, met.at, Liquidity::TAKER);
-                return Outcome::Executes(met.place(taken).triggering());
+                return Outcome::Executes(met.of(taken).triggering());
             }
             match limit_from(order, limit, path, met.place, policies) {
-                Some(later) => {
-                    Outcome::Executes(later.place(Reach::limit(limit, limit, Liquidity::MAKER)).triggering())
-                }
+                Some(later) => Outcome::Executes(later.of(Reach::limit(limit, limit, Liquidity::MAKER)).triggering()),
                 None => Outcome::Triggers,
             }
         }
@@ -151,20 +141,19 @@ fn rests(order: &Order, limit: Price, path: &Path, stand: Option<Stand>, policie
     if limit_allows(side, begins_at, limit, policies.limit_touch) {
         return stand.map_or(Outcome::Untouched, |stand| {
             let price = if policies.limit_gap == LimitGap::AtLimit { limit } else { stand.at };
-            let met = Met { place: stand.place, at: stand.at };
-            Outcome::Executes(met.place(Reach::limit(price, stand.at, Liquidity::TAKER)))
+            Outcome::Executes(stand.of(Reach::limit(price, stand.at, Liquidity::TAKER)))
         });
     }
     match limit_from(order, limit, path, stand.map_or(0, |stand| stand.place), policies) {
-        Some(met) => Outcome::Executes(met.place(Reach::limit(limit, limit, Liquidity::MAKER))),
+        Some(met) => Outcome::Executes(met.of(Reach::limit(limit, limit, Liquidity::MAKER))),
         None => Outcome::Untouched,
     }
 }
 
 /// Where the path allows a limit from a place on.
-fn limit_from(order: &Order, limit: Price, path: &Path, from: u64, policies: &Policies) -> Option<Met> {
+fn limit_from(order: &Order, limit: Price, path: &Path, from: u64, policies: &Policies) -> Option<Stand> {
     let side = order.request.side;
     let beyond = i64::from(policies.limit_touch == LimitTouch::Through);
     let met = path.meets(Price(limit.0.saturating_sub(beyond * side.sign())), FarSide::of_limit(side), from)?;
-    Some(Met { at: limit, ..met })
+    Some(Stand { at: limit, ..met })
 }

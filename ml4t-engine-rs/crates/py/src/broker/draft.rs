@@ -147,7 +147,7 @@ impl Broker {
         let activation = activation.filter(|_| is_strict && request.trail.is_some());
         let activation = if given.activation_is_off(instrument, side)? { activation } else { None };
         let off_grid =
-            OffGrid::of(instrument, (quantity, is_whole), (prices, is_off(limit), is_off(stop)), activation)?;
+            OffGrid::of(instrument, (quantity, units, is_whole), (prices, is_off(limit), is_off(stop)), activation)?;
         request.validate().map_err(|e| {
             let text = format!("{} {}", e.message, at());
             to_py(py, &SimError { message: text, ..e })

@@ -163,6 +163,9 @@ class Costs:
                 _refuse(f"price {_digits(price)} and quantity {_digits(quantity)} must be finite")
             if quantity < 0 or quantity > args.leaves_quantity:
                 _refuse(f"quantity {number_text(quantity)} of {number_text(args.leaves_quantity)} open")
+            if offer.price > 0 and units_of_float(price, instrument.price_exponent) <= 0:
+                market = number_text(args.price)
+                _refuse(f"price {number_text(price)} where the market's is {market}; it must be above zero")
             if liquidity not in ("maker", "taker"):
                 _refuse(f"liquidity {liquidity!r} is neither maker nor taker")
         units = _whole_lots(quantity, instrument, most)

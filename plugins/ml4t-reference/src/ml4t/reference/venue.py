@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.policies import FillTiming, InsufficientCash, ZeroVolume
+from ml4t.core.policies import BarPath, FillTiming, InsufficientCash, ZeroVolume
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference import lifetimes, trailing
 from ml4t.reference.account import Account
@@ -263,9 +263,10 @@ class Venue:
             and lifetimes.is_active(order, bar)
             and self.trades(bar)
         ]
-        for order, bar in meeting:
+        if self.plan.policies.path is not BarPath.CLOSE_ONLY:
             # All see the open before the first of them trades.
-            trailing.meet(order, bar.open)
+            for order, bar in meeting:
+                trailing.meet(order, bar.open)
         for order, bar in meeting:
             offer = at_open(order, bar.open, self.plan.policies)
             if offer is not None:
