@@ -333,3 +333,14 @@ def test_a_fill_model_makes_no_price_below_zero(engine: str) -> None:
     broken = Engine(feed_of(flat(100, 100, 100)), Buyer, config=config, models={"fill": Generous()})
     with pytest.raises(ModelError, match=r"price -3.* where the market's is 100.*must be above zero"):
         broken.run()
+
+
+@ENGINES
+def test_an_order_that_its_group_has_taken_along_is_not_asked_at_the_same_close(engine: str) -> None:
+    def both(now: Any) -> None:  # noqa: ANN401 - the running strategy
+        terms = {"time_in_force": "ioc", "reduce_only": True}
+        now.broker.buy("A", 1, oco=now.broker.buy("A", 1, **terms), **terms)
+
+    results = play(engine, feed_of(flat(10, 10, 10)), {1: both}, policies={"fill_timing": "same_close"})
+    ends = results.orders.select("status", "reason_code").rows()
+    assert ends == [("rejected", "NOTHING_TO_REDUCE"), ("canceled", "GROUP_ENDED")]

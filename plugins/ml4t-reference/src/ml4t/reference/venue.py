@@ -186,6 +186,9 @@ class Venue:
             bar = bars.get(order.instrument.index)
             if bar is None or order.order_type is not OrderType.MARKET:
                 continue
+            if not order.is_live:
+                # The order before it has taken it along.
+                continue
             if order.ts_accepted != now or order.active_from != now:
                 continue
             if order.time_in_force in (TimeInForce.OPG, TimeInForce.CLS) or order.skips_bar == bar.ts_event:
