@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .cases import CASES, Case, read
+from .cases import Case, read
 from .changes import CHANGES
 from .comparison import faults
 from .ours import INSTRUMENTS, Broker, Outcome, changed, run_case
@@ -29,11 +29,6 @@ def listed() -> dict[str, dict[str, str]]:
     """Return the known differences: the cause by peer and case."""
     found = tomllib.loads((HERE / "differences.toml").read_text(encoding="utf-8"))
     return {peer: {each["case"]: each["cause"] for each in rows} for peer, rows in found.items()}
-
-
-def cases_of(peer: str) -> list[Case]:
-    """Return the cases of a peer; none where it has no file yet."""
-    return read(peer) if (CASES / f"{peer}.toml").exists() else []
 
 
 @cache
@@ -53,7 +48,7 @@ def compared(peer: str, case: Case, broker: Broker) -> list[str]:
     return faults(run_case(case, broker, INSTRUMENTS[peer]), theirs[case.name])
 
 
-CASES_OF = {peer: cases_of(peer) for peer in PEERS}
+CASES_OF = {peer: read(peer) for peer in PEERS}
 DIFFERENCES = listed()
 
 
@@ -68,8 +63,6 @@ def each_case() -> list[Any]:
 
 @pytest.mark.parametrize("peer", PEERS)
 def test_the_peer_has_cases_and_was_run_with_them(peer: str) -> None:
-    if not CASES_OF[peer]:
-        pytest.skip(f"no cases for {peer} yet")
     assert list(printed(peer)) == [case.name for case in CASES_OF[peer]]
 
 

@@ -359,7 +359,8 @@ class PluginManager(pluggy.PluginManager):
         policies = [table.get("policies", {}) for table in (values, broker)]
         if all(isinstance(table, Mapping) for table in policies):
             merged["policies"] = {**policies[0], **policies[1]}
-        if "fee_model" in broker and "fee_model" not in values:
+        if "fee_model" in broker:
+            # The other name of the same key.
             merged.pop("commission_model", None)
         return {**document, "broker": merged}
 

@@ -108,7 +108,8 @@ pub fn buying_power(book: &Book, settings: &AccountSettings, worth: Worth) -> Re
 ///
 /// It takes the notional of what it would open, at the price expected when it was accepted. A market order gives
 /// back the notional of what it would close; a resting one may never fill. Where shorts are not allowed a sale
-/// opens nothing. Where cash alone counts every purchase takes its notional, and no sale does. `None` when the notional leaves the range of the ledger.
+/// opens nothing. Where cash alone counts every purchase takes its notional, and no sale does. `None` when the notional
+/// leaves the range of the ledger.
 #[must_use]
 pub fn reservation(order: &Order, held: i64, instrument: &Instrument, settings: &AccountSettings) -> Option<Cash> {
     let Some(price) = order.expected_price else { return Some(Cash::ZERO) };

@@ -79,7 +79,7 @@ const fn stop_trades(side: Side, market: Price, stop: Price) -> bool {
 }
 
 /// Whether the market at a price triggers an order: a stop lies against it, a touch in its favour.
-const fn triggers(order: &Order, market: Price, trigger: Price) -> bool {
+pub(crate) const fn triggers(order: &Order, market: Price, trigger: Price) -> bool {
     let side = if order.request.order_type.is_stop() { order.request.side } else { order.request.side.opposite() };
     stop_trades(side, market, trigger)
 }

@@ -2,9 +2,9 @@
 
 use ml4t_abi::Liquidity;
 
-use crate::matching::{Outcome, Reach, limit_allows};
+use crate::matching::{Outcome, Reach, limit_allows, triggers};
 use crate::money::Price;
-use crate::order::{Order, OrderType, Side};
+use crate::order::{Order, OrderType};
 use crate::policies::{BarPath, LimitGap, LimitTouch, Policies};
 
 /// Straight lines from the open through the extremes to the close. A place is the way from the open, in units of price.
@@ -47,19 +47,18 @@ impl Path {
         Some(Self { points: [open, first, second, close.unwrap_or(second)] })
     }
 
-    /// First place at or after `from` where the market is at `level` or on the far side of it.
-    fn meets(&self, level: Price, far_side: FarSide, from: u64) -> Option<Stand> {
+    /// First place at or after `from` where `is_met` holds, as it does from `level` on in one direction.
+    fn meets(&self, level: Price, from: u64, is_met: impl Fn(Price) -> bool) -> Option<Stand> {
         let mut begun = 0;
         for line in self.points.windows(2) {
             let (a, b) = (line[0], line[1]);
             let ended = begun + a.0.abs_diff(b.0);
             if ended >= from {
                 let stands = if from > begun { along(a, b, from - begun) } else { a };
-                let place = begun.max(from);
-                if far_side.has(stands, level) {
-                    return Some(Stand { at: stands, place });
+                if is_met(stands) {
+                    return Some(Stand { at: stands, place: begun.max(from) });
                 }
-                if far_side.has(b, level) {
+                if is_met(b) {
                     return Some(Stand { at: level, place: begun + a.0.abs_diff(level.0) });
                 }
             }
@@ -75,36 +74,6 @@ const fn along(a: Price, b: Price, way: u64) -> Price {
     if a.0 <= b.0 { Price(a.0 + way) } else { Price(a.0 - way) }
 }
 
-/// On which side of a level an order waits for the market.
-#[derive(Clone, Copy)]
-enum FarSide {
-    Below,
-    Above,
-}
-
-impl FarSide {
-    /// Where limits of that side fill, and orders if touched trigger.
-    const fn of_limit(side: Side) -> Self {
-        match side {
-            Side::Buy => Self::Below,
-            Side::Sell => Self::Above,
-        }
-    }
-
-    /// Where the trigger of an order lies.
-    const fn of_trigger(order: &Order) -> Self {
-        let side = order.request.side;
-        Self::of_limit(if order.request.order_type.is_stop() { side.opposite() } else { side })
-    }
-
-    const fn has(self, market: Price, level: Price) -> bool {
-        match self {
-            Self::Below => market.0 <= level.0,
-            Self::Above => market.0 >= level.0,
-        }
-    }
-}
-
 /// What the path of a bar does to an order that the open has not filled.
 pub(crate) fn on_path(order: &Order, path: &Path, policies: &Policies) -> Outcome {
     let stand = order.stood_at;
@@ -117,7 +86,9 @@ pub(crate) fn on_path(order: &Order, path: &Path, policies: &Policies) -> Outcom
         (_, Some(limit), Some(_)) if order.is_triggered => rests(order, limit, path, stand, policies),
         // A stop that has traded is a market order, whose remainder waits for the next open.
         (_, limit, Some(trigger)) if !order.is_triggered => {
-            let Some(met) = path.meets(trigger, FarSide::of_trigger(order), from) else { return Outcome::Untouched };
+            let Some(met) = path.meets(trigger, from, |market| triggers(order, market, trigger)) else {
+                return Outcome::Untouched;
+            };
             let Some(limit) = limit else {
                 return Outcome::Executes(met.of(Reach::market(met.at)).triggering());
             };
@@ -154,6 +125,7 @@ fn rests(order: &Order, limit: Price, path: &Path, stand: Option<Stand>, policie
 fn limit_from(order: &Order, limit: Price, path: &Path, from: u64, policies: &Policies) -> Option<Stand> {
     let side = order.request.side;
     let beyond = i64::from(policies.limit_touch == LimitTouch::Through);
-    let met = path.meets(Price(limit.0.saturating_sub(beyond * side.sign())), FarSide::of_limit(side), from)?;
+    let level = Price(limit.0.saturating_sub(beyond * side.sign()));
+    let met = path.meets(level, from, |market| limit_allows(side, market, limit, policies.limit_touch))?;
     Some(Stand { at: limit, ..met })
 }

@@ -102,10 +102,25 @@ impl SimulatedVenue {
         if self.needs_bar {
             self.settle_deferred(desk, set)?;
         }
-        let is_close_only = desk.plan.policies.path == BarPath::CloseOnly;
-        if !is_close_only {
+        if desk.plan.policies.path == BarPath::CloseOnly {
+            // Of such a bar nothing but the close is known: it is complete when that has been met.
+            self.match_set(desk, set, Phase::CLOSE)?;
+            self.trail_rules(desk, set)?;
+        } else {
             self.match_set(desk, set, Phase::RANGE)?;
+            self.forget_stands(desk, set);
+            // What is entered at the close has not seen the high of the bar.
+            self.trail_rules(desk, set)?;
+            if desk.plan.policies.fill_timing != FillTiming::NextOpen || self.has_closing {
+                self.match_set(desk, set, Phase::CLOSE)?;
+            }
         }
+        self.trail_orders(desk, set)?;
+        self.set_marks(desk, set, Phase::CLOSE)
+    }
+
+    /// The range of the bars is past: where the market stood inside them counts no more.
+    fn forget_stands<R>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) {
         for book in 0..desk.plan.books {
             for &(i, _) in set {
                 for id in self.guards[guard_of(desk.plan, BookId(book), i as usize)].orders() {
@@ -116,19 +131,6 @@ impl SimulatedVenue {
         for id in std::mem::take(&mut self.born_inside) {
             desk.state.order_mut(id).stood_at = None;
         }
-        // What is entered at the close has not seen the high of the bar, and a bar of which nothing but the close is
-        // known is complete when that has been met.
-        if !is_close_only {
-            self.trail_rules(desk, set)?;
-        }
-        if is_close_only || desk.plan.policies.fill_timing != FillTiming::NextOpen || self.has_closing {
-            self.match_set(desk, set, Phase::CLOSE)?;
-        }
-        if is_close_only {
-            self.trail_rules(desk, set)?;
-        }
-        self.trail_orders(desk, set)?;
-        self.set_marks(desk, set, Phase::CLOSE)
     }
 
     /// Rows of one quote or trade feed: the k-th row of every instrument trades before the next of any.

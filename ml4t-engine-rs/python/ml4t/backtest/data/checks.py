@@ -316,10 +316,16 @@ def _check_quotes(rows: Rows) -> list[str]:
     one_sided = int((bid.is_nan() | ask.is_nan()).sum())
     if one_sided:
         notes.append(f"{one_sided} quotes have one side only")
-    crossed = int(((bid > ask) & bid.is_not_nan() & ask.is_not_nan()).sum())
-    if crossed:
-        notes.append(f"{crossed} quotes are crossed (bid above ask), kept")
     return notes
+
+
+def crossed_quotes(rows: Rows) -> tuple[str, ...]:
+    """Return a note on quotes whose bid is above their ask; orders meet them as they are."""
+    if rows.kind is not DataKind.QUOTE:
+        return ()
+    bid, ask = rows.values["bid_price"], rows.values["ask_price"]
+    crossed = int(((bid > ask) & bid.is_not_nan() & ask.is_not_nan()).sum())
+    return (f"{crossed} quotes are crossed (bid above ask), kept",) if crossed else ()
 
 
 def _shown(value: float | None) -> str:

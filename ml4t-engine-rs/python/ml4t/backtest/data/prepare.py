@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.bounds import Bounds, SessionBook
-from ml4t.backtest.data.checks import Rows, check_order, check_values
+from ml4t.backtest.data.checks import Rows, check_order, check_values, crossed_quotes
 from ml4t.backtest.data.columns import Layout, apply_renames, find_layout
 from ml4t.backtest.data.frames import Part, Source
 from ml4t.backtest.data.readers import SourceFile, read_text, reason_of, shown_paths
@@ -408,7 +408,7 @@ def _report(
     if silent:
         notes = (*notes, f"no rows in the range: {', '.join(silent)}")
     doubts = () if settings.is_by_session else (*_outside_sessions(keys, tables), *_short_bars(keys))
-    doubts += tuple(note for note in notes if "are crossed" in note)
+    doubts += crossed_quotes(rows)
     find = missing_sessions if settings.is_by_session else largest_gaps
     return FeedReport(
         name=settings.name,
@@ -418,7 +418,7 @@ def _report(
         by_symbol=by_symbol,
         span_ns=span,
         gaps=find(keys, tables),
-        notes=tuple(dict.fromkeys((*notes, *doubts))),
+        notes=(*notes, *doubts),
         doubts=doubts,
     )
 
