@@ -74,6 +74,7 @@ def test_a_profile_that_nobody_can_look_up_is_refused() -> None:
         ({"profile": "backtrader"}, 101.0),
         ({"profile": "zipline"}, 104.052),
         ({"profile": "vectorbt"}, 101.0),
+        ({"profile": "lean"}, 101.0),
     ],
 )
 def test_a_market_order_fills_as_the_profile_says(broker: dict[str, Any], price: float) -> None:
@@ -90,3 +91,44 @@ def test_a_market_order_fills_as_the_profile_says(broker: dict[str, Any], price:
 
     results = run(BuyOnce, DataFeed(bars, stamp="session"), config={"broker": broker})
     assert results.fills["price"].to_list() == [pytest.approx(price, rel=1e-12)]
+
+
+def lean_fills(rows: list[tuple[float, float, float, float]], **order: Any) -> list[tuple[float, float]]:  # noqa: ANN401
+    """Return price and fee of what a buy gets that was sent after the first bar."""
+    days = [dt.date(2024, 3, 4 + number) for number in range(len(rows))]
+    bars = pl.DataFrame(rows, schema=["open", "high", "low", "close"], orient="row")
+    bars = bars.with_columns(symbol=pl.lit("XYZ"), session=pl.Series(days), volume=0.0)
+
+    class BuyOnce(Strategy):
+        def on_start(self) -> None:
+            self.sent = False
+
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            if not self.sent:
+                broker.buy("XYZ", **order)
+                self.sent = True
+
+    results = run(BuyOnce, DataFeed(bars, stamp="session"), config={"broker": {"profile": "lean"}})
+    return results.fills.select("price", "fee").rows()
+
+
+@pytest.mark.parametrize(
+    ("low", "filled"), [(98.0, []), (97.99, [(98.0, 1.0)])], ids=["touched", "traded through"]
+)
+def test_under_lean_a_limit_fills_once_it_is_traded_through(
+    low: float, filled: list[tuple[float, float]]
+) -> None:
+    rows = [(100.0, 100.0, 100.0, 100.0), (100.0, 103.0, low, 101.0)]
+    assert lean_fills(rows, quantity=10, limit_price=98) == filled
+
+
+def test_under_lean_a_limit_takes_the_better_open_of_a_gap() -> None:
+    rows = [(100.0, 100.0, 100.0, 100.0), (95.0, 96.0, 94.0, 95.5)]
+    assert lean_fills(rows, quantity=10, limit_price=98) == [(95.0, 1.0)]
+
+
+def test_under_lean_twice_the_equity_may_be_bought_in_whole_shares_at_half_a_cent_each() -> None:
+    """100 000 carry 200 000 and no more; 1 999.9 shares of 100 are cut to 1 999, at 9.995."""
+    rows = [(100.0, 100.0, 100.0, 100.0)] * 2
+    assert lean_fills(rows, quantity=1999.9) == [(100.0, 9.995)]
+    assert lean_fills(rows, quantity=2001) == []

@@ -83,3 +83,32 @@ VECTORBT = MappingProxyType(
     }
 )
 """vectorbt 1: orders fill at the close they were decided on, and as far as cash goes."""
+
+LEAN = MappingProxyType(
+    {
+        # An account on margin, as its default brokerage model has it for shares.
+        "allows_short": True,
+        "leverage": 2,
+        "lot_policy": "average",
+        # Interactive Brokers for shares. Its cap of 0.5 % of the value counts only above the minimum; a
+        # `maximum_fraction` would win over the minimum, in every order below 200 dollars.
+        "commission_model": {"type": "PerShare", "fee": 0.005, "minimum": 1.0},
+        "policies": {
+            # Right where bars end with the session; within it LEAN takes the quote that stands.
+            "fill_timing": "next_open",
+            "path": "submission",
+            "same_bar_exit": "next_bar",
+            "limit_touch": "through",
+            "limit_gap": "open_if_better",
+            "limit_slippage": "none",
+            "insufficient_cash": "reject",
+            "zero_volume": "fill",
+            "trail_basis": "high_low",
+            "tick_rounding": "passive",
+            "lot_rounding": "down",
+            "target_orders": "ignored",
+            "target_rounding": "order",
+        },
+    }
+)
+"""QuantConnect LEAN: limits are traded through, orders go one by one, money is asked with a leverage of 2."""

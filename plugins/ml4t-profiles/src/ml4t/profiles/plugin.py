@@ -17,4 +17,5 @@ def ml4t_register_profiles() -> list[ProfileSpec]:
             "backtrader", "ml4t.profiles.data:BACKTRADER", summary="trades as backtrader 1.9.78 does"
         ),
         ProfileSpec("vectorbt", "ml4t.profiles.data:VECTORBT", summary="trades as vectorbt 1 does"),
+        ProfileSpec("lean", "ml4t.profiles.data:LEAN", summary="trades shares as QuantConnect LEAN does"),
     ]
