@@ -140,7 +140,7 @@ def test_a_toml_file_becomes_frozen_sections(tmp_path: Path) -> None:
     assert config.backtest.end_date == date(2024, 12, 31)
     assert config.broker.initial_cash == Decimal(100_000)
     assert config.broker.commission_model == {"type": "FixedPerShare", "fee": 0.005}
-    assert config.broker.latency_ns == 5_000_000
+    assert config.broker.latency == 5_000_000
     assert config.broker.policies == Policies(fill_timing=FillTiming.NEXT_CLOSE)
     assert config.instruments[0] == Instrument.fractional("NO")
     assert config.instruments[1].tick_size == Decimal("0.05")
@@ -167,6 +167,9 @@ def test_defaults_are_the_documented_ones() -> None:
         "fill_timing": "next_open",
         "limit_touch": "touch",
         "limit_gap": "open_if_better",
+        "stop_gap": "open",
+        "fill_order": "submission",
+        "quote_fill": "next",
         "limit_slippage": "none",
         "insufficient_cash": "reject",
         "zero_volume": "no_fill",
@@ -177,6 +180,8 @@ def test_defaults_are_the_documented_ones() -> None:
         "target_orders": "counted",
         "target_rounding": "position",
         "lot_rounding": "reject",
+        "print_fills": "none",
+        "queue_position": "none",
     }
 
 
@@ -367,6 +372,38 @@ def test_a_line_is_given_only_when_it_is_certain(tmp_path: Path) -> None:
 def test_a_fault_is_located_and_explained(document: dict[str, Any], path: str, words: str) -> None:
     with pytest.raises(ConfigError, match=f"^{path}: .*{words}"):
         load_config(document)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("stop_gap", ("open", "at_stop")),
+        ("fill_order", ("submission", "exits_first")),
+        ("quote_fill", ("next", "standing")),
+        ("print_fills", ("none", "touch", "through")),
+        ("queue_position", ("none", "size_ahead")),
+    ],
+)
+def test_a_policy_takes_its_values_and_names_them_where_it_is_given_another(
+    name: str, values: tuple[str, ...]
+) -> None:
+    # Sizes ahead count only where prints at the limit fill.
+    beside = {"print_fills": "touch"} if name == "queue_position" else {}
+    for value in values:
+        config = load_config({"broker": {"policies": beside | {name: value}}})
+        assert getattr(config.broker.policies, name).value == value
+        assert to_mapping(config)["broker"]["policies"][name] == value
+    path = f"broker.policies.{name}"
+    finding = faults({"broker": {"policies": {name: "at_opn"}}})[path]
+    assert (finding.code, finding.found, tuple(finding.allowed)) == ("invalid_value", "at_opn", values)
+
+
+@pytest.mark.parametrize("prints", [None, "none", "through"])
+def test_sizes_ahead_are_refused_where_prints_at_the_limit_fill_nothing(prints: str | None) -> None:
+    policies = {"queue_position": "size_ahead"} | ({} if prints is None else {"print_fills": prints})
+    finding = faults({"broker": {"policies": policies}})["broker.policies.queue_position"]
+    assert f"print_fills = {prints or 'none'!r}; set print_fills = 'touch' as well" in finding.message
+    assert finding.found == "size_ahead"
 
 
 def test_a_matching_source_must_be_a_feed() -> None:

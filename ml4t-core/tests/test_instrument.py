@@ -43,11 +43,20 @@ def test_an_asset_class_may_be_given_by_name() -> None:
         Instrument("ES", asset_class="futur")  # type: ignore[arg-type]
 
 
+def test_a_venue_is_a_name_or_that_of_the_calendar() -> None:
+    assert Instrument("ES").venue is None
+    assert Instrument("ES", venue="XCME") != Instrument("ES")
+    for found in ("", 5):
+        with pytest.raises(ConfigError, match=f"venue: expected a text without .*, found {found!r}"):
+            Instrument("ES", venue=found)  # type: ignore[arg-type]
+
+
 def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
         Instrument(
             " A",
             currency="",
+            venue="XCME ",
             asset_class="equities",  # type: ignore[arg-type]
             tick_size="x",
             lot_size=0,
@@ -59,6 +68,7 @@ def test_all_faults_are_reported_at_once() -> None:
     assert paths == [
         "symbol",
         "currency",
+        "venue",
         "asset_class",
         "tick_size",
         "lot_size",
@@ -66,7 +76,7 @@ def test_all_faults_are_reported_at_once() -> None:
         "price_exponent",
         "quantity_exponent",
     ]
-    assert str(refused.value).startswith("Instrument ' A': 8 problems")
+    assert str(refused.value).startswith("Instrument ' A': 9 problems")
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,19 @@ FULL: Document = {
     "broker": {
         "initial_cash": "0.1",
         "leverage": 2,
-        "latency": "1h30m",
+        "latency": {
+            "submit": "1h30m",
+            "modify": {"distribution": "uniform", "low": "1ms", "high": "2ms"},
+            "venues": {
+                "V": {"cancel": {"quantiles": ["1ns", "2s"]}},
+                "W": {"submit": {"distribution": "lognormal", "median": "5ms", "sigma": 0.5}},
+            },
+        },
         "fee_model": {"type": "PerShare", "fee": 0.005},
         "policies": {"limit_touch": "through"},
     },
     "instruments": [
-        {"symbol": "A", "tick_size": "0.25", "matching_source": "d"},
+        {"symbol": "A", "tick_size": "0.25", "venue": "V", "matching_source": "d"},
         {"symbol": "B", "fractional": True},
     ],
     "data_feeds": [

@@ -105,6 +105,25 @@ CONFIGS: list[tuple[dict[str, Any], list[str]]] = [
     ({"backtest": {"required_plugins": ["ml4t-nothing>=1"]}}, ["ml4t-nothing", "pip install"]),
     ({"backtest": {"seed": 2**64}}, ["backtest.seed", str(2**64), "2**64 - 1"]),
     ({"broker": {"latency": "-5m"}}, ["broker.latency", "-5m", "zero or more"]),
+    ({"broker": {"latency": {"cancl": "5m"}}}, ["broker.latency.cancl", "did you mean 'cancel'?"]),
+    (
+        {"broker": {"latency": {"submit": {"distribution": "normal"}}}},
+        ["broker.latency.submit.distribution", "'normal'", "uniform, exponential, lognormal"],
+    ),
+    (
+        {"broker": {"latency": {"submit": {"quantiles": ["2s", "1s"]}}}},
+        ["broker.latency.submit.quantiles[1]", "of 2s", "found 1s"],
+    ),
+    (
+        {"broker": {"latency": {"venues": {"XNYZ": {"submit": "1s"}, "XCME": {}}}}},
+        [
+            "broker.latency.venues.XNYZ",
+            "no instrument",
+            "allowed: XNYS",
+            "did you mean 'XNYS'?",
+            "venues.XCME",
+        ],
+    ),
     ({"report": {"risk_free": "x"}}, ["report.risk_free", "'x'"]),
 ]
 

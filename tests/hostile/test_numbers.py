@@ -38,6 +38,14 @@ RISING = daily(**{name: [10.0, 10.0, 9e9, 9e9] for name in ("open", "high", "low
         ({"leverage": 1e30}, ["broker.leverage", "up to 1,000"]),
         ({"leverage": 0}, ["broker.leverage", "above zero", "found 0"]),
         ({"latency": "99999999999w"}, ["broker.latency", "64 bits"]),
+        (
+            {"latency": {"submit": {"distribution": "exponential", "mean": "10000w"}}},
+            ["broker.latency.submit.mean", "64 bits", "10000w"],
+        ),
+        (
+            {"latency": {"submit": {"distribution": "lognormal", "median": "1s", "sigma": 1e308}}},
+            ["broker.latency.submit.sigma", "up to 4", "1e+308"],
+        ),
         ({"posting_quantum": "0.02"}, ["broker.posting_quantum", "power of ten", "0.02"]),
     ],
     ids=str,

@@ -21,8 +21,13 @@ AT = "XYZ at 2024-01-04T21:00:00Z"
 
 
 def test_unsorted_rows_are_sorted_and_change_nothing() -> None:
-    expected, found = tables(run(by_session(daily()))), tables(run(by_session(daily()[::-1])))
+    sorted_run, unsorted_run = run(by_session(daily())), run(by_session(daily()[::-1]))
+    expected, found = tables(sorted_run), tables(unsorted_run)
     assert all(found[name].equals(table) for name, table in expected.items())
+    late = [note for note in unsorted_run.warnings if "came after a later one" in note]
+    assert len(late) == 1
+    assert "XYZ at 2024-01-0" in late[0]
+    assert not [note for note in sorted_run.warnings if "came after a later one" in note]
 
 
 def test_two_rows_of_one_instrument_and_session_are_refused() -> None:

@@ -49,7 +49,8 @@ def variations(market: Market, rng: np.random.Generator) -> dict[str, tuple[Mark
 def permuted(market: Market, rng: np.random.Generator) -> Market:
     """Put rows, instruments, signals and actions in another order.
 
-    Rows of one instrument keep theirs, which decides among prints of one instant.
+    Rows of one instrument keep theirs, which decides among prints of one instant and is what warnings of
+    rows out of order speak of.
     """
     tables = tuple(
         attrs.evolve(table, rows=interleaved(table.rows, "symbol", rng)) for table in market.tables
@@ -69,9 +70,9 @@ def permuted(market: Market, rng: np.random.Generator) -> Market:
 
 
 def interleaved(rows: pl.DataFrame, by: str, rng: np.random.Generator) -> pl.DataFrame:
-    """Return the rows mixed, but those of one group in their order."""
+    """Return the rows mixed, but those of one group in their order; without groups they are one."""
     if by not in rows.columns:
-        return rows[rng.permutation(rows.height)]
+        return rows
     draws = pl.Series("draw", rng.random(rows.height))
     return rows.with_columns(draws).with_columns(pl.col("draw").sort().over(by)).sort("draw").drop("draw")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import datetime as dt
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -83,6 +84,14 @@ class Case:
             if table.name == chosen or (chosen is None and symbol in table.rows["symbol"])
         )
 
+    def filled_by(self, fill: Row) -> Table:
+        """Return the table that allowed a fill: the one that fills orders, or the prints beside quotes."""
+        table = self.source(fill["symbol"])
+        if table.kind != "quote" or fill["phase"] != "trade":
+            return table
+        kinds = [each for each in self.market.tables if each.kind == "trade"]
+        return next(each for each in kinds if fill["symbol"] in each.rows["symbol"])
+
     def is_scaled(self, symbol: str) -> bool:
         """Whether a split changes orders and positions of a symbol during the run."""
         return any(each.symbol == symbol and each.kind is ActionKind.SPLIT for each in self.market.actions)
@@ -102,14 +111,16 @@ class Case:
     def needs_volume(self) -> bool:
         """Whether a model asks for the volume of the bar, so that fills at its open are booked at its end."""
         slippage, fill = self.broker.get("slippage_model", {}), self.broker.get("fill_model", {})
-        return slippage.get("type") == "VolumeShare" or any(
-            model.get("volume_limit") is not None for model in (slippage, fill)
+        return (
+            slippage.get("type") == "VolumeShare"
+            or slippage.get("volume_limit") is not None
+            or (fill.get("volume_limit") is not None and fill.get("average_days") is None)
         )
 
     def cap(self) -> Fraction | None:
         """Return the share of a bar's volume that all orders together may take."""
         slippage, fill = self.broker.get("slippage_model", {}), self.broker.get("fill_model", {})
-        limits = [fill.get("volume_limit")]
+        limits = [fill.get("volume_limit") if fill.get("average_days") is None else None]
         if slippage.get("caps_quantity", True):
             limits.append(slippage.get("volume_limit"))
         known = [exact(limit) for limit in limits if limit is not None]
@@ -123,6 +134,7 @@ def check_all(case: Case) -> None:
     check_prices(case)
     check_fills_against_market(case)
     check_volume_caps(case)
+    check_session_caps(case)
     check_orders(case)
     check_lifetimes(case)
     check_inventory(case)
@@ -197,12 +209,14 @@ def check_prices(case: Case) -> None:
 
 def fill_row(case: Case, fill: Row) -> list[Row]:
     """Return the rows of the matching source that can have allowed a fill."""
-    table = case.source(fill["symbol"])
-    stamp = "ts_event"
+    table = case.filled_by(fill)
+    stamp, at = "ts_event", fill["ts_event"]
     if table.kind == "bar" and fill["phase"] == "open" and not case.needs_volume():
         stamp = "ts_open"
-    mine = (pl.col("symbol") == fill["symbol"]) & (pl.col(stamp) == fill["ts_event"])
-    return table.rows.filter(mine).rows(named=True)
+    mine = table.rows.filter(pl.col("symbol") == fill["symbol"])
+    if table.kind == "quote" and case.policies.get("quote_fill") == "standing":
+        at = mine.filter(pl.col(stamp) <= at)[stamp].max()
+    return mine.filter(pl.col(stamp) == at).rows(named=True)
 
 
 def check_fills_against_market(case: Case) -> None:
@@ -222,10 +236,14 @@ def check_fills_against_market(case: Case) -> None:
 def _allows(case: Case, row: Row, fill: Row, order: Row) -> bool:
     price, sign, phase = fill["reference_price"], SIGN[fill["side"]], fill["phase"]
     limit = None if case.is_scaled(fill["symbol"]) else order["limit_price"]
-    # The one policy under which a fill may lie outside its bar.
+    # The two policies under which a fill may lie outside its bar.
     is_exempt = case.policies.get("limit_gap") == "at_limit" and order["limit_price"] is not None
     if is_exempt and limit in (None, price):
         return True
+    if case.policies.get("stop_gap") == "at_stop" and order["order_type"] == "stop" and phase == "open":
+        stop = None if case.is_scaled(fill["symbol"]) else order["stop_price"]
+        if stop in (None, price) and sign * (row["open"] - price) >= 0:
+            return True
     match phase:
         case "open":
             return bool(price == row["open"])
@@ -245,6 +263,9 @@ def _check_activity(case: Case, fill: Row, order: Row) -> None:
     table = case.source(fill["symbol"])
     assert order["ts_accepted"] is not None, order
     active = order["ts_accepted"] + case.latency_ns()
+    if fill["phase"] == "quote" and case.policies.get("quote_fill") == "standing":
+        _check_standing(case, fill, active)
+        return
     if table.kind != "bar":
         assert active < fill["ts_event"], (fill, order)
         return
@@ -253,6 +274,17 @@ def _check_activity(case: Case, fill: Row, order: Row) -> None:
         return
     opens = [row["ts_open"] for row in fill_row(case, fill)]
     assert any(active <= opened for opened in opens), (fill, order)
+
+
+def _check_standing(case: Case, fill: Row, active: int) -> None:
+    """A quote fills what was active before it, or stands when an order becomes active in its session."""
+    at, quoted = fill["ts_event"], fill_row(case, fill)[-1]["ts_event"]
+    if quoted == at and active < at:
+        return
+    # After the opens of an instant an order becomes active one moment later.
+    assert active <= at <= active + 1, (fill, active)
+    calendar = next(each.calendar for each in case.market.instruments if each.symbol == fill["symbol"])
+    assert any(opened <= quoted <= at < closed for _, opened, closed in sessions(calendar)), fill
 
 
 def check_volume_caps(case: Case) -> None:
@@ -264,14 +296,58 @@ def check_volume_caps(case: Case) -> None:
     shown: dict[tuple[object, ...], Fraction] = {}
     for fill in rows_of(case.results.fills):
         rows = fill_row(case, fill)
-        kind = case.source(fill["symbol"]).kind
+        kind = case.filled_by(fill).kind
         side = fill["side"] if kind == "quote" else ""
         size = {"bar": "volume", "trade": "size", "quote": "ask_size" if side == "buy" else "bid_size"}[kind]
-        key: tuple[object, ...] = (fill["symbol"], fill["ts_event"], side)
+        key: tuple[object, ...] = (fill["symbol"], kind, rows[0]["ts_event"], side)
         taken[key] += exact(fill["quantity"])
         shown[key] = sum((exact(row[size]) for row in rows if not math.isnan(row[size])), Fraction(0))
     for row, quantity in taken.items():
         assert quantity <= cap * shown[row], (row, float(quantity), float(cap), float(shown[row]))
+
+
+def check_session_caps(case: Case) -> None:
+    """Fills of a session stay within the share of the average volume of the sessions before it."""
+    model = case.broker.get("fill_model", {})
+    days = model.get("average_days")
+    if days is None:
+        return
+    for instrument in case.market.instruments:
+        table, symbol = case.source(instrument.symbol), instrument.symbol
+        labels, _, closes = zip(*sessions(instrument.calendar), strict=True)
+
+        def session_of(row: Row, closes: tuple[int, ...] = closes) -> int:
+            """A bar belongs to the session that closes after its open, a print to one that closes by then."""
+            if "ts_open" in row:
+                return bisect.bisect_right(closes, row["ts_open"])
+            return bisect.bisect_left(closes, row["ts_event"])
+
+        volumes: dict[int, Fraction] = collections.defaultdict(Fraction)
+        for row in table.rows.filter(pl.col("symbol") == symbol).rows(named=True):
+            volumes[session_of(row)] += Fraction(row["volume" if table.kind == "bar" else "size"])
+        taken: dict[int, Fraction] = collections.defaultdict(Fraction)
+        for fill in rows_of(case.results.fills):
+            if fill["symbol"] == symbol:
+                taken[session_of(fill_row(case, fill)[0])] += exact(fill["quantity"])
+        for session, quantity in taken.items():
+            before = [
+                volumes[each] * _shares_of(case, symbol, labels[each], labels[session])
+                for each in sorted(volumes)
+                if each < session
+            ][-days:]
+            assert before, f"a fill of {symbol} in its first session, {labels[session]}"
+            share = exact(model["volume_limit"]) * sum(before) / len(before)
+            # The engine's average is a float.
+            assert quantity <= share * (1 + Fraction(1, 10**9)), (symbol, labels[session], float(quantity))
+
+
+def _shares_of(case: Case, symbol: str, then: dt.date, now: dt.date) -> Fraction:
+    """Return what a share of one session is in shares of a later one."""
+    ratio = Fraction(1)
+    for action in case.market.actions:
+        if (action.symbol, action.kind) == (symbol, ActionKind.SPLIT) and then < action.ex_date <= now:
+            ratio *= Fraction(action.ratio)
+    return ratio
 
 
 # --------------------------------------------------------------------------- orders

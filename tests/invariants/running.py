@@ -31,17 +31,30 @@ FEES = (
     {"type": "PerOrder", "fee": 0.7},
     {"type": "Fraction", "rate": 0.0013},
 )
-FILLS = ({"type": "Default"}, {"type": "Default", "volume_limit": 0.2})
+FILLS = (
+    {"type": "Default"},
+    {"type": "Default", "volume_limit": 0.2},
+    {"type": "Default", "volume_limit": 0.2, "partial": False},
+)
+AVERAGED = (
+    {"type": "Default", "volume_limit": 0.2, "average_days": 2},
+    {"type": "Default", "volume_limit": 0.3, "average_days": 5, "partial": False},
+)
 POLICIES = {
     "fill_timing": ("next_open", "next_open", "next_close", "same_close"),
     "limit_touch": ("touch", "through"),
     "limit_gap": ("open_if_better", "at_limit"),
+    "stop_gap": ("open", "at_stop"),
+    "fill_order": ("submission", "exits_first"),
+    "quote_fill": ("next", "standing"),
     "limit_slippage": ("none", "clamp", "refuse"),
     "insufficient_cash": ("reject", "partial", "wait"),
     "zero_volume": ("no_fill", "fill"),
     "tick_rounding": ("reject", "passive"),
     "path": ("worst", "ohlc", "olhc", "nearest_first", "close_only", "submission"),
     "same_bar_exit": ("allow", "next_bar"),
+    "print_fills": ("none", "touch", "through"),
+    "queue_position": ("none", "size_ahead"),
 }
 
 
@@ -60,15 +73,25 @@ def draw_config(rng: np.random.Generator, market: Market, **fixed: Any) -> dict[
         "latency": pick(("0s", "0s", "1ns", "45s", "3h")),
         "slippage_model": pick(SLIPPAGE if market.has_volume else SLIPPAGE[:3]),
         "commission_model": pick(FEES),
-        "fill_model": pick(FILLS if market.has_volume else FILLS[:1]),
+        "fill_model": pick(fill_models(market)),
         "policies": {name: pick(values) for name, values in POLICIES.items()},
     }
     if broker["policies"]["path"] == "close_only" and broker["policies"]["fill_timing"] == "next_open":
         broker["policies"]["fill_timing"] = "next_close"
+    if broker["policies"]["print_fills"] != "touch":
+        broker["policies"]["queue_position"] = "none"
     backtest: dict[str, Any] = {"record": pick(("auto", "step", "session"))}
     if market.nav_calendar is not None:
         backtest["nav_calendar"] = market.nav_calendar
     return {"backtest": backtest, "broker": broker | fixed}
+
+
+def fill_models(market: Market) -> tuple[dict[str, Any], ...]:
+    """Return the fill models that a market has the volumes for."""
+    if not market.has_volume:
+        return FILLS[:1]
+    # Quotes have no volume to take an average of.
+    return FILLS if any(table.kind == "quote" for table in market.tables) else FILLS + AVERAGED
 
 
 @functools.cache

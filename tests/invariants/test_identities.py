@@ -87,9 +87,11 @@ TAMPERINGS = {
 def test_the_checks_notice_when_a_single_number_is_changed(what: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     market = MARKETS["daily"](rng)
-    # At the limit every price of a limit order is allowed.
+    # At the limit every price of a limit order is allowed; at the stop, of a stop that a split scales.
     config = draw_config(rng, market, initial_cash="100000")
-    config["broker"]["policies"]["limit_gap"] = "open_if_better"
+    config["broker"]["policies"] |= {"limit_gap": "open_if_better", "stop_gap": "open"}
+    # Equity is recomputed at NAVs, so every row is one.
+    config["backtest"]["record"] = "session"
     results = run_reader(market, Reader(seed=seed, activity=0.3, reads_all=False), config)
     check_all(Case(market, config, results))
     name, expression = TAMPERINGS[what]

@@ -35,7 +35,12 @@ from ml4t.core.schemas import TABLES
 SYMBOLS = ("A", "B", "C")
 FIRST_DAY = dt.date(2024, 1, 1)
 FIRST_MINUTE = dt.datetime(2024, 3, 4, 14, 30, tzinfo=dt.UTC)
+BEFORE_MIDNIGHT = dt.datetime(2024, 3, 4, 23, 30, tzinfo=dt.UTC)
+EX_DAY = (BEFORE_MIDNIGHT.date() - FIRST_DAY).days + 1
+WITH_PRINTS = "quotes with prints"
 RULES = {"stop_loss": StopLoss, "take_profit": TakeProfit, "trailing_stop": TrailingStop}
+VENUES = {"A": "V"}  #: of instruments; the venue of the others is their calendar
+SEED = (2**31 + 5) * 2**32 + 7
 
 
 @attrs.frozen
@@ -62,6 +67,8 @@ class Case:
     rules: tuple[tuple[str, int], ...]
     actions: tuple[tuple[str, int, str, str, int], ...]
     script: tuple[tuple[int, Ask], ...]
+    prints: tuple[tuple[Any, ...], ...] = ()  #: beside quotes
+    lag: int = 0  #: minutes after which they are known
 
 
 class Script(Strategy):
@@ -229,9 +236,49 @@ FEES: list[dict[str, Any]] = [
 ]
 
 
+# Next to bars of a day or an hour and ticks seven minutes apart: at once, inside one, and past several.
+delays = st.sampled_from(
+    [
+        "0s",
+        "3m",
+        "1h",
+        "30h",
+        {"quantiles": ["0s", "0s", "20m", "26h"]},
+        {"quantiles": ["1h", "1h"]},
+        {"distribution": "uniform", "low": "0s", "high": "2h"},
+        {"distribution": "exponential", "mean": "1h", "minimum": "2m"},
+        {"distribution": "lognormal", "median": "40m", "sigma": 1.5},
+    ]
+)
+messages = st.fixed_dictionaries({}, optional={"submit": delays, "modify": delays, "cancel": delays})
+
+
 @st.composite
-def accounts(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the section `[broker]`, with defaults left out."""
+def latencies(draw: st.DrawFn) -> str | dict[str, Any]:
+    """Draw one latency of all messages, or one of each kind, and sometimes those of a venue."""
+    if draw(st.booleans()):
+        return draw(st.sampled_from(["1h", "1d", "30h"]))
+    latency: dict[str, Any] = draw(messages)
+    if draw(st.booleans()):
+        latency["venues"] = {"V": draw(messages)}
+    return latency
+
+
+@st.composite
+def caps(draw: st.DrawFn, *, with_averages: bool) -> dict[str, Any]:
+    """Draw a fill model with a limit on volume; a small one where days of much volume count, too."""
+    model: dict[str, Any] = {"type": "Default", "volume_limit": 0.1}
+    if with_averages and draw(st.booleans()):
+        model["volume_limit"] = draw(st.sampled_from([0.1, 0.00005, 0.00005]))
+        model["average_days"] = draw(st.sampled_from([1, 2, 3]))
+    if draw(st.integers(0, 2)) == 0:
+        model["partial"] = False
+    return model
+
+
+@st.composite
+def accounts(draw: st.DrawFn, *, with_averages: bool = False) -> dict[str, Any]:
+    """Draw the section `[broker]`, with defaults left out; orders that meet quotes take no averages."""
     account: dict[str, Any] = {"initial_cash": draw(st.sampled_from([100_000, 5_000, 1_000]))}
     policies: dict[str, str] = {}
     choices = {
@@ -241,6 +288,9 @@ def accounts(draw: st.DrawFn) -> dict[str, Any]:
         "tick_rounding": ["passive"],
         "fill_timing": ["next_close", "same_close"],
         "limit_gap": ["at_limit"],
+        "stop_gap": ["at_stop"],
+        "fill_order": ["exits_first"],
+        "quote_fill": ["standing"],
         "limit_slippage": ["clamp", "refuse", "full", "full"],
         "trail_basis": ["close"],
         "path": ["ohlc", "olhc", "nearest_first", "close_only", "submission"],
@@ -258,7 +308,7 @@ def accounts(draw: st.DrawFn) -> dict[str, Any]:
         "allows_short": st.just(value=True),
         "leverage": st.sampled_from([2, 3, "1.5"]),
         "lot_policy": st.just("average"),
-        "latency": st.sampled_from(["1h", "1d", "30h"]),
+        "latency": latencies(),
         "commission_model": st.sampled_from(FEES),
         "posting_quantum": st.sampled_from(["0.01", "0.000001"]),
     }
@@ -270,7 +320,7 @@ def accounts(draw: st.DrawFn) -> dict[str, Any]:
         account.pop("leverage", None)
     by_volume = draw(st.integers(0, 3)) == 0
     if by_volume:
-        account["fill_model"] = {"type": "Default", "volume_limit": 0.1}
+        account["fill_model"] = draw(caps(with_averages=with_averages))
     if draw(st.integers(0, 2)) == 0:
         account["slippage_model"] = draw(st.sampled_from(SLIPPAGES + (VOLUME_SLIPPAGES if by_volume else [])))
     if policies:
@@ -309,8 +359,8 @@ def terms_of(draw: st.DrawFn, what: str) -> tuple[tuple[str, Any], ...]:
 
 
 @st.composite
-def asks(draw: st.DrawFn, *, with_rules: bool) -> Ask:
-    """Draw one thing that the script does."""
+def asks(draw: st.DrawFn, *, with_rules: bool, reach: int = 40) -> Ask:
+    """Draw one thing that the script does, at prices within so many ticks of the last one."""
     kinds = ["market", "market", "limit", "stop", "stop_limit", "percent", "value", "weights", "close"]
     kinds += ["cancel", "target", "odd", "modify", *TRIGGERED, *(["rules"] if with_rules else [])]
     what = draw(st.sampled_from(kinds))
@@ -318,19 +368,21 @@ def asks(draw: st.DrawFn, *, with_rules: bool) -> Ask:
         what,
         draw(st.sampled_from(SYMBOLS)),
         draw(sizes),
-        draw(st.integers(-40, 40)),
-        draw(st.integers(-40, 40)),
+        draw(st.integers(-reach, reach)),
+        draw(st.integers(-reach, reach)),
         draw(st.booleans()),
         draw(terms_of(what)),
     )
 
 
 @st.composite
-def actions(draw: st.DrawFn, symbols: tuple[str, ...]) -> tuple[tuple[str, int, str, str, int], ...]:
-    """Draw splits and dividends, one of a kind a day and symbol."""
+def actions(
+    draw: st.DrawFn, symbols: tuple[str, ...], *, first: int = 1, last: int = 12
+) -> tuple[tuple[str, int, str, str, int], ...]:
+    """Draw splits and dividends, one of a kind a day and symbol; days count from the first day."""
     found: dict[tuple[str, int, str], tuple[str, int, str, str, int]] = {}
     for _ in range(draw(st.integers(0, 3))):
-        symbol, day = draw(st.sampled_from(symbols)), draw(st.integers(1, 12))
+        symbol, day = draw(st.sampled_from(symbols)), draw(st.integers(first, last))
         kind = draw(st.sampled_from(["split", "cash_dividend"]))
         values = ["2", "3/2", "1/3", "1/10", "7/5"] if kind == "split" else ["0.25", "0.013", "0.1111111111"]
         value = draw(st.sampled_from(values))
@@ -350,7 +402,7 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     if draw(st.integers(0, 3)) == 0:
         kinds = draw(st.lists(st.sampled_from(sorted(RULES)), min_size=1, unique=True))
         rules = tuple((name, draw(st.integers(5, 80))) for name in kinds)
-    account = draw(accounts())
+    account = draw(accounts(with_averages=kind != "quote"))
     steps = st.tuples(st.integers(0, count - 2), asks(with_rules=bool(rules)))
     script = draw(st.lists(steps, min_size=2, max_size=14))
     return Case(
@@ -367,16 +419,22 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
 # -- running ---------------------------------------------------------------------------------------------
 
 
-def feed_of(case: Case) -> DataFeed:
+def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     """Return the market of a case."""
-    symbols = sorted({row[0] for row in case.rows})
+    symbols = sorted({row[0] for row in (*case.rows, *case.prints)})
     calendar = "24/7"
     multipliers = {"A": 1, "B": "2.5", "C": 1}
     lots = {"A": 1, "B": 1, "C": 1 if case.actions else 10}
     instruments = [
-        Instrument.fractional(symbol, calendar=calendar)
+        Instrument.fractional(symbol, calendar=calendar, venue=VENUES.get(symbol))
         if case.fractional
-        else Instrument(symbol, calendar=calendar, multiplier=multipliers[symbol], lot_size=lots[symbol])
+        else Instrument(
+            symbol,
+            calendar=calendar,
+            venue=VENUES.get(symbol),
+            multiplier=multipliers[symbol],
+            lot_size=lots[symbol],
+        )
         for symbol in symbols
     ]
     options: dict[str, Any] = {"instruments": instruments, "calendar": calendar, "actions": actions_of(case)}
@@ -386,17 +444,38 @@ def feed_of(case: Case) -> DataFeed:
             session=pl.lit(FIRST_DAY) + pl.duration(days=pl.col("session"))
         )
         return DataFeed(frame, stamp="session", **options)
-    step = {"hour": 60, "quote": 7, "trade": 7}[case.kind]
+    if case.kind == WITH_PRINTS:
+        return feeds_with_prints(case, options)
+    # An average of sessions needs several of them.
+    is_slow = "average_days" in case.account.get("fill_model", {})
+    hours = 4 if is_slow else 1
+    step = {"hour": 60 * hours, "quote": 7, "trade": 450 if is_slow else 7}[case.kind]
     when = pl.lit(FIRST_MINUTE) + pl.duration(minutes=pl.col("timestamp") * step)
     if case.kind == "hour":
         names = ["symbol", "timestamp", "open", "high", "low", "close", "volume"]
         frame = pl.DataFrame(case.rows, schema=names, orient="row").with_columns(timestamp=when)
-        return DataFeed(frame, stamp="open", interval="1h", **options)
+        return DataFeed(frame, stamp="open", interval=f"{hours}h", **options)
     names = ["symbol", "timestamp", "bid_price", "ask_price", "bid_size", "ask_size"]
     frame = pl.DataFrame(case.rows, schema=names, orient="row").with_columns(timestamp=when)
     if case.kind == "trade":
         frame = frame.select("symbol", "timestamp", price="bid_price", size="bid_size")
     return DataFeed(frame, kind=case.kind, stamp="event", **options)  # type: ignore[arg-type]
+
+
+def feeds_with_prints(case: Case, options: dict[str, Any]) -> list[DataFeed]:
+    """Return the quotes of a case, with what belongs to its instruments, and the prints beside them."""
+    when = pl.lit(BEFORE_MIDNIGHT) + pl.duration(minutes=pl.col("ts_event"))
+    keys: dict[str, Any] = {"symbol": pl.String, "ts_event": pl.Int64}
+    sides = dict.fromkeys(("bid_price", "ask_price", "bid_size", "ask_size"), pl.Float64)
+    quotes = pl.DataFrame(case.rows, schema=keys | sides, orient="row").with_columns(ts_event=when)
+    feeds = [DataFeed(quotes, name="quotes", kind="quote", stamp="event", matches_orders=True, **options)]
+    if case.prints:
+        values = dict.fromkeys(("price", "size"), pl.Float64)
+        prints = pl.DataFrame(case.prints, schema=keys | values, orient="row").with_columns(ts_event=when)
+        prints = prints.with_columns(ts_arrival=pl.col("ts_event") + pl.duration(minutes=case.lag))
+        calendar = options["calendar"]
+        feeds.append(DataFeed(prints, name="prints", kind="trade", stamp="event", calendar=calendar))
+    return feeds
 
 
 def actions_of(case: Case) -> pl.DataFrame | None:
@@ -426,7 +505,7 @@ def actions_of(case: Case) -> pl.DataFrame | None:
 
 def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame]:
     """Run a case on an engine and return its tables."""
-    backtest = {"engine": engine, "record": "step", "native": "prefer"}
+    backtest = {"engine": engine, "record": "step", "native": "prefer", "seed": SEED}
     config = {"broker": case.account, "backtest": backtest}
     results = Engine(feed_of(case), lambda: Script(case), config=config, plugins=plugins).run()
     return {name: results.table(name) for name in TABLES}

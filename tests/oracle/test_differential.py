@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, note, settings
 from ml4t.core.plugins import PluginManager, load_plugins
 
 from .markets import Case, cases, difference, tables_of
+from .prints import cases_with_prints
 
-# Over the four kinds of data: 2,000 cases in `nox -s tests`, 20,000 in `nox -s soak`.
+# Over the five kinds of data: 2,000 cases in `nox -s tests`, 25,000 in `nox -s soak`.
 CHECKS = settings(
     deadline=None,
-    max_examples=max(500, settings.default.max_examples),
+    max_examples=max(400, settings.default.max_examples),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
@@ -57,4 +58,10 @@ def test_the_engines_agree_on_quotes(plugins: PluginManager, case: Case) -> None
 @CHECKS
 @given(case=cases("trade"))
 def test_the_engines_agree_on_prints(plugins: PluginManager, case: Case) -> None:
+    compare(case, plugins)
+
+
+@CHECKS
+@given(case=cases_with_prints())
+def test_the_engines_agree_on_quotes_with_prints(plugins: PluginManager, case: Case) -> None:
     compare(case, plugins)

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("sessions", "nav_calendar", "instruments", "bars", "quotes", "trades", "actions"),
-    *("account", "policies", "slippage", "fee", "fill", "asks"),
+    *("account", "policies", "slippage", "fee", "fill", "seed", "asks"),
 )
 
 # Columns of the tables of inputs, the required ones first; `?` marks those with a default.
 INPUTS = {
     "sessions": "calendar label opens closes",
     "instruments": """symbol tick_size? lot_size? price_exponent? quantity_exponent? multiplier?
-        allows_negative_prices? calendar? matching?""",
+        allows_negative_prices? calendar? venue? matching?""",
     "bars": "symbol opens ends open high low close volume feed? arrives?",
     "quotes": "symbol time bid ask feed? arrives? bid_size? ask_size?",
     "trades": "symbol time price feed? arrives? size?",
@@ -172,6 +172,7 @@ class Scenario:
     why: str
     sessions: Table
     nav_calendar: str | None
+    seed: int
     tables: Mapping[str, Table]
     broker: Mapping[str, Any]
     asks: tuple[Ask, ...]
@@ -232,11 +233,19 @@ def _scenario(defaults: Mapping[str, Any], given: Mapping[str, Any], file: str, 
         why=given["why"].strip(),
         sessions=tables["sessions"],
         nav_calendar=merged.get("nav_calendar"),
+        seed=_seed(merged.get("seed", 0), where),
         tables=tables,
         broker=_broker(merged, where),
         asks=_asks(tables["asks"], where),
         expect=_expected(given.get("expect"), where),
     )
+
+
+def _seed(given: object, where: str) -> int:
+    if type(given) is not int or given < 0:
+        msg = f"{where}: seed must be a whole number of zero or more, found {given!r}"
+        raise ScenarioError(msg)
+    return given
 
 
 def _input(name: str, text: object, where: str) -> Table:

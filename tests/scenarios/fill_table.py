@@ -62,8 +62,15 @@ def settings_of(scenario: Scenario) -> str:
         if (table := broker.get(key)) is not None:
             inside = ", ".join(f"{name} {value}" for name, value in table.items() if name != "type")
             parts.append(f"{table['type']}({inside})")
-    parts += [f"{key} = {broker[key]}" for key in ACCOUNT if key in broker]
+    parts += [f"{key} = {_words(broker[key])}" for key in ACCOUNT if key in broker]
     return ", ".join(parts)
+
+
+def _words(value: object) -> str:
+    """Write a setting, also a table in tables, in one line."""
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{name} {_words(each)}' for name, each in value.items())})"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def type_of(ask: OrderAsk) -> str:

@@ -221,7 +221,7 @@ def run_once(scenario: Scenario, engine: str) -> Results:
     script = Script(
         scenario.asks, hears_opens=not any(getattr(model, "needs_volume", False) for model in models)
     )
-    backtest = {"record": "step", "engine": engine}
+    backtest: dict[str, Any] = {"record": "step", "engine": engine, "seed": scenario.seed}
     if scenario.nav_calendar is not None:
         backtest["nav_calendar"] = scenario.nav_calendar
     results = Engine(
@@ -311,8 +311,9 @@ def _instrument(row: Row, symbol: str, scenario: Scenario) -> Instrument:
     for name in ("price_exponent", "quantity_exponent"):
         if row.get(name):
             fields[name] = int(row[name])
-    if row.get("matching"):
-        fields["matching_source"] = row["matching"]
+    for name, field in (("matching", "matching_source"), ("venue", "venue")):
+        if row.get(name):
+            fields[field] = row[name]
     if (negative := row.get("allows_negative_prices")) not in (None, "", "true", "false"):
         message = (
             f"{scenario.name}: allows_negative_prices of {symbol} must be true or false, found {negative!r}"

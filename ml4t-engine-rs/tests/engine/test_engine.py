@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import polars as pl
 import pytest
 
 from ml4t.backtest import (
@@ -295,6 +297,18 @@ class Hoards(Strategy):
 
 def tables_of(results: Results) -> dict[str, Any]:
     return {name: results.table(name) for name in TABLES}
+
+
+def test_an_average_of_volumes_is_refused_where_orders_meet_quotes(engine: Make) -> None:
+    prices = {"bid_price": [9.9], "ask_price": [10.1], "bid_size": [100.0], "ask_size": [100.0]}
+    stamp = dt.datetime(2024, 3, 5, 15, tzinfo=dt.UTC)
+    frame = pl.DataFrame({"symbol": ["A"], "timestamp": [stamp], **prices})
+    feed = DataFeed(frame, kind="quote", stamp="event", name="quotes")
+    cap = {"type": "Default", "volume_limit": 0.1}
+    engine(Buys, feed, broker={"fill_model": cap}).run()
+    averaged = {"fill_model": cap | {"average_days": 2}}
+    with pytest.raises(ConfigError, match=r"A: its orders meet quotes, which have no volume.*average_days"):
+        engine(Buys, feed, broker=averaged).run()
 
 
 @pytest.mark.parametrize("form", ["class", "factory", "instance"])

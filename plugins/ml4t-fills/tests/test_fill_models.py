@@ -79,13 +79,92 @@ def test_orders_at_one_event_never_take_more_than_the_limit_together(
     assert used <= limit * volume * (1 + 1e-12)
 
 
+def session(leaves: float, average: float, used: float = 0.0, phase: str = "open") -> FillArgs:
+    """Return an order where the sessions before traded so much on average, and others took so much today."""
+    # What the bar itself shows and gave is no part of the answer.
+    return attrs.evolve(
+        bar(leaves, volume=7.0, used=3.0), phase=phase, average_volume=average, session_used=used
+    )
+
+
+@pytest.mark.parametrize("phase", ["open", "range", "close", "trade"])
+@pytest.mark.parametrize(
+    ("leaves", "average", "used", "expected"),
+    [(100, 500, 0, 50), (100, 500, 20, 30), (100, 500, 60, 0), (10, 500, 0, 10), (10, 0, 0, 0)],
+)
+def test_with_an_average_orders_of_a_session_share_a_part_of_it(
+    phase: str, leaves: float, average: float, used: float, expected: float
+) -> None:
+    model = Default(volume_limit=0.1, average_days=20)
+    answer = model.evaluate(session(leaves, average, used, phase))
+    assert (answer.price, answer.rejects) == (25.0, False)
+    assert answer.quantity == pytest.approx(expected)
+
+
+def test_before_the_first_session_is_over_an_average_fills_nothing() -> None:
+    model = Default(volume_limit=1.0, average_days=1)
+    assert model.evaluate(session(1.0, 0.0)).quantity == 0.0
+
+
+def test_an_average_in_which_a_volume_is_missing_is_an_error() -> None:
+    with pytest.raises(ModelError, match="average_days needs every volume"):
+        Default(volume_limit=1.0, average_days=1).evaluate(session(1.0, math.nan))
+
+
+def test_an_average_needs_no_volume_of_the_bar() -> None:
+    model = Default(volume_limit=0.1, average_days=20)
+    assert not model.needs_volume
+    assert model.evaluate(attrs.evolve(session(10.0, 1_000.0), volume=math.nan)).quantity == 10.0
+
+
+@pytest.mark.parametrize(
+    ("model", "ctx"),
+    [
+        (Default(volume_limit=0.1, partial=False), bar(30.0, 500.0, 20.0)),
+        (Default(volume_limit=0.1, average_days=2, partial=False), session(30.0, 500.0, 20.0)),
+    ],
+    ids=["share of the bar", "share of the average"],
+)
+def test_without_partial_an_order_takes_what_is_left_in_full_or_is_refused(
+    model: Default, ctx: FillArgs
+) -> None:
+    answer = model.evaluate(ctx)
+    assert (answer.quantity, answer.rejects) == (30.0, False)
+    refused = model.evaluate(attrs.evolve(ctx, leaves_quantity=31.0))
+    assert (refused.rejects, refused.quantity, math.isnan(refused.price)) == (True, 0.0, True)
+    assert attrs.evolve(model, partial=True).evaluate(attrs.evolve(ctx, leaves_quantity=31.0)).quantity == 30
+
+
+def test_without_partial_any_order_is_more_than_the_nothing_of_a_first_session() -> None:
+    model = Default(volume_limit=1.0, average_days=1, partial=False)
+    assert model.evaluate(session(1.0, 0.0)).rejects
+
+
+@pytest.mark.parametrize("days", [0, -1, 2.0, "20", True])
+def test_a_number_of_sessions_is_whole_and_above_zero(days: object) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"average_days: expected a whole number of sessions above 0, found {days!r}"
+    ):
+        Default(volume_limit=0.1, average_days=days)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "value"), [("average_days", 20), ("partial", False)])
+def test_what_says_how_a_limit_is_meant_is_refused_without_one(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"{name} says how volume_limit is meant, which is missing"):
+        Default(**{name: value})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("limit", [0.0, -0.1, 1.1, math.nan, math.inf, "0.1", True])
 def test_a_limit_out_of_range_is_refused_with_its_value(limit: object) -> None:
     with pytest.raises(ConfigError, match=r"volume_limit: expected a number above 0 and at most 1, found"):
         Default(volume_limit=limit)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("model", [Default(), Default(volume_limit=0.1)], ids=repr)
+@pytest.mark.parametrize(
+    "model",
+    [Default(), Default(volume_limit=0.1), Default(volume_limit=0.1, average_days=20, partial=False)],
+    ids=repr,
+)
 def test_models_are_immutable_hashable_values_that_can_be_sent_to_another_process(model: Default) -> None:
     assert pickle.loads(pickle.dumps(model)) == model
     assert hash(model) == hash(pickle.loads(pickle.dumps(model)))

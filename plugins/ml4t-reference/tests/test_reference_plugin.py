@@ -41,6 +41,8 @@ def spec() -> dict[str, Any]:
                 "allows_negative_prices": False,
                 "calendar": 0,
                 "matching": 0,
+                "prints": None,
+                "latency": {"submit": [0], "modify": [0], "cancel": [0]},
             }
         ],
         "feeds": [
@@ -61,7 +63,6 @@ def spec() -> dict[str, Any]:
             "buying_power": "equity",
             "leverage": "1",
             "posting_quantum": "0.000000001",
-            "latency_ns": 0,
         },
         "policies": {},
         "fill_model": {"object": Default(), "builtin": "default", "params": {}},

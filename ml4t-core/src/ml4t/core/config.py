@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import attrs
@@ -31,6 +31,7 @@ from ml4t.core.structuring import (
     read_fields,
     readable_fields,
     setting,
+    structure,
     unreadable,
 )
 from ml4t.core.types import DataKind, LotPolicy, ModelKind, StampMeaning
@@ -147,6 +148,12 @@ def _model(type_name: str) -> FrozenMapping:
     return FrozenMapping({"type": type_name})
 
 
+def _latency(value: Any) -> Any:  # noqa: ANN401
+    """Convert a latency: ns as they are, a duration in words, or a table for the engine to check."""
+    kind: Any = DurationNs | FrozenMapping
+    return value if type(value) is int else structure(value, kind)
+
+
 @attrs.frozen
 class BrokerSection(Checked):
     """`[broker]`: cash, market models by type name, and the rules of execution.
@@ -155,7 +162,7 @@ class BrokerSection(Checked):
     before them.
 
     A model is a table `{ type = "VolumeShare", volume_limit = 0.025 }`; its parameters are checked against
-    the model's own class where plugins are loaded.
+    the model's own class where plugins are loaded. A table of `latency` is checked by the engine.
     """
 
     initial_cash: Decimal = setting(Decimal(100_000), convert=to_decimal)
@@ -167,7 +174,7 @@ class BrokerSection(Checked):
     leverage: Decimal = setting(Decimal(1), convert=to_decimal)
     buying_power: BuyingPower = setting(BuyingPower.EQUITY)
     posting_quantum: Decimal = setting(Decimal("1e-9"), convert=to_decimal)
-    latency_ns: DurationNs = setting(DurationNs(0), key="latency")
+    latency: DurationNs | FrozenMapping = setting(DurationNs(0), convert=_latency)
     policies: Policies = setting(Policies())
     profile: str | None = setting(None)
 
@@ -189,7 +196,7 @@ class BrokerSection(Checked):
         if not re.fullmatch(r"1|0\.0{0,17}1", quantum):
             message = f"expected a power of ten from 1e-18 to 1, such as 0.01, found {quantum}"
             yield _fault("posting_quantum", message, quantum)
-        if (latency := values.get("latency_ns", 0)) < 0:
+        if isinstance(latency := values.get("latency"), int) and latency < 0:
             text = format_duration(latency)
             yield _fault("latency", f"expected a duration of zero or more, found {text}", text)
         for key in MODEL_KEYS.values():
@@ -207,6 +214,8 @@ class FeedSection(Checked):
     stamps that carry none, `instrument_defaults` are fields of instruments without a section of their own.
     `fields` names the features to load (all by default), `range_check` says what to do with an open or close
     outside low and high, `matches_orders` which of several feeds of an instrument its orders meet.
+    `consolidate` lists bars to build of the rows: a length such as `5m`, or a table of the keywords of
+    `DataFeed.consolidate`, which checks them.
     """
 
     name: str = setting()
@@ -224,6 +233,7 @@ class FeedSection(Checked):
     fields: tuple[str, ...] | None = setting(None)
     range_check: Literal["refuse", "widen", "keep"] = setting("refuse")
     matches_orders: bool | None = setting(None)
+    consolidate: tuple[str | FrozenMapping, ...] = setting((), convert=tuple)
 
     @property
     def interval_ns(self) -> int | None:
@@ -376,7 +386,9 @@ class RunConfig(Checked):
                     message = f"{getattr(item, key)!r} is already used by {section}[{first}]"
                     yield _fault(f"{section}[{index}].{key}", message)
         feeds = tuple(feed.name for feed in values.get("data_feeds", ()))
-        for index, item in enumerate(values.get("instruments", ()) if feeds else ()):
+        # Names of bars that are built in the run are known where they are built.
+        is_known = feeds and not any(feed.consolidate for feed in values["data_feeds"])
+        for index, item in enumerate(values.get("instruments", ()) if is_known else ()):
             if (source := item.matching_source) is not None and source not in feeds:
                 path = f"instruments[{index}].matching_source"
                 yield _fault(path, f"no data feed is named {source!r}", source, allowed=feeds)
@@ -508,14 +520,16 @@ def to_mapping(config: RunConfig) -> dict[str, Any]:
     return plain
 
 
-def _plain(value: Any, root: Path | None) -> Any:  # noqa: ANN401 - one case per kind of value
+def _plain(value: Any, root: Path | None, of: Any = None) -> Any:  # noqa: ANN401 - one case per kind of value
+    if type(value) is int and (of is DurationNs or DurationNs in get_args(of)):
+        return format_duration(value)
     if attrs.has(type(value)):
         pairs = [(field, getattr(value, field.name)) for field in readable_fields(type(value))]
-        return {key_of(f): format_duration(v) if f.type is DurationNs else _plain(v, root) for f, v in pairs}
+        return {key_of(f): _plain(v, root, f.type) for f, v in pairs}
     if isinstance(value, Mapping):
         return {key: _plain(item, root) for key, item in value.items()}
     if isinstance(value, tuple):
-        return [_plain(item, root) for item in value]
+        return [_plain(item, root, of) for item in value]
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Decimal):

@@ -58,6 +58,9 @@ class Instrument(Checked):
     price_exponent: int = setting(9)  #: decimals the engine keeps of prices
     quantity_exponent: int = setting(0)  #: decimals the engine keeps of quantities
     allows_negative_prices: bool = attrs.field(default=False, kw_only=True)
+    venue: str | None = setting(
+        None
+    )  #: where it trades, for latencies by venue; None: the name of its calendar
     matching_source: str | None = setting(None)  #: feed that fills and marks it; None: the only one it has
 
     @classmethod
@@ -68,8 +71,8 @@ class Instrument(Checked):
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         """Yield every fault of the given fields."""
-        for path in ("symbol", "currency", "calendar"):
-            text = values.get(path, "-")
+        for path in ("symbol", "currency", "calendar", "venue"):
+            text = "-" if path == "venue" and values.get(path) is None else values.get(path, "-")
             if not isinstance(text, str) or not text or text != text.strip():
                 yield _fault(path, "a text without surrounding spaces", text)
         if not isinstance(given := values.get("asset_class", AssetClass.EQUITY), AssetClass):

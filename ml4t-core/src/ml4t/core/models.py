@@ -58,15 +58,21 @@ class FillArgs:
     volume_used: float = 0.0  #: taken from the same data by earlier orders
     lot_size: float = 1.0
     tick_size: float = NAN
+    average_volume: float = NAN  #: of the `average_days` sessions before this one, 0 where there is none
+    session_used: float = 0.0  #: taken in this session by earlier orders, likewise
 
 
 @attrs.frozen
 class FillOut:
-    """A price before slippage (NaN: no fill), a quantity up to `leaves_quantity`, taker or maker."""
+    """A price before slippage (NaN: no fill), a quantity up to `leaves_quantity`, taker or maker.
+
+    With `rejects` the order ends, `REFUSED_BY_MODEL`.
+    """
 
     price: float = NAN
     quantity: float = 0.0
     liquidity: str = "taker"
+    rejects: bool = attrs.field(default=False, kw_only=True)
 
 
 @attrs.frozen(kw_only=True)

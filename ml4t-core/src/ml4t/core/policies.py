@@ -37,6 +37,27 @@ class LimitGap(enum.Enum):
     AT_LIMIT = "at_limit"
 
 
+class StopGap(enum.Enum):
+    """Price of a stop that the open of a bar triggers: the open, or the stop price."""
+
+    OPEN = "open"
+    AT_STOP = "at_stop"
+
+
+class FillOrder(enum.Enum):
+    """Who comes first where submission decides: by submission, or orders against a position first."""
+
+    SUBMISSION = "submission"
+    EXITS_FIRST = "exits_first"
+
+
+class QuoteFill(enum.Enum):
+    """The first quote an order meets: the next, or the one that stands when it becomes active: optimistic."""
+
+    NEXT = "next"
+    STANDING = "standing"
+
+
 class LimitSlippage(enum.Enum):
     """Slippage on limit orders: none, at most to the limit, no fill where it would pass it, or in full."""
 
@@ -122,6 +143,21 @@ class SameBarExit(enum.Enum):
     NEXT_BAR = "next_bar"
 
 
+class PrintFills(enum.Enum):
+    """Whether prints beside quotes fill limits that rest: not, at the limit or beyond it, or only beyond."""
+
+    NONE = "none"
+    TOUCH = "touch"
+    THROUGH = "through"
+
+
+class QueuePosition(enum.Enum):
+    """Who is before a resting limit at its price: nobody counts, or the size that the quote shows."""
+
+    NONE = "none"
+    SIZE_AHEAD = "size_ahead"
+
+
 @attrs.frozen
 class Policies(Checked):
     """Named rules of execution; the defaults are the conservative ones."""
@@ -129,6 +165,9 @@ class Policies(Checked):
     fill_timing: FillTiming = setting(FillTiming.NEXT_OPEN)
     limit_touch: LimitTouch = setting(LimitTouch.TOUCH)
     limit_gap: LimitGap = setting(LimitGap.OPEN_IF_BETTER)
+    stop_gap: StopGap = setting(StopGap.OPEN)
+    fill_order: FillOrder = setting(FillOrder.SUBMISSION)
+    quote_fill: QuoteFill = setting(QuoteFill.NEXT)
     limit_slippage: LimitSlippage = setting(LimitSlippage.NONE)
     insufficient_cash: InsufficientCash = setting(InsufficientCash.REJECT)
     zero_volume: ZeroVolume = setting(ZeroVolume.NO_FILL)
@@ -139,6 +178,8 @@ class Policies(Checked):
     target_orders: TargetOrders = setting(TargetOrders.COUNTED)
     target_rounding: TargetRounding = setting(TargetRounding.POSITION)
     lot_rounding: LotRounding = setting(LotRounding.REJECT)
+    print_fills: PrintFills = setting(PrintFills.NONE)
+    queue_position: QueuePosition = setting(QueuePosition.NONE)
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -149,3 +190,10 @@ class Policies(Checked):
                 "set fill_timing = 'next_close' or 'same_close' as well"
             )
             yield Finding(path="path", message=message, found="close_only")
+        prints = values.get("print_fills", PrintFills.NONE)
+        if values.get("queue_position") is QueuePosition.SIZE_AHEAD and prints is not PrintFills.TOUCH:
+            message = (
+                "'size_ahead' counts prints at the limit, which fill nothing under "
+                f"print_fills = {prints.value!r}; set print_fills = 'touch' as well"
+            )
+            yield Finding(path="queue_position", message=message, found="size_ahead")

@@ -336,12 +336,14 @@ def _read_union(value: object, cls: Any) -> Any:  # noqa: ANN401
     if value is None and types.NoneType in get_args(cls):
         return None
     errors: list[ConfigError] = []
-    for member in get_args(cls):
-        if member is not types.NoneType:
-            try:
-                return _read(value, member)
-            except ConfigError as error:
-                errors.append(error)
+    members = [member for member in get_args(cls) if member is not types.NoneType]
+    # A table is meant for the classes among them and anything else for the others, so only those complain.
+    is_table = isinstance(value, Mapping) or attrs.has(type(value))
+    for member in [each for each in members if attrs.has(each) is is_table] or members:
+        try:
+            return _read(value, member)
+        except ConfigError as error:
+            errors.append(error)
     if len(errors) == 1:
         raise errors[0]
     wanted = [each.findings[0].message.removeprefix("expected ").rsplit(", found ", 1)[0] for each in errors]

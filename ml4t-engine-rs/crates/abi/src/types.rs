@@ -128,6 +128,11 @@ pub struct FillContext {
     pub tick_size: f64,
     /// Uniform draws in [0, 1).
     pub random: [f64; 4],
+    /// Mean volume of the sessions before this one, 0 where there is none; NaN unless the model asks for it, and where
+    /// a volume of them is missing.
+    pub average_volume: f64,
+    /// Quantity that orders took in this session, where the model asks for the average.
+    pub session_used: f64,
 }
 
 /// What a fill model decides.

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
+use ml4t_sim::latency::{Delay, Latency};
 use ml4t_sim::models::{Models, builtin_fee, builtin_fill, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
 };
 use ml4t_sim::policies::{
-    BarPath, BuyingPower, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, LotRounding,
-    Policies, SameBarExit, TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
+    BarPath, BuyingPower, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy,
+    LotRounding, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap, TargetOrders, TargetRounding,
+    TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::time::Sessions;
 use pyo3::conversion::FromPyObjectOwned;
@@ -116,9 +118,16 @@ fn instrument(description: &Dict<'_>) -> PyResult<Instrument> {
         allows_negative_prices: take(description, "allows_negative_prices")?,
         calendar: CalendarId(take(description, "calendar")?),
         matching: matching.map(FeedId),
+        latency: latency(&get(description, "latency")?.cast_into::<PyDict>()?)?,
+        prints: take::<Option<u16>>(description, "prints")?.map(FeedId),
         scale,
         symbol,
     })
+}
+
+fn latency(description: &Dict<'_>) -> PyResult<Latency> {
+    let delay = |key: &str| Delay::new(&take::<Vec<i64>>(description, key)?).into_py(description.py());
+    Ok(Latency { submit: delay("submit")?, modify: delay("modify")?, cancel: delay("cancel")? })
 }
 
 fn feed_columns(description: &Dict<'_>) -> PyResult<FeedColumns> {
@@ -216,7 +225,6 @@ fn account_settings(account: &Dict<'_>) -> PyResult<AccountSettings> {
         allows_short: take(account, "allows_short")?,
         leverage: Ratio::new(num, den).into_py(py)?,
         posting_quantum: money(account, "posting_quantum")?.0,
-        latency: take(account, "latency_ns")?,
     })
 }
 
@@ -227,6 +235,9 @@ fn policies(dict: &Dict<'_>) -> PyResult<Policies> {
         fill_timing: FillTiming::parse(&text("fill_timing")?).into_py(py)?,
         limit_touch: LimitTouch::parse(&text("limit_touch")?).into_py(py)?,
         limit_gap: LimitGap::parse(&text("limit_gap")?).into_py(py)?,
+        stop_gap: StopGap::parse(&text("stop_gap")?).into_py(py)?,
+        fill_order: FillOrder::parse(&text("fill_order")?).into_py(py)?,
+        quote_fill: QuoteFill::parse(&text("quote_fill")?).into_py(py)?,
         limit_slippage: LimitSlippage::parse(&text("limit_slippage")?).into_py(py)?,
         insufficient_cash: InsufficientCash::parse(&text("insufficient_cash")?).into_py(py)?,
         zero_volume: ZeroVolume::parse(&text("zero_volume")?).into_py(py)?,
@@ -237,6 +248,8 @@ fn policies(dict: &Dict<'_>) -> PyResult<Policies> {
         target_orders: TargetOrders::parse(&text("target_orders")?).into_py(py)?,
         path: BarPath::parse(&text("path")?).into_py(py)?,
         same_bar_exit: SameBarExit::parse(&text("same_bar_exit")?).into_py(py)?,
+        print_fills: PrintFills::parse(&text("print_fills")?).into_py(py)?,
+        queue_position: QueuePosition::parse(&text("queue_position")?).into_py(py)?,
     })
 }
 

@@ -19,6 +19,7 @@ struct PythonModel {
     arguments: Py<PyAny>,
     name: String,
     needs_volume: bool,
+    average_days: usize,
     error: String,
     raised: Raised,
 }
@@ -30,7 +31,9 @@ impl PythonModel {
     fn new(object: &Bound<'_, PyAny>, arguments: &str, raised: &Raised) -> PyResult<Self> {
         let py = object.py();
         let needs_volume = object.getattr("needs_volume").is_ok_and(|x| x.is_truthy().unwrap_or(false));
+        let days = object.getattr("average_days").ok().filter(|days| !days.is_none());
         Ok(Self {
+            average_days: days.map_or(Ok(0), |days| days.extract())?,
             arguments: py.import("ml4t.core.models")?.getattr(arguments)?.unbind(),
             name: object.get_type().name()?.to_string(),
             object: object.clone().unbind(),
@@ -46,6 +49,7 @@ impl PythonModel {
             arguments: self.arguments.clone_ref(py),
             name: self.name.clone(),
             needs_volume: self.needs_volume,
+            average_days: self.average_days,
             error: self.error.clone(),
             raised: Arc::clone(&self.raised),
         })
@@ -117,10 +121,12 @@ impl Model<FillContext, FillOutput> for PythonFill {
                     ("volume_used", c.volume_used),
                     ("lot_size", c.lot_size),
                     ("tick_size", c.tick_size),
+                    ("average_volume", c.average_volume),
+                    ("session_used", c.session_used),
                 ],
             )
         };
-        let mut declines = false;
+        let (mut declines, mut rejects) = (false, false);
         let status = self.0.call(write, |answer| {
             out.price = answer.getattr("price")?.extract()?;
             out.quantity = answer.getattr("quantity")?.extract()?;
@@ -134,13 +140,22 @@ impl Model<FillContext, FillOutput> for PythonFill {
                 }
             };
             declines = out.price.is_nan();
+            rejects = answer.getattr("rejects")?.extract()?;
             Ok(())
         });
-        if status == Status::OK && declines { Status::DEFER } else { status }
+        match status {
+            Status::OK if rejects => Status::REJECT,
+            Status::OK if declines => Status::DEFER,
+            status => status,
+        }
     }
 
     fn needs_volume(&self) -> bool {
         self.0.needs_volume
+    }
+
+    fn average_days(&self) -> usize {
+        self.0.average_days
     }
 
     fn last_error(&self) -> String {

@@ -71,14 +71,15 @@ impl Worth {
 
 /// Price and value of a position as a strategy may know them.
 ///
-/// The mark of a feed with arrivals of its own is of a row that nobody has been told of yet: there it is the last
+/// The mark of a feed (or of prints beside it) with arrivals of its own is of a row that nobody has been told of yet: there it is the last
 /// price that has arrived, and before the first, without a price, what the position cost.
 ///
 /// # Errors
 /// The value leaves the range of a ledger entry.
 pub fn known_value(plan: &Plan, state: &State, i: usize, position: &Position) -> Result<(Option<Price>, Cash)> {
     let instrument = &plan.instruments[i];
-    if instrument.matching.is_none_or(|f| plan.feed(f).arrival().is_none()) {
+    let mut marking = instrument.matching.into_iter().chain(instrument.prints);
+    if marking.all(|feed| plan.feed(feed).arrival().is_none()) {
         return Ok((position.mark, position.value));
     }
     let Some(price) = last_price(plan, state, i) else { return Ok((None, position.cost)) };

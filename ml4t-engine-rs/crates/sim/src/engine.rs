@@ -286,7 +286,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn next_due(&self) -> Ns {
         let (state, plan) = (&self.state, &self.plan);
         let mut next = state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER);
-        // Cancels sent with a constant latency arrive in the order they were sent.
+        // Requests stand in the sequence of their arrival.
         next = next.min(state.requests.iter().map(|r| r.0).find(|&ts| ts > state.now).unwrap_or(NEVER));
         for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
             if let (Some(order), Some(arrival)) = (feed.arrival(), &feed.data.ts_arrival) {
@@ -507,6 +507,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.intake()?;
         let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
         self.venue.on_same_close(&mut desk)?;
+        self.venue.on_standing(&mut desk)?;
         self.venue.on_opens(&mut desk)?;
         self.state.is_after_opens = true;
         Ok(())

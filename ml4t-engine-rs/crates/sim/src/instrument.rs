@@ -1,7 +1,10 @@
 //! What the simulator knows of an instrument.
 
+use ml4t_abi::Phase;
+
 use crate::error::{Result, SimError};
 use crate::ids::{CalendarId, FeedId};
+use crate::latency::Latency;
 use crate::money::{Price, Ratio, Scale};
 use crate::order::Side;
 use crate::policies::LotRounding;
@@ -25,9 +28,18 @@ pub struct Instrument {
     pub calendar: CalendarId,
     /// The feed that orders are matched on and that sets marks; `None` when the instrument has no market data.
     pub matching: Option<FeedId>,
+    /// How long messages about its orders are under way.
+    pub latency: Latency,
+    /// The feed of prints beside quotes that fill limits at rest, where the policies ask for that.
+    pub prints: Option<FeedId>,
 }
 
 impl Instrument {
+    /// The feed whose rows orders meet in a phase.
+    pub(crate) fn met_in(&self, phase: Phase) -> Option<FeedId> {
+        self.prints.filter(|_| phase == Phase::TRADE).or(self.matching)
+    }
+
     /// Whole lots of an asked quantity that came to `units`, exactly or not. Under [`LotRounding::Down`] it is cut towards
     /// zero, unless that leaves nothing; else it stays for intake to judge.
     #[must_use]

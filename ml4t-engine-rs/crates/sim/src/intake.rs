@@ -6,6 +6,7 @@ use crate::account::{Worth, buying_power, reservation, short_text};
 use crate::engine::{Simulator, last_price};
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
+use crate::latency::Message;
 use crate::money::{Cash, Price};
 use crate::order::{OrderRequest, OrderStatus, Reason, Side, TimeInForce};
 use crate::policies::{InsufficientCash, TickRounding};
@@ -93,25 +94,32 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Send a cancel or a change on its way; it travels as long as an order does.
     fn request(&mut self, id: OrderId, changes: Option<Box<Changes>>) -> Result<()> {
+        let now = self.state.now;
         let order = self.state.order_mut(id);
-        let reason = match &changes {
+        let latency = &self.plan.instrument(order.request.instrument).latency;
+        let (reason, travels) = match &changes {
             // One cancel is enough.
             None if order.status.is_terminal() || order.has_cancel => return Ok(()),
             None => {
                 order.has_cancel = true;
-                Reason::CancelRequested
+                (Reason::CancelRequested, latency.of(self.plan.seed, Message::Cancel, id, 0))
             }
             Some(_) => {
                 order.changes += 1;
-                Reason::ReplaceRequested
+                order.changes_sent += 1;
+                let number = order.changes_sent - 1;
+                (Reason::ReplaceRequested, latency.of(self.plan.seed, Message::Modify, id, number))
             }
         };
-        let arrives = self.state.now.saturating_add(self.plan.account.latency);
-        if arrives > self.state.now {
+        // What was sent earlier about the same order arrives before it.
+        let arrives = now.saturating_add(travels).max(order.ts_arrival);
+        order.ts_arrival = arrives;
+        if arrives > now {
             self.state.note(id, (reason, 0), &mut self.recorder);
             self.state.due = self.state.due.min(arrives);
         }
-        self.state.requests.push((arrives, id, changes));
+        let place = self.state.requests.partition_point(|request| request.0 <= arrives);
+        self.state.requests.insert(place, (arrives, id, changes));
         self.arrived_requests()
     }
 
@@ -242,10 +250,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let plan = Arc::clone(&self.plan);
         let now = self.state.now;
         // After the opens of T an order is one moment late for the bars that opened at T.
-        let delay = plan.account.latency.max(i64::from(self.state.is_after_opens));
-        let active = now.checked_add(delay).unwrap_or(NEVER);
         let request = self.state.order(id).request;
         let instrument = plan.instrument(request.instrument);
+        let travels = instrument.latency.of(plan.seed, Message::Submit, id, 0);
+        let arrival = now.saturating_add(travels);
+        let active = now.saturating_add(travels.max(i64::from(self.state.is_after_opens)));
         let water = match request.trail {
             Some(trail) if trail.activation.is_none() => last_price(&plan, &self.state, request.instrument.index()),
             _ => None,
@@ -253,6 +262,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let calendar = &plan.calendars[instrument.calendar.index()];
         let (active, expiry) = lifetime(&request, active, active, calendar);
         let order = self.state.order_mut(id);
+        order.ts_arrival = arrival;
         order.ts_active = active;
         order.ts_expiry = expiry;
         order.water_mark = water;
@@ -264,6 +274,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         self.state.move_order(id, OrderStatus::Accepted, Reason::None, &mut self.recorder)?;
         self.venue.submit(&plan, &self.state, id);
+        self.venue.activate(&plan, &self.state, id);
         Ok(())
     }
 

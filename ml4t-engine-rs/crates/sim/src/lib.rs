@@ -20,6 +20,7 @@ pub mod ids;
 pub mod indicators;
 pub mod instrument;
 mod intake;
+pub mod latency;
 pub mod ledger;
 pub mod lots;
 pub mod matching;

@@ -228,6 +228,8 @@ pub enum Reason {
     NotFilledAtOpen,
     /// The close of the session did not fill it.
     NotFilledAtClose,
+    /// The fill model takes no order like it.
+    RefusedByModel,
     /// The time it was good for has come.
     TimeExpired,
     /// It may only make and would have taken.
@@ -273,6 +275,7 @@ impl Reason {
         Self::NotFilledAtOnce,
         Self::NotFilledAtOpen,
         Self::NotFilledAtClose,
+        Self::RefusedByModel,
         Self::TimeExpired,
         Self::PostOnlyWouldTake,
         Self::NothingToReduce,
@@ -308,6 +311,7 @@ impl Reason {
             Self::NotFilledAtOnce => "NOT_FILLED_AT_ONCE",
             Self::NotFilledAtOpen => "NOT_FILLED_AT_OPEN",
             Self::NotFilledAtClose => "NOT_FILLED_AT_CLOSE",
+            Self::RefusedByModel => "REFUSED_BY_MODEL",
             Self::TimeExpired => "TIME_EXPIRED",
             Self::PostOnlyWouldTake => "POST_ONLY_WOULD_TAKE",
             Self::NothingToReduce => "NOTHING_TO_REDUCE",
@@ -344,6 +348,7 @@ impl Reason {
             Self::NotFilledAtOnce => "the first event that the order met did not fill all of it",
             Self::NotFilledAtOpen => "the opening of the session did not fill all of it",
             Self::NotFilledAtClose => "the close of the session did not fill all of it",
+            Self::RefusedByModel => "the fill model takes no order of that size",
             Self::TimeExpired => "the time that the order was good for has come",
             Self::PostOnlyWouldTake => "the order may only make, and the market is within its limit",
             Self::NothingToReduce => "the order may only reduce a position, and nothing is left to reduce",
@@ -499,6 +504,8 @@ pub struct Order {
     pub has_cancel: bool,
     /// How many changes of it are.
     pub changes: u32,
+    /// How many were ever sent.
+    pub changes_sent: u32,
     /// Whether it waits for another, others wait for it, or it belongs to a group.
     pub is_linked: bool,
     /// Whether the market made a limit wait, by its price or for want of volume: from then on it provides liquidity.
@@ -527,6 +534,8 @@ pub struct Order {
     pub ts_submitted: Ns,
     /// When it was accepted; `NEVER` before.
     pub ts_accepted: Ns,
+    /// When the last message about it reaches the venue.
+    pub ts_arrival: Ns,
     /// From when on it meets the market.
     pub ts_active: Ns,
     /// When it expires: the close of its session, or the time it is good for; else `NEVER`.
@@ -548,6 +557,7 @@ impl Order {
             water_mark: None,
             has_cancel: false,
             changes: 0,
+            changes_sent: 0,
             is_linked: false,
             has_rested: false,
             stood_at: None,
@@ -562,6 +572,7 @@ impl Order {
             reserved: Cash::ZERO,
             ts_submitted: now,
             ts_accepted: NEVER,
+            ts_arrival: now,
             ts_active: NEVER,
             ts_expiry: NEVER,
             ts_closed: NEVER,

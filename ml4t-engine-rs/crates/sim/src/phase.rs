@@ -1,16 +1,16 @@
 //! What one phase of one row offers: its prices, whom it may fill, and who comes first.
 
-use ml4t_abi::Phase;
+use ml4t_abi::{Liquidity, Phase};
 
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::lots::Position;
-use crate::matching::{Outcome, Reach, at_close, at_price, in_range};
+use crate::matching::{Outcome, Reach, at_close, at_price, in_range, limit_allows};
 use crate::money::{Price, middle};
 use crate::order::{Order, OrderType, Side, TimeInForce};
 use crate::path::{Path, on_path};
 use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
-use crate::policies::{BarPath, Policies, ZeroVolume};
+use crate::policies::{BarPath, FillOrder, LimitTouch, Policies, PrintFills, StopGap, ZeroVolume};
 use crate::time::Ns;
 
 /// The prices that one phase of one row offers.
@@ -21,13 +21,32 @@ pub(crate) struct PhaseMarket {
     pub(crate) has_traded: bool,
     allows_short: bool,
     is_close_only: bool,
+    /// Of a print beside quotes, which fills limits at rest and does nothing else: whom it fills.
+    print_fills: Option<LimitTouch>,
     open: Option<Price>,
     high: Option<Price>,
     low: Option<Price>,
     close: Option<Price>,
-    bid: Option<Price>,
-    ask: Option<Price>,
+    pub(crate) bid: Option<Price>,
+    pub(crate) ask: Option<Price>,
     path: Option<Path>,
+}
+
+/// Whether an order comes before those of its kind: 0 for one against the position under [`FillOrder::ExitsFirst`].
+pub(crate) fn precedence(order: &Order, position: &Position, policies: &Policies) -> u8 {
+    let is_exit = position.quantity.signum() == -order.request.side.sign();
+    u8::from(policies.fill_order == FillOrder::ExitsFirst && !is_exit)
+}
+
+/// A stop that the open has triggered, at its own price.
+fn at_its_stop(order: &Order, found: Outcome) -> Outcome {
+    let is_stop = matches!(order.request.order_type, OrderType::Stop | OrderType::TrailingStop);
+    match (found, order.request.stop_price) {
+        (Outcome::Executes(reach), Some(stop)) if is_stop && !order.is_triggered => {
+            Outcome::Executes(Reach { price: stop, ..reach })
+        }
+        _ => found,
+    }
 }
 
 impl PhaseMarket {
@@ -35,6 +54,8 @@ impl PhaseMarket {
     pub(crate) const DECISION_CLOSE: Phase = Phase(100);
     /// The close of a session, for orders on quotes and prints that ask for it.
     pub(crate) const SESSION_CLOSE: Phase = Phase(101);
+    /// The quote that stands when an order becomes active, for those that just do.
+    pub(crate) const STANDING: Phase = Phase(102);
 
     /// Whether the orders of an instrument meet quotes.
     pub(crate) fn is_of_quotes(plan: &Plan, i: usize) -> bool {
@@ -43,10 +64,13 @@ impl PhaseMarket {
 
     pub(crate) fn read(plan: &Plan, i: usize, row: usize, phase: Phase) -> Result<Self> {
         let instrument = &plan.instruments[i];
-        let Some(feed) = instrument.matching.map(|f| plan.feed(f)) else {
+        let Some(feed) = instrument.met_in(phase).map(|f| plan.feed(f)) else {
             return Err(SimError::internal(format!("{}: matched without a feed", instrument.symbol)));
         };
         let ts_event = feed.data.ts_event[row];
+        let is_print = phase == Phase::TRADE && instrument.prints.is_some();
+        let is_through = plan.policies.print_fills == PrintFills::Through;
+        let print_fills = if is_through { LimitTouch::Through } else { LimitTouch::Touch };
         let price = |feed: &Feed, c: usize| -> Result<Option<Price>> {
             let x = feed.value(c, row);
             if x.is_nan() {
@@ -66,6 +90,7 @@ impl PhaseMarket {
             has_traded: true,
             allows_short: plan.account.allows_short,
             is_close_only: plan.policies.path == BarPath::CloseOnly,
+            print_fills: is_print.then_some(print_fills),
             open: None,
             high: None,
             low: None,
@@ -105,6 +130,16 @@ impl PhaseMarket {
         Ok(market)
     }
 
+    /// Whether this is a print beside quotes.
+    pub(crate) const fn is_print(&self) -> bool {
+        self.print_fills.is_some()
+    }
+
+    /// Whether it is a quote, new or standing.
+    const fn is_quote(&self) -> bool {
+        self.phase.0 == Phase::QUOTE.0 || self.phase.0 == Self::STANDING.0
+    }
+
     const fn is_decision_close(&self) -> bool {
         self.phase.0 == Self::DECISION_CLOSE.0
     }
@@ -114,6 +149,8 @@ impl PhaseMarket {
         match self.phase {
             Phase::QUOTE | Phase::TRADE => ts_active < self.ts_event,
             _ if self.phase.0 == Self::SESSION_CLOSE.0 => ts_active < self.ts_event,
+            // The venue knows who becomes active.
+            _ if self.phase.0 == Self::STANDING.0 => true,
             // The close that a decision was made on is there for what was sent at it and needs no time.
             _ if self.is_decision_close() => ts_active == self.ts_event,
             _ => ts_active <= self.ts_open,
@@ -125,6 +162,9 @@ impl PhaseMarket {
         if !self.has_traded {
             return Outcome::Untouched;
         }
+        if let Some(touch) = self.print_fills {
+            return self.print_outcome(order, touch);
+        }
         let life = order.request.time_in_force;
         if life == TimeInForce::Cls {
             return self.closing_outcome(order, *policies);
@@ -133,14 +173,15 @@ impl PhaseMarket {
         let waits_for_close = order.request.order_type == OrderType::Market && policies.waits_for_close(life);
         match (self.phase, self.open, self.high, self.low, self.close) {
             (Phase::OPEN, Some(open), ..) if !waits_for_close && !is_close_only => {
-                at_price(order, open, policies, false)
+                let found = at_price(order, open, policies, false);
+                if policies.stop_gap == StopGap::AtStop { at_its_stop(order, found) } else { found }
             }
             (Phase::RANGE, open, Some(high), Some(low), _) => match &self.path {
                 Some(_) if waits_for_close => Outcome::Untouched,
                 Some(path) => on_path(order, path, policies),
                 None => in_range(order, open, (high, low), policies),
             },
-            (Phase::QUOTE, ..) => {
+            _ if self.is_quote() => {
                 let market = if order.request.side == Side::Buy { self.ask } else { self.bid };
                 market.map_or(Outcome::Untouched, |price| at_price(order, price, policies, true))
             }
@@ -152,6 +193,19 @@ impl PhaseMarket {
             (Phase::CLOSE, _, _, _, Some(close)) => at_close(order, close, policies),
             (_, _, _, _, Some(close)) if self.is_decision_close() && order.ts_accepted == self.ts_event => {
                 at_close(order, close, policies)
+            }
+            _ => Outcome::Untouched,
+        }
+    }
+
+    /// What a print beside quotes does: it fills limits at rest at their own price.
+    fn print_outcome(&self, order: &Order, touch: LimitTouch) -> Outcome {
+        let life = order.request.time_in_force;
+        let rests = order.acts_as_limit() && order.has_rested;
+        let is_met = rests && !life.is_immediate() && life != TimeInForce::Cls;
+        match (self.close, order.request.limit_price) {
+            (Some(print), Some(limit)) if is_met && limit_allows(order.request.side, print, limit, touch) => {
+                Outcome::Executes(Reach::limit(limit, print, Liquidity::MAKER))
             }
             _ => Outcome::Untouched,
         }
@@ -179,16 +233,28 @@ impl PhaseMarket {
         let at_closes = is_close_only || (is_market && policies.waits_for_close(life));
         match self.phase {
             Phase::OPEN => !at_closes,
-            Phase::QUOTE | Phase::TRADE => true,
+            Phase::QUOTE | Phase::TRADE => !self.is_print(),
+            _ if self.is_quote() => true,
             Phase::CLOSE => at_closes,
             _ => is_market && at_closes && self.is_decision_close() && order.ts_accepted == self.ts_event,
         }
     }
 
+    /// Note on an order that does not execute what the phase did to it: it was triggered, or made to wait.
+    pub(crate) fn leave(&self, order: &mut Order, outcome: Outcome) {
+        if outcome == Outcome::Triggers {
+            order.is_triggered = true;
+            order.has_rested = true;
+        } else if order.acts_as_limit() && self.makes_wait(order) {
+            order.has_rested = true;
+        }
+    }
+
     /// Whether a limit that this phase leaves untouched has been made to wait by the market.
-    pub(crate) const fn makes_wait(&self, order: &Order) -> bool {
+    const fn makes_wait(&self, order: &Order) -> bool {
         match self.phase {
-            Phase::QUOTE | Phase::TRADE => true,
+            Phase::QUOTE | Phase::TRADE => !self.is_print(),
+            _ if self.is_quote() => true,
             Phase::OPEN => !self.is_close_only,
             Phase::CLOSE => false,
             // What was at work at the open has waited since then.
@@ -203,11 +269,11 @@ impl PhaseMarket {
         &self,
         order: &Order,
         reach: Reach,
-        (id, path): (OrderId, BarPath),
+        (id, policies): (OrderId, &Policies),
         position: &Position,
     ) -> (u8, u64, OrderId) {
-        if self.phase != Phase::RANGE || path == BarPath::Submission {
-            return (0, 0, id);
+        if self.phase != Phase::RANGE || policies.path == BarPath::Submission {
+            return (precedence(order, position, policies), 0, id);
         }
         if self.path.is_some() {
             return (0, reach.place, id);
@@ -230,9 +296,9 @@ impl PhaseMarket {
         match (self.phase, side) {
             (Phase::OPEN, _) if !self.is_close_only => self.open,
             (Phase::CLOSE, _) if self.is_close_only => self.close,
-            (Phase::QUOTE, Side::Sell) => self.bid,
-            (Phase::QUOTE, Side::Buy) => self.ask,
-            (Phase::TRADE, _) => self.close,
+            (_, Side::Sell) if self.is_quote() => self.bid,
+            (_, Side::Buy) if self.is_quote() => self.ask,
+            (Phase::TRADE, _) if !self.is_print() => self.close,
             _ => None,
         }
     }

@@ -395,8 +395,6 @@ pub struct AccountSettings {
     pub buying_power: BuyingPower,
     /// Step to which model answers are rounded, in units of 1e-18.
     pub posting_quantum: i128,
-    /// Delay between acceptance and activity of an order.
-    pub latency: Ns,
 }
 
 /// How often a portfolio row is recorded.
@@ -469,6 +467,21 @@ impl Plan {
             if instrument.matching.is_some_and(|f| f.index() >= self.feeds.len()) {
                 return Err(SimError::config(format!("{}: its matching feed does not exist", instrument.symbol)));
             }
+            let kind = |feed: FeedId| self.feeds.get(feed.index()).map(|feed| feed.data.kind);
+            let has_quotes = instrument.matching.and_then(kind) == Some(FeedKind::Quote);
+            if instrument.prints.is_some_and(|prints| !has_quotes || kind(prints) != Some(FeedKind::Trade)) {
+                return Err(SimError::config(format!(
+                    "{}: its prints must be trade ticks beside quotes",
+                    instrument.symbol
+                )));
+            }
+            if self.models.fill.average_days() > 0 && has_quotes {
+                return Err(SimError::config(format!(
+                    "{}: its orders meet quotes, which have no volume, and the fill model asks for the average volume \
+                     of a day (average_days); use a cap of the size shown",
+                    instrument.symbol
+                )));
+            }
             if instrument.calendar.index() >= self.calendars.len() {
                 return Err(SimError::config(format!("{}: its calendar does not exist", instrument.symbol)));
             }
@@ -480,10 +493,8 @@ impl Plan {
             return Err(SimError::config("nav_calendar does not exist".to_owned()));
         }
         check_quantum(self.account.posting_quantum)?;
-        if self.account.initial_cash < Cash::ZERO || self.account.latency < 0 || self.books == 0 {
-            return Err(SimError::config(
-                "initial_cash and latency must not be negative, and one book is needed".to_owned(),
-            ));
+        if self.account.initial_cash < Cash::ZERO || self.books == 0 {
+            return Err(SimError::config("initial_cash must not be negative, and one book is needed".to_owned()));
         }
         Ok(())
     }

@@ -60,6 +60,33 @@ policy!(
     }
 );
 policy!(
+    /// Price of a stop that the open of a bar triggers.
+    StopGap {
+        /// The open: the gap is the order's.
+        Open = "open",
+        /// The stop price; exempt by name from the rule that a fill lies in the bar's range.
+        AtStop = "at_stop",
+    }
+);
+policy!(
+    /// Who comes first where nothing but the sequence of submission decides.
+    FillOrder {
+        /// By submission.
+        Submission = "submission",
+        /// Orders against a position before others.
+        ExitsFirst = "exits_first",
+    }
+);
+policy!(
+    /// The first quote that an order of a strategy meets.
+    QuoteFill {
+        /// The next one.
+        Next = "next",
+        /// The one that stands when it becomes active: optimistic, and marked so in the manifest.
+        Standing = "standing",
+    }
+);
+policy!(
     /// Whether slippage applies to limit orders.
     LimitSlippage {
         /// None.
@@ -175,6 +202,26 @@ policy!(
     }
 );
 policy!(
+    /// Whether prints beside quotes fill limits that rest.
+    PrintFills {
+        /// They do not.
+        None = "none",
+        /// At the limit or beyond it.
+        Touch = "touch",
+        /// Beyond it alone.
+        Through = "through",
+    }
+);
+policy!(
+    /// Who is before a limit that rests at its price.
+    QueuePosition {
+        /// Nobody is counted.
+        None = "none",
+        /// The size that the quote shows.
+        SizeAhead = "size_ahead",
+    }
+);
+policy!(
     /// Whether what a fill has started may fill in the rest of the same bar.
     SameBarExit {
         /// It may, as the path says.
@@ -200,6 +247,12 @@ pub struct Policies {
     pub limit_touch: LimitTouch,
     /// See [`LimitGap`].
     pub limit_gap: LimitGap,
+    /// See [`StopGap`].
+    pub stop_gap: StopGap,
+    /// See [`FillOrder`].
+    pub fill_order: FillOrder,
+    /// See [`QuoteFill`].
+    pub quote_fill: QuoteFill,
     /// See [`LimitSlippage`].
     pub limit_slippage: LimitSlippage,
     /// See [`InsufficientCash`].
@@ -220,6 +273,10 @@ pub struct Policies {
     pub path: BarPath,
     /// See [`SameBarExit`].
     pub same_bar_exit: SameBarExit,
+    /// See [`PrintFills`].
+    pub print_fills: PrintFills,
+    /// See [`QueuePosition`].
+    pub queue_position: QueuePosition,
 }
 
 impl Policies {
@@ -245,10 +302,14 @@ impl Policies {
     /// Refuse what contradicts itself.
     ///
     /// # Errors
-    /// `close_only` with market orders that want the open.
+    /// `close_only` with market orders that want the open; a queue that no print at the limit drains.
     pub fn validate(&self) -> Result<()> {
         if self.path == BarPath::CloseOnly && self.fill_timing == FillTiming::NextOpen {
             let text = "path = \"close_only\" knows no open, and fill_timing = \"next_open\" fills market orders there";
+            return Err(SimError::config(text.to_owned()));
+        }
+        if self.queue_position == QueuePosition::SizeAhead && self.print_fills != PrintFills::Touch {
+            let text = "queue_position = \"size_ahead\" counts prints at the limit and needs print_fills = \"touch\"";
             return Err(SimError::config(text.to_owned()));
         }
         Ok(())
@@ -261,6 +322,9 @@ impl Default for Policies {
             fill_timing: FillTiming::NextOpen,
             limit_touch: LimitTouch::Touch,
             limit_gap: LimitGap::OpenIfBetter,
+            stop_gap: StopGap::Open,
+            fill_order: FillOrder::Submission,
+            quote_fill: QuoteFill::Next,
             limit_slippage: LimitSlippage::None,
             insufficient_cash: InsufficientCash::Reject,
             zero_volume: ZeroVolume::NoFill,
@@ -271,6 +335,8 @@ impl Default for Policies {
             lot_rounding: LotRounding::Reject,
             path: BarPath::Worst,
             same_bar_exit: SameBarExit::Allow,
+            print_fills: PrintFills::None,
+            queue_position: QueuePosition::None,
         }
     }
 }

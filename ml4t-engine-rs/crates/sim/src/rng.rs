@@ -53,20 +53,28 @@ pub struct Occasion {
 }
 
 impl Occasion {
+    /// The 53 bits of the first of the draws.
+    #[must_use]
+    pub fn first_bits(self, seed: u64) -> u64 {
+        let [high, low, ..] = self.block(seed, 0);
+        top_bits(high, low)
+    }
+
     /// Four independent uniform draws in [0, 1), each a multiple of 2^-53.
     ///
     /// # Panics
     /// When `model` is 2^31 or more: the bit above tells the two Philox blocks of one occasion apart.
     #[must_use]
     pub fn uniforms(self, seed: u64) -> [f64; 4] {
+        let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (self.block(seed, 0), self.block(seed, 1));
+        [unit_interval(a0, a1), unit_interval(a2, a3), unit_interval(b0, b1), unit_interval(b2, b3)]
+    }
+
+    fn block(self, seed: u64, index: u32) -> [u32; 4] {
         assert!(self.model < 1 << 31, "model index {} does not fit the random counter (below 2^31)", self.model);
         let (seed_high, seed_low) = split(seed);
         let (order_high, order_low) = split(self.order);
-        let block = |index: u32| {
-            philox4x32_10([order_low, order_high, self.model << 1 | index, self.attempt], [seed_low, seed_high])
-        };
-        let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (block(0), block(1));
-        [unit_interval(a0, a1), unit_interval(a2, a3), unit_interval(b0, b1), unit_interval(b2, b3)]
+        philox4x32_10([order_low, order_high, self.model << 1 | index, self.attempt], [seed_low, seed_high])
     }
 }
 
@@ -74,8 +82,11 @@ impl Occasion {
 #[expect(clippy::cast_precision_loss, reason = "53 bits are exact in f64")]
 fn unit_interval(high: u32, low: u32) -> f64 {
     const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
-    let bits = (u64::from(high) << 32 | u64::from(low)) >> 11;
-    bits as f64 * STEP
+    top_bits(high, low) as f64 * STEP
+}
+
+const fn top_bits(high: u32, low: u32) -> u64 {
+    ((high as u64) << 32 | low as u64) >> 11
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::money::{Cash, Decimal, Price, Qty};
 use crate::order::{OrderRequest, OrderType, Reason, Side};
 use crate::plan::Plan;
-use crate::policies::{TargetOrders, TargetRounding};
+use crate::policies::{LotRounding, TargetOrders, TargetRounding};
 use crate::state::State;
 
 /// Worth of a book, at prices that have arrived, times a decimal fraction, rounded toward zero.
@@ -129,6 +129,11 @@ impl Api<'_> {
         let quantity = difference.checked_abs().ok_or_else(|| {
             SimError::overflow(format!("{}: target quantity", self.plan.instrument(template.instrument).symbol))
         })?;
+        let instrument = self.plan.instrument(template.instrument);
+        // An odd position leads to whole lots by an odd order, which is cut like any other.
+        let is_whole = target % instrument.lot_size == 0;
+        let rounding = if is_whole { self.plan.policies.lot_rounding } else { LotRounding::Reject };
+        let (quantity, _) = instrument.in_lots((quantity, true), rounding);
         self.submit(OrderRequest { side, quantity, ..template }).map(Some)
     }
 }

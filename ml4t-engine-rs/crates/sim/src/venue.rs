@@ -19,7 +19,7 @@ use crate::order::{OrderStatus, Reason, Side, TimeInForce};
 
 use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
-use crate::policies::FillTiming;
+use crate::policies::{FillTiming, QuoteFill};
 use crate::recorder::Recorder;
 use crate::replace::Changes;
 use crate::state::State;
@@ -27,13 +27,17 @@ use crate::time::{NEVER, Ns};
 use crate::trailing;
 use crate::working::Working;
 
+mod daily_volume;
 mod late;
 mod linked;
 mod pass;
+mod queue_position;
 mod rows;
 
+use daily_volume::DailyVolume;
 use late::Late;
 use pass::Candidate;
+use queue_position::Place;
 
 /// What a venue works on during a call.
 #[derive(Debug)]
@@ -69,6 +73,13 @@ pub trait Venue: Clone {
     fn on_split<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()>;
     /// Phase 9: an accepted order starts to work.
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId);
+    /// Phase 9: an order that a strategy sent or changed becomes active at a known time.
+    fn activate(&mut self, plan: &Plan, state: &State, id: OrderId);
+    /// End of phase 9: orders that become active now and want the quote that stands.
+    ///
+    /// # Errors
+    /// As [`Venue::on_completed`].
+    fn on_standing<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
     /// Phase 9: a request to take an order back.
     ///
     /// # Errors
@@ -139,8 +150,15 @@ pub struct SimulatedVenue {
     late: BTreeMap<OrderId, Vec<Late>>,
     /// Orders whose only event was a quote or print of this instant, and which it did not fill.
     over: Vec<OrderId>,
-    /// Quantity taken from the current row of each instrument: (row + 1, quantity), the second for bids of quotes.
-    used: Vec<[(u64, i64); 2]>,
+    /// Quantity taken from the current row of each instrument: (row + 1, quantity), the second for bids of quotes, the
+    /// third for prints beside quotes.
+    used: Vec<[(u64, i64); 3]>,
+    /// The usual volume of each instrument, where the fill model asks for it.
+    daily: Vec<DailyVolume>,
+    /// What is ahead of resting orders of each instrument, where it is known; ascending by order.
+    queues: Vec<Vec<Place>>,
+    /// Scratch: a queue that is counted anew.
+    places: Vec<Place>,
     /// Children that a fill inside the present bar has started.
     born_inside: Vec<OrderId>,
     /// Whether an order was ever sent for the close of a session.
@@ -152,7 +170,11 @@ pub struct SimulatedVenue {
     set: Vec<(u32, u32)>,
     /// Scratch: watched rows of one feed.
     rows: Vec<(u32, u32)>,
-    heads: BinaryHeap<Reverse<(OrderId, u32, u32)>>,
+    heads: BinaryHeap<Reverse<(u8, OrderId, u32, u32)>>,
+    /// When orders become active that want the quote that stands then.
+    activations: BinaryHeap<Reverse<(Ns, OrderId)>>,
+    /// Those that do now, ascending.
+    activating: Vec<OrderId>,
 }
 
 impl SimulatedVenue {
@@ -175,7 +197,10 @@ impl SimulatedVenue {
             is_deferred: vec![false; n],
             late: BTreeMap::new(),
             over: Vec::new(),
-            used: vec![[(0, 0); 2]; n],
+            used: vec![[(0, 0); 3]; n],
+            daily: vec![DailyVolume::default(); n],
+            queues: vec![Vec::new(); n],
+            places: Vec::new(),
             born_inside: Vec::new(),
             has_closing: false,
             guards: vec![Guard::default(); n * usize::from(plan.books)],
@@ -183,6 +208,8 @@ impl SimulatedVenue {
             set: Vec::new(),
             rows: Vec::new(),
             heads: BinaryHeap::new(),
+            activations: BinaryHeap::new(),
+            activating: Vec::new(),
         }
     }
 
@@ -265,7 +292,8 @@ impl Venue for SimulatedVenue {
     fn next_due(&self) -> Ns {
         let open = self.opens.peek().map_or(NEVER, |Reverse((ts, _))| *ts);
         let expiry = self.expiries.peek().map_or(NEVER, |Reverse((ts, _))| *ts);
-        open.min(expiry)
+        let activation = self.activations.peek().map_or(NEVER, |Reverse((ts, _))| *ts);
+        open.min(expiry).min(activation)
     }
 
     fn on_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, (from, to): (usize, usize)) {
@@ -278,7 +306,9 @@ impl Venue for SimulatedVenue {
         for row in from..to {
             let i = columns.instrument[row];
             counts[i as usize] += 1;
-            if self.watch[i as usize] != 0 && plan.instruments[i as usize].matching.is_some_and(|f| f.index() == feed) {
+            let (watch, instrument) = (self.watch[i as usize], &plan.instruments[i as usize]);
+            let is_met = watch != 0 && instrument.matching.is_some_and(|f| f.index() == feed);
+            if is_met || (watch & LIVE != 0 && instrument.prints.is_some_and(|f| f.index() == feed)) {
                 self.touched.push((index_u32(feed), i, index_u32(row)));
             }
         }
@@ -408,6 +438,8 @@ impl Venue for SimulatedVenue {
                 self.cascade(desk)?;
             }
         }
+        self.queues[i].clear();
+        self.daily[i].split(ratio);
         let feed = instrument.matching.map(FeedId::index);
         let seen = feed.map_or(0, |feed| desk.state.completed[feed][i] as usize);
         for book in (0..desk.plan.books).map(BookId) {
@@ -436,6 +468,19 @@ impl Venue for SimulatedVenue {
         self.live[i].insert(id, order);
         self.watch[i] |= LIVE;
         self.schedule_open(plan, state, i);
+    }
+
+    fn activate(&mut self, plan: &Plan, state: &State, id: OrderId) {
+        let order = state.order(id);
+        let is_for_session = matches!(order.request.time_in_force, TimeInForce::Opg | TimeInForce::Cls);
+        let is_standing = plan.policies.quote_fill == QuoteFill::Standing;
+        if is_standing && !is_for_session && PhaseMarket::is_of_quotes(plan, order.request.instrument.index()) {
+            self.activations.push(Reverse((order.ts_active, id)));
+        }
+    }
+
+    fn on_standing<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        self.match_standing(desk)
     }
 
     fn cancel<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()> {
@@ -515,11 +560,8 @@ impl Venue for SimulatedVenue {
         if self.needs_bar {
             for &(i, row) in &set {
                 self.is_deferred[i as usize] = !self.live[i as usize].is_empty();
-                if self.live[i as usize].has_trailing() {
-                    // Fills wait for the volume of the bar; what the open puts in force does not.
-                    let market = PhaseMarket::read(desk.plan, i as usize, row as usize, Phase::OPEN)?;
-                    trailing::begin_all(desk, i as usize, &market, self.live[i as usize].ids())?;
-                }
+                // Fills wait for the volume of the bar; what the open triggers and makes wait does not.
+                self.see_open(desk, i as usize, row as usize)?;
             }
         } else {
             self.match_set(desk, &set, Phase::OPEN)?;

@@ -141,7 +141,7 @@ fn an_order_sent_after_the_opens_never_joins_a_fill_at_that_open_which_is_booked
 fn latency_that_ends_inside_a_bar_leaves_that_bar_out() -> TestResult {
     let mut world = two_minutes();
     world.bars("1m", &[minute_bar("AAA", at(1, 10, 32), flat(100.7))]);
-    world.account.latency = 30 * SECOND;
+    world.latency = 30 * SECOND;
     world.sends(at(1, 10, 31), buy("AAA", 10)).sends(at(1, 10, 31), buy("AAA", 3).limit("100.2"));
     let run = world.run()?;
     assert_eq!(run.fills(), ["d1 10:32 #1 AAA buy 10 @ 100.7 open"]);
@@ -153,10 +153,10 @@ fn latency_that_ends_inside_a_bar_leaves_that_bar_out() -> TestResult {
 fn latency_that_ends_exactly_at_an_open_makes_that_open() -> TestResult {
     let mut world = two_minutes();
     world.bars("1m", &[minute_bar("AAA", at(1, 10, 32), flat(100.7))]);
-    world.account.latency = MINUTE;
+    world.latency = MINUTE;
     world.sends(at(1, 10, 31), buy("AAA", 10));
     assert_eq!(world.run()?.fills(), ["d1 10:32 #1 AAA buy 10 @ 100.7 open"]);
-    world.account.latency = MINUTE + 1;
+    world.latency = MINUTE + 1;
     let run = world.run()?;
     assert_eq!(run.fills(), [""; 0], "a nanosecond more and the open is missed");
     assert_eq!(run.end_of(1), "d1 10:33 canceled END_OF_DATA");
@@ -171,11 +171,11 @@ fn a_cancel_travels_as_long_as_an_order() -> TestResult {
     world.bars("1m", &[minute_bar("AAA", at(1, 10, 29), flat(100.0)), minute_bar("AAA", at(1, 10, 30), flat(100.0))]);
     world.bars("1m", &[minute_bar("AAA", at(1, 10, 31), dips), minute_bar("AAA", at(1, 10, 32), flat(100.0))]);
     world.sends(at(1, 10, 30), buy("AAA", 10).limit("90")).cancels(at(1, 10, 31), 1);
-    world.account.latency = 30 * SECOND;
+    world.latency = 30 * SECOND;
     let in_time = world.run()?;
     assert_eq!(in_time.end_of(1), "d1 10:31:30 canceled CANCELED_BY_REQUEST");
     assert_eq!(in_time.fills(), [""; 0], "a bar that is open when the cancel arrives fills nothing");
-    world.account.latency = MINUTE + SECOND;
+    world.latency = MINUTE + SECOND;
     let mut late = world.clone();
     late.bars("1m", &[minute_bar("AAA", at(1, 10, 33), dips), minute_bar("AAA", at(1, 10, 34), flat(100.0))]);
     let run = late.run()?;
@@ -191,11 +191,11 @@ fn a_cancel_that_arrives_with_a_quote_comes_after_it() -> TestResult {
     let second = |k| at(1, 10, 0) + k * SECOND;
     let quote = |k, ask| ("AAA", second(k), [90.0, ask], [9.0, 9.0]);
     world.quotes("quotes", &[quote(0, 101.0), quote(1, 101.0), quote(2, 101.0), quote(3, 99.0), quote(4, 99.0)]);
-    world.account.latency = 2 * SECOND - 1;
+    world.latency = 2 * SECOND - 1;
     world.sends(second(0), buy("AAA", 1).limit("100")).cancels(second(1), 1);
     // The cancel is at the venue a nanosecond before the quote of the third second.
     assert_eq!(world.run()?.fills(), [""; 0]);
-    world.account.latency = 2 * SECOND;
+    world.latency = 2 * SECOND;
     assert_eq!(world.run()?.fills(), ["d1 10:00:03 #1 AAA buy 1 @ 99 quote"], "what ended comes first");
     Ok(())
 }
@@ -478,7 +478,7 @@ fn same_close_is_no_way_into_a_bar_that_was_open_when_the_order_became_active() 
     world.signal(inside, inside, "AAA", "m", 1.0);
     world.sends(inside, buy("AAA", 10));
     assert_eq!(world.run()?.fills(), ["d1 10:33 #1 AAA buy 10 @ 100.9 close"]);
-    late.account.latency = 30 * SECOND;
+    late.latency = 30 * SECOND;
     late.sends(at(1, 10, 31), buy("AAA", 10));
     assert_eq!(late.run()?.fills(), ["d1 10:33 #1 AAA buy 10 @ 100.9 close"]);
     Ok(())

@@ -113,7 +113,7 @@ fn the_largest_and_smallest_prices_of_an_order_are_no_panic() {
 #[test]
 fn latency_beyond_the_end_of_time_is_forever() -> TestResult {
     let mut world = reckless(100.0);
-    world.account.latency = i64::MAX;
+    world.latency = i64::MAX;
     world.sends(at(1, 16, 0), buy("AAA", 1)).sends(at(1, 16, 0), buy("AAA", 1).day());
     let run = world.run()?;
     assert_eq!(run.end_of(1), "d4 16:00 canceled END_OF_DATA");
@@ -189,7 +189,7 @@ fn a_plan_that_contradicts_itself_is_refused_before_it_runs() {
         world.start().map(|_| ()).err().map(|e| e.kind)
     };
     assert_eq!(refused(&|w| w.account.posting_quantum = 3), Some(ErrorKind::Config));
-    assert_eq!(refused(&|w| w.account.latency = -1), Some(ErrorKind::Config));
+    assert_eq!(refused(&|w| w.latency = -1), Some(ErrorKind::Config));
     assert_eq!(refused(&|w| w.account.initial_cash.0 = -1), Some(ErrorKind::Config));
     assert_eq!(refused(&|w| w.books = 0), Some(ErrorKind::Config));
     assert_eq!(refused(&|w| w.nav_calendar = "nowhere"), Some(ErrorKind::Config));

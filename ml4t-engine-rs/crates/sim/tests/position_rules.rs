@@ -122,7 +122,7 @@ fn a_position_opened_inside_a_bar_meets_its_stop_in_that_bar_but_not_its_target(
 #[test]
 fn rules_act_without_latency() -> TestResult {
     let mut world = world_of(buy("AAA", 10), &[[100.0, 101.0, 90.0, 99.0]]);
-    world.account.latency = 3_600 * common::SECOND;
+    world.latency = 3_600 * common::SECOND;
     assert_eq!(run(&world, &[(RuleKind::StopLoss, 5)])?.fills()[1..], ["d2 16:00 #2 AAA sell 10 @ 95 range"]);
     Ok(())
 }

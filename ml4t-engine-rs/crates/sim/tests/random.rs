@@ -110,7 +110,7 @@ fn settings(world: &mut World, seed: u64) -> Result<Rules> {
     world.price_exponent = [2, 9][pick(2)];
     world.account.allows_short = pick(2) == 1;
     world.account.lot_policy = [LotPolicy::Fifo, LotPolicy::Average][pick(2)];
-    world.account.latency = [0, 0, 30, 60][pick(4)] * common::SECOND;
+    world.latency = [0, 0, 30, 60][pick(4)] * common::SECOND;
     let policies = &mut world.policies;
     policies.fill_timing =
         [FillTiming::NextOpen, FillTiming::NextOpen, FillTiming::NextClose, FillTiming::SameClose][pick(4)];
@@ -295,7 +295,7 @@ fn check_times(outcome: &Outcome, _: Rules) -> Result<()> {
     for fill in &outcome.recorder().fills {
         let offer = offer(outcome, fill)?;
         let order = outcome.run.state.order(fill.order);
-        let active = order.ts_accepted + outcome.run.plan().account.latency;
+        let active = order.ts_accepted + outcome.run.plan().instruments[0].latency.submit.largest();
         let is_decision_close = outcome.run.plan().policies.fill_timing == FillTiming::SameClose
             && fill.phase == Phase::CLOSE
             && fill.ts == order.ts_accepted;

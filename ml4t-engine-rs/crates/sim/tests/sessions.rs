@@ -188,7 +188,7 @@ fn what_still_works_when_the_data_ends_is_canceled_and_says_why() -> TestResult 
 #[test]
 fn an_order_whose_latency_outlives_the_data_is_canceled_at_its_end() -> TestResult {
     let mut world = daily(1..=2);
-    world.account.latency = 30 * 24 * 3600 * SECOND;
+    world.latency = 30 * 24 * 3600 * SECOND;
     world.sends(at(1, 16, 0), buy("AAA", 10));
     assert_eq!(world.run()?.end_of(1), "d2 16:00 canceled END_OF_DATA");
     Ok(())

@@ -47,10 +47,10 @@ fn a_quote_at_the_very_instant_of_activity_is_too_early() -> TestResult {
         quote("AAA", second(1) + 1, 97.0, 103.0),
     ];
     let mut world = quotes(&rows);
-    world.account.latency = SECOND;
+    world.latency = SECOND;
     world.sends(second(0), buy("AAA", 10));
     assert_eq!(world.run()?.fills(), ["d1 10:00:01.000000001 #1 AAA buy 10 @ 103 quote"]);
-    world.account.latency = SECOND - 1;
+    world.latency = SECOND - 1;
     assert_eq!(world.run()?.fills(), ["d1 10:00:01 #1 AAA buy 10 @ 102 quote"]);
     Ok(())
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ml4t.backtest import datasets
 from ml4t.backtest.data import DataFeed, Signals, read_actions
+from ml4t.backtest.data.feed import LoadedFeed
 from ml4t.backtest.engine import Engine
 from ml4t.core.config import ActionsSection, FeedSection, RunConfig, SignalSection
-from ml4t.core.errors import ConfigError, Finding
+from ml4t.core.errors import ArgumentError, ConfigError, DataError, Finding
 from ml4t.core.plugins import PluginManager
 
 __all__ = ["engine_of"]
@@ -34,7 +36,7 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
         raise ConfigError(missing)
     (strategy,) = config.strategies
     return Engine(
-        [_feed(section) for section in config.data_feeds],
+        _feeds(config),
         strategy.type,
         config=config,
         params=dict(strategy.params),
@@ -48,6 +50,28 @@ def _file(path: Path) -> Path:
     """Return the file a configuration means: `dataset:NAME` is one that ships with ml4t."""
     scheme, _, name = path.name.partition(":")
     return datasets.path(name) if scheme == "dataset" and name else path
+
+
+def _feeds(config: RunConfig) -> list[LoadedFeed]:
+    """Return the feeds of all sections, and the bars that are built of them."""
+    feeds: list[LoadedFeed] = []
+    findings = []
+    for index, section in enumerate(config.data_feeds):
+        feed = _feed(section)
+        feeds.append(feed)
+        for number, given in enumerate(section.consolidate):
+            rule: dict[str, Any] = {"every": given} if isinstance(given, str) else dict(given)
+            if isinstance(limits := rule.get("limits"), tuple) and len(limits) == 1:
+                # TOML has no word for no upper limit.
+                rule["limits"] = (*limits, None)
+            try:
+                feeds.append(feed.consolidate(**rule))
+            except (ArgumentError, DataError) as error:
+                path = f"data_feeds[{index}].consolidate[{number}]"
+                findings.append(Finding(path=path, message=str(error)))
+    if findings:
+        raise ConfigError(findings)
+    return feeds
 
 
 def _feed(section: FeedSection) -> DataFeed:

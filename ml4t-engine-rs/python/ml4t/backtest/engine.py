@@ -16,6 +16,7 @@ from ml4t.backtest.data import assemble
 from ml4t.backtest.data.assemble import listed_feeds
 from ml4t.backtest.data.bounds import custom_calendars
 from ml4t.backtest.data.settings import instruments_by_symbol
+from ml4t.backtest.latency import Latency
 from ml4t.backtest.names import checker_of
 from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
 from ml4t.core.config import RunConfig, load_config, to_mapping
@@ -120,6 +121,8 @@ class Engine:
         self._feeds = listed_feeds(feed)
         self._parts = _Parts(signals=signals, actions=actions, instruments=instruments)
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
+        # What is wrong with a table of latencies is said before data are read.
+        Latency.of(self.config.broker.latency)
         self._models = _models(self.config, models or {}, self._plugins, runs_native=self._engine.spec.native)
         self._data: MarketData | None = None
         self._running: set[int] = set()

@@ -6,7 +6,7 @@ writes it from the configuration and the assembled market data, and nothing else
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -14,9 +14,11 @@ import polars as pl
 
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.tables import FeedTable, MarketData
+from ml4t.backtest.latency import Latency
 from ml4t.core.config import NativePolicy, RecordCadence, RunConfig
-from ml4t.core.errors import ConfigError
+from ml4t.core.errors import ConfigError, DataError, Finding, nearest
 from ml4t.core.instrument import Instrument
+from ml4t.core.policies import PrintFills
 from ml4t.core.types import DataKind
 from ml4t.core.values import decimal_text, parse_duration
 
@@ -94,10 +96,12 @@ def describe(
     """
     calendars = [table.name for table in data.calendars]
     account = config.broker
+    latencies = _latencies(Latency.of(account.latency), data.instruments)
     return {
         "instruments": [
             _instrument(instrument, calendars.index(instrument.calendar), matching)
-            for instrument, matching in zip(data.instruments, data.matching, strict=True)
+            | {"prints": _prints(number, config, data), "latency": latencies[_venue(instrument)]}
+            for number, (instrument, matching) in enumerate(zip(data.instruments, data.matching, strict=True))
         ],
         "feeds": [_feed(feed) for feed in data.feeds],
         "signals": _signals(data),
@@ -115,7 +119,6 @@ def describe(
             "buying_power": account.buying_power.value,
             "leverage": decimal_text(account.leverage),
             "posting_quantum": decimal_text(account.posting_quantum),
-            "latency_ns": int(account.latency_ns),
         },
         "policies": {name: value.value for name, value in attrs.asdict(account.policies).items()},
         **{f"{kind}_model": _model(model) for kind, model in models.items()},
@@ -135,6 +138,53 @@ def _instrument(instrument: Instrument, calendar: int, matching: int | None) -> 
         "calendar": calendar,
         "matching": None if matching is None or matching < 0 else matching,
     }
+
+
+def _prints(number: int, config: RunConfig, data: MarketData) -> int | None:
+    """Return the feed of trade ticks that fills resting limits of an instrument, where the policy asks."""
+    found = data.prints[number]
+    if config.broker.policies.print_fills is PrintFills.NONE or not found:
+        return None
+    if len(found) > 1:
+        symbol = data.instruments[number].symbol
+        names = ", ".join(data.feeds[index].name for index in found)
+        message = (
+            f"{symbol}: its trade ticks are in the feeds {names}, and prints of one fill what rests "
+            "(print_fills); declare matches_orders=False on that feed alone"
+        )
+        raise DataError(message)
+    return found[0]
+
+
+def _venue(instrument: Instrument) -> str:
+    return instrument.calendar if instrument.venue is None else instrument.venue
+
+
+def _latencies(latency: Latency, instruments: Iterable[Instrument]) -> dict[str, dict[str, list[int]]]:
+    """Return by venue the quantiles of orders, changes and cancels in ns; one alone: always that.
+
+    Instruments of a venue share them, since a universe may have thousands.
+
+    Raises
+    ------
+    ConfigError
+        If latencies are given for venues that no instrument of the run has.
+    """
+    venues = tuple(sorted({_venue(each) for each in instruments}))
+    findings = [
+        Finding(
+            path=f"broker.latency.venues.{name}",
+            message="no instrument of the run has this venue",
+            found=name,
+            allowed=venues,
+            nearest=nearest(name, venues),
+        )
+        for name in latency.venues
+        if name not in venues
+    ]
+    if findings:
+        raise ConfigError(findings)
+    return {venue: {name: list(ns) for name, ns in latency.at(venue).items()} for venue in venues}
 
 
 def _feed(feed: FeedTable) -> dict[str, Any]:

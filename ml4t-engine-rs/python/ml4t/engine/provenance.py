@@ -86,12 +86,23 @@ def _data_entry(name: str, frame: pl.DataFrame) -> dict[str, Any]:
     return {"name": name, "rows": frame.height, "sha256": digest.hexdigest()}
 
 
+# Values of policies that flatter a result.
+_OPTIMISTIC = {
+    ("fill_timing", "same_close"): "orders fill at the close they were decided on, which is optimistic",
+    ("quote_fill", "standing"): "orders fill at the quote they were decided on, which is optimistic",
+    ("limit_gap", "at_limit"): "a limit through a gap fills at its own price, which may lie outside the bar",
+    ("stop_gap", "at_stop"): "a stop through a gap fills at its own price, which may lie outside the bar",
+}
+
+
 def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData) -> list[str]:
     found = list(data.notes)
-    if config.broker.policies.fill_timing.value == "same_close":
-        found.append(
-            "fill_timing = same_close: orders fill at the close they were decided on, which is optimistic"
-        )
+    chosen = attrs.asdict(config.broker.policies)
+    found += [
+        f"{name} = {value}: {why}"
+        for (name, value), why in _OPTIMISTIC.items()
+        if chosen[name].value == value
+    ]
     if note := _unfinished_session(data):
         found.append(note)
     margined = (AssetClass.FUTURE, AssetClass.PERPETUAL, AssetClass.FX)

@@ -42,20 +42,28 @@ pub struct DefaultFill {
     /// Share of the bar's volume, the quote's size or the print's size that all our orders may take together;
     /// `None` for no limit.
     pub volume_limit: Option<f64>,
+    /// Sessions over whose average volume the share is taken instead, for all orders of a session; 0 for the event.
+    pub average_days: usize,
+    /// Whether an order takes what there is of the share; else one that is larger is refused.
+    pub partial: bool,
 }
 
 impl DefaultFill {
-    /// Quantity that fills now, of `leaves_quantity`, where the event shows `volume` and earlier orders took
-    /// `volume_used` of it. A bar without volume gives 0.
+    /// Quantity that fills now, of `leaves_quantity`, where the event (or the average session) shows `volume` and
+    /// earlier orders took `volume_used` of it; `None` refuses the order. Without volume it is 0.
     ///
     /// # Errors
-    /// There is a limit and the volume is missing.
-    pub fn evaluate(&self, leaves_quantity: f64, volume: f64, volume_used: f64) -> Result<f64, Refusal> {
-        let Some(limit) = self.volume_limit else { return Ok(leaves_quantity) };
+    /// There is a limit and the event has no volume.
+    pub fn evaluate(&self, leaves_quantity: f64, volume: f64, volume_used: f64) -> Result<Option<f64>, Refusal> {
+        let Some(limit) = self.volume_limit else { return Ok(Some(leaves_quantity)) };
         if volume.is_nan() {
-            return Err("volume_limit needs the volume of a bar or the size of a quote or print; this data has none");
+            return Err(match self.average_days {
+                0 => "volume_limit needs the volume of a bar or the size of a quote or print; this data has none",
+                _ => "average_days needs every volume of those sessions; one is missing in this data",
+            });
         }
-        Ok(leaves_quantity.min(volume_left(volume, volume_used, limit)))
+        let left = volume_left(volume, volume_used, limit);
+        Ok((self.partial || leaves_quantity <= left).then_some(leaves_quantity.min(left)))
     }
 }
 
@@ -317,7 +325,7 @@ mod tests {
         let share = VolumeShare { volume_limit: 0.025, price_impact: 0.1, caps_quantity: false };
         assert!(share.evaluate(10.0, 1.0, nan, 0.0).unwrap_err().contains("needs volume"));
         assert!(BasisPoints { bps: 5.0, volume_limit: Some(0.1) }.evaluate(10.0, nan, 0.0).is_err());
-        assert!(DefaultFill { volume_limit: Some(0.1) }.evaluate(10.0, nan, 0.0).is_err());
+        assert!(a_tenth(0, true).evaluate(10.0, nan, 0.0).is_err());
         let free = BasisPoints { bps: 5.0, volume_limit: None }.evaluate(10.0, nan, nan).unwrap();
         assert!(free.quantity_cap.is_infinite());
     }
@@ -340,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_default_fill_takes_its_share_of_what_is_shown_and_no_more_than_is_left() {
-        let limited = DefaultFill { volume_limit: Some(0.1) };
+        let limited = a_tenth(0, true);
         for (leaves, volume, used, expected) in [
             (100.0, 500.0, 0.0, 50.0),
             (100.0, 500.0, 20.0, 30.0),
@@ -348,11 +356,29 @@ mod tests {
             (10.0, 500.0, 0.0, 10.0),
             (10.0, 0.0, 0.0, 0.0),
         ] {
-            let found = limited.evaluate(leaves, volume, used).unwrap();
+            let found = limited.evaluate(leaves, volume, used).unwrap().unwrap_or(f64::NAN);
             assert!((found - expected).abs() < 1e-12, "{found} and {expected}");
         }
-        let unlimited = DefaultFill { volume_limit: None }.evaluate(100.0, f64::NAN, 0.0).unwrap();
-        assert_close("no limit", unlimited, 100.0);
+        let unlimited = DefaultFill { volume_limit: None, average_days: 0, partial: true };
+        assert_eq!(unlimited.evaluate(100.0, f64::NAN, 0.0), Ok(Some(100.0)));
+    }
+
+    #[test]
+    fn an_order_beyond_its_share_is_refused_where_parts_are_not_taken() {
+        let whole = a_tenth(0, false);
+        assert_eq!(whole.evaluate(30.0, 500.0, 20.0), Ok(Some(30.0)));
+        assert_eq!(whole.evaluate(31.0, 500.0, 20.0), Ok(None));
+    }
+
+    #[test]
+    fn a_share_of_an_average_is_taken_and_one_that_is_missing_refused() {
+        assert!(a_tenth(20, true).evaluate(10.0, f64::NAN, 0.0).is_err());
+        assert_eq!(a_tenth(20, true).evaluate(10.0, 0.0, 0.0), Ok(Some(0.0)));
+        assert_eq!(a_tenth(20, true).evaluate(60.0, 500.0, 0.0), Ok(Some(50.0)));
+    }
+
+    const fn a_tenth(average_days: usize, partial: bool) -> DefaultFill {
+        DefaultFill { volume_limit: Some(0.1), average_days, partial }
     }
 
     fn whole_order(quantity: f64, price: f64) -> FeeBasis {

@@ -29,6 +29,11 @@ pub trait Model<C, O>: Send + Sync {
         false
     }
 
+    /// Over how many sessions the context's average volume goes; 0 where it is not needed.
+    fn average_days(&self) -> usize {
+        0
+    }
+
     /// Whether the context's random draws should be filled in.
     fn wants_draws(&self) -> bool {
         false

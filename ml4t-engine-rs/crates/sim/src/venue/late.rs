@@ -12,6 +12,7 @@ use crate::phase::PhaseMarket;
 use crate::recorder::Recorder;
 use crate::replace;
 use crate::replace::Changes;
+use crate::trailing;
 
 use super::{Desk, SimulatedVenue, Venue, guard_of, place_of};
 
@@ -25,7 +26,8 @@ pub(super) enum Late {
 }
 
 impl SimulatedVenue {
-    /// Whether the open of a bar in progress filled an order, as far as prices decide, and only the booking is to come.
+    /// Whether the open of a bar in progress has decided an order, as far as prices do, and only the booking is to come:
+    /// it fills, or that was the one event of its life.
     pub(super) fn waits_for_booking<R: Recorder>(&self, desk: &Desk<'_, R>, id: OrderId) -> Result<bool> {
         let order = desk.state.order(id);
         let i = order.request.instrument.index();
@@ -41,7 +43,33 @@ impl SimulatedVenue {
             return Ok(false);
         }
         let market = PhaseMarket::read(desk.plan, i, row, Phase::OPEN)?;
-        Ok(market.is_eligible(order.ts_active) && matches!(market.outcome(order, desk.plan), Outcome::Executes(_)))
+        let is_its_event =
+            order.request.time_in_force.is_immediate() && market.was_its_only_event(order, desk.plan.policies);
+        let is_decided = is_its_event || matches!(market.outcome(order, desk.plan), Outcome::Executes(_));
+        Ok(market.is_eligible(order.ts_active) && is_decided)
+    }
+
+    /// Show an open that will be booked later to the orders: it begins water marks, triggers, and makes limits wait.
+    pub(super) fn see_open<R: Recorder>(&self, desk: &mut Desk<'_, R>, i: usize, row: usize) -> Result<()> {
+        if self.live[i].is_empty() {
+            return Ok(());
+        }
+        let market = PhaseMarket::read(desk.plan, i, row, Phase::OPEN)?;
+        if self.live[i].has_trailing() {
+            trailing::begin_all(desk, i, &market, self.live[i].ids())?;
+        }
+        for id in self.live[i].ids() {
+            let plan = desk.plan;
+            let order = desk.state.order_mut(id);
+            if order.status.is_terminal() || !market.is_eligible(order.ts_active) {
+                continue;
+            }
+            match market.outcome(order, plan) {
+                Outcome::Executes(_) => {}
+                outcome => market.leave(order, outcome),
+            }
+        }
+        Ok(())
     }
 
     /// Opens whose fills waited for the bar's end, then what came too late for them: cancels, expiries, rules.
@@ -100,7 +128,8 @@ impl SimulatedVenue {
 
     pub(super) fn change<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId, changes: &Changes) -> Result<()> {
         desk.state.order_mut(id).changes -= 1;
-        let request = desk.state.order(id).request;
+        let before = *desk.state.order(id);
+        let request = before.request;
         let i = request.instrument.index();
         let buys = self.live[i].ids().filter(|&other| {
             let other = desk.state.order(other);
@@ -112,7 +141,11 @@ impl SimulatedVenue {
         }
         let order = desk.state.order(id);
         if !order.status.is_terminal() {
-            self.live[order.request.instrument.index()].note(order);
+            self.live[i].note(order);
+            self.keep_place(i, id, &before, order);
+            if order.ts_active != before.ts_active {
+                self.activate(desk.plan, desk.state, id);
+            }
         }
         Ok(())
     }

@@ -11,7 +11,8 @@ use crate::ids::{InstrumentId, OrderId};
 use crate::matching::{Outcome, Reach};
 use crate::order::{OrderStatus, Reason, Side, TimeInForce};
 use crate::path::Stand;
-use crate::phase::PhaseMarket;
+use crate::phase::{PhaseMarket, precedence};
+use crate::policies::FillOrder;
 use crate::recorder::Recorder;
 use crate::trailing;
 
@@ -21,12 +22,33 @@ use super::{Desk, SimulatedVenue, Venue, guard_of, index_u32, is_close, place_of
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) key: (u8, u64, OrderId),
+    /// Its place among instruments: precedence, then submission.
+    pub(super) precedence: u8,
     pub(super) reach: Reach,
 }
 
 impl Candidate {
     pub(super) const fn id(&self) -> OrderId {
         self.key.2
+    }
+}
+
+/// Where the quantity taken from a row is counted: bid and ask of a quote are two, a bar has one for both sides, and a
+/// print beside quotes has its own.
+fn slot_of<R>(desk: &Desk<'_, R>, i: usize, id: OrderId, phase: Phase) -> usize {
+    if phase == Phase::TRADE && desk.plan.instruments[i].prints.is_some() {
+        return 2;
+    }
+    usize::from(PhaseMarket::is_of_quotes(desk.plan, i) && desk.state.order(id).request.side == Side::Sell)
+}
+
+/// The first row of its matching feed that a position entered at this event has still to see.
+fn seen_from<R>(desk: &Desk<'_, R>, i: usize, row: usize, phase: Phase) -> usize {
+    let instrument = &desk.plan.instruments[i];
+    match instrument.matching.filter(|_| phase == Phase::TRADE && instrument.prints.is_some()) {
+        Some(quotes) => desk.state.completed[quotes.index()][i] as usize,
+        // What is entered at a close, or at a quote that stood, has not seen the rest of its row.
+        None => place_of(desk.plan, i, row) + usize::from(is_close(phase) || phase == PhaseMarket::STANDING),
     }
 }
 
@@ -44,7 +66,7 @@ impl SimulatedVenue {
             self.line_up(desk, i as usize, row as usize, phase)?;
             self.show_head(i, row);
         }
-        while let Some(Reverse((_, i, row))) = self.heads.pop() {
+        while let Some(Reverse((_, _, i, row))) = self.heads.pop() {
             // Nothing of another instrument can change this one's queue, so the head is still the head.
             if let Some(candidate) = self.queue[i as usize].pop()
                 && self.turn(desk, i as usize, row as usize, phase, candidate)?
@@ -79,6 +101,7 @@ impl SimulatedVenue {
                     && !self.over.contains(&id)
                     && market.is_eligible(order.ts_active)
                     && market.was_its_only_event(order, desk.plan.policies)
+                    && (phase != PhaseMarket::STANDING || self.activating.binary_search(&id).is_ok())
             }));
         }
         if matches!(phase, Phase::QUOTE | Phase::TRADE) {
@@ -116,7 +139,7 @@ impl SimulatedVenue {
     /// Put the first order of an instrument among those of the others.
     pub(super) fn show_head(&mut self, i: u32, row: u32) {
         if let Some(candidate) = self.queue[i as usize].last() {
-            self.heads.push(Reverse((candidate.id(), i, row)));
+            self.heads.push(Reverse((candidate.precedence, candidate.id(), i, row)));
         }
     }
 
@@ -135,7 +158,8 @@ impl SimulatedVenue {
         let market = PhaseMarket::read(desk.plan, i, row, phase)?;
         for live in self.live[i].iter_mut() {
             let order = desk.state.order(live.id);
-            let is_out = !self.over.is_empty() && self.over.contains(&live.id);
+            let is_out = (!self.over.is_empty() && self.over.contains(&live.id))
+                || (phase == PhaseMarket::STANDING && self.activating.binary_search(&live.id).is_err());
             if is_out || live.pass == self.pass || order.status.is_terminal() || !market.is_eligible(order.ts_active) {
                 continue;
             }
@@ -146,19 +170,15 @@ impl SimulatedVenue {
             match market.outcome(order, desk.plan) {
                 Outcome::Executes(reach) => {
                     let position = &desk.state.book(order.request.book).positions[i];
-                    let key = market.key(order, reach, (live.id, desk.plan.policies.path), position);
-                    self.queue[i].push(Candidate { key, reach });
+                    let key = market.key(order, reach, (live.id, &desk.plan.policies), position);
+                    let precedence = precedence(order, position, &desk.plan.policies);
+                    self.queue[i].push(Candidate { key, precedence, reach });
                 }
-                Outcome::Triggers => {
-                    live.pass = self.pass;
-                    let order = desk.state.order_mut(live.id);
-                    order.is_triggered = true;
-                    order.has_rested = true;
-                }
-                Outcome::Untouched => {
-                    if order.acts_as_limit() && market.makes_wait(order) {
-                        desk.state.order_mut(live.id).has_rested = true;
+                outcome => {
+                    if outcome == Outcome::Triggers {
+                        live.pass = self.pass;
                     }
+                    market.leave(desk.state.order_mut(live.id), outcome);
                 }
             }
         }
@@ -186,23 +206,34 @@ impl SimulatedVenue {
         if candidate.reach.triggers {
             desk.state.order_mut(id).is_triggered = true;
         }
+        let slot = slot_of(desk, i, id, phase);
+        let key = row as u64 + 1;
+        if self.used[i][slot].0 != key {
+            self.used[i][slot] = (key, 0);
+        }
+        let is_print = phase == Phase::TRADE && desk.plan.instruments[i].prints.is_some();
+        let most = if is_print { self.share_of_print(desk, id, row, self.used[i][slot].1) } else { i64::MAX };
+        if most <= 0 {
+            // All of the print went to those ahead.
+            return Ok(false);
+        }
         if !self.may_act(desk, id, candidate.reach)? {
             self.cascade(desk)?;
             return Ok(false);
         }
-        let key = row as u64 + 1;
-        // Bid and ask of a quote are two quantities; a bar and a print have one for both sides.
-        let is_quote = PhaseMarket::is_of_quotes(desk.plan, i);
-        let slot = usize::from(is_quote && desk.state.order(id).request.side == Side::Sell);
-        if self.used[i][slot].0 != key {
-            self.used[i][slot] = (key, 0);
-        }
         let market = Market { instrument: i, row, phase, shows_bar: phase != Phase::OPEN || self.is_deferred[i] };
-        let execution = Execution { id, reach: candidate.reach, market, volume_used: self.used[i][slot].1 };
+        let days = self.models.fill.average_days();
+        if days > 0 {
+            self.daily[i].enter(desk.plan, desk.state, (i, row), days);
+        }
+        let daily = if days > 0 { (self.daily[i].average, self.daily[i].used) } else { (f64::NAN, 0) };
+        let volume_used = self.used[i][slot].1;
+        let execution = Execution { id, reach: candidate.reach, market, volume_used, most, daily };
         let taken = execution.run(desk, &mut self.models)?;
         let filled = taken.filled;
         // What no volume can hold caps nothing more.
         self.used[i][slot].1 = self.used[i][slot].1.saturating_add(filled);
+        self.daily[i].used = self.daily[i].used.saturating_add(filled);
         let order = desk.state.order_mut(id);
         if taken.must_wait && order.acts_as_limit() {
             order.has_rested = true;
@@ -240,8 +271,7 @@ impl SimulatedVenue {
         let turned = before.signum() != after.signum();
         let g = guard_of(desk.plan, book, i);
         if turned {
-            // What is entered at a close has not seen the rest of its row.
-            let seen_from = place_of(desk.plan, i, row) + usize::from(is_close(phase));
+            let seen_from = seen_from(desk, i, row, phase);
             self.guards[g].turn(after.signum(), index_u32(seen_from));
         }
         let guarded = !self.guards[g].is_idle();
@@ -267,8 +297,9 @@ impl SimulatedVenue {
             self.end_unfilled(desk, id)?;
         }
         self.cascade(desk)?;
-        // Only inside a bar does the place of an order depend on the position.
-        Ok(guarded || is_linked || (turned && phase == Phase::RANGE))
+        // Inside a bar, and where exits come first, the place of an order depends on the position.
+        let depends = phase == Phase::RANGE || desk.plan.policies.fill_order == FillOrder::ExitsFirst;
+        Ok(guarded || is_linked || (turned && depends))
     }
 
     /// Whether an order's own instructions let it act on what it has reached.

@@ -1,5 +1,7 @@
 //! Completed rows: the ranges and closes of bars, quotes and prints, and what follows them.
 
+use std::cmp::Reverse;
+
 use ml4t_abi::Phase;
 
 use crate::error::{Result, SimError};
@@ -9,9 +11,28 @@ use crate::phase::PhaseMarket;
 use crate::plan::FeedKind;
 use crate::policies::{BarPath, FillTiming};
 use crate::recorder::Recorder;
+use crate::time::Ns;
 use crate::trailing;
 
 use super::{Desk, HELD, SimulatedVenue, guard_of, index_u32, place_of};
+
+/// Whether a split or dividend of an instrument makes a price of that time one of the old shares.
+fn has_acted_since<R>(desk: &Desk<'_, R>, i: usize, ts: Ns) -> bool {
+    let acted = &desk.plan.actions[..desk.state.actions_seen];
+    acted.iter().rev().take_while(|a| a.ts >= ts).any(|a| a.instrument.index() == i)
+}
+
+/// The last quote of an instrument, if it came in the session that is open and is a price of today's shares.
+fn standing_row<R>(desk: &Desk<'_, R>, i: usize) -> Option<usize> {
+    let instrument = &desk.plan.instruments[i];
+    let feed = instrument.matching?;
+    let row = desk.state.completed_row(desk.plan, feed.index(), i)?;
+    let ts = desk.plan.feed(feed).data.ts_event[row];
+    let sessions = &desk.plan.calendars[instrument.calendar.index()];
+    let k = sessions.close.partition_point(|&close| close <= desk.state.now);
+    let is_open = sessions.open.get(k).is_some_and(|&open| open <= desk.state.now && open <= ts);
+    (is_open && !has_acted_since(desk, i, ts)).then_some(row)
+}
 
 impl SimulatedVenue {
     /// Move trailing stop orders after a bar, quote or print was matched.
@@ -53,10 +74,7 @@ impl SimulatedVenue {
             let opened = sessions.close.binary_search(&desk.state.now).ok().map(|k| sessions.open[k]);
             let Some(row) = desk.state.completed_row(desk.plan, feed.index(), i) else { continue };
             let ts = desk.plan.feed(feed).data.ts_event[row];
-            // A split or dividend since makes it a price of the old shares.
-            let acted = &desk.plan.actions[..desk.state.actions_seen];
-            let is_old = acted.iter().rev().take_while(|a| a.ts > ts).any(|a| a.instrument.index() == i);
-            if opened.is_some_and(|opened| ts >= opened) && !is_old {
+            if opened.is_some_and(|opened| ts >= opened) && !has_acted_since(desk, i, ts) {
                 set.push((index_u32(i), index_u32(row)));
             }
         }
@@ -70,6 +88,35 @@ impl SimulatedVenue {
             self.set_marks(desk, &[(i, row)], kind.map_or(Phase::TRADE, FeedKind::range_phase))?;
         }
         Ok(())
+    }
+
+    /// Orders that become active now meet the quote that stands, if it is one of the session that is open.
+    pub(super) fn match_standing<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        let now = desk.state.now;
+        self.activating.clear();
+        let mut set = Vec::new();
+        while let Some(&Reverse((ts, id))) = self.activations.peek().filter(|Reverse((ts, _))| *ts <= now) {
+            self.activations.pop();
+            let order = desk.state.order(id);
+            let i = order.request.instrument.index();
+            if order.ts_active != ts || order.status.is_terminal() {
+                continue;
+            }
+            if let Some(row) = standing_row(desk, i) {
+                self.activating.push(id);
+                set.push((index_u32(i), index_u32(row)));
+            }
+        }
+        if set.is_empty() {
+            return Ok(());
+        }
+        self.activating.sort_unstable();
+        self.activating.dedup();
+        set.sort_unstable();
+        set.dedup();
+        self.match_set(desk, &set, PhaseMarket::STANDING)?;
+        self.count_ahead(desk, &set, PhaseMarket::STANDING)?;
+        self.set_marks(desk, &set, Phase::QUOTE)
     }
 
     pub(super) fn set_marks<R: Recorder>(
@@ -151,6 +198,11 @@ impl SimulatedVenue {
                 break;
             }
             self.match_set(desk, &round, phase)?;
+            self.count_ahead(desk, &round, phase)?;
+            if phase == Phase::TRADE {
+                // Prints beside quotes move no stop and set no mark.
+                round.retain(|&(i, _)| desk.plan.instruments[i as usize].prints.is_none());
+            }
             self.trail_orders(desk, &round)?;
             self.trail_rules(desk, &round)?;
             self.set_marks(desk, &round, phase)?;

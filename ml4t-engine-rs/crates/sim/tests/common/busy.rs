@@ -106,7 +106,7 @@ fn settings(world: &mut World, dice: &mut Dice) -> Result<()> {
     world.account.allows_short = dice.one_in(2);
     world.account.leverage = if dice.one_in(2) { Ratio::new(1, 1)? } else { Ratio::new(3, 2)? };
     world.account.lot_policy = if dice.one_in(2) { LotPolicy::Fifo } else { LotPolicy::Average };
-    world.account.latency = if dice.one_in(2) { 0 } else { dice.below(90) * SECOND };
+    world.latency = if dice.one_in(2) { 0 } else { dice.below(90) * SECOND };
     let policies = &mut world.policies;
     let pick = usize::try_from(dice.below(3)).unwrap_or(0);
     policies.fill_timing = [FillTiming::NextOpen, FillTiming::NextClose, FillTiming::SameClose][pick];

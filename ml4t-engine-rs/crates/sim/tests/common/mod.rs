@@ -18,6 +18,7 @@ use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::{Result, SimError};
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
+use ml4t_sim::latency::Latency;
 use ml4t_sim::models::{Models, Param, Params};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
@@ -135,6 +136,7 @@ enum ActionRow {
 pub(crate) struct World {
     pub(crate) policies: Policies,
     pub(crate) account: AccountSettings,
+    pub(crate) latency: Ns,
     pub(crate) models: Models,
     pub(crate) books: u16,
     pub(crate) record: RecordCadence,
@@ -154,6 +156,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let mut world = Self {
             policies: Policies::default(),
+            latency: 0,
             account: AccountSettings {
                 initial_cash: Cash(10_000 * 1_000_000_000_000_000_000),
                 lot_policy: LotPolicy::Fifo,
@@ -161,7 +164,6 @@ impl World {
                 buying_power: BuyingPower::Equity,
                 leverage: Ratio { num: 1, den: 1 },
                 posting_quantum: 1_000_000_000,
-                latency: 0,
             },
             models: Models::default(),
             books: 1,
@@ -413,6 +415,8 @@ impl World {
                 allows_negative_prices: spec.allows_negative_prices,
                 calendar: CalendarId(index(calendar.ok_or_else(|| missing("calendar", spec.calendar))?)),
                 matching: named.next().map(|(k, _)| FeedId(index(k))),
+                latency: Latency::fixed(self.latency)?,
+                prints: None,
             });
         }
         Ok(out)

@@ -83,6 +83,11 @@ impl Scenario {
         self.keys.get(key).and_then(toml::Value::as_str).map(str::to_owned)
     }
 
+    /// A whole number among the keys.
+    pub(crate) fn number(&self, key: &str) -> Option<u64> {
+        self.keys.get(key).and_then(toml::Value::as_integer).and_then(|n| u64::try_from(n).ok())
+    }
+
     /// The settings of an inline table, as text where they are numbers or text.
     pub(crate) fn settings(&self, key: &str) -> BTreeMap<String, toml::Value> {
         let table = self.keys.get(key).and_then(toml::Value::as_table);

@@ -7,12 +7,14 @@ use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::Result;
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
+use ml4t_sim::latency::{Delay, Latency};
 use ml4t_sim::models::{Models, Param, Params, builtin_fee, builtin_fill, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
 use ml4t_sim::policies::{
-    BarPath, BuyingPower, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy, LotRounding,
-    Policies, SameBarExit, TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
+    BarPath, BuyingPower, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy,
+    LotRounding, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap, TargetOrders, TargetRounding,
+    TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::TableRecorder;
@@ -72,7 +74,11 @@ impl World {
     pub(crate) fn of(scenario: &Scenario) -> Result<Self> {
         let calendars = calendars(scenario)?;
         let inputs = inputs(scenario)?;
-        let instruments = instruments(scenario, &calendars, &inputs)?;
+        let mut instruments = instruments(scenario, &calendars, &inputs)?;
+        let policies = policies(scenario)?;
+        if policies.print_fills != PrintFills::None {
+            find_prints(&mut instruments, &inputs);
+        }
         let feeds = inputs.into_iter().map(|((kind, name), rows)| feed(kind, name, &rows, &instruments));
         let feeds = feeds.collect::<Result<Vec<_>>>()?;
         let nav = match scenario.text("nav_calendar") {
@@ -87,11 +93,11 @@ impl World {
             calendars,
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
             base_currency: "USD".to_owned(),
-            policies: policies(scenario)?,
+            policies,
             account: account(scenario)?,
             models: models(scenario)?,
             books: 1,
-            seed: 0,
+            seed: scenario.number("seed").unwrap_or(0),
             record: RecordCadence::Step,
             warm_from: i64::MIN,
         };
@@ -190,9 +196,25 @@ fn instruments(
             allows_negative_prices: cell(row, "allows_negative_prices", "false") == "true",
             calendar: CalendarId(index(calendar)),
             matching: matching.map(|f| FeedId(index(f))),
+            latency: latency_of(scenario, cell(row, "venue", &calendars[calendar].name))?,
+            prints: None,
         });
     }
     Ok(found)
+}
+
+/// Trade ticks beside the quotes of an instrument fill what rests.
+fn find_prints(instruments: &mut [Instrument], inputs: &BTreeMap<(FeedKind, String), Vec<Input>>) {
+    for instrument in instruments {
+        let is_of_quotes = |feed: FeedId| inputs.keys().nth(feed.index()).is_some_and(|key| key.0 == FeedKind::Quote);
+        if instrument.matching.is_some_and(is_of_quotes) {
+            let mut feeds = inputs.iter().enumerate();
+            let found = feeds.find(|(_, ((kind, _), rows))| {
+                *kind == FeedKind::Trade && rows.iter().any(|row| row.symbol == instrument.symbol)
+            });
+            instrument.prints = found.map(|(f, _)| FeedId(u16::try_from(f).unwrap_or(u16::MAX)));
+        }
+    }
 }
 
 fn index_of(instruments: &[Instrument], symbol: &str) -> Result<InstrumentId> {
@@ -249,6 +271,9 @@ fn policies(scenario: &Scenario) -> Result<Policies> {
             "fill_timing" => policies.fill_timing = FillTiming::parse(text)?,
             "limit_touch" => policies.limit_touch = LimitTouch::parse(text)?,
             "limit_gap" => policies.limit_gap = LimitGap::parse(text)?,
+            "stop_gap" => policies.stop_gap = StopGap::parse(text)?,
+            "fill_order" => policies.fill_order = FillOrder::parse(text)?,
+            "quote_fill" => policies.quote_fill = QuoteFill::parse(text)?,
             "limit_slippage" => policies.limit_slippage = LimitSlippage::parse(text)?,
             "insufficient_cash" => policies.insufficient_cash = InsufficientCash::parse(text)?,
             "zero_volume" => policies.zero_volume = ZeroVolume::parse(text)?,
@@ -259,6 +284,8 @@ fn policies(scenario: &Scenario) -> Result<Policies> {
             "target_orders" => policies.target_orders = TargetOrders::parse(text)?,
             "path" => policies.path = BarPath::parse(text)?,
             "same_bar_exit" => policies.same_bar_exit = SameBarExit::parse(text)?,
+            "print_fills" => policies.print_fills = PrintFills::parse(text)?,
+            "queue_position" => policies.queue_position = QueuePosition::parse(text)?,
             _ => return Err(wrong(format!("no policy {name}"))),
         }
     }
@@ -273,7 +300,6 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
         buying_power: BuyingPower::Equity,
         leverage: Ratio { num: 1, den: 1 },
         posting_quantum: 1_000_000_000,
-        latency: 0,
     };
     for (name, value) in scenario.settings("account") {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -287,11 +313,43 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
                 account.leverage = Ratio::new(hundredths, 100)?;
             }
             "posting_quantum" => account.posting_quantum = money(&text)?.0,
-            "latency" => account.latency = duration(&text)?,
+            // Of the instruments: see `latency_of`.
+            "latency" => {}
             _ => return Err(wrong(format!("no setting {name} of an account"))),
         }
     }
     Ok(account)
+}
+
+/// Latency of the orders at a venue: a duration, or a table of messages and, beside them, of venues.
+fn latency_of(scenario: &Scenario, venue: &str) -> Result<Latency> {
+    let settings = scenario.settings("account");
+    let Some(found) = settings.get("latency") else { return Latency::fixed(0) };
+    if let Some(text) = found.as_str() {
+        return Latency::fixed(duration(text)?);
+    }
+    let own = found.get("venues").and_then(|venues| venues.get(venue));
+    let delay = |message: &str| match own.and_then(|own| own.get(message)).or_else(|| found.get(message)) {
+        Some(value) => delay(value),
+        None => Delay::new(&[0]),
+    };
+    Ok(Latency { submit: delay("submit")?, modify: delay("modify")?, cancel: delay("cancel")? })
+}
+
+/// `"5ms"`, `{ quantiles = ["1ms", "2ms"] }`, `{ distribution = "uniform", low = "1ms", high = "2ms" }`.
+fn delay(value: &toml::Value) -> Result<Delay> {
+    let bad = || wrong(format!("{value} is no latency"));
+    let read = |value: &toml::Value| value.as_str().ok_or_else(bad).and_then(duration);
+    if value.is_str() {
+        return Delay::new(&[read(value)?]);
+    }
+    if let Some(quantiles) = value.get("quantiles").and_then(toml::Value::as_array) {
+        return Delay::new(&quantiles.iter().map(read).collect::<Result<Vec<_>>>()?);
+    }
+    match (value.get("distribution").and_then(toml::Value::as_str), value.get("low"), value.get("high")) {
+        (Some("uniform"), Some(low), Some(high)) => Delay::new(&[read(low)?, read(high)?]),
+        _ => Err(bad()),
+    }
 }
 
 /// `250ms`, `1s`, `1h30m`.

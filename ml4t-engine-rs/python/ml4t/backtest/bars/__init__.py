@@ -39,6 +39,8 @@ would be those of the end of the file. ``keep_incomplete=True`` keeps it and add
 **Options** of all functions are those of a feed: `columns`, `symbols`, `timezone` (of naive stamps, which
 are refused without it) and `instruments` (their calendars, and which of them may trade below zero).
 
+**Inside a run** the same bars are built by :meth:`ml4t.backtest.data.feed.LoadedFeed.consolidate`.
+
 Data and parameters are refused with a :class:`~ml4t.core.errors.DataError` that names symbol, instant and
 value; a keyword that is none with an :class:`~ml4t.core.errors.ArgumentError`.
 """

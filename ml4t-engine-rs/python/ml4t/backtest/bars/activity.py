@@ -13,7 +13,21 @@ from ml4t.backtest.bars.build import bars_of_marks
 from ml4t.backtest.bars.intake import Intake, TickOptions, read_ticks
 from ml4t.core.errors import DataError
 
-__all__ = ["dollar_bars", "positive", "symbol_slices", "tick_bars", "volume_bars", "whole"]
+__all__ = [
+    "VALUE",
+    "VOLUME",
+    "bars_by_amount",
+    "bars_by_count",
+    "dollar_bars",
+    "positive",
+    "symbol_slices",
+    "tick_bars",
+    "volume_bars",
+    "whole",
+]
+
+VOLUME = pl.col("size")
+VALUE = pl.col("price").abs() * pl.col("size")
 
 
 def tick_bars(
@@ -55,8 +69,7 @@ def tick_bars(
     [(10.0, 12.0, 10.0, 12.0, 200.0), (9.0, 11.0, 9.0, 11.0, 200.0)]
     """
     n = whole("n", n)
-    position = pl.int_range(1, pl.len() + 1).over("symbol")
-    return bars_of_marks(read_ticks(ticks, options), position % n == 0, keep_incomplete=keep_incomplete)
+    return bars_by_count(read_ticks(ticks, options), n, keep_incomplete=keep_incomplete)
 
 
 def volume_bars(
@@ -90,7 +103,7 @@ def volume_bars(
         `volume` is no finite number above zero, or the ticks are refused.
     """
     volume = positive("volume", volume)
-    return _by_amount(read_ticks(ticks, options), pl.col("size"), volume, keep_incomplete=keep_incomplete)
+    return bars_by_amount(read_ticks(ticks, options), VOLUME, volume, keep_incomplete=keep_incomplete)
 
 
 def dollar_bars(
@@ -127,11 +140,19 @@ def dollar_bars(
     Where an instrument is declared to trade below zero, the absolute value counts.
     """
     value = positive("value", value)
-    traded = pl.col("price").abs() * pl.col("size")
-    return _by_amount(read_ticks(ticks, options), traded, value, keep_incomplete=keep_incomplete)
+    return bars_by_amount(read_ticks(ticks, options), VALUE, value, keep_incomplete=keep_incomplete)
 
 
-def _by_amount(intake: Intake, amount: pl.Expr, threshold: float, *, keep_incomplete: bool) -> pl.DataFrame:
+def bars_by_count(intake: Intake, n: int, *, keep_incomplete: bool) -> pl.DataFrame:
+    """Return the bars of :func:`tick_bars` of ticks that are read and checked."""
+    position = pl.int_range(1, pl.len() + 1).over("symbol")
+    return bars_of_marks(intake, position % n == 0, keep_incomplete=keep_incomplete)
+
+
+def bars_by_amount(
+    intake: Intake, amount: pl.Expr, threshold: float, *, keep_incomplete: bool
+) -> pl.DataFrame:
+    """Return the bars of :func:`volume_bars` or :func:`dollar_bars` of ticks that are read and checked."""
     amounts = intake.rows.select(amount).to_series()
     marks: list[bool] = []
     for part in symbol_slices(intake):

@@ -8,18 +8,18 @@ from typing import Literal, Unpack
 import polars as pl
 from attrs import evolve, frozen
 
-from ml4t.backtest.bars.activity import positive, symbol_slices, whole
+from ml4t.backtest.bars.activity import VALUE, VOLUME, positive, symbol_slices, whole
 from ml4t.backtest.bars.build import bars_of_marks
-from ml4t.backtest.bars.intake import TickOptions, read_ticks
+from ml4t.backtest.bars.intake import Intake, TickOptions, read_ticks
 from ml4t.core.errors import DataError, nearest
 
-__all__ = ["imbalance_bars"]
+__all__ = ["ImbalanceRule", "Of", "bars_by_imbalance", "imbalance_bars"]
 
 Of = Literal["tick", "volume", "dollar"]
 WEIGHTS = {
     "tick": pl.lit(1.0),
-    "volume": pl.col("size"),
-    "dollar": pl.col("price").abs() * pl.col("size"),
+    "volume": VOLUME,
+    "dollar": VALUE,
 }
 
 
@@ -97,14 +97,13 @@ def imbalance_bars(
     The threshold depends on every bar before it, so this is one pass over the ticks in Python, at one
     to two microseconds per tick.
     """
-    rule = _Rule.of(expected_ticks, span, limits)
-    if of not in WEIGHTS:
-        guess = nearest(str(of), WEIGHTS)
-        hint = f"; did you mean {guess!r}?" if guess else ""
-        message = f"of is {of!r}; allowed are {', '.join(WEIGHTS)}{hint}"
-        raise DataError(message)
-    intake = read_ticks(ticks, options)
-    flows = intake.rows.lazy().select(_sign() * WEIGHTS[of]).collect().to_series()
+    rule = ImbalanceRule.parse(of, expected_ticks, span, limits)
+    return bars_by_imbalance(read_ticks(ticks, options), rule, keep_incomplete=keep_incomplete)
+
+
+def bars_by_imbalance(intake: Intake, rule: ImbalanceRule, *, keep_incomplete: bool) -> pl.DataFrame:
+    """Return the bars of :func:`imbalance_bars` of ticks that are read and checked."""
+    flows = intake.rows.lazy().select(_sign() * WEIGHTS[rule.of]).collect().to_series()
     marks: list[tuple[bool, float, float]] = []
     for part in symbol_slices(intake):
         marks.extend(rule.marks(flows[part].to_list()))
@@ -127,16 +126,26 @@ def _sign() -> pl.Expr:
 
 
 @frozen(kw_only=True)
-class _Rule:
-    """The parameters of the rule."""
+class ImbalanceRule:
+    """The parameters of :func:`imbalance_bars`, checked."""
 
+    of: Of
     expected_ticks: int
     span: float
     fewest: int
     most: int | None
 
     @classmethod
-    def of(cls, expected_ticks: object, span: object, limits: object) -> _Rule:
+    def parse(
+        cls, of: Of, expected_ticks: object, span: object, limits: object, *, name: str = "of"
+    ) -> ImbalanceRule:
+        """Return checked parameters; messages call the first of them `name`.
+
+        Raises
+        ------
+        DataError
+            One of them is not what it must be.
+        """
         first, length = whole("expected_ticks", expected_ticks), positive("span", span)
         if length < 1:
             message = f"span is {span!r}; allowed are numbers of bars from 1"
@@ -149,7 +158,12 @@ class _Rule:
         if not fewest <= first <= (first if most is None else most):
             message = f"expected_ticks is {first}, which is not within limits {limits}"
             raise DataError(message)
-        return cls(expected_ticks=first, span=length, fewest=fewest, most=most)
+        if of not in WEIGHTS:
+            guess = nearest(str(of), WEIGHTS)
+            hint = f"; did you mean {guess!r}?" if guess else ""
+            message = f"{name} is {of!r}; allowed are {', '.join(WEIGHTS)}{hint}"
+            raise DataError(message)
+        return cls(of=of, expected_ticks=first, span=length, fewest=fewest, most=most)
 
     def marks(self, flows: list[float]) -> Iterator[tuple[bool, float, float]]:
         """Yield, for each tick, whether a bar ends with it, theta so far and the threshold."""

@@ -18,13 +18,23 @@ from ml4t.backtest.data.frames import Source, open_source
 from ml4t.backtest.data.prepare import Raw, read
 from ml4t.backtest.data.settings import FeedSettings, Instruments, RangeCheck, settings_of
 from ml4t.backtest.data.stamps import resolve
+from ml4t.backtest.data.tables import VALUE_COLUMNS
 from ml4t.core import sources
 from ml4t.core.errors import ArgumentError, DataError, nearest
 from ml4t.core.instrument import Instrument
 from ml4t.core.types import DataKind, StampMeaning
 from ml4t.core.values import format_ns
 
-__all__ = ["BarOptions", "CalendarLike", "Intake", "TickOptions", "read_bars", "read_ticks"]
+__all__ = [
+    "BarOptions",
+    "CalendarLike",
+    "Intake",
+    "TickOptions",
+    "intake_of",
+    "read_bars",
+    "read_ticks",
+    "refuse_unknown",
+]
 
 CalendarLike = str | sources.Calendar | SessionTable
 
@@ -101,7 +111,7 @@ def read_ticks(ticks: object, options: TickOptions, *, calendar: CalendarLike | 
         A column is missing or there twice; a stamp is missing or naive; ticks of a symbol are not in
         order of time; a price is no number, or not above zero; a size is missing, NaN, infinite or negative.
     """
-    _refuse_unknown(options, TickOptions.__optional_keys__)
+    refuse_unknown(options, TickOptions.__optional_keys__)
     settings = _settings("ticks", DataKind.TRADE, {"stamp": StampMeaning.EVENT, **options}, calendar)
     source = open_source(ticks, settings)
     _refuse_without_sizes(source, settings)
@@ -109,8 +119,7 @@ def read_ticks(ticks: object, options: TickOptions, *, calendar: CalendarLike | 
     tables, instruments = _instruments(raw, calendar)
     keys = raw.keys.rename({"stamp": "ts_event"})
     rows = _checked(keys, raw.values, settings, instruments)
-    _refuse_unknown_sizes(rows)
-    return Intake(label=settings.label, rows=_by_symbol(rows), tables=tables)
+    return intake_of(rows, tables)
 
 
 def read_bars(bars: object, options: BarOptions, *, calendar: CalendarLike) -> Intake:
@@ -122,7 +131,7 @@ def read_bars(bars: object, options: BarOptions, *, calendar: CalendarLike) -> I
         As of ticks; also two bars of one symbol that overlap, and an open or close outside low and high. A
         volume may be NaN, which means that it is not known.
     """
-    _refuse_unknown(options, BarOptions.__optional_keys__)
+    refuse_unknown(options, BarOptions.__optional_keys__)
     settings = _settings("bars", DataKind.BAR, {"stamp": StampMeaning.EVENT, **options}, calendar)
     raw = read(open_source(bars, settings), settings, Bounds())
     tables, instruments = _instruments(raw, calendar)
@@ -133,11 +142,26 @@ def read_bars(bars: object, options: BarOptions, *, calendar: CalendarLike) -> I
     else:
         both = pl.DataFrame(schema={"ts_open": pl.Int64, "ts_event": pl.Int64})
     keys = raw.keys.drop("stamp", "ts_open", strict=False).hstack(both.get_columns())
-    rows = _checked(keys, raw.values, settings, instruments)
-    return Intake(label=settings.label, rows=_by_symbol(rows), tables=tables)
+    return intake_of(_checked(keys, raw.values, settings, instruments), tables)
 
 
-def _refuse_unknown(options: Mapping[str, object], known: frozenset[str]) -> None:
+def intake_of(rows: Rows, tables: Mapping[str, SessionTable]) -> Intake:
+    """Return checked rows of a source or of a feed as what bars are built from; features stay behind.
+
+    Raises
+    ------
+    DataError
+        The size of a tick is not known.
+    """
+    if rows.kind is DataKind.TRADE:
+        _refuse_unknown_sizes(rows)
+    values = rows.values.select(VALUE_COLUMNS[rows.kind])
+    frame = rows.keys.hstack(values.get_columns()).rename({"ts_event": "ts"})
+    return Intake(label=rows.label, rows=frame.sort("symbol", maintain_order=True).rechunk(), tables=tables)
+
+
+def refuse_unknown(options: Mapping[str, object], known: frozenset[str]) -> None:
+    """Refuse a keyword that is none of a function's options."""
     for name in options:
         if name not in known:
             guess = nearest(name, known)
@@ -188,11 +212,6 @@ def _checked(
     rows = evolve(rows, keys=keys[order].rechunk(), values=values[order].rechunk())
     check_order(rows)
     return check_values(rows, instruments=instruments, range_check=RangeCheck.REFUSE)[0]
-
-
-def _by_symbol(rows: Rows) -> pl.DataFrame:
-    frame = rows.keys.hstack(rows.values.get_columns()).rename({"ts_event": "ts"})
-    return frame.sort("symbol", maintain_order=True).rechunk()
 
 
 def _refuse_without_sizes(source: Source, settings: FeedSettings) -> None:

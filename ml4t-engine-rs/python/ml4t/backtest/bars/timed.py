@@ -13,7 +13,7 @@ from ml4t.backtest.bars.windows import Outside, Window, place, within_sessions
 from ml4t.core.errors import DataError
 from ml4t.core.values import format_ns, to_ns
 
-__all__ = ["resample", "time_bars"]
+__all__ = ["bars_by_time", "known_until", "merged_bars", "resample", "time_bars", "until_ns"]
 
 
 def time_bars(
@@ -81,12 +81,19 @@ def time_bars(
     """
     window = Window.parse(every)
     intake = read_ticks(ticks, options, calendar=calendar)
+    known = known_until(intake, until)
+    return bars_by_time(intake, window, outside=outside, known=known, keep_incomplete=keep_incomplete)
+
+
+def bars_by_time(
+    intake: Intake, window: Window, *, outside: Outside, known: int, keep_incomplete: bool
+) -> pl.DataFrame:
+    """Return the bars of :func:`time_bars` of ticks that are read and checked, all of them up to `known`."""
     rows = intake.rows
     placed = rows.with_columns(at="ts").hstack(
         place(rows["symbol"], rows["ts"], window, intake.tables, holds_close=True).get_columns()
     )
     kept = within_sessions(placed, label=intake.label, tables=intake.tables, outside=outside)
-    known = _known_until(intake, until)
     grouped = _grouped(kept, intake, price_columns(), known)
     return finish(grouped, intake, keep_incomplete=keep_incomplete)
 
@@ -149,6 +156,14 @@ def resample(
     """
     window = Window.parse(every)
     intake = read_bars(bars, options, calendar=calendar)
+    known = known_until(intake, until)
+    return merged_bars(intake, window, outside=outside, known=known, keep_incomplete=keep_incomplete)
+
+
+def merged_bars(
+    intake: Intake, window: Window, *, outside: Outside, known: int, keep_incomplete: bool
+) -> pl.DataFrame:
+    """Return the bars of :func:`resample` of bars that are read and checked, all of them up to `known`."""
     rows = intake.rows
     placed = rows.with_columns(at="ts_open").hstack(
         place(rows["symbol"], rows["ts_open"], window, intake.tables, holds_close=False).get_columns()
@@ -162,7 +177,7 @@ def resample(
         pl.col("close").last(),
         pl.col("volume").sum(),
     ]
-    grouped = _grouped(kept, intake, values, _known_until(intake, until))
+    grouped = _grouped(kept, intake, values, known)
     return finish(grouped, intake, keep_incomplete=keep_incomplete)
 
 
@@ -177,17 +192,13 @@ def _grouped(rows: pl.DataFrame, intake: Intake, values: list[pl.Expr], known: i
     )
 
 
-def _known_until(intake: Intake, until: dt.datetime | None) -> int:
-    """Return the instant up to which rows are all there."""
+def known_until(intake: Intake, until: dt.datetime | None) -> int:
+    """Return the instant up to which rows are all there: that of the last of them, if nothing is said."""
     last = intake.rows["ts"].max()
     end = last if isinstance(last, int) else 0
     if until is None:
         return end
-    try:
-        known = to_ns(until)
-    except DataError as error:
-        message = f"until: {error}"
-        raise DataError(message) from None
+    known = until_ns(until)
     if known < end:
         row = intake.rows["ts"].arg_max() or 0
         message = (
@@ -196,6 +207,15 @@ def _known_until(intake: Intake, until: dt.datetime | None) -> int:
         )
         raise DataError(message)
     return known
+
+
+def until_ns(until: dt.datetime) -> int:
+    """Return the instant in UTC ns, or refuse it by name."""
+    try:
+        return to_ns(until)
+    except DataError as error:
+        message = f"until: {error}"
+        raise DataError(message) from None
 
 
 def _refuse_longer(rows: pl.DataFrame, intake: Intake, window: Window) -> None:

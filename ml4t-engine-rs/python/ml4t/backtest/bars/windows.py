@@ -14,14 +14,15 @@ from attrs import frozen
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.stamps import Interval
 from ml4t.core.errors import DataError
-from ml4t.core.values import format_ns
+from ml4t.core.values import NS_PER_DAY, format_duration, format_ns
 
-__all__ = ["Outside", "Window", "place", "within_sessions"]
+__all__ = ["Outside", "Window", "check_outside", "place", "within_sessions"]
 
 Outside = Literal["refuse", "drop"]
 Instants = npt.NDArray[np.int64]
 # How labels of sessions are put together to longer windows: a week begins on Monday.
 PERIODS = {"1w": "1w", "1mo": "1mo"}
+NOMINAL_DAYS = {"1d": 1, "1w": 7, "1mo": 30}
 
 
 @frozen(kw_only=True)
@@ -41,6 +42,13 @@ class Window:
     text: str
     ns: int | None
     period: str = "1d"
+
+    @property
+    def interval(self) -> Interval:
+        """The length as that of a feed's bars: a session counts as a day, a week as 7, a month as 30."""
+        if self.ns is not None:
+            return Interval(format_duration(self.ns), self.ns, is_session=False)
+        return Interval(self.period, NOMINAL_DAYS[self.period] * NS_PER_DAY, is_session=self.period == "1d")
 
     @classmethod
     def parse(cls, every: str | dt.timedelta) -> Window:
@@ -129,9 +137,7 @@ def within_sessions(
     outside
         ``refuse`` raises at the first row outside; ``drop`` leaves such rows out.
     """
-    if outside not in ("refuse", "drop"):
-        message = f"outside is {outside!r}; allowed are 'refuse' and 'drop'"
-        raise DataError(message)
+    check_outside(outside)
     wrong = placed.filter(pl.col("ends").is_null())
     if not wrong.height:
         return placed
@@ -146,6 +152,13 @@ def within_sessions(
         "or leave such rows out with outside='drop'"
     )
     raise DataError(message)
+
+
+def check_outside(outside: object) -> None:
+    """Refuse what does not say what becomes of rows outside the sessions."""
+    if outside not in ("refuse", "drop"):
+        message = f"outside is {outside!r}; allowed are 'refuse' and 'drop'"
+        raise DataError(message)
 
 
 def _nearest(table: SessionTable, instant: int) -> str:

@@ -12,8 +12,9 @@ from attrs import evolve, frozen
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.actions import Actions, action_table, read_actions
 from ml4t.backtest.data.bounds import Bounds, Calendars, Moment, SessionBook, custom_calendars
+from ml4t.backtest.data.consolidate import build
 from ml4t.backtest.data.events import read_events, read_feed, source_symbols
-from ml4t.backtest.data.feed import yields_events
+from ml4t.backtest.data.feed import ConsolidatedFeed, yields_events
 from ml4t.backtest.data.prepare import Prepared, Raw, prepare
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.report import with_late_rows
@@ -94,6 +95,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     action_frame, used_actions, action_notes = _actions(actions, listed, context)
     signal_frame, signal_files, signal_notes = _signals(signals, listed, context)
     read = [file for each in loaded for file in each.prepared.files]
+    matching = _matching(universe, loaded)
     return MarketData(
         instruments=tuple(universe.values()),
         feeds=tuple(_feed_table(each.prepared, context) for each in loaded),
@@ -102,7 +104,8 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         action_paths=tuple(sorted({file.path for file in used_actions.files})),
         calendars=tuple(book.table(name, *context.span) for name in names),
         nav_calendar=nav,
-        matching=_matching(universe, loaded),
+        matching=matching,
+        prints=tuple(_prints(*each, loaded) for each in zip(universe, matching, strict=True)),
         files={file.path: file.fingerprint() for file in (*read, *used_actions.files, *signal_files)},
         notes=(*_feed_notes(loaded), *action_notes, *signal_notes),
     )
@@ -173,22 +176,54 @@ def _read(
         message = "no feed was given; a run needs market data"
         raise DataError(message)
     loaded = []
+    built = [feed for feed in feeds if isinstance(feed, ConsolidatedFeed)]
     for feed in feeds:
-        for raw in _raws(feed, bounds):
+        for raw in () if isinstance(feed, ConsolidatedFeed) else _raws(feed, bounds):
             prepared = prepare(raw, declared, bounds, book)
             wanted = frozenset(raw.settings.symbols)
             loaded.append(
                 _Loaded(feed=feed, prepared=prepared, symbols=wanted | frozenset(prepared.report.symbols))
             )
-    names = [each.name for each in loaded]
+    names = [*(each.name for each in loaded), *(feed.name for feed in built)]
     for name in names:
         if names.count(name) > 1:
-            message = f"two feeds are called {name!r}; give each a name of its own: DataFeed(..., name='...')"
+            message = (
+                f"two feeds are called {name!r}; give each a name of its own: DataFeed(..., name='...'), "
+                "consolidate(..., name='...')"
+            )
             raise DataError(message)
     for each in loaded:
         _refuse_unknown_selection(each)
         _refuse_empty(each, bounds)
+    for consolidated in sorted(built, key=lambda feed: feed.depth):
+        source = _source_of(consolidated, loaded)
+        settings = consolidated.settings(source.prepared.settings)
+        prepared = build(
+            source.prepared, settings, consolidated.rule, declared=declared, bounds=bounds, book=book
+        )
+        loaded.append(_Loaded(feed=consolidated, prepared=prepared, symbols=source.symbols))
+        _refuse_empty(loaded[-1], bounds)
     return tuple(sorted(loaded, key=_feed_order))
+
+
+def _source_of(feed: ConsolidatedFeed, loaded: Sequence[_Loaded]) -> _Loaded:
+    """Return the table that the bars of a feed are built of."""
+    found = [each for each in loaded if each.feed is feed.source]
+    if not found:
+        of = _own(feed.source, "name") or type(feed.source).__name__
+        message = (
+            f"feed {feed.name} is built from feed {of}, which is not in the run; give the run both of them"
+        )
+        raise DataError(message)
+    # A feed that yields events of several kinds has a table of each.
+    fit = [each for each in found if each.prepared.settings.kind in (DataKind.TRADE, DataKind.BAR)]
+    if len(fit) > 1:
+        message = (
+            f"feed {feed.name} is to be built from feed {_own(feed.source, 'name')}, which yields trades and "
+            "bars; yield them from two feeds, and consolidate one"
+        )
+        raise DataError(message)
+    return (fit or found)[0]
 
 
 def _feed_notes(loaded: Sequence[_Loaded]) -> tuple[str, ...]:
@@ -326,6 +361,19 @@ def _matching_feed(instrument: Instrument, loaded: Sequence[_Loaded]) -> int:
         "matching_source='...')"
     )
     raise DataError(message)
+
+
+def _prints(symbol: str, matching: int, loaded: Sequence[_Loaded]) -> tuple[int, ...]:
+    """Return the tables of trade ticks beside the quotes of an instrument."""
+    if loaded[matching].prepared.settings.kind is not DataKind.QUOTE:
+        return ()
+    ticks = [
+        index
+        for index, each in enumerate(loaded)
+        if each.prepared.settings.kind is DataKind.TRADE and symbol in each.symbols
+    ]
+    chosen = [index for index in ticks if loaded[index].prepared.settings.matches_orders is False]
+    return tuple(ticks if len(ticks) < 2 else chosen or ticks)
 
 
 def _nav_calendar(wanted: str | None, universe: Mapping[str, Instrument]) -> str:

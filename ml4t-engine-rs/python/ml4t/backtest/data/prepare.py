@@ -52,6 +52,8 @@ class Prepared:
     rows: Rows
     report: FeedReport
     files: tuple[SourceFile, ...] = ()
+    tables: Mapping[str, SessionTable] = field(factory=dict, repr=False)  #: of sessions, by symbol
+    known_ns: int = 0  #: last instant that the source was seen to reach, also beyond the bounds
 
     @property
     def extra(self) -> tuple[str, ...]:
@@ -256,12 +258,24 @@ def prepare(raw: Raw, declared: Mapping[str, Instrument], bounds: Bounds, book: 
     symbols = raw.keys["symbol"].unique().to_list() if "symbol" in raw.keys.columns else []
     instruments = {symbol: declared.get(symbol) or settings.instrument(symbol) for symbol in sorted(symbols)}
     tables = _tables(raw, instruments, book)
-    keys, values = _within(_stamped(raw, tables), raw.values, bounds, tables)
-    rows = _sorted(Rows(label=settings.label, kind=settings.kind, keys=keys, values=values))
+    stamped = _stamped(raw, tables)
+    last = stamped["ts_event"].max()
+    keys, values = _within(stamped, raw.values, bounds, tables)
+    given = Rows(label=settings.label, kind=settings.kind, keys=keys, values=values)
+    rows = _sorted(given)
     check_order(rows)
     rows, unusual = check_values(rows, instruments=instruments, range_check=settings.range_check)
     report = _report(rows, settings, tables, (*raw.notes, *unusual))
-    return Prepared(settings=settings, rows=rows, report=report, files=raw.files)
+    late = _went_back(given)
+    report = evolve(report, notes=(*report.notes, *late), doubts=(*report.doubts, *late))
+    return Prepared(
+        settings=settings,
+        rows=rows,
+        report=report,
+        files=raw.files,
+        tables=tables,
+        known_ns=last if isinstance(last, int) else 0,
+    )
 
 
 def _tables(raw: Raw, instruments: Mapping[str, Instrument], book: SessionBook) -> dict[str, SessionTable]:
@@ -391,6 +405,22 @@ def _sorted(rows: Rows) -> Rows:
         order = keys.select(pl.arg_sort_by(by, maintain_order=True)).to_series()
         keys, values = keys[order], values[order]
     return evolve(rows, keys=keys.rechunk(), values=values.rechunk())
+
+
+def _went_back(rows: Rows) -> tuple[str, ...]:
+    """Say which row of a symbol came after a later one, and was sorted in."""
+    if rows.keys["ts_event"].is_sorted():
+        return ()
+    own = pl.col("ts_event").diff()
+    by = [name for name in ("symbol",) if name in rows.keys.columns]
+    # The earliest of them, whatever stands between the rows of a symbol.
+    late = rows.keys.filter((own.over(by) if by else own) < 0).sort("ts_event", *by)
+    if late.is_empty():
+        return ()
+    row = late.row(0, named=True)
+    rest = f" and {late.height - 1} more" if late.height > 1 else ""
+    where = f"{row.get('symbol') or rows.label} at {format_ns(row['ts_event'])}{rest}"
+    return (f"rows that came after a later one of their symbol were sorted in: {where}",)
 
 
 def _report(

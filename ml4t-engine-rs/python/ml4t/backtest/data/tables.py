@@ -111,6 +111,9 @@ class MarketData:
         Calendar whose session closes make the NAV.
     matching
         Per instrument the index in `feeds` of the table its orders are matched against.
+    prints
+        Per instrument whose orders meet quotes the tables of trade ticks that may fill what rests: the
+        only one there is, or those that say ``matches_orders=False``. More than one is not decided.
     action_paths
         Files the corporate actions were read from, sorted.
     files
@@ -127,6 +130,7 @@ class MarketData:
     calendars: tuple[SessionTable, ...]
     nav_calendar: str
     matching: tuple[int, ...]
+    prints: tuple[tuple[int, ...], ...]
     action_paths: tuple[Path, ...] = ()
     files: Mapping[Path, InputFile] = field(factory=dict, repr=False)
     notes: tuple[str, ...] = ()

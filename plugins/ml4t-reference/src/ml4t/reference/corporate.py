@@ -97,6 +97,7 @@ class Corporate:
         account.ledger.split(
             now, instrument, ratio, lambda units: self._posted(instrument.worth(mark, units))
         )
+        self.venue.turnover.split(instrument, ratio)
         trail = self.venue.guards.trails.get(instrument.index)
         if trail is not None:
             trail.scale(ratio)
@@ -126,6 +127,7 @@ class Corporate:
             if price is not None:
                 setattr(order, name, passive(price / ratio, instrument.tick, up=is_up(order, name)))
         trailing.scale(order, ratio)
+        order.place = None
         if order.reserve_price is not None:
             order.reserve_price = Fraction(half_even(order.reserve_price / ratio))
         if whole == 0 and order.rule is None:

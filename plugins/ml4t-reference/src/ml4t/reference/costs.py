@@ -44,6 +44,7 @@ class Passed(enum.Enum):
     """Why an order takes nothing of an offer."""
 
     BY_FILL_MODEL = "the fill model lets the data pass, or leaves less than a lot"
+    REFUSED = "the fill model takes no order of that size"
     BY_SLIPPAGE = "slippage would take it beyond its limit, or the cap of the slippage model leaves nothing"
 
 
@@ -86,6 +87,10 @@ class Shown:
         size = values.get("size", NAN)
         return cls(fill={"size": size}, slippage={"volume": size}, phase="trade")
 
+    def with_sessions(self, fields: dict[str, float]) -> Shown:
+        """Show the fill model an average of sessions, and what was taken in the present one."""
+        return attrs.evolve(self, fill=self.fill | fields)
+
 
 @attrs.define
 class Costs:
@@ -111,8 +116,8 @@ class Costs:
             Units of the order that may fill here.
         """
         answer = self._fill(order, offer, shown, used, now, most=most)
-        if answer is None:
-            return Passed.BY_FILL_MODEL
+        if isinstance(answer, Passed):
+            return answer
         reference, quantity, liquidity = answer
         costs = self._slippage(order, offer, shown, used, now, reference=reference, quantity=quantity)
         if isinstance(costs, Passed):
@@ -135,9 +140,16 @@ class Costs:
         fee = self._fee(order, quantity, whole.price, whole.liquidity, now)
         return attrs.evolve(whole, quantity=quantity, fee=fee)
 
+    def refusal_text(self, order: Order, asked: int, now: int) -> str:
+        """Return the sentence for an order that the fill model refuses."""
+        instrument = order.instrument
+        quantity = plain_text(asked, instrument.quantity_exponent)
+        where = f"({instrument.symbol}, {text_of(now)})"
+        return f"the fill model takes no order of {quantity} {where}"
+
     def _fill(
         self, order: Order, offer: Offer, shown: Shown, used: int, now: int, *, most: int
-    ) -> tuple[int, int, str] | None:
+    ) -> tuple[int, int, str] | Passed:
         instrument = order.instrument
         args = FillArgs(
             ts_ns=now,
@@ -156,9 +168,11 @@ class Costs:
         )
         with _asked(self.plan.models.fill, order, now):
             out = self.plan.models.fill.evaluate(args)
+            if out.rejects:
+                return Passed.REFUSED
             price, quantity, liquidity = float(out.price), float(out.quantity), out.liquidity
             if math.isnan(price):
-                return None
+                return Passed.BY_FILL_MODEL
             if not (_is_price(price, instrument) and math.isfinite(quantity)):
                 _refuse(f"price {_digits(price)} and quantity {_digits(quantity)} must be finite")
             if quantity < 0 or quantity > args.leaves_quantity:
@@ -170,7 +184,7 @@ class Costs:
                 _refuse(f"liquidity {liquidity!r} is neither maker nor taker")
         units = _whole_lots(quantity, instrument, most)
         if units == 0:
-            return None
+            return Passed.BY_FILL_MODEL
         return units_of_float(price, instrument.price_exponent), units, liquidity
 
     def _slippage(  # noqa: PLR0913 - the parts of the question

@@ -2,8 +2,8 @@
 
 An instant is every distinct time at which something happens: a row completes or arrives, a bar opens for an
 instrument with live orders or a position, a session of the NAV calendar closes, a timer fires, a corporate
-action or a payment is due, a cancel or a change arrives, an order expires. The run begins at its first open
-and ends with the last row of data.
+action or a payment is due, a cancel or a change arrives, an order expires or meets a quote that stands. The
+run begins at its first open and ends with the last row of data.
 
 What ended at an instant precedes what begins at it. `Run._instant` is that sentence.
 """
@@ -18,6 +18,7 @@ import attrs
 
 from ml4t.core.errors import ArgumentError, EngineStateError
 from ml4t.core.types import DataKind, OrderStatus
+from ml4t.reference import standing
 from ml4t.reference.account import Account
 from ml4t.reference.broker import Broker
 from ml4t.reference.context import Context
@@ -227,6 +228,7 @@ class Run:
             if instrument.index in live or self._venue.account.ledger.quantity(instrument):
                 due.append(self._market.next_open(instrument, after))
         due += [order.expires for order in self._venue.book.working()]
+        due += standing.due(self._venue)
         ahead = [ts for ts in due if ts is not None and after < ts <= self._end]
         return min(ahead, default=None)
 
@@ -252,7 +254,7 @@ class Run:
 
     def _completed_data(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
         """Phase 1: working orders are matched against ranges and closes of bars, quotes and trades."""
-        self._venue.complete(now, rows)
+        self._venue.complete(now, rows, self._market.prints(now))
 
     def _session_closes(self, now: int) -> None:
         """Phase 2: orders of the close fill where there are no bars, then orders expire."""
@@ -307,10 +309,11 @@ class Run:
             )
 
     def _take_in(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
-        """Phase 9: requests arrive, orders are checked and accepted, closes of this instant may fill."""
+        """Phase 9: requests arrive, orders are accepted; closes of now and quotes that stand may fill."""
         self._desk.intake.arrive(now)
         self._desk.intake.take(now)
         self._venue.close_now(now, rows)
+        self._venue.meet_standing(now)
 
     def _opens(self, now: int) -> None:
         """Phase 10: bars that open now fill orders; then fills are told, and answers to them taken in."""

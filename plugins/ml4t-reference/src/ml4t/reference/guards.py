@@ -110,6 +110,8 @@ class Guards:
         if not order.triggered:
             _set_price(order, price)
         has_moved = before != (order.limit_price, order.stop_price)
+        if has_moved:
+            order.place = None
         if occasion.of_rules:
             if has_moved:
                 order.active_from = occasion.active_from

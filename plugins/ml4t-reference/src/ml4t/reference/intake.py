@@ -3,8 +3,8 @@
 What was sent since the last intake is taken in its sequence. Orders without a cancel or a change between
 them go together: first those that are wrong in themselves are refused, then the account is asked for the
 others, one after the other. Position rules act at once. An order that is accepted reaches the venue after
-the latency of the account, and sets buying power aside at its limit, its stop or the last price that has
-arrived. Cancels and changes are decided when they arrive.
+its latency, and sets buying power aside at its limit, its stop or the last price that has arrived. Cancels
+and changes are decided when they arrive; what was sent about one order arrives in the sequence of sending.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ml4t.reference.numbers import cash_text, plain_text
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Plan
 from ml4t.reference.pricing import Pricing
+from ml4t.reference.randoms import draw, fraction_of
 from ml4t.reference.refusals import Refusal, off_lot, off_tick, too_late
 from ml4t.reference.replace import Replace, Replacing
 from ml4t.reference.rules import Rule
@@ -27,6 +28,9 @@ from ml4t.reference.timestamp import text_of
 from ml4t.reference.venue import Venue
 
 __all__ = ["Cancel", "Intake"]
+
+# What draws are for: the latency of an order, a change, a cancel.
+DRAWS = {"submit": 16, "modify": 17, "cancel": 18}
 
 
 @attrs.frozen
@@ -110,18 +114,31 @@ class Intake:
             if not order.is_live:
                 return
             if order.cancel_at is None:
-                order.cancel_at = now + self.plan.account.latency_ns
+                order.cancel_at = self._arrival(order, "cancel", now)
                 self._send(request, now, "CANCEL_REQUESTED")
         else:
             order.replaces += 1
+            self._arrival(order, "modify", now)
             self._send(request, now, "REPLACE_REQUESTED")
         self.arrive(now, after_opens=after_opens)
 
     def _send(self, request: Request, now: int, code: str) -> None:
-        latency = self.plan.account.latency_ns
-        self.under_way.append((now + latency, request))
-        if latency:
+        arrives = request.order.arrives
+        self.under_way.append((arrives, request))
+        if arrives > now:
             self.venue.book.note(request.order, now, code)
+
+    def _arrival(self, order: Order, kind: str, now: int) -> int:
+        """Count a message about an order and return when it arrives: not before what was sent earlier."""
+        attempt = order.sent.get(kind, 0)
+        order.sent[kind] = attempt + 1
+        latency, *others = order.instrument.latency[kind]
+        if others:
+            # Orders are numbered from 1.
+            k = fraction_of(self.plan.seed, order.id - 1, DRAWS[kind], attempt)
+            latency = draw((latency, *others), k)
+        order.arrives = max(order.arrives, now + latency)
+        return order.arrives
 
     def _decide(self, order: Order, batch: list[Order], now: int, *, after_opens: bool) -> None:
         if order.status is not OrderStatus.SUBMITTED:
@@ -133,15 +150,18 @@ class Intake:
         if refusal is not None:
             self._reject(order, now, refusal)
             return
-        order.active_from = now + self.plan.account.latency_ns
         if order.parent is not None:
             # The account is asked at its fill, and it acts without latency.
             if not contingent.take_in(order):
                 return
             order.reserve_price = self._reserve_price(order)
             order.active_from = now
+        else:
+            order.active_from = self._arrival(order, "submit", now)
         if after_opens:
             order.active_from = max(order.active_from, now + 1)
+        # A child is started by a fill of its parent, and waits for the next quote.
+        order.meets_standing = order.active_from if order.parent is None else None
         lifetimes.set_span(order, self.plan.calendars[order.instrument.calendar])
         trailing.begin_at_acceptance(order, self.pricing.last(order.instrument))
         self.venue.book.move(order, OrderStatus.ACCEPTED, now)

@@ -1,11 +1,13 @@
 """The market as orders meet it: the rows of the matching source of every instrument, in their time.
 
 A row is met at its `ts_event`, when it was complete, whether or not anybody has been told of it by then. The
-open of a bar is met at its `ts_open`. An instrument has one matching source; its other feeds are data to
-read.
+open of a bar is met at its `ts_open`. An instrument has one matching source, and beside quotes it may have
+prints that fill what rests; its other feeds are data to read.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from ml4t.core.errors import DataError
 from ml4t.core.types import DataKind
@@ -17,42 +19,58 @@ __all__ = ["Data", "Market"]
 Data = Bar | Quote | Trade
 
 
+class _Rows:
+    """Rows of one feed by instrument, and how many of them are complete."""
+
+    def __init__(self, plan: Plan, feeds: Iterable[int | None]) -> None:
+        self._rows = [_rows(plan, *each) for each in zip(plan.instruments, feeds, strict=True)]
+        self._done = [0] * len(self._rows)
+
+    def next(self, instrument: Instrument) -> Data | None:
+        """Return the first row that is not complete."""
+        rows, done = self._rows[instrument.index], self._done[instrument.index]
+        return rows[done] if done < len(rows) else None
+
+    def complete(self, instrument: Instrument, now: int) -> list[Data]:
+        """Return the rows that are complete at this instant, and count them as done."""
+        found: list[Data] = []
+        while (data := self.next(instrument)) is not None and data.ts_event == now:
+            found.append(data)
+            self._done[instrument.index] += 1
+        return found
+
+
 class Market:
-    """Rows by instrument, and how many of them are complete."""
+    """Rows that orders meet, by instrument."""
 
     def __init__(self, plan: Plan) -> None:
-        self._rows: list[list[Data]] = [_rows(plan, instrument) for instrument in plan.instruments]
-        self._done = [0] * len(plan.instruments)
+        self._matching = _Rows(plan, [each.matching for each in plan.instruments])
+        self._prints = _Rows(plan, [each.prints for each in plan.instruments])
         self._instruments = plan.instruments
 
     def complete(self, now: int) -> list[tuple[Instrument, Data]]:
-        """Return the rows that are complete at this instant, in the order of ties, and count them as done."""
-        found: list[tuple[Instrument, Data]] = []
-        for instrument in self._instruments:
-            while (data := self._next(instrument)) is not None and data.ts_event == now:
-                found.append((instrument, data))
-                self._done[instrument.index] += 1
-        return found
+        """Return the rows of matching sources that are complete at this instant, in the order of ties."""
+        return [(each, data) for each in self._instruments for data in self._matching.complete(each, now)]
+
+    def prints(self, now: int) -> list[tuple[Instrument, Data]]:
+        """Return the prints beside quotes of this instant, in the order of ties."""
+        return [(each, data) for each in self._instruments for data in self._prints.complete(each, now)]
 
     def opening(self, instrument: Instrument, now: int) -> Bar | None:
         """Return the bar that opens at this instant."""
-        data = self._next(instrument)
+        data = self._matching.next(instrument)
         return data if isinstance(data, Bar) and data.ts_open == now else None
 
     def next_open(self, instrument: Instrument, now: int) -> int | None:
         """Return when the next bar opens, if that lies ahead."""
-        data = self._next(instrument)
+        data = self._matching.next(instrument)
         return data.ts_open if isinstance(data, Bar) and data.ts_open > now else None
 
-    def _next(self, instrument: Instrument) -> Data | None:
-        rows, done = self._rows[instrument.index], self._done[instrument.index]
-        return rows[done] if done < len(rows) else None
 
-
-def _rows(plan: Plan, instrument: Instrument) -> list[Data]:
-    if instrument.matching is None:
+def _rows(plan: Plan, instrument: Instrument, source: int | None) -> list[Data]:
+    if source is None:
         return []
-    feed = plan.feeds[instrument.matching]
+    feed = plan.feeds[source]
     own = [row for row, whose in enumerate(feed.columns["instrument"]) if whose == instrument.index]
     return [_data(feed, instrument, row) for row in own]
 

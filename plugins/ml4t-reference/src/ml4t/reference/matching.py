@@ -16,18 +16,20 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.policies import BarPath, FillTiming, LimitGap, LimitTouch, Policies
+from ml4t.core.policies import BarPath, FillTiming, LimitGap, LimitTouch, Policies, PrintFills, StopGap
 from ml4t.core.types import OrderType, TimeInForce
 from ml4t.reference import trailing
 from ml4t.reference.numbers import units_of_float
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Instrument
 
-__all__ = ["Bar", "Offer", "Quote", "Trade", "at_close", "at_open", "at_tick", "in_range"]
+__all__ = ["Bar", "Offer", "Quote", "Trade", "at_close", "at_open", "at_print", "at_tick", "in_range"]
 __all__ += ["allows", "at_only_close", "at_session_close", "is_beyond", "is_market"]
 __all__ += ["own_side", "price_units", "reached_stop"]
 
 NAN = math.nan
+OF_ONE_EVENT = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG, TimeInForce.CLS)
+GAPPED = (OrderType.STOP, OrderType.TRAILING_STOP)  #: market orders once an open has passed their stop
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +73,8 @@ class Offer:
     """A price at which the rules allow an order to trade.
 
     `is_limit` says whether the limit of the order decides, `liquidity` is maker for what was resting, and
-    `market` is where the market stood. `place` is how far along its path, where that is known.
+    `market` is where the market stood. `place` is how far along its path, where that is known, and `most` how
+    many units the queue leaves, where that counts.
     """
 
     price: int
@@ -80,6 +83,7 @@ class Offer:
     is_limit: bool
     liquidity: str
     place: int | None = None
+    most: int | None = None
 
 
 def price_units(value: float, instrument: Instrument) -> int | None:
@@ -122,7 +126,7 @@ def at_open(order: Order, open_price: int, policies: Policies) -> Offer | None:
 
     - A market order takes the open.
     - A limit through a gap fills at the better open, or at its own price with `at_limit`.
-    - A stop through a gap fills at the open: the gap is the order's.
+    - A stop through a gap fills at the open, the gap is the order's; or at its own price with `at_stop`.
     - A stop-limit through a gap is triggered, and its limit decides like any other from there on.
     - An order if touched is triggered by an open that is there already, at that price.
     - An order of the opening takes the open whatever `fill_timing` says, one of the close never does.
@@ -146,6 +150,11 @@ def _at_price(order: Order, price: int, phase: str, policies: Policies) -> Offer
         if not stops(order, price):
             return None
         order.triggered = True
+        if phase == "open" and policies.stop_gap is StopGap.AT_STOP and order.order_type in GAPPED:
+            # The market stands at the open all the same.
+            assert order.stop_price is not None
+            own = int(order.stop_price)
+            return Offer(price=own, market=price, phase=phase, is_limit=False, liquidity="taker")
     if is_market(order):
         return Offer(price=price, market=price, phase=phase, is_limit=False, liquidity="taker")
     return _gapped_limit(order, price, phase, policies)
@@ -262,3 +271,17 @@ def at_tick(order: Order, data: Quote | Trade, policies: Policies) -> Offer | No
         assert order.limit_price is not None
         return attrs.evolve(offer, price=int(order.limit_price))
     return offer
+
+
+def at_print(order: Order, data: Trade, policies: Policies) -> Offer | None:
+    """Decide an order at a print beside the quotes that it is matched against.
+
+    A limit that a quote made wait fills at its own price. Orders of one event meet quotes alone.
+    """
+    if not (order.resting and order.acts_as_limit) or order.time_in_force in OF_ONE_EVENT:
+        return None
+    if not allows(order, data.price, strictly=policies.print_fills is PrintFills.THROUGH):
+        return None
+    assert order.limit_price is not None
+    limit = int(order.limit_price)
+    return Offer(price=limit, market=data.price, phase="trade", is_limit=True, liquidity="maker")

@@ -16,8 +16,8 @@ import attrs
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.plan import Instrument
 
-__all__ = ["REASONS", "STOPS", "TOUCHED", "TRAILING", "Fill", "Group", "Order", "OrderBook", "Transition"]
-__all__ += ["is_decided", "is_up", "passive"]
+__all__ = ["REASONS", "STOPS", "TOUCHED", "TRAILING", "Fill", "Group", "Order", "OrderBook", "Place"]
+__all__ += ["Transition", "is_decided", "is_up", "passive"]
 
 TRAILING = (OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT)
 TOUCHED = (OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED)
@@ -38,6 +38,7 @@ REASONS = {
     "NOT_FILLED_AT_CLOSE": "the close of the session did not fill all of it",
     "POST_ONLY_WOULD_TAKE": "the order may only make, and the market is within its limit",
     "NOTHING_TO_REDUCE": "the order may only reduce a position, and nothing is left to reduce",
+    "REFUSED_BY_MODEL": "the fill model takes no order of that size",
     "PARENT_ENDED": "the order that it waited for ended without a fill",
     "GROUP_FILLED": "another order of its group filled",
     "GROUP_ENDED": "another order of its group ended",
@@ -79,6 +80,14 @@ class Group:
     def name(self) -> str:
         """Name in the tables."""
         return f"{self.kind} {self.number}"
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """What is known of the queue before a resting limit."""
+
+    ahead: int  #: units, in whole lots
+    open: int  #: units of the order that were open when it was counted
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -128,15 +137,19 @@ class Order:
     waits_for_parent: bool = False
 
     active_from: int = 0  #: when it reaches the venue
+    arrives: int = 0  #: when the last message about it that was sent reaches the venue
+    sent: dict[str, int] = attrs.field(factory=dict)  #: messages about it so far, by their kind
     opens_at: int | None = None  #: when the session opens that it waits for; nothing before that meets it
     expires: int | None = None  #: when its session closes, or its time comes
     cancel_at: int | None = None  #: when a cancel that is under way reaches the venue
     replaces: int = 0  #: changes that are under way
     water_mark: int | None = None  #: best price that a trailing order has seen, in price units
+    meets_standing: int | None = None  #: when it meets the quote that stands, being new; no fill started it
     is_over: bool = False  #: has met the one event that was for it
     reserve_price: Fraction | None = None  #: at which buying power was set aside for it
     triggered: bool = False  #: a stop that has been reached
     resting: bool = False  #: a limit that the market made wait, by its price or for want of volume
+    place: Place | None = None  #: in the queue at its limit; None while that is not known
     waiting: list[Callable[[int], None]] = attrs.field(factory=list)
     """Ends and changes that came after the open had decided it: done when the fill of that open is booked."""
     decided: int | None = None  #: `ts_event` of a bar whose open decided it, and that books it when complete
@@ -193,6 +206,11 @@ class Order:
             OrderType.LIMIT_IF_TOUCHED,
             OrderType.TRAILING_STOP_LIMIT,
         )
+
+    @property
+    def acts_as_limit(self) -> bool:
+        """Whether its limit decides now."""
+        return self.order_type is OrderType.LIMIT or (self.becomes_limit and self.triggered)
 
     @property
     def trigger_sign(self) -> int:

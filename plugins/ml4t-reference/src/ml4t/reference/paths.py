@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ml4t.core.policies import BarPath, FillTiming
+from ml4t.core.policies import BarPath, FillTiming, QueuePosition
 from ml4t.core.types import OrderType, Side, TimeInForce
-from ml4t.reference import known, lifetimes, trailing
+from ml4t.reference import known, lifetimes, queueing, trailing
 from ml4t.reference.market import Data
 from ml4t.reference.matching import (
     Bar,
@@ -53,14 +53,9 @@ class Chance:
     offer: Offer
 
     @property
-    def place(self) -> tuple[int, int, int]:
-        """Sequence of chances of one instrument."""
-        return self.leg, self.distance, self.order.id
-
-    @property
-    def turn(self) -> tuple[int, int]:
-        """Sequence of the heads of several instruments: fills of opens come before all ranges."""
-        return (0 if self.leg == OPENS else 1), self.order.id
+    def is_of_open(self) -> bool:
+        """Whether it is a fill of an open, which comes before all ranges."""
+        return self.leg == OPENS
 
 
 class Path:
@@ -86,11 +81,17 @@ class Path:
             self.follow()
             chances = self._bar(data) if isinstance(data, Bar) else self._tick(data)
             if chances:
-                return min(chances, key=lambda chance: chance.place)
+                return min(chances, key=self._place)
             if isinstance(data, Bar) and self.stage != CLOSES:
                 return None
             self._leave(data)
         return None
+
+    def _place(self, chance: Chance) -> tuple[int, ...]:
+        """Return the place of a chance among those of its instrument; submission decides some by itself."""
+        is_by_submission = chance.leg in (OPENS, CLOSES) or self._path is BarPath.SUBMISSION
+        turn = self._venue.turn(chance.order) if is_by_submission else (chance.order.id,)
+        return chance.leg, chance.distance, *turn
 
     def attempt(self, chance: Chance, now: int) -> None:
         """Let the order take its chance, once."""
@@ -143,21 +144,23 @@ class Path:
         self._tried.clear()
 
     def follow(self) -> None:
-        """Let trailing stops follow the last piece of data, when nothing more is matched at its instant.
+        """Let trailing stops follow the data of this turn, once nothing more is matched in it; count queues.
 
         The stops of positions have followed a bar already.
         """
         data, self._matched = self._matched, None
         if data is None:
             return
+        policies = self._venue.plan.policies
         if isinstance(data, Bar):
-            basis = self._venue.plan.policies.trail_basis
             for order in self._eligible(data) if self._venue.trades(data) else []:
-                trailing.follow_bar(order, data.high, data.low, data.close, basis)
+                trailing.follow_bar(order, data.high, data.low, data.close, policies.trail_basis)
             return
         self._venue.guards.follow(self.instrument, data)
         for order in self._eligible(data):
             trailing.follow_price(order, own_side(order, data))
+            if isinstance(data, Quote) and policies.queue_position is QueuePosition.SIZE_AHEAD:
+                queueing.after_quote(order, data)
 
     def _follow_close(self, bar: Bar) -> None:
         """Let the stop of a position follow a bar of which only the close is known, if it was held before."""
@@ -196,7 +199,7 @@ class Path:
         for order in eligible:
             # All see it before the first of them trades.
             trailing.meet(order, own_side(order, data))
-        for order in eligible:
+        for order in sorted(eligible, key=self._venue.turn):
             if (order.id, ENTRIES) in self._tried:
                 continue
             offer = at_tick(order, data, self._venue.plan.policies)

@@ -45,7 +45,11 @@ class Instrument:
     lot: int  #: smallest step of an order's quantity, in quantity units
     allows_negative_prices: bool
     calendar: int  #: position of its calendar in the plan
+    latency: Mapping[
+        str, tuple[int, ...]
+    ]  #: quantiles in ns of `submit`, `modify`, `cancel`; one: always that
     matching: int | None  #: position of the feed that fills its orders and sets its marks
+    prints: int | None  #: position of the feed of trade ticks that fills what rests beside its quotes
 
     def price(self, units: int | Fraction) -> float:
         """Return a price as a float."""
@@ -149,7 +153,6 @@ class Account:
     buying_power: BuyingPower
     leverage: Fraction  #: counts with `equity` alone
     posting_quantum: int  #: units of 1e-18
-    latency_ns: int
 
 
 @attrs.frozen(kw_only=True)
@@ -159,6 +162,12 @@ class Models:
     fill: Any
     slippage: Any
     fee: Any
+
+    @property
+    def average_days(self) -> int | None:
+        """Of how many sessions before the present one the fill model asks for the average volume."""
+        days: int | None = getattr(self.fill, "average_days", None)
+        return days
 
     @property
     def needs_volume(self) -> bool:
@@ -205,16 +214,20 @@ class Plan:
                     f"{spec['base_currency']}; the reference engine does not cover conversions"
                 )
                 raise ConfigError(message)
+        feeds = tuple(_feed(index, each) for index, each in enumerate(spec["feeds"]))
+        models = _models(spec)
+        if models.average_days is not None:
+            _refuse_quotes(instruments, feeds)
         return cls(
             instruments=instruments,
-            feeds=tuple(_feed(index, each) for index, each in enumerate(spec["feeds"])),
+            feeds=feeds,
             signals=None if spec["signals"] is None else _signals(spec["signals"]),
             actions=tuple(_action(each) for each in spec["actions"]),
             calendars=tuple(_sessions(each) for each in spec["calendars"]),
             nav_calendar=spec["nav_calendar"],
             account=_account(spec["account"]),
             policies=_policies(spec["policies"]),
-            models=_models(spec),
+            models=models,
             seed=spec["seed"],
             record_ns=spec["record_ns"],
             warm_from_ns=spec["warm_from_ns"],
@@ -239,8 +252,21 @@ def _instrument(index: int, spec: Mapping[str, Any]) -> Instrument:
         lot=scaled(spec["lot_size"], spec["quantity_exponent"]),
         allows_negative_prices=spec["allows_negative_prices"],
         calendar=spec["calendar"],
+        latency={name: tuple(quantiles) for name, quantiles in spec["latency"].items()},
         matching=spec["matching"],
+        prints=spec["prints"],
     )
+
+
+def _refuse_quotes(instruments: Sequence[Instrument], feeds: Sequence[Feed]) -> None:
+    """Refuse a cap on an average volume where orders meet quotes."""
+    for instrument in instruments:
+        if instrument.matching is not None and feeds[instrument.matching].kind is DataKind.QUOTE:
+            message = (
+                f"{instrument.symbol}: its orders meet quotes, which have no volume, and the fill model "
+                "asks for the average volume of a day (average_days); use a cap of the size shown"
+            )
+            raise ConfigError(message)
 
 
 def _lists(frame: Any) -> dict[str, list[Any]]:  # noqa: ANN401 - a frame of any library with to_dict or columns
@@ -296,8 +322,7 @@ def _sessions(spec: Mapping[str, Any]) -> Sessions:
 
 
 def _account(spec: Mapping[str, Any]) -> Account:
-    known = [field.name for field in attrs.fields(Account)]
-    _refuse_others("account", spec, known)
+    _refuse_others("account", spec, [field.name for field in attrs.fields(Account)])
     for name, kind in (("lot_policy", LotPolicy), ("buying_power", BuyingPower)):
         values = [member.value for member in kind]
         if spec[name] not in values:
@@ -310,7 +335,6 @@ def _account(spec: Mapping[str, Any]) -> Account:
         buying_power=BuyingPower(spec["buying_power"]),
         leverage=Fraction(spec["leverage"]),
         posting_quantum=scaled(spec["posting_quantum"], 18),
-        latency_ns=spec["latency_ns"],
     )
 
 

@@ -41,9 +41,11 @@ class Pricing:
         """Return price and value of a position as a strategy may know them.
 
         The mark of a feed with arrivals of its own is of a row that nobody has been told of yet: there it is
-        the last price that has arrived, and before the first what the position cost.
+        the last price that has arrived, and before the first what the position cost. Prints that fill what
+        rests can set a mark, too.
         """
-        if instrument.matching is None or not self.readable.plan.feeds[instrument.matching].is_late:
+        feeds = [self.readable.plan.feeds[each] for each in _sources(instrument)]
+        if not any(feed.is_late for feed in feeds):
             return account.marks.get(instrument.index), account.value(instrument)
         price = self.last(instrument)
         holding = account.ledger.holding(instrument)
@@ -62,3 +64,8 @@ class Pricing:
             return Fraction(account.cash)
         gross = sum(abs(self.value(account, each)[1]) for each in account.held())
         return account.terms.leverage * self.equity(account) - gross
+
+
+def _sources(instrument: Instrument) -> list[int]:
+    """Return the feeds that can set the mark of an instrument."""
+    return [each for each in (instrument.matching, instrument.prints) if each is not None]

@@ -123,9 +123,11 @@ def _apply(request: Replace, new: Order, active_from: int) -> None:
         order.resting = False
     if any(getattr(new, name) != getattr(order, name) for name in TRIGGERS):
         order.triggered = order.resting = False
+    if not order.resting or new.quantity > order.quantity:
+        order.place = None
     for name in (*TERMS, "reserve_price"):
         setattr(order, name, getattr(new, name))
     if "quantity" in request.terms:
         contingent.adopt_quantity(order)
     if not only_less:
-        order.active_from = active_from
+        order.active_from = order.meets_standing = active_from

@@ -1,20 +1,22 @@
 """The venue: where working orders meet the market, one piece of data after the other.
 
 Orders of one instrument compete for volume, and all of them for cash. At the open of bars they are decided by
-submission, across instruments too. What is complete is a path for each instrument (`ml4t.reference.paths`).
-Those are merged across instruments by the submission of their heads, so the place of an instrument in a list
-never decides anything.
+submission, across instruments too; `fill_order` may put exits before. What is complete is a path for each
+instrument (`ml4t.reference.paths`). Those are merged across instruments by the submission of their heads, so
+the place of an instrument in a list never decides anything.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from fractions import Fraction
 
 import attrs
 
-from ml4t.core.policies import BarPath, FillTiming, InsufficientCash, ZeroVolume
+from ml4t.core.policies import BarPath, FillOrder, FillTiming, InsufficientCash, ZeroVolume
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
-from ml4t.reference import lifetimes, trailing
+from ml4t.reference import lifetimes, standing, trailing
 from ml4t.reference.account import Account
 from ml4t.reference.contingent import Birth, Contingent
 from ml4t.reference.costs import Costs, Execution, Passed, Shown
@@ -25,8 +27,10 @@ from ml4t.reference.numbers import cash_text, half_even, plain_text
 from ml4t.reference.orders import Fill, Order, OrderBook, is_decided
 from ml4t.reference.paths import RANGES, Path
 from ml4t.reference.plan import Instrument, Plan
+from ml4t.reference.prints import PrintPath
 from ml4t.reference.rules import Rule
 from ml4t.reference.timestamp import text_of
+from ml4t.reference.turnover import Turnover
 
 __all__ = ["Venue"]
 
@@ -46,25 +50,35 @@ class Venue:
     late: set[int] = attrs.field(factory=set)  #: those of them whose rules were changed meanwhile
     used: dict[tuple[int, int], tuple[int, int]] = attrs.field(factory=dict)
     last_ticks: dict[int, Quote | Trade] = attrs.field(factory=dict)  #: by instrument
+    turnover: Turnover = attrs.field(init=False)
+
+    @turnover.default
+    def _default_turnover(self) -> Turnover:
+        return Turnover(self.plan)
 
     # -- phase 1: completed data -------------------------------------------------------------------------
 
-    def complete(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
-        """Match working orders against what is complete at this instant.
+    def complete(
+        self, now: int, rows: list[tuple[Instrument, Data]], prints: list[tuple[Instrument, Data]]
+    ) -> None:
+        """Match working orders against what is complete at this instant, `prints` of it beside quotes.
 
-        Each source fills what it can before the next is looked at. Marks are set when it is through: a fill
-        is paid for with the marks of before.
+        Each source fills what it can before the next is looked at, and of a source the k-th row of every
+        instrument before the next of any. Marks are set when those are through: a fill is paid for with the
+        marks of before.
         """
         self.is_completing = True
-        for source in sorted({instrument.matching or 0 for instrument, _ in rows}):
-            self._complete_source(now, [row for row in rows if (row[0].matching or 0) == source])
+        sources = {each.matching or 0 for each, _ in rows} | {each.prints or 0 for each, _ in prints}
+        for source in sorted(sources):
+            own = _in_turns([row for row in rows if (row[0].matching or 0) == source])
+            beside = _in_turns([row for row in prints if (row[0].prints or 0) == source])
+            for matching, others in itertools.zip_longest(own, beside):
+                paths = [Path(self, instrument, [data]) for instrument, data in matching or []]
+                paths += [PrintPath(self, instrument, [data]) for instrument, data in others or []]
+                self._complete_turn(now, paths, matching or [])
         self.is_completing = False
 
-    def _complete_source(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
-        waiting: dict[int, list[Data]] = {}
-        for instrument, data in rows:
-            waiting.setdefault(instrument.index, []).append(data)
-        paths = [Path(self, self.plan.instruments[index], datas) for index, datas in waiting.items()]
+    def _complete_turn(self, now: int, paths: list[Path], rows: list[tuple[Instrument, Data]]) -> None:
         self._walk(now, paths)
         if self.plan.models.needs_volume:
             self._end_all([order for path in paths for order in path.met_open()], now)
@@ -79,6 +93,7 @@ class Venue:
             path.follow()
         self._end_all([order for path in paths for order in path.over], now)
         for instrument, data in rows:
+            self.turnover.see(instrument, data)
             if not isinstance(data, Bar):
                 self.last_ticks[instrument.index] = data
             mark = _mark(data)
@@ -91,8 +106,22 @@ class Venue:
             heads = [(path, chance) for path in paths if (chance := path.head()) is not None]
             if not heads:
                 return
-            path, chance = min(heads, key=lambda head: head[1].turn)
+            path, chance = min(heads, key=lambda head: (not head[1].is_of_open, *self.turn(head[1].order)))
             path.attempt(chance, now)
+
+    def turn(self, order: Order) -> tuple[int, int]:
+        """Return who comes first where submission decides; what is against a position may go before."""
+        is_exit = self.account.ledger.quantity(order.instrument) * order.sign < 0
+        goes_before = is_exit and self.plan.policies.fill_order is FillOrder.EXITS_FIRST
+        return (0 if goes_before else 1), order.id
+
+    def _in_turn(self, orders: list[Order]) -> Iterator[Order]:
+        """Yield orders in their turns; whose turn it is depends on what the one before has done."""
+        left = list(orders)
+        while left:
+            order = min(left, key=self.turn)
+            left.remove(order)
+            yield order
 
     def _booked(self, now: int, instruments: list[Instrument]) -> None:
         """After the opens that waited for their volume: what came too late for them takes what they left.
@@ -145,8 +174,8 @@ class Venue:
     def close_sessions(self, now: int) -> None:
         """Fill orders of the close on quotes and prints, then let orders expire whose time is over."""
         due = [order for order in self.book.working() if order.expires is not None and order.expires <= now]
-        for order in due:
-            if order.time_in_force is TimeInForce.CLS and order.is_working:
+        for order in self._in_turn([each for each in due if each.time_in_force is TimeInForce.CLS]):
+            if order.is_working:
                 self._close_on_tick(order, now)
         for order in due:
             if order.is_working and order.time_in_force in lifetimes.EXPIRIES:
@@ -182,7 +211,7 @@ class Venue:
         acted = {action.instrument for action in self.plan.actions if action.ts == now}
         bars = {each.index: data for each, data in rows if isinstance(data, Bar) and each.index not in acted}
         met: list[Order] = []
-        for order in self.book.working():
+        for order in self._in_turn(self.book.working()):
             bar = bars.get(order.instrument.index)
             if bar is None or order.order_type is not OrderType.MARKET:
                 continue
@@ -197,6 +226,17 @@ class Venue:
             if self.trades(bar):
                 self.attempt(order, at_close(order, bar.close), bar, now, open_only=False)
         self._end_all(met, now)
+
+    def meet_standing(self, now: int) -> None:
+        """Let orders that become active now meet the quotes that stand, by `quote_fill`: phase 9."""
+        paths = standing.paths(self, now)
+        self._walk(now, list(paths))
+        for path in paths:
+            path.follow()
+        self._end_all([order for path in paths for order in path.over], now)
+        for path in paths:
+            if (mark := _mark(path.quote)) is not None:
+                self.account.marks[path.instrument.index] = mark
 
     # -- phase 10: opens ---------------------------------------------------------------------------------
 
@@ -246,15 +286,19 @@ class Venue:
                 if order.instrument is not instrument:
                     continue
                 self.unbooked.add(instrument.index)
-                if lifetimes.is_active(order, bar) and self.trades(bar):
+                if not lifetimes.is_active(order, bar):
+                    continue
+                is_decided = lifetimes.meets_once(order, self.plan.policies) == "open"
+                if self.trades(bar):
                     before = order.triggered
                     offer = at_open(order, bar.open, self.plan.policies)
-                    order.decided = None if offer is None else bar.ts_event
+                    is_decided |= offer is not None
                     # A stop that fills counts as reached when its fill is booked.
                     order.triggered = order.triggered if offer is None else before
+                order.decided = bar.ts_event if is_decided else None
 
     def _next_at_open(self, bars: dict[int, Bar], tried: set[int]) -> tuple[Order, Bar, Offer] | None:
-        """Return the first order by submission that can trade at its open and has not tried yet.
+        """Return the first order in turn that can trade at its open and has not tried yet.
 
         A fill may have moved the stop of a rule beyond the open, so each time all are looked at.
         """
@@ -270,7 +314,7 @@ class Venue:
             # All see the open before the first of them trades.
             for order, bar in meeting:
                 trailing.meet(order, bar.open)
-        for order, bar in meeting:
+        for order, bar in sorted(meeting, key=lambda each: self.turn(each[0])):
             offer = at_open(order, bar.open, self.plan.policies)
             if offer is not None:
                 return order, bar, offer
@@ -299,14 +343,20 @@ class Venue:
 
     def _trade(self, order: Order, offer: Offer, data: Data, now: int, *, open_only: bool) -> None:
         shown = Shown.of(data, open_only=open_only)
-        used = self._used(order, data)
+        if (days := self.plan.models.average_days) is not None:
+            shown = shown.with_sessions(self.turnover.shown(order.instrument, data, days))
+        used = self.taken_from(order, data)
         is_open = self.reducible(order)
         most = min(is_open, self._displayed(order, data))
+        if offer.most is not None:
+            most = min(most, offer.most)
         execution = self.costs.quote(order, offer, shown, used, now, most=most)
         if isinstance(execution, Passed):
             # What its own slippage kept out stays marketable; what found nothing to trade with has to wait.
             if execution is Passed.BY_FILL_MODEL:
                 self._wait(order, offer)
+            elif execution is Passed.REFUSED:
+                self.book.end(order, now, "REFUSED_BY_MODEL", self.costs.refusal_text(order, most, now))
             return
         needs_all = order.all_or_none or order.time_in_force is TimeInForce.FOK
         if needs_all and execution.quantity < is_open:
@@ -426,7 +476,8 @@ class Venue:
             liquidity=execution.liquidity,
             phase=offer.phase,
         )
-        self.used[self._source(order, data)] = (data.row, self._used(order, data) + execution.quantity)
+        self.used[self._source(order, data)] = (data.row, self.taken_from(order, data) + execution.quantity)
+        self.turnover.take(instrument, data, execution.quantity)
         if not self.account.ledger.quantity(instrument):
             # A position that opens is worth what the market was at, before costs.
             self.account.marks[instrument.index] = offer.market
@@ -436,7 +487,7 @@ class Venue:
             self.book.end(order, now, "NOTHING_TO_REDUCE")
         return fill
 
-    def _used(self, order: Order, data: Data) -> int:
+    def taken_from(self, order: Order, data: Data) -> int:
         """Return what earlier orders took from the same data: of a quote, from the same side."""
         row, units = self.used.get(self._source(order, data), (-1, 0))
         return units if row == data.row else 0
@@ -458,6 +509,19 @@ class Venue:
             else:
                 self.guards.put_in_force(instrument, now, active_from=now + after_opens)
         self.contingent.settle(now)
+
+
+def _in_turns(rows: list[tuple[Instrument, Data]]) -> list[list[tuple[Instrument, Data]]]:
+    """Return the first row of every instrument, then the second of those that have one, and so on."""
+    turns: list[list[tuple[Instrument, Data]]] = []
+    counts: dict[int, int] = {}
+    for instrument, data in rows:
+        number = counts.get(instrument.index, 0)
+        counts[instrument.index] = number + 1
+        if number == len(turns):
+            turns.append([])
+        turns[number].append((instrument, data))
+    return turns
 
 
 def _mark(data: Data) -> int | None:
