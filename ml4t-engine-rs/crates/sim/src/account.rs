@@ -1,6 +1,5 @@
 //! Buying power: what an account may still take on.
 
-use crate::engine::last_price;
 use crate::error::{Result, SimError};
 use crate::instrument::Instrument;
 use crate::ledger::Book;
@@ -9,6 +8,7 @@ use crate::money::{Cash, Price, Qty, mul_div_half_even};
 use crate::order::{Order, OrderType};
 use crate::plan::{AccountSettings, Plan};
 use crate::policies::BuyingPower;
+use crate::prices::last_price;
 use crate::state::State;
 use crate::time::{Ns, render};
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::account::{Worth, buying_power, reservation, short_text};
-use crate::engine::{Simulator, last_price};
+use crate::engine::Simulator;
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::latency::Message;
 use crate::money::{Cash, Price};
 use crate::order::{OrderRequest, OrderStatus, Reason, Side, TimeInForce};
 use crate::policies::{InsufficientCash, TickRounding};
+use crate::prices::last_price;
 use crate::queue::Source;
 use crate::recorder::Recorder;
 use crate::replace::Changes;

@@ -32,6 +32,7 @@ pub mod path;
 mod phase;
 pub mod plan;
 pub mod policies;
+pub mod prices;
 pub mod queue;
 pub mod recorder;
 pub mod replace;

@@ -2,13 +2,14 @@
 
 use crate::account::Worth;
 use crate::contingent::counts_as_sent;
-use crate::engine::{Api, last_price};
+use crate::engine::Api;
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::money::{Cash, Decimal, Price, Qty};
 use crate::order::{OrderRequest, OrderType, Reason, Side};
 use crate::plan::Plan;
 use crate::policies::{LotRounding, TargetOrders, TargetRounding};
+use crate::prices::last_price;
 use crate::state::State;
 
 /// Worth of a book, at prices that have arrived, times a decimal fraction, rounded toward zero.

@@ -2,13 +2,13 @@
 
 use ml4t_abi::Phase;
 
-use crate::engine::{last_price, price_before};
 use crate::error::{Result, SimError};
 use crate::guard::Cause;
 use crate::ids::OrderId;
 use crate::intake::lifetime;
 use crate::order::{OrderStatus, Reason, TimeInForce};
 use crate::phase::PhaseMarket;
+use crate::prices::{last_price, price_before};
 use crate::recorder::Recorder;
 use crate::terms::Amount;
 use crate::trailing;

@@ -1,0 +1,95 @@
+//! What the simulator asks of a venue: a simulated one matches orders, a remote one sends them on.
+
+use crate::error::Result;
+use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::money::Ratio;
+use crate::plan::Plan;
+use crate::recorder::Recorder;
+use crate::replace::Changes;
+use crate::state::State;
+use crate::time::Ns;
+
+/// What a venue works on during a call.
+#[derive(Debug)]
+pub struct Desk<'a, R> {
+    /// Immutable half of the run.
+    pub plan: &'a Plan,
+    /// Changing half.
+    pub state: &'a mut State,
+    /// Where rows go.
+    pub recorder: &'a mut R,
+}
+
+/// Where orders go. The simulated venue matches them; a remote one sends them on and takes reports back.
+pub trait Venue: Clone {
+    /// Next instant at which the venue has something to do on its own.
+    fn next_due(&self) -> Ns;
+    /// Count completed rows `from..to` of a feed and note those that concern somebody.
+    fn on_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize));
+    /// Phase 1: completed data meet working orders, then set marks.
+    ///
+    /// # Errors
+    /// A model fails or a number leaves its range.
+    fn on_completed<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 2: orders whose time runs out now.
+    ///
+    /// # Errors
+    /// The order cannot expire: a bug.
+    fn on_expiry<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 4: a split scales working orders.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn on_split<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()>;
+    /// Phase 9: an accepted order starts to work.
+    fn submit(&mut self, plan: &Plan, state: &State, id: OrderId);
+    /// Phase 9: an order that a strategy sent or changed becomes active at a known time.
+    fn activate(&mut self, plan: &Plan, state: &State, id: OrderId);
+    /// End of phase 9: orders that become active now and want the quote that stands.
+    ///
+    /// # Errors
+    /// As [`Venue::on_completed`].
+    fn on_standing<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 9: a request to take an order back.
+    ///
+    /// # Errors
+    /// The order cannot be canceled: a bug.
+    fn cancel<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()>;
+    /// Phase 9: an order whose parent has fills already starts to work.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn join<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId) -> Result<()>;
+    /// Orders that ended take others with them.
+    ///
+    /// # Errors
+    /// The order cannot be canceled: a bug.
+    fn cascade<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 9: a request to change an order.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn replace<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId, changes: Box<Changes>) -> Result<()>;
+    /// End of phase 9: orders that want the close they were decided on.
+    ///
+    /// # Errors
+    /// As [`Venue::on_completed`].
+    fn on_same_close<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 10: opens of this instant.
+    ///
+    /// # Errors
+    /// As [`Venue::on_completed`].
+    fn on_opens<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Phase 9: the rules of a book changed.
+    ///
+    /// # Errors
+    /// A level leaves its range.
+    fn apply_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()>;
+    /// Live orders of an instrument, in submission order.
+    fn working(&self, i: usize) -> impl Iterator<Item = OrderId>;
+    /// After the last event: nothing will fill any more.
+    ///
+    /// # Errors
+    /// The order cannot be canceled: a bug.
+    fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+}
