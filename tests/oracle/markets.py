@@ -159,7 +159,8 @@ class Script(Strategy):
         elif ask.what == "odd":
             # Off the lot or off the tick: refused, or rounded by a policy.
             amount = size / 3 if ask.is_day else size
-            how = {} if ask.other % 4 == 0 else {"limit_price": price(ask.offset) + ask.other / 1000}
+            beside = round(price(ask.offset) + ask.other / 1000, 3)
+            how = {} if ask.other % 4 == 0 else {"limit_price": beside}
             side(symbol, amount, **how)
         elif ask.what == "rules":
             kind, other = sorted(RULES)[size % 3], sorted(RULES)[(size + 1) % 3]

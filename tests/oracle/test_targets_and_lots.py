@@ -12,7 +12,7 @@ import pytest
 from ml4t.backtest import DataFeed, Instrument, Results
 from ml4t.core.errors import ConfigError
 
-from .play import ENGINES, Action, feed_of, flat, play
+from .play import ENGINES, Action, feed_of, flat, play, split
 
 LATE = "25h"
 """Latency under which an order sent at the end of one day is under way at the end of the next."""
@@ -107,6 +107,42 @@ def test_an_order_of_less_than_a_lot_is_not_sent(engine: str, before: int) -> No
     assert held(results) == {"A": before}
     results = play(engine, feed, steps, allows_short=True)
     assert sent(results) == [before, -before / 10]
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("policies", "sizes"),
+    [
+        # 5 on the way, which intake will refuse: the order of -5 is cut to nothing, or is refused as well.
+        ({"target_rounding": "order"}, [5]),
+        ({"lot_rounding": "down"}, [5, -5]),
+        ({}, [5, -5]),
+    ],
+)
+def test_a_target_of_nothing_beside_an_order_off_the_lot(
+    engine: str, policies: dict[str, str], sizes: list[float]
+) -> None:
+    def both(now: Any) -> None:  # noqa: ANN401
+        now.broker.buy("A", 5)
+        now.broker.order_target_value("A", 0)
+
+    results = play(engine, lots_of(10, 10, 10), {0: both}, policies=policies)
+    assert sent(results) == sizes
+    assert codes(results) == ["OFF_LOT"] * len(sizes)
+
+
+@ENGINES
+def test_a_split_leaves_whole_lots_and_pays_what_is_over(engine: str) -> None:
+    """3 for 2 of 10 are 15: 10 stay, and 5 at 10.00 are paid."""
+    feed = feed_of(
+        flat(15, 15, 10, 10),
+        instruments=[Instrument("A", calendar="24/7", lot_size=Decimal(10))],
+        actions=split("3/2"),
+    )
+    results = play(engine, feed, {0: hold(10)})
+    assert held(results) == {"A": 10}
+    paid = results.ledger.filter(pl.col("kind") == "cash_in_lieu")
+    assert [float(amount) for amount in paid["amount"]] == [50.0]
 
 
 @ENGINES

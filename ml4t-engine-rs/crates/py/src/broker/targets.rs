@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ml4t_sim::error::SimError;
 use ml4t_sim::money::{Cash, Decimal};
 use ml4t_sim::order::{OrderRequest, Reason, Side, TimeInForce};
+use ml4t_sim::policies::TargetRounding;
 use ml4t_sim::state::Asked;
 use ml4t_sim::targets::{expected_quantity, fraction_of_equity, quantity_for_value};
 use ml4t_sim::time::render;
@@ -44,10 +45,13 @@ impl Broker {
     }
 
     fn quantity_for(&self, py: Python<'_>, core: &Core, i: usize, value: Cash) -> PyResult<Option<i64>> {
-        if value == Cash::ZERO {
-            return Ok(Some(0));
-        }
         let expected = self.expected(core, i);
+        if value == Cash::ZERO {
+            let lot = self.shared.plan.instruments[i].lot_size;
+            // Nothing needs no price; where the order is what is cut, less than a lot is left of it.
+            let is_of_order = self.shared.plan.policies.target_rounding == TargetRounding::Order;
+            return Ok(Some(if is_of_order { expected % lot } else { 0 }));
+        }
         quantity_for_value(&self.shared.plan, &core.run.state, instrument_id(i), value, expected).into_py(py)
     }
 

@@ -266,7 +266,7 @@ class Ledger:
     ) -> None:
         """Scale a position by new units per old.
 
-        Every lot is scaled exactly. The fraction that the position as a whole is left with cannot be held: it
+        Every lot is scaled exactly. What the position as a whole has beyond the lots that can be traded
         leaves the oldest lots like a sale, for `value_of` of that many units in cash. The others get whole
         units by running totals rounded down; a lot that ends without a unit hands its cost to the next.
         """
@@ -276,8 +276,7 @@ class Ledger:
         sign = 1 if holding.quantity > 0 else -1
         scaled = [abs(lot.quantity) * ratio for lot in holding.lots]
         total = sum(scaled, Fraction(0))
-        whole = total.numerator // total.denominator
-        fraction = total - whole
+        fraction = total - int(total / instrument.lot) * instrument.lot
         if fraction:
             self._cash_in_lieu(ts, holding, scaled, fraction, value_of(fraction * sign))
         _whole_units(holding, scaled, sign)
