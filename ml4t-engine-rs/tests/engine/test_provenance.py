@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from ml4t.backtest import DataFeed, Engine, Strategy
+from ml4t.backtest import DataFeed, Engine, Strategy, run
 from ml4t.core.policies import Policies
 from ml4t.core.structuring import key_of, readable_fields
 
@@ -50,3 +51,20 @@ def test_all_values_that_flatter_are_named_together(engine: Make, daily: Build) 
 )
 def test_other_values_are_not(engine: Make, daily: Build, policies: dict[str, str]) -> None:
     assert warnings_of(engine, daily, policies) == []
+
+
+def test_prints_without_a_cap_and_instruments_without_prints_are_named(daily: Build) -> None:
+    """Prints fill whole orders where nothing caps them, and nothing where there are none."""
+
+    def warnings(**broker: Any) -> list[str]:  # noqa: ANN401
+        config = {"broker": {"policies": {"print_fills": "touch"}} | broker}
+        return [
+            each for each in run(Strategy, daily({"A": [10] * 3}), config=config).warnings if "print" in each
+        ]
+
+    lacking = "print_fills = touch does nothing for A: no trade ticks beside quotes"
+    assert warnings() == [
+        "print_fills = touch: without a volume_limit a print of any size fills whole orders",
+        lacking,
+    ]
+    assert warnings(fill_model={"type": "Default", "volume_limit": 0.5}) == [lacking]

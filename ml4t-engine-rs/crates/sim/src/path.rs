@@ -86,7 +86,12 @@ pub(crate) fn on_path(order: &Order, path: &Path, policies: &Policies) -> Outcom
         (_, Some(limit), Some(_)) if order.is_triggered => rests(order, limit, path, stand, policies),
         // A stop that has traded is a market order, whose remainder waits for the next open.
         (_, limit, Some(trigger)) if !order.is_triggered => {
-            let Some(met) = path.meets(trigger, from, |market| triggers(order, market, trigger)) else {
+            let met = match stand {
+                // A limit met one unit beyond stands at its price, which is where what it starts begins.
+                Some(stand) if triggers(order, stand.at, trigger) => Some(stand),
+                _ => path.meets(trigger, from, |market| triggers(order, market, trigger)),
+            };
+            let Some(met) = met else {
                 return Outcome::Untouched;
             };
             let Some(limit) = limit else {

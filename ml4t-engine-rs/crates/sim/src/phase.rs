@@ -124,7 +124,10 @@ impl PhaseMarket {
                 market.bid = price(feed, quote::BID)?;
                 market.ask = price(feed, quote::ASK)?;
             }
-            FeedKind::Trade => market.close = price(feed, trade::PRICE)?,
+            FeedKind::Trade => {
+                market.close = price(feed, trade::PRICE)?;
+                market.has_traded = !is_print || feed.value(trade::SIZE, row) != 0.0;
+            }
             FeedKind::Context => {}
         }
         Ok(market)

@@ -8,7 +8,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from ml4t.core.config import RunConfig, to_mapping
 from ml4t.core.errors import PluginError
 from ml4t.core.manifest import InputFile, ModelUse, build_manifest, sha256_file
 from ml4t.core.plugins import PluginManager, Registered
-from ml4t.core.types import AssetClass, ModelKind
+from ml4t.core.policies import PrintFills
+from ml4t.core.types import AssetClass, DataKind, ModelKind
 from ml4t.core.values import format_ns
 from ml4t.engine.compile import ChosenModel
 
@@ -103,6 +104,7 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
         for (name, value), why in _OPTIMISTIC.items()
         if chosen[name].value == value
     ]
+    found += _prints_in_doubt(config, models, data)
     if note := _unfinished_session(data):
         found.append(note)
     margined = (AssetClass.FUTURE, AssetClass.PERPETUAL, AssetClass.FX)
@@ -118,6 +120,24 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
         if model.builtin is None
     ]
     return found
+
+
+def _prints_in_doubt(config: RunConfig, models: Iterable[ChosenModel], data: MarketData) -> Iterator[str]:
+    """Say that prints fill whole orders where nothing caps them, and for whom there are none."""
+    fills = config.broker.policies.print_fills
+    if fills is PrintFills.NONE:
+        return
+    if not any(model.kind == "fill" and model.params.get("volume_limit") for model in models):
+        yield f"print_fills = {fills.value}: without a volume_limit a print of any size fills whole orders"
+    quoted = [kind is DataKind.QUOTE for kind in (data.feeds[index].kind for index in data.matching)]
+    alone = [
+        instrument.symbol
+        for instrument, is_quoted, prints in zip(data.instruments, quoted, data.prints, strict=True)
+        if not (is_quoted and prints)
+    ]
+    if alone:
+        names = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
+        yield f"print_fills = {fills.value} does nothing for {names}: no trade ticks beside quotes"
 
 
 def _unfinished_session(data: MarketData) -> str:

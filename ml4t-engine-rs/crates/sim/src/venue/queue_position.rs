@@ -114,6 +114,9 @@ impl SimulatedVenue {
             let instrument = &desk.plan.instruments[i];
             let (Some(quotes), Some(prints)) = (instrument.matching, instrument.prints) else { continue };
             let market = PhaseMarket::read(desk.plan, i, row, phase)?;
+            if !market.has_traded {
+                continue;
+            }
             let sizes = match phase {
                 Phase::TRADE => Sizes::Print(print_size(desk.plan.feed(prints), row, instrument)),
                 _ => Sizes::Quote(

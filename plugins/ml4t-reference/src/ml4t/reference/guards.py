@@ -6,11 +6,11 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.policies import Policies, SameBarExit
+from ml4t.core.policies import LimitTouch, Policies, SameBarExit
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.account import Account
 from ml4t.reference.market import Data
-from ml4t.reference.matching import Bar, Offer, Quote
+from ml4t.reference.matching import Bar, Offer, Quote, allows
 from ml4t.reference.orders import STOPS, Fill, Order, OrderBook
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.rules import KINDS, Rule, Trail, level
@@ -122,9 +122,18 @@ class Guards:
             order.market_at_birth = occasion.market
             if has_moved and order.order_type is OrderType.LIMIT:
                 order.active_from = now
-        elif occasion.opened is not None and self.plan.models.needs_volume and has_moved:
-            # It stands at the open with its new level, also where that is booked with the volume of the bar.
+        elif occasion.opened is not None and has_moved:
+            self._moved_at_open(order, occasion)
+
+    def _moved_at_open(self, order: Order, occasion: Occasion) -> None:
+        """Let an order meet the open where that is booked later, or the range where the open refused it."""
+        if self.plan.models.needs_volume:
             order.decided = occasion.opened
+        is_through = self.plan.policies.limit_touch is LimitTouch.THROUGH
+        market = occasion.market
+        is_limit = order.order_type is OrderType.LIMIT
+        if is_limit and market is not None and not allows(order, market, strictly=is_through):
+            order.skips_bar = None
 
     def _place(
         self, rule: Rule, instrument: Instrument, held: int, price: Fraction, now: int, occasion: Occasion

@@ -67,6 +67,11 @@ class Trade:
     price: int
     values: dict[str, float]
 
+    @property
+    def has_traded(self) -> bool:
+        """Whether anything changed hands; a print whose size is missing did trade."""
+        return self.values.get("size") != 0
+
 
 @attrs.frozen(kw_only=True)
 class Offer:
@@ -276,11 +281,13 @@ def at_tick(order: Order, data: Quote | Trade, policies: Policies) -> Offer | No
 def at_print(order: Order, data: Trade, policies: Policies) -> Offer | None:
     """Decide an order at a print beside the quotes that it is matched against.
 
-    A limit that a quote made wait fills at its own price. Orders of one event meet quotes alone.
+    A limit that a quote made wait fills at its own price; a print of size 0 did not trade. Orders of one
+    event meet quotes alone.
     """
     if not (order.resting and order.acts_as_limit) or order.time_in_force in OF_ONE_EVENT:
         return None
-    if not allows(order, data.price, strictly=policies.print_fills is PrintFills.THROUGH):
+    is_through = policies.print_fills is PrintFills.THROUGH
+    if not data.has_traded or not allows(order, data.price, strictly=is_through):
         return None
     assert order.limit_price is not None
     limit = int(order.limit_price)

@@ -51,7 +51,7 @@ class PrintPath(Path):
     def follow(self) -> None:
         """Count queues, once the orders of this turn were matched; no trailing stop moves."""
         data, self._matched = self._matched, None
-        if not self._has_queue or not isinstance(data, Trade):
+        if not self._has_queue or not isinstance(data, Trade) or not data.has_traded:
             return
         for order in self._eligible(data):
             if order.resting and order.acts_as_limit and allows(order, data.price):

@@ -72,13 +72,16 @@ class Venue:
         for source in sorted(sources):
             own = _in_turns([row for row in rows if (row[0].matching or 0) == source])
             beside = _in_turns([row for row in prints if (row[0].prints or 0) == source])
+            over: list[Order] = []
             for matching, others in itertools.zip_longest(own, beside):
                 paths = [Path(self, instrument, [data]) for instrument, data in matching or []]
                 paths += [PrintPath(self, instrument, [data]) for instrument, data in others or []]
-                self._complete_turn(now, paths, matching or [])
+                over += self._complete_turn(now, paths, matching or [])
+            self._end_all(over, now)
         self.is_completing = False
 
-    def _complete_turn(self, now: int, paths: list[Path], rows: list[tuple[Instrument, Data]]) -> None:
+    def _complete_turn(self, now: int, paths: list[Path], rows: list[tuple[Instrument, Data]]) -> list[Order]:
+        """Match one turn; return the orders that end when all ticks of the source and instant are matched."""
         self._walk(now, paths)
         if self.plan.models.needs_volume:
             self._end_all([order for path in paths for order in path.met_open()], now)
@@ -91,7 +94,10 @@ class Venue:
         self._walk(now, paths)
         for path in paths:
             path.follow()
-        self._end_all([order for path in paths for order in path.over], now)
+        over = [order for path in paths for order in path.over]
+        if any(isinstance(data, Bar) for _, data in rows):
+            self._end_all(over, now)
+            over = []
         for instrument, data in rows:
             self.turnover.see(instrument, data)
             if not isinstance(data, Bar):
@@ -99,6 +105,7 @@ class Venue:
             mark = _mark(data)
             if mark is not None:
                 self.account.marks[instrument.index] = mark
+        return over
 
     def _walk(self, now: int, paths: list[Path]) -> None:
         """Take the chances of several instruments, merged by their heads."""
