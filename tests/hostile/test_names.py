@@ -112,7 +112,7 @@ CONFIGS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"broker": {"latency": {"submit": {"quantiles": ["2s", "1s"]}}}},
-        ["broker.latency.submit.quantiles[1]", "of 2s", "found 1s"],
+        ["broker.latency.submit.quantiles[1]", "(2s) or more", "found 1s"],
     ),
     (
         {"broker": {"latency": {"venues": {"XNYZ": {"submit": "1s"}, "XCME": {}}}}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ CASES: list[tuple[object, str, str]] = [
     ("-1s", "", "zero or more, found -1s"),
     (5, "", "expected a duration"),
     ("5 parsecs", "", "unknown unit 'parsecs'"),
+    ({"submit": {"distribution": "lognormal", "median": "1s", "sigma": math.nan}}, ".submit.sigma", "finite"),
     (None, "", "expected a duration"),
     ({"submit": "-1s"}, ".submit", "zero or more, found -1s"),
     ({"modify": 5}, ".modify", "expected a duration"),
@@ -153,7 +155,7 @@ CASES: list[tuple[object, str, str]] = [
     (
         {"submit": {"quantiles": ["2s", "1s"]}},
         ".submit.quantiles[1]",
-        "of 2s, which comes before it, or more",
+        "of quantiles[0] (2s) or more",
     ),
     ({"submit": {"quantiles": ["-1s", "1s"]}}, ".submit.quantiles[0]", "zero or more, found -1s"),
     ({"submit": {"quantiles": ["1s", "x"]}}, ".submit.quantiles[1]", "expected a duration"),
@@ -165,7 +167,7 @@ CASES: list[tuple[object, str, str]] = [
     (
         {"submit": {"distribution": "uniform", "low": "2s", "high": "1s"}},
         ".submit.high",
-        "of 2s, which comes before it",
+        "of low (2s) or more",
     ),
     ({"submit": {"distribution": "uniform", "low": "-2s", "high": "1s"}}, ".submit.low", "zero or more"),
     ({"submit": {"distribution": "exponential", "mean": "0s"}}, ".submit.mean", "above zero, found 0s"),
@@ -259,7 +261,7 @@ def test_all_faults_are_reported_at_once() -> None:
 
 
 def test_python_is_checked_like_a_file() -> None:
-    with pytest.raises(ConfigError, match="of 2s, which comes before it, or more, found 1s"):
+    with pytest.raises(ConfigError, match=r"of low \(2s\) or more, found 1s"):
         Drawn(distribution="uniform", low="2s", high="1s")
     with pytest.raises(ConfigError, match="at least two quantiles, found 1"):
         Drawn(quantiles=["1s"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pytest
 
 from ml4t.backtest import DataFeed, Engine, Strategy, run
@@ -68,3 +70,42 @@ def test_prints_without_a_cap_and_instruments_without_prints_are_named(daily: Bu
         lacking,
     ]
     assert warnings(fill_model={"type": "Default", "volume_limit": 0.5}) == [lacking]
+
+
+def test_a_queue_that_is_counted_without_sizes_is_named() -> None:
+    """Quotes without sizes tell nothing of who is ahead."""
+    at = dt.datetime(2024, 3, 5, 15, tzinfo=dt.UTC)
+    quotes = pl.DataFrame({"symbol": ["A"], "timestamp": [at], "bid_price": [10.0], "ask_price": [10.02]})
+    prints = pl.DataFrame({"symbol": ["A"], "timestamp": [at], "price": [10.0], "size": [5.0]})
+    feeds = [
+        DataFeed(quotes, kind="quote", stamp="event", name="quotes", matches_orders=True),
+        DataFeed(prints, kind="trade", stamp="event", name="prints"),
+    ]
+    policies = {"print_fills": "touch", "queue_position": "size_ahead"}
+    found = run(Strategy, feeds, config={"broker": {"policies": policies}}).warnings
+    assert [each for each in found if "queue_position" in each] == [
+        "queue_position counts sizes, and feed quotes has no bid_size",
+        "queue_position counts sizes, and feed quotes has no ask_size",
+    ]
+
+
+def test_money_that_moves_after_the_last_nav_is_named(daily: Build) -> None:
+    """A purchase at the last close of all is in no NAV."""
+
+    def warned(day: int) -> list[str]:
+        class BuyThen(Strategy):
+            def on_start(self) -> None:
+                self.days = 0
+
+            def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+                self.days += 1
+                if self.days == day:
+                    broker.buy("A", 10)
+
+        config = {"broker": {"policies": {"fill_timing": "same_close"}}}
+        results = run(BuyThen, daily({"A": [10, 10, 10]}), config=config)
+        return [each for each in results.warnings if "after the last NAV" in each]
+
+    assert warned(2) == []
+    (found,) = warned(3)
+    assert found.startswith("Cash moved by -100.00 after the last NAV (")

@@ -337,9 +337,10 @@ def _read_union(value: object, cls: Any) -> Any:  # noqa: ANN401
         return None
     errors: list[ConfigError] = []
     members = [member for member in get_args(cls) if member is not types.NoneType]
-    # A table is meant for the classes among them and anything else for the others, so only those complain.
+    # A table is meant for the tables among them and anything else for the others, so only those complain.
     is_table = isinstance(value, Mapping) or attrs.has(type(value))
-    for member in [each for each in members if attrs.has(each) is is_table] or members:
+    meant = [each for each in members if (attrs.has(each) or _is_mapping(each)) is is_table]
+    for member in meant or members:
         try:
             return _read(value, member)
         except ConfigError as error:

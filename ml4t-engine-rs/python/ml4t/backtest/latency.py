@@ -100,9 +100,9 @@ def _range_faults(kind: str, given: Mapping[str, Any]) -> Iterator[Finding]:
         yield from negative(path, ns)
     if kind == "uniform":
         line = [("low", given["low"]), ("high", given["high"])]
-    for (_, before), (path, ns) in pairwise(line):
+    for (name, before), (path, ns) in pairwise(line):
         if 0 <= ns < before:
-            yield _fault(path, f"of {format_duration(before)}, which comes before it, or more", ns)
+            yield _fault(path, f"of {name} ({format_duration(before)}) or more", ns)
     scale = PARAMETERS[kind][0]
     if kind == "lognormal" and not 0 < (sigma := given["sigma"]) <= LARGEST_SIGMA:
         message = f"expected a number above 0, up to {LARGEST_SIGMA}, found {sigma}"

@@ -21,7 +21,7 @@ from ml4t.core.config import RunConfig, to_mapping
 from ml4t.core.errors import PluginError
 from ml4t.core.manifest import InputFile, ModelUse, build_manifest, sha256_file
 from ml4t.core.plugins import PluginManager, Registered
-from ml4t.core.policies import PrintFills
+from ml4t.core.policies import PrintFills, QueuePosition
 from ml4t.core.types import AssetClass, DataKind, ModelKind
 from ml4t.core.values import format_ns
 from ml4t.engine.compile import ChosenModel
@@ -129,7 +129,7 @@ def _prints_in_doubt(config: RunConfig, models: Iterable[ChosenModel], data: Mar
         return
     if not any(model.kind == "fill" and model.params.get("volume_limit") for model in models):
         yield f"print_fills = {fills.value}: without a volume_limit a print of any size fills whole orders"
-    quoted = [kind is DataKind.QUOTE for kind in (data.feeds[index].kind for index in data.matching)]
+    quoted = [index >= 0 and data.feeds[index].kind is DataKind.QUOTE for index in data.matching]
     alone = [
         instrument.symbol
         for instrument, is_quoted, prints in zip(data.instruments, quoted, data.prints, strict=True)
@@ -138,6 +138,15 @@ def _prints_in_doubt(config: RunConfig, models: Iterable[ChosenModel], data: Mar
     if alone:
         names = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
         yield f"print_fills = {fills.value} does nothing for {names}: no trade ticks beside quotes"
+    if config.broker.policies.queue_position is QueuePosition.NONE:
+        return
+    used = {index for index, each in zip(data.matching, quoted, strict=True) if each}
+    for index in sorted(used.union(*data.prints)):
+        feed = data.feeds[index]
+        sizes = ("bid_size", "ask_size") if feed.kind is DataKind.QUOTE else ("size",)
+        for name in sizes:
+            if feed.frame[name].is_nan().all():
+                yield f"queue_position counts sizes, and feed {feed.name} has no {name}"
 
 
 def _unfinished_session(data: MarketData) -> str:

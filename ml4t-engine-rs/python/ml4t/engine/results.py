@@ -145,6 +145,8 @@ class Results:
                 f"No session of {calendar} closed within the data, so there is no NAV, and returns and "
                 f"metrics are empty; check timezone, stamp, calendar and nav_calendar.",
             )
+        elif moved := _moved_after_the_last_nav(self):
+            notes.insert(0, moved)
         ruined = self.nav.filter(self.nav["nav"] <= 0)
         if not ruined.is_empty():
             notes.append(
@@ -520,3 +522,19 @@ class Results:
     def _repr_html_(self) -> str:
         """Show the metrics as a small table, for notebooks."""
         return display.notebook_table(self)
+
+
+def _moved_after_the_last_nav(results: Results) -> str:
+    """Say that money moved after the last NAV, so that no return shows it; nothing when none did."""
+    ledger = results.ledger
+    came, went = (
+        float(ledger.filter(ledger[side] == "cash")["amount"].sum() or 0) for side in ("debit", "credit")
+    )
+    last = results.portfolio_history.filter("is_nav").tail(1)
+    moved = came - went - last["cash"][0]
+    if abs(moved) <= max(1.0, came) * 1e-9:
+        return ""
+    return (
+        f"Cash moved by {moved:+,.2f} after the last NAV ({last['ts_event'][0]}): what filled or was paid "
+        "then is in the ledger, and in no NAV, return or metric."
+    )
