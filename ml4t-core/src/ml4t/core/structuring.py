@@ -339,7 +339,11 @@ def _read_union(value: object, cls: Any) -> Any:  # noqa: ANN401
     members = [member for member in get_args(cls) if member is not types.NoneType]
     # A table is meant for the tables among them and anything else for the others, so only those complain.
     is_table = isinstance(value, Mapping) or attrs.has(type(value))
-    meant = [each for each in members if (attrs.has(each) or _is_mapping(each)) is is_table]
+    meant = [
+        each
+        for each in members
+        if (attrs.has(each) or _is_mapping(each) if is_table else not attrs.has(each))
+    ]
     for member in meant or members:
         try:
             return _read(value, member)
