@@ -224,8 +224,12 @@ impl Venue for SimulatedVenue {
         for row in from..to {
             let i = columns.instrument[row];
             counts[i as usize] += 1;
-            let (watch, instrument) = (self.watch[i as usize], &plan.instruments[i as usize]);
-            let is_met = watch != 0 && instrument.matching.is_some_and(|f| f.index() == feed);
+            let watch = self.watch[i as usize];
+            if watch == 0 {
+                continue;
+            }
+            let instrument = &plan.instruments[i as usize];
+            let is_met = instrument.matching.is_some_and(|f| f.index() == feed);
             if is_met || (watch & LIVE != 0 && instrument.prints.is_some_and(|f| f.index() == feed)) {
                 self.touched.push((index_u32(feed), i, index_u32(row)));
             }
