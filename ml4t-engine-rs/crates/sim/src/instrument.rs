@@ -35,9 +35,14 @@ pub struct Instrument {
 }
 
 impl Instrument {
+    /// Whether the rows of a phase are prints beside quotes.
+    pub(crate) fn is_print(&self, phase: Phase) -> bool {
+        phase == Phase::TRADE && self.prints.is_some()
+    }
+
     /// The feed whose rows orders meet in a phase.
     pub(crate) fn met_in(&self, phase: Phase) -> Option<FeedId> {
-        self.prints.filter(|_| phase == Phase::TRADE).or(self.matching)
+        if self.is_print(phase) { self.prints } else { self.matching }
     }
 
     /// Whole lots of an asked quantity that came to `units`, exactly or not. Under [`LotRounding::Down`] it is cut towards

@@ -68,7 +68,7 @@ impl PhaseMarket {
             return Err(SimError::internal(format!("{}: matched without a feed", instrument.symbol)));
         };
         let ts_event = feed.data.ts_event[row];
-        let is_print = phase == Phase::TRADE && instrument.prints.is_some();
+        let is_print = instrument.is_print(phase);
         let is_through = plan.policies.print_fills == PrintFills::Through;
         let print_fills = if is_through { LimitTouch::Through } else { LimitTouch::Touch };
         let price = |feed: &Feed, c: usize| -> Result<Option<Price>> {

@@ -33,10 +33,15 @@ impl Candidate {
     }
 }
 
+/// Whether a phase is for an order: a quote that stands is for those of `activating` alone.
+pub(super) fn is_due(activating: &[OrderId], id: OrderId, phase: Phase) -> bool {
+    phase != PhaseMarket::STANDING || activating.binary_search(&id).is_ok()
+}
+
 /// Where the quantity taken from a row is counted: bid and ask of a quote are two, a bar has one for both sides, and a
 /// print beside quotes has its own.
 fn slot_of<R>(desk: &Desk<'_, R>, i: usize, id: OrderId, phase: Phase) -> usize {
-    if phase == Phase::TRADE && desk.plan.instruments[i].prints.is_some() {
+    if desk.plan.instruments[i].is_print(phase) {
         return 2;
     }
     usize::from(PhaseMarket::is_of_quotes(desk.plan, i) && desk.state.order(id).request.side == Side::Sell)
@@ -45,7 +50,7 @@ fn slot_of<R>(desk: &Desk<'_, R>, i: usize, id: OrderId, phase: Phase) -> usize 
 /// The first row of its matching feed that a position entered at this event has still to see.
 fn seen_from<R>(desk: &Desk<'_, R>, i: usize, row: usize, phase: Phase) -> usize {
     let instrument = &desk.plan.instruments[i];
-    match instrument.matching.filter(|_| phase == Phase::TRADE && instrument.prints.is_some()) {
+    match instrument.matching.filter(|_| instrument.is_print(phase)) {
         Some(quotes) => desk.state.completed[quotes.index()][i] as usize,
         // What is entered at a close, or at a quote that stood, has not seen the rest of its row.
         None => place_of(desk.plan, i, row) + usize::from(is_close(phase) || phase == PhaseMarket::STANDING),
@@ -101,7 +106,7 @@ impl SimulatedVenue {
                     && !self.over.contains(&id)
                     && market.is_eligible(order.ts_active)
                     && market.was_its_only_event(order, desk.plan.policies)
-                    && (phase != PhaseMarket::STANDING || self.activating.binary_search(&id).is_ok())
+                    && is_due(&self.activating, id, phase)
             }));
         }
         if matches!(phase, Phase::QUOTE | Phase::TRADE) {
@@ -158,8 +163,8 @@ impl SimulatedVenue {
         let market = PhaseMarket::read(desk.plan, i, row, phase)?;
         for live in self.live[i].iter_mut() {
             let order = desk.state.order(live.id);
-            let is_out = (!self.over.is_empty() && self.over.contains(&live.id))
-                || (phase == PhaseMarket::STANDING && self.activating.binary_search(&live.id).is_err());
+            let is_out =
+                (!self.over.is_empty() && self.over.contains(&live.id)) || !is_due(&self.activating, live.id, phase);
             if is_out || live.pass == self.pass || order.status.is_terminal() || !market.is_eligible(order.ts_active) {
                 continue;
             }
@@ -211,7 +216,7 @@ impl SimulatedVenue {
         if self.used[i][slot].0 != key {
             self.used[i][slot] = (key, 0);
         }
-        let is_print = phase == Phase::TRADE && desk.plan.instruments[i].prints.is_some();
+        let is_print = desk.plan.instruments[i].is_print(phase);
         let most = if is_print { self.share_of_print(desk, id, row, self.used[i][slot].1) } else { i64::MAX };
         if most <= 0 {
             // All of the print went to those ahead.

@@ -13,6 +13,7 @@ use crate::phase::PhaseMarket;
 use crate::plan::{Feed, quote, trade};
 use crate::policies::QueuePosition;
 
+use super::pass::is_due;
 use super::{Desk, SimulatedVenue};
 
 /// What is known of an order's place in the queue at its price.
@@ -132,8 +133,7 @@ impl SimulatedVenue {
                     continue;
                 }
                 let known = self.ahead_of(i, order, id);
-                let is_activating = phase != PhaseMarket::STANDING || self.activating.binary_search(&id).is_ok();
-                let is_met = is_activating && market.is_eligible(order.ts_active);
+                let is_met = is_due(&self.activating, id, phase) && market.is_eligible(order.ts_active);
                 let ahead = if is_met { sizes.ahead_after(&market, order.request.side, limit, known) } else { known };
                 places.extend(ahead.map(|ahead| Place { id, ahead, leaves: order.leaves, limit }));
             }
