@@ -33,9 +33,7 @@ fn price_of_row(plan: &Plan, state: &State, i: usize, row: usize) -> Option<Pric
         FeedKind::Quote => middle(scale.price(feed.value(quote::BID, row)), scale.price(feed.value(quote::ASK, row)))?,
         FeedKind::Context => return None,
     };
-    let seen = plan.actions[..state.actions_seen].iter().rev().take_while(|a| a.ts >= feed.data.ts_event[row]).count();
-    let since = plan.actions[state.actions_seen - seen..state.actions_seen].iter();
-    since.filter(|a| a.instrument.index() == i).try_fold(last, |price, action| match action.kind {
+    state.actions_since(plan, i, feed.data.ts_event[row]).try_fold(last, |price, action| match action.kind {
         ActionKind::Split(ratio) => ratio.unscale(price),
         ActionKind::CashDividend { amount, .. } => instrument.scale.less(price, amount),
     })

@@ -6,7 +6,7 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::ledger::{Account, Book};
 use crate::money::Cash;
 use crate::order::{Order, OrderStatus, Reason};
-use crate::plan::{Plan, Timer};
+use crate::plan::{Action, Plan, Timer};
 use crate::recorder::{OrderEvent, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
@@ -200,6 +200,13 @@ impl State {
         assert!(self.fault != phase, "a fault injected by a test");
         #[cfg(not(feature = "fault-injection"))]
         let _ = phase;
+    }
+
+    /// Corporate actions of an instrument that have happened since a row of that time was complete, the oldest first.
+    pub(crate) fn actions_since<'a>(&self, plan: &'a Plan, i: usize, ts: Ns) -> impl Iterator<Item = &'a Action> {
+        let seen = &plan.actions[..self.actions_seen];
+        let from = seen.partition_point(|action| action.ts < ts);
+        seen[from..].iter().filter(move |action| action.instrument.index() == i)
     }
 
     /// Last completed row of an instrument in a feed: what matching and marks may use.

@@ -447,9 +447,7 @@ impl Venue for SimulatedVenue {
         for (i, instrument) in desk.plan.instruments.iter().enumerate() {
             let Some(feed) = instrument.matching.filter(|_| !self.live[i].is_empty()) else { continue };
             // A close in front of a split or dividend of this instant is a price of the old shares.
-            let seen = &desk.plan.actions[..desk.state.actions_seen];
-            let acts_now = seen.iter().rev().take_while(|a| a.ts == desk.state.now);
-            if acts_now.into_iter().any(|a| a.instrument.index() == i) {
+            if desk.state.actions_since(desk.plan, i, desk.state.now).next().is_some() {
                 continue;
             }
             let columns = &desk.plan.feed(feed).data;

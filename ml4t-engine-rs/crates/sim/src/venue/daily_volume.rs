@@ -32,9 +32,8 @@ fn volume(feed: &Feed, row: usize) -> f64 {
 /// Volume of a past row in the shares of now.
 fn in_todays_shares(plan: &Plan, state: &State, i: usize, row: usize) -> f64 {
     let Some(feed) = plan.instruments[i].matching.map(|id| plan.feed(id)) else { return 0.0 };
-    let ts = feed.data.ts_event[row];
-    let since = plan.actions[..state.actions_seen].iter().rev().take_while(|action| action.ts >= ts);
-    since.filter(|action| action.instrument.index() == i).fold(volume(feed, row), |volume, action| match action.kind {
+    let since = state.actions_since(plan, i, feed.data.ts_event[row]);
+    since.fold(volume(feed, row), |volume, action| match action.kind {
         #[expect(clippy::cast_precision_loss, reason = "ratios of splits are small")]
         ActionKind::Split(ratio) => volume * ratio.num as f64 / ratio.den as f64,
         ActionKind::CashDividend { .. } => volume,
@@ -43,12 +42,10 @@ fn in_todays_shares(plan: &Plan, state: &State, i: usize, row: usize) -> f64 {
 
 /// The session that a row belongs to: what begins at a close belongs to the next.
 fn session_of(plan: &Plan, i: usize, feed: &Feed, row: usize) -> usize {
-    let close = &plan.calendars[plan.instruments[i].calendar.index()].close;
-    let event = feed.data.ts_event[row];
-    match &feed.data.ts_open {
-        Some(open) => close.partition_point(|&close| close <= open[row]),
-        None => close.partition_point(|&close| close < event),
-    }
+    let sessions = &plan.calendars[plan.instruments[i].calendar.index()];
+    // A print at the close is still of the session.
+    let begun = feed.data.ts_open.as_ref().map_or(feed.data.ts_event[row] - 1, |open| open[row]);
+    sessions.closing_after(begun).unwrap_or(sessions.close.len())
 }
 
 impl DailyVolume {

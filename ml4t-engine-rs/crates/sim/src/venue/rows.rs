@@ -18,8 +18,7 @@ use super::{Desk, HELD, SimulatedVenue, guard_of, index_u32, place_of};
 
 /// Whether a split or dividend of an instrument makes a price of that time one of the old shares.
 fn has_acted_since<R>(desk: &Desk<'_, R>, i: usize, ts: Ns) -> bool {
-    let acted = &desk.plan.actions[..desk.state.actions_seen];
-    acted.iter().rev().take_while(|a| a.ts >= ts).any(|a| a.instrument.index() == i)
+    desk.state.actions_since(desk.plan, i, ts).next().is_some()
 }
 
 /// The last quote of an instrument, if it came in the session that is open and is a price of today's shares.
@@ -29,8 +28,8 @@ fn standing_row<R>(desk: &Desk<'_, R>, i: usize) -> Option<usize> {
     let row = desk.state.completed_row(desk.plan, feed.index(), i)?;
     let ts = desk.plan.feed(feed).data.ts_event[row];
     let sessions = &desk.plan.calendars[instrument.calendar.index()];
-    let k = sessions.close.partition_point(|&close| close <= desk.state.now);
-    let is_open = sessions.open.get(k).is_some_and(|&open| open <= desk.state.now && open <= ts);
+    let open = sessions.closing_after(desk.state.now).map(|k| sessions.open[k]);
+    let is_open = open.is_some_and(|open| open <= desk.state.now && open <= ts);
     (is_open && !has_acted_since(desk, i, ts)).then_some(row)
 }
 
