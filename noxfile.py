@@ -28,10 +28,13 @@ VENV = ROOT / ".venv"
 VENV_BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 VENV_PYTHON = VENV_BIN / ("python.exe" if os.name == "nt" else "python")
 ENGINE = "ml4t-engine-rs"
+ENGINE_CRATE = f"{ENGINE}/crates/py"
+# Plugins with a native library of their own, and where its crate is.
+LIBRARIES = {"./plugins/ml4t-impact": "plugins/ml4t-impact/rust"}
 DEMO_CONFIG = "examples/momentum.toml"
 MINIMUM_PYTHON = (3, 11)
 PEERS = ("zipline", "backtrader", "vectorbt")
-TESTS = "not (bench or browser or faults or parity or soak or wheels)"
+TESTS = "not (bench or browser or faults or parity or plugins or soak or wheels)"
 NOX_REQUIREMENT = "nox>=2025.5.1"
 
 
@@ -184,7 +187,14 @@ def already_installed(level: str) -> bool:
 def build_engine(
     session: nox.Session, *, profile: str = "release", install: bool = False, features: str = ""
 ) -> None:
-    """Compile the extension, with cargo's progress shown, and put it into the source tree.
+    """Compile the engine's extension; see `build_extension`."""
+    build_extension(session, ENGINE_CRATE, profile=profile, install=install, features=features)
+
+
+def build_extension(
+    session: nox.Session, crate: str, *, profile: str = "release", install: bool = False, features: str = ""
+) -> None:
+    """Compile an extension, with cargo's progress shown, and put it into the source tree.
 
     `install` also installs the distribution's metadata and its dependencies; afterwards only the
     library changes.
@@ -193,8 +203,7 @@ def build_engine(
     flags = [] if install else ["--skip-install"]
     flags += ["--features", features] if features else []
     maturin = str(VENV_BIN / "maturin")
-    manifest = f"{ENGINE}/crates/py/Cargo.toml"
-    run(session, maturin, "develop", "--manifest-path", manifest, "--profile", profile, *flags)
+    run(session, maturin, "develop", "--manifest-path", f"{crate}/Cargo.toml", "--profile", profile, *flags)
 
 
 def ensure_environment(session: nox.Session, *, level: str, profile: str = "release") -> None:
@@ -205,12 +214,13 @@ def ensure_environment(session: nox.Session, *, level: str, profile: str = "rele
     need_rust(session)
     ensure_venv()
     if already_installed(level):
-        build_engine(session, profile=profile)
+        for crate in (ENGINE_CRATE, *LIBRARIES.values()):
+            build_extension(session, crate, profile=profile)
         return
     for stamp in VENV.glob("ml4t-*.stamp"):
         stamp.unlink()
     packages = [line.removeprefix("-e ") for line in requirement_lines(editable=True)]
-    others = [path for path in packages if path not in {"./ml4t-core", f"./{ENGINE}"}]
+    others = [path for path in packages if path not in {"./ml4t-core", f"./{ENGINE}", *LIBRARIES}]
     tools = requirement_lines(editable=False)
     maturin = next(line for line in tools if line.startswith("maturin"))
     pip = ["-m", "pip", "install", "--disable-pip-version-check"]
@@ -218,6 +228,8 @@ def ensure_environment(session: nox.Session, *, level: str, profile: str = "rele
     build_engine(session, profile=profile, install=True)
     editable = [argument for path in others for argument in ("-e", path)]
     python(session, *pip, *editable, *(tools if level == "dev" else []))
+    for crate in LIBRARIES.values():
+        build_extension(session, crate, profile=profile, install=True)
     (VENV / f"ml4t-{level}.stamp").write_text(inputs_hash(), encoding="utf-8")
 
 
@@ -325,7 +337,9 @@ def tests(session: nox.Session) -> None:
         with watch.step("Rust tests"):
             rust_tests(session)
         with watch.step("Python tests"):
-            python(session, "-m", "pytest", "-m", TESTS, "--durations=10", *session.posargs)
+            # For two cores; some tests start threads and processes of their own.
+            spread = ["-n", "2", "--dist", "worksteal"]
+            python(session, "-m", "pytest", "-m", TESTS, *spread, "--durations=10", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -363,6 +377,7 @@ def bench(session: nox.Session) -> None:
     ensure_environment(session, level="dev", profile="dist")
     python(session, "tests/bench/first_figures.py")
     python(session, "tests/bench/order_cost.py")
+    python(session, "tests/bench/native_models.py")
     python(session, "-m", "pytest", "-m", "bench", "-s", *session.posargs)
 
 
@@ -467,6 +482,16 @@ def rust_coverage(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def plugins(session: nox.Session) -> None:
+    """Write plugins in Python, numba, Rust and C outside the repository; build, install and run them."""
+    need_rust(session)
+    ensure_environment(session, level="dev")
+    with stopwatch(session) as watch, watch.step("plugins"):
+        folder = "plugins/ml4t-testing/tests"
+        python(session, "-m", "pytest", "-m", "plugins", "--durations=10", folder, *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def wheels(session: nox.Session) -> None:
     """Build every wheel, then install `ml4t[all]` from them alone in a clean environment and run it."""
     ensure_environment(session, level="dev")
@@ -474,12 +499,13 @@ def wheels(session: nox.Session) -> None:
     for folder in (dist, house, clean):
         shutil.rmtree(folder, ignore_errors=True)
     with stopwatch(session) as watch:
-        with watch.step("engine wheel"):
+        with watch.step("native wheels"):
             build = [str(VENV_BIN / "maturin"), "build", "--profile", "dist", "--locked", "--out", str(dist)]
-            run(session, *build, "--manifest-path", f"{ENGINE}/crates/py/Cargo.toml")
+            for crate in (ENGINE_CRATE, *LIBRARIES.values()):
+                run(session, *build, "--manifest-path", f"{crate}/Cargo.toml")
         with watch.step("pure wheels"):
             folders = [line.removeprefix("-e ") for line in requirement_lines(editable=True)]
-            pure = [folder for folder in folders if folder != f"./{ENGINE}"]
+            pure = [folder for folder in folders if folder not in {f"./{ENGINE}", *LIBRARIES}]
             python(session, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(dist), *pure)
         with watch.step("third-party wheels"):
             find = ["--find-links", str(dist), "--dest", str(house)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import textwrap
 import warnings
 from datetime import UTC, date, datetime
@@ -19,15 +20,18 @@ from hypothesis import strategies as st
 
 from ml4t.core import ConfigError, Instrument, LotPolicy
 from ml4t.core.config import (
+    FORMER_KEYS,
     BacktestSection,
     BrokerSection,
     FeedSection,
     NativePolicy,
+    Origin,
     RecordCadence,
     RunConfig,
     load_config,
     to_mapping,
 )
+from ml4t.core.errors import Finding
 from ml4t.core.manifest import canonical_json
 from ml4t.core.policies import FillTiming, Policies
 
@@ -177,6 +181,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "trail_basis": "high_low",
         "path": "worst",
         "same_bar_exit": "allow",
+        "order_inside_bar": "next_bar",
         "target_orders": "counted",
         "target_rounding": "position",
         "lot_rounding": "reject",
@@ -315,7 +320,7 @@ def test_everything_wrong_is_reported_at_once_with_lines(tmp_path: Path) -> None
         "data_feeds[0].type": ("invalid_value", "ParquetFeed", None),
         "data_feeds[0].interval": ("missing", None, None),
         "strategies[0].type": ("invalid_value", None, None),
-        "raport": ("unknown_key", "report", None),
+        "raport": ("unknown_key", "report", 23),
     }
     with pytest.raises(ConfigError, match=r"run\.toml: 9 problems"):
         load_config(path)
@@ -326,6 +331,70 @@ def test_a_line_is_given_only_when_it_is_certain(tmp_path: Path) -> None:
     found = faults(written(tmp_path, "run.yaml", text))
     assert found["backtest.recrod"].line == 5
     assert found["data_feeds[1].stamp"].line is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[broker]\n\n[broker.latency.venues.XNYX]\nsubmit = '1s'\n", 3),
+        ('[broker]\n\n  [ broker.latency.venues."XNYX" ]\n', 3),
+        ("[broker.latency.venues]\nXNYX = { submit = '1s' }\n", 2),
+        ("[broker.latency.venues.XNYX.submit]\nquantiles = ['1s', '2s']\n", None),
+        ("symbols = [\n  ['A', 'XNYX']\n]\n", None),
+        ("[a.XNYX]\n[b.XNYX]\n", None),
+    ],
+)
+def test_a_fault_found_later_has_the_file_and_the_line_of_its_key_or_table(
+    text: str, line: int | None
+) -> None:
+    origin = Origin("run.toml", text)
+    config = attrs.evolve(RunConfig(), origin=origin)
+    error = config.refused([Finding(path="broker.latency.venues.XNYX", message="wrong")])
+    assert (error.source, error.findings[0].line) == ("run.toml", line)
+    nothing = RunConfig().refused([Finding(path="broker.latency", message="wrong")])
+    assert (nothing.source, str(nothing)) == (None, "broker.latency: wrong")
+
+
+def test_a_configuration_knows_the_file_it_was_read_from_and_equals_one_from_elsewhere(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, "run.toml", "[backtest]\nseed = 3\n")
+    config = load_config(path)
+    path.write_text("# changed since\n", encoding="utf-8")
+    again = pickle.loads(pickle.dumps(config))
+    for each in (config, again):
+        assert str(each.refused([Finding(path="backtest.seed", message="wrong")])) == (
+            f"{path}: backtest.seed: wrong (line 2)"
+        )
+    assert config == load_config({"backtest": {"seed": 3}}, root=tmp_path)
+    assert "origin" not in to_mapping(config)
+
+
+@pytest.mark.parametrize("name", sorted(FORMER_KEYS))
+@pytest.mark.parametrize("section", [(), ("broker",), ("broker", "policies"), ("backtest",)])
+def test_a_key_of_the_first_ml4t_is_refused_by_name_with_what_took_its_place(
+    name: str, section: tuple[str, ...]
+) -> None:
+    document: dict[str, Any] = {name: "next_bar"}
+    for key in reversed(section):
+        document = {key: document}
+    finding = faults(document)[".".join((*section, name))]
+    assert finding.message.startswith("a key of ml4t 0.1, which is no longer read; ")
+    assert FORMER_KEYS[name] in finding.message
+    assert (finding.code, finding.allowed, finding.nearest) == ("unknown_key", (), None)
+
+
+def test_what_took_the_place_of_a_key_is_there() -> None:
+    known = {f"broker.policies.{field.name}" for field in attrs.fields(Policies)} | {"broker.buying_power"}
+    named = {path for text in FORMER_KEYS.values() for path in re.findall(r"broker\.[a-z_.]+", text)}
+    assert len(named) > 4
+    assert named <= known
+
+
+def test_a_key_that_resembles_none_gets_no_hint() -> None:
+    finding = faults({"broker": {"commission_per_share": 0.005}})["broker.commission_per_share"]
+    assert (finding.message, finding.nearest) == ("unknown key", None)
+    assert "commission_model" in finding.allowed
 
 
 @pytest.mark.parametrize(

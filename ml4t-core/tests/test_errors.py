@@ -86,9 +86,21 @@ def test_a_long_list_of_known_names_is_cut() -> None:
         ("volumeshare", ["VolumeShare", "Spread"], "VolumeShare"),
         ("zzz", ["VolumeShare"], None),
         ("x", [], None),
+        # A letter changed, two exchanged, a word cut short or drawn out.
+        ("XYY", ["ABC", "XYZ"], "XYZ"),
+        ("XNYX", ["XNAS", "XNYS"], "XNYS"),
+        ("rsut", ["rust"], "rust"),
+        ("warn", ["debug", "warning"], "warning"),
+        ("slippage", ["fill_model", "slippage_model"], "slippage_model"),
+        ("opening", ["open", "close"], "open"),
+        # Words in common are not the same word.
+        ("execution_mode", ["fee_model", "fill_model"], None),
+        ("commission_per_share", ["commission_model"], None),
+        ("PerTrade", ["PerShare"], None),
+        ("AAPL", ["A"], None),
     ],
 )
-def test_the_nearest_name_ignores_case_and_may_be_none(
+def test_the_nearest_name_ignores_case_and_is_none_where_none_is_close(
     name: str, known: list[str], guess: str | None
 ) -> None:
     assert nearest(name, known) == guess

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "ml4t-engine-rs/crates/sim/src/order.rs"
 PAGE = ROOT / "docs/reference/order-codes.md"
 # Codes of rows that leave the state of an order as it is.
-NOTES = ("CancelRequested", "ReplaceRequested", "Replaced", "ReplaceRejected", "Reduced")
+NOTES = ("CancelRequested", "ReplaceRequested", "Replaced", "ReplaceRejected", "Reduced", "MovedWithPosition")
 
 
 def body(source: str, signature: str) -> str:

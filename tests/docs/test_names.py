@@ -228,7 +228,9 @@ def test_the_page_about_plugins_tells_which_hooks_are_asked() -> None:
 def test_the_page_about_models_lists_every_model_with_its_parameters_and_defaults() -> None:
     text = page("reference/models.md")
     documented = dict.fromkeys(re.findall(r"^### `(\w+)`$", text, re.MULTILINE))
-    ours = [each for each in load_plugins().registry() if each.plugin in ("fills", "slippage", "fees")]
+    ours = [
+        each for each in load_plugins().registry() if each.plugin in ("fills", "slippage", "impact", "fees")
+    ]
     classes = {offer.spec.load().__name__: offer.spec.load() for offer in ours}
     assert set(documented) == set(classes)
     for name, cls in classes.items():

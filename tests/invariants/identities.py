@@ -32,6 +32,7 @@ SIGN = {"buy": 1, "sell": -1}
 ACCOUNTS = {"cash", "inventory", "receivable", "realized_pnl", "fees", "dividends", "capital"}
 # Rows that tell of an order and leave its state as it is.
 NOTES = {"CANCEL_REQUESTED", "REPLACE_REQUESTED", "REPLACED", "REPLACE_REJECTED", "REDUCED"}
+NOTES |= {"MOVED_WITH_POSITION"}
 NEXT = {
     "created": {"submitted", "rejected"},
     "submitted": {"accepted", "rejected", "canceled"},
@@ -259,7 +260,10 @@ def _allows(case: Case, row: Row, fill: Row, order: Row) -> bool:
 
 
 def _check_activity(case: Case, fill: Row, order: Row) -> None:
-    """An order meets a bar only if it was active when the bar opened, and a tick only if before it."""
+    """An order meets a bar only if it was active when the bar opened, and a tick only if before it.
+
+    Where orders may come inside a bar, its close fills what was active before that.
+    """
     table = case.source(fill["symbol"])
     assert order["ts_accepted"] is not None, order
     active = order["ts_accepted"] + case.latency_ns()
@@ -271,6 +275,9 @@ def _check_activity(case: Case, fill: Row, order: Row) -> None:
         return
     if case.policies.get("fill_timing") == "same_close" and fill["phase"] == "close":
         assert active <= fill["ts_event"], (fill, order)
+        return
+    if case.policies.get("order_inside_bar") == "close" and fill["phase"] == "close":
+        assert active < fill["ts_event"], (fill, order)
         return
     opens = [row["ts_open"] for row in fill_row(case, fill)]
     assert any(active <= opened for opened in opens), (fill, order)

@@ -78,6 +78,10 @@ def draw_config(rng: np.random.Generator, market: Market, **fixed: Any) -> dict[
     }
     if broker["policies"]["path"] == "close_only" and broker["policies"]["fill_timing"] == "next_open":
         broker["policies"]["fill_timing"] = "next_close"
+    if broker["policies"]["same_bar_exit"] == "allow":
+        # A stream of its own moves nothing that is drawn after it.
+        meets_close = rng.spawn(1)[0].random() < 0.5
+        broker["policies"]["order_inside_bar"] = "close" if meets_close else "next_bar"
     if broker["policies"]["print_fills"] != "touch":
         broker["policies"]["queue_position"] = "none"
     backtest: dict[str, Any] = {"record": pick(("auto", "step", "session"))}

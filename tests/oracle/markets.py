@@ -7,7 +7,7 @@ rounder prices, default policies.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -28,9 +28,11 @@ from ml4t.backtest import (
     Timestamp,
     TrailingStop,
 )
-from ml4t.core.errors import OrderError
+from ml4t.core.errors import ModelError, OrderError
 from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
+
+from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Sliced, estimates, slices
 
 SYMBOLS = ("A", "B", "C")
 FIRST_DAY = dt.date(2024, 1, 1)
@@ -69,6 +71,9 @@ class Case:
     script: tuple[tuple[int, Ask], ...]
     prints: tuple[tuple[Any, ...], ...] = ()  #: beside quotes
     lag: int = 0  #: minutes after which they are known
+    stagger: int = 0  #: minutes by which the bars of each symbol begin after those of the one before
+    slices: Sliced | None = None  #: fill model in place of that of the account
+    native: str = "prefer"
 
 
 class Script(Strategy):
@@ -221,22 +226,6 @@ def ticks(draw: st.DrawFn, symbol: str, count: int) -> list[tuple[Any, ...]]:
     return rows
 
 
-SLIPPAGES: list[dict[str, Any]] = [
-    {"type": "FixedFraction", "fraction": 0.002},
-    {"type": "Spread", "spread": 0.03},
-    {"type": "BasisPoints", "bps": 3.7},
-]
-VOLUME_SLIPPAGES: list[dict[str, Any]] = [
-    {"type": "VolumeShare", "volume_limit": 0.1, "price_impact": 0.2},
-    {"type": "VolumeShare"},
-]
-FEES: list[dict[str, Any]] = [
-    {"type": "PerShare", "fee": 0.005, "minimum": 1.0},
-    {"type": "PerOrder", "fee": 2.5},
-    {"type": "Fraction", "rate": 0.0013},
-]
-
-
 # Next to bars of a day or an hour and ticks seven minutes apart: at once, inside one, and past several.
 delays = st.sampled_from(
     [
@@ -258,7 +247,7 @@ messages = st.fixed_dictionaries({}, optional={"submit": delays, "modify": delay
 def latencies(draw: st.DrawFn) -> str | dict[str, Any]:
     """Draw one latency of all messages, or one of each kind, and sometimes those of a venue."""
     if draw(st.booleans()):
-        return draw(st.sampled_from(["1h", "1d", "30h"]))
+        return draw(st.sampled_from(["25m", "1h", "1d", "30h"]))
     latency: dict[str, Any] = draw(messages)
     if draw(st.booleans()):
         latency["venues"] = {"V": draw(messages)}
@@ -277,34 +266,52 @@ def caps(draw: st.DrawFn, *, with_averages: bool) -> dict[str, Any]:
     return model
 
 
+CHOICES = {
+    "limit_touch": ["through"],
+    "insufficient_cash": ["partial", "wait"],
+    "zero_volume": ["fill"],
+    "tick_rounding": ["passive"],
+    "fill_timing": ["next_close", "same_close"],
+    "limit_gap": ["at_limit"],
+    "stop_gap": ["at_stop"],
+    "fill_order": ["exits_first"],
+    "quote_fill": ["standing"],
+    "limit_slippage": ["clamp", "refuse", "full", "full"],
+    "trail_basis": ["close"],
+    "path": ["ohlc", "olhc", "nearest_first", "close_only", "submission"],
+    "same_bar_exit": ["next_bar"],
+    "order_inside_bar": ["close"],
+    "lot_rounding": ["down"],
+    "target_orders": ["ignored"],
+    "target_rounding": ["order"],
+}
+
+
 @st.composite
-def accounts(draw: st.DrawFn, *, with_averages: bool = False) -> dict[str, Any]:
-    """Draw the section `[broker]`, with defaults left out; orders that meet quotes take no averages."""
-    account: dict[str, Any] = {"initial_cash": draw(st.sampled_from([100_000, 5_000, 1_000]))}
+def chosen_policies(draw: st.DrawFn) -> dict[str, str]:
+    """Draw the section `[broker.policies]`, with defaults left out."""
     policies: dict[str, str] = {}
-    choices = {
-        "limit_touch": ["through"],
-        "insufficient_cash": ["partial", "wait"],
-        "zero_volume": ["fill"],
-        "tick_rounding": ["passive"],
-        "fill_timing": ["next_close", "same_close"],
-        "limit_gap": ["at_limit"],
-        "stop_gap": ["at_stop"],
-        "fill_order": ["exits_first"],
-        "quote_fill": ["standing"],
-        "limit_slippage": ["clamp", "refuse", "full", "full"],
-        "trail_basis": ["close"],
-        "path": ["ohlc", "olhc", "nearest_first", "close_only", "submission"],
-        "same_bar_exit": ["next_bar"],
-        "lot_rounding": ["down"],
-        "target_orders": ["ignored"],
-        "target_rounding": ["order"],
-    }
-    for name, values in choices.items():
+    for name, values in CHOICES.items():
+        # The two contradict each other.
+        if name == "order_inside_bar" and "same_bar_exit" in policies:
+            continue
         if draw(st.integers(0, 3)) == 0:
             policies[name] = draw(st.sampled_from(values))
     if policies.get("path") == "close_only":
         policies.setdefault("fill_timing", "next_close")
+    return policies
+
+
+@st.composite
+def accounts(
+    draw: st.DrawFn, *, with_averages: bool = False, impacts: Sequence[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Draw the section `[broker]`, with defaults left out; orders that meet quotes take no averages.
+
+    There is always an impact where the models to draw from are given.
+    """
+    account: dict[str, Any] = {"initial_cash": draw(st.sampled_from([100_000, 5_000, 1_000]))}
+    policies = draw(chosen_policies())
     optional: dict[str, st.SearchStrategy[Any]] = {
         "allows_short": st.just(value=True),
         "leverage": st.sampled_from([2, 3, "1.5"]),
@@ -324,6 +331,8 @@ def accounts(draw: st.DrawFn, *, with_averages: bool = False) -> dict[str, Any]:
         account["fill_model"] = draw(caps(with_averages=with_averages))
     if draw(st.integers(0, 2)) == 0:
         account["slippage_model"] = draw(st.sampled_from(SLIPPAGES + (VOLUME_SLIPPAGES if by_volume else [])))
+    if impacts is not None or draw(st.integers(0, 5)) == 0:
+        account["impact_model"] = draw(st.sampled_from(IMPACTS if impacts is None else impacts))
     if policies:
         account["policies"] = policies
     return account
@@ -392,8 +401,8 @@ def actions(
 
 
 @st.composite
-def cases(draw: st.DrawFn, kind: str) -> Case:
-    """Draw a case on daily bars, half-hour bars, quotes or prints."""
+def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | None = None) -> Case:
+    """Draw a case on daily bars, half-hour bars, quotes or prints, with one of some impact models."""
     symbols = SYMBOLS[: draw(st.integers(1, 3))]
     count = draw(st.integers(3, 14))
     rows = [
@@ -403,8 +412,13 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     if draw(st.integers(0, 3)) == 0:
         kinds = draw(st.lists(st.sampled_from(sorted(RULES)), min_size=1, unique=True))
         rules = tuple((name, draw(st.integers(5, 80))) for name in kinds)
-    account = draw(accounts(with_averages=kind != "quote"))
-    steps = st.tuples(st.integers(0, count - 2), asks(with_rules=bool(rules)))
+    account = draw(accounts(with_averages=kind != "quote", impacts=impacts))
+    # Bars that begin beside one another call the script inside bars.
+    stagger = draw(st.sampled_from([0, 0, 20, 25])) if kind == "hour" and len(symbols) > 1 else 0
+    calls = count * len(symbols) if stagger else count
+    # Where volatility is estimated, the first orders come after four sessions; mostly that is enough.
+    first = min(4, calls - 2) if estimates(account.get("impact_model")) else 0
+    steps = st.tuples(st.integers(first, calls - 2), asks(with_rules=bool(rules)))
     script = draw(st.lists(steps, min_size=2, max_size=14))
     return Case(
         kind=kind,
@@ -414,6 +428,8 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
         rules=rules,
         actions=draw(actions(symbols)) if kind == "day" else (),
         script=tuple(script),
+        stagger=stagger,
+        slices=draw(slices) if draw(st.integers(0, 5)) == 0 else None,
     )
 
 
@@ -449,12 +465,15 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
         return feeds_with_prints(case, options)
     # An average of sessions needs several of them.
     is_slow = "average_days" in case.account.get("fill_model", {})
+    is_slow |= case.account.get("slippage_model", {}).get("type") == "VolatilityVolumeShare"
     hours = 4 if is_slow else 1
     step = {"hour": 60 * hours, "quote": 7, "trade": 450 if is_slow else 7}[case.kind]
     when = pl.lit(FIRST_MINUTE) + pl.duration(minutes=pl.col("timestamp") * step)
     if case.kind == "hour":
         names = ["symbol", "timestamp", "open", "high", "low", "close", "volume"]
-        frame = pl.DataFrame(case.rows, schema=names, orient="row").with_columns(timestamp=when)
+        late = pl.col("symbol").replace_strict({each: n for n, each in enumerate(SYMBOLS)}) * case.stagger
+        frame = pl.DataFrame(case.rows, schema=names, orient="row")
+        frame = frame.with_columns(timestamp=when + pl.duration(minutes=late))
         return DataFeed(frame, stamp="open", interval=f"{hours}h", **options)
     names = ["symbol", "timestamp", "bid_price", "ask_price", "bid_size", "ask_size"]
     frame = pl.DataFrame(case.rows, schema=names, orient="row").with_columns(timestamp=when)
@@ -506,10 +525,20 @@ def actions_of(case: Case) -> pl.DataFrame | None:
 
 def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame]:
     """Run a case on an engine and return its tables."""
-    backtest = {"engine": engine, "record": "step", "native": "prefer", "seed": SEED}
+    backtest = {"engine": engine, "record": "step", "native": case.native, "seed": SEED}
     config = {"broker": case.account, "backtest": backtest}
-    results = Engine(feed_of(case), lambda: Script(case), config=config, plugins=plugins).run()
+    models = {} if case.slices is None else {"fill": case.slices}
+    run = Engine(feed_of(case), lambda: Script(case), config=config, models=models, plugins=plugins)
+    results = run.run()
     return {name: results.table(name) for name in TABLES}
+
+
+def outcome_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame] | str:
+    """Run a case on an engine and return its tables, or what a model found wrong with it."""
+    try:
+        return tables_of(case, engine, plugins)
+    except ModelError as error:
+        return str(error)
 
 
 def difference(one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) -> str:

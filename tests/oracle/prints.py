@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from .costs import slices
 from .markets import EX_DAY, RULES, SYMBOLS, WITH_PRINTS, Ask, Case, accounts, actions, asks, sizes
 
 STEP = 5  #: minutes from quote to quote
@@ -83,4 +84,5 @@ def cases_with_prints(draw: st.DrawFn) -> Case:
         script=tuple(draw(st.lists(st.tuples(steps, what), min_size=6, max_size=24))),
         prints=tuple(prints),
         lag=draw(st.sampled_from([0, 0, 0, 2])),
+        slices=draw(slices) if draw(st.integers(0, 5)) == 0 else None,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
+from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,20 +100,37 @@ def test_plugins_import_the_kernel_and_the_front_door_only_when_they_require_the
     assert plugins
     for each in plugins:
         allowed = {"ml4t.core", f"ml4t.{each.name.removeprefix('ml4t-')}"}
-        if "ml4t-engine" in {requirement.name for requirement in each.requirements}:
-            allowed.add("ml4t.backtest")
+        required = {requirement.name for requirement in each.requirements}
+        # `ml4t-native` is no plugin but what native models are written with, as anybody's are.
+        for name, module in {"ml4t-engine": "ml4t.backtest", "ml4t-native": "ml4t.native"}.items():
+            if name in required:
+                allowed.add(module)
         assert own(imports(each), beside=allowed) == []
 
 
+def modules_loaded_on_demand(member: Member, found: list[Import]) -> set[str]:
+    """Files of the modules that no module of the distribution imports at once."""
+    eager = {f"{each.module}." for each in found if each.at_import}
+    return {
+        str(path) for name, path in member.modules() if not any(each.startswith(f"{name}.") for each in eager)
+    }
+
+
 def test_what_a_module_imports_at_once_its_distribution_requires(members: list[Member]) -> None:
+    """What an extra brings may be imported by a module that is itself loaded only on demand."""
     for each in members:
         if not each.packages:
             continue
+        all_of_it = imports(each)
         declared = {requirement.name for requirement in each.requirements}
-        for found in imports(each):
+        extras = each.pyproject["project"].get("optional-dependencies", {}).values()
+        optional = {Requirement(line).name for lines in extras for line in lines}
+        on_demand = modules_loaded_on_demand(each, all_of_it)
+        for found in all_of_it:
             top = found.module.split(".")[0]
             if found.at_import and top != "ml4t" and top not in sys.stdlib_module_names:
-                assert IMPORT_NAMES.get(top, top) in declared, f"{found.where} imports {found.module}"
+                allowed = declared | (optional if found.where.rpartition(":")[0] in on_demand else set())
+                assert IMPORT_NAMES.get(top, top) in allowed, f"{found.where} imports {found.module}"
 
 
 def test_the_kernel_imports_no_data_library_at_once(member: dict[str, Member]) -> None:

@@ -79,11 +79,17 @@ def test_every_distribution_carries_the_licence_and_supports_the_same_pythons(
 
 def test_every_plugin_registers_in_the_one_entry_point_group(root: Path, members: list[Member]) -> None:
     for each in members:
-        groups = each.pyproject["project"].get("entry-points", {})
+        groups = dict(each.pyproject["project"].get("entry-points", {}))
+        # ml4t-testing also brings fixtures, which pytest finds in a group of its own.
+        fixtures = {"ml4t": "ml4t.testing.fixtures"} if each.name == "ml4t-testing" else None
+        assert groups.pop("pytest11", None) == fixtures, each.name
         assert set(groups) <= {"ml4t"}, (each.name, groups)
         if each.folder.parent == root / "plugins":
             short = each.name.removeprefix("ml4t-")
-            assert groups == {"ml4t": {short: f"ml4t.{short}.plugin"}}, each.name
+            # ml4t-native is for authors of models and registers nothing itself.
+            registers = each.name != "ml4t-native"
+            assert groups == ({"ml4t": {short: f"ml4t.{short}.plugin"}} if registers else {}), each.name
+            assert any(path.name == "plugin.py" for _, path in each.modules()) == registers, each.name
 
 
 def test_every_package_is_typed(members: list[Member]) -> None:

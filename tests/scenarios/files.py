@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ml4t.core.config import BrokerSection
+from ml4t.core.config import MODEL_KEYS, BrokerSection
 from ml4t.core.errors import Ml4tError
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.policies import Policies
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("sessions", "nav_calendar", "instruments", "bars", "quotes", "trades", "actions"),
-    *("account", "policies", "slippage", "fee", "fill", "seed", "asks"),
+    *("account", "policies", "slippage", "impact", "fee", "fill", "seed", "asks"),
 )
 
 # Columns of the tables of inputs, the required ones first; `?` marks those with a default.
@@ -51,6 +51,7 @@ OUTPUTS: dict[str, tuple[str, dict[str, str]]] = {
         "fills",
         {"time": "ts_event", "order": "order_id", "reference": "reference_price"}
         | {name: name for name in ("symbol", "side", "quantity", "price", "spread", "slippage", "fee")}
+        | {"impact": "impact", "permanent": "permanent_impact"}
         | {name: name for name in ("notional", "liquidity", "phase")},
     ),
     "postings": (
@@ -90,7 +91,12 @@ WORDS = {
     "liquidity": ("maker", "taker"),
     "phase": ("open", "range", "close", "quote", "trade"),
 }
-MODELS = {"slippage": ModelKind.SLIPPAGE, "fee": ModelKind.FEE, "fill": ModelKind.FILL}
+MODELS = {
+    "slippage": ModelKind.SLIPPAGE,
+    "impact": ModelKind.IMPACT,
+    "fee": ModelKind.FEE,
+    "fill": ModelKind.FILL,
+}
 ACCOUNT = (
     "initial_cash",
     "lot_policy",
@@ -288,7 +294,7 @@ def _broker(merged: Mapping[str, Any], where: str) -> dict[str, Any]:
     _known(account, ACCOUNT, f"{where}: account")
     _known(policies, [key_of(field) for field in readable_fields(Policies)], f"{where}: policies")
     broker: dict[str, Any] = {**account, "policies": policies}
-    keys = {"slippage": "slippage_model", "fee": "commission_model", "fill": "fill_model"}
+    keys = {name: MODEL_KEYS[kind] for name, kind in MODELS.items()}
     for name, kind in MODELS.items():
         if name in merged:
             _check_model(kind, merged[name], f"{where}: {name}")

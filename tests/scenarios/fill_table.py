@@ -46,7 +46,7 @@ TYPES = (
 COLUMNS = "| settings | data | order | what came of it | scenario |\n|---|---|---|---|---|\n"
 KINDS = (("bars", "bars"), ("quotes", "quotes"), ("trades", "prints"))
 ACCOUNT = ("buying_power", "latency", "allows_short", "leverage")
-MODELS = ("slippage_model", "commission_model", "fill_model")
+MODELS = ("slippage_model", "impact_model", "commission_model", "fill_model")
 
 
 def kinds_of(scenario: Scenario) -> str:

@@ -24,6 +24,7 @@ from ml4t.backtest import (
     TrailingStop,
 )
 from ml4t.backtest.calendars import SessionTable, local_midnight_ns, session_table
+from ml4t.core.config import MODEL_KEYS, BrokerSection
 from ml4t.core.events import CorporateAction
 from ml4t.core.instrument import Instrument
 from ml4t.core.schemas import TABLES
@@ -217,7 +218,8 @@ def run_once(scenario: Scenario, engine: str) -> Results:
     ScenarioFailure
         The run never made the call in which an ask was to be sent.
     """
-    models = [plugins().build_model(kind, _model(scenario, name)) for name, kind in MODELS.items()]
+    given = {kind: _model(scenario, name) for name, kind in MODELS.items()}
+    models = [plugins().build_model(kind, table) for kind, table in given.items() if table is not None]
     script = Script(
         scenario.asks, hears_opens=not any(getattr(model, "needs_volume", False) for model in models)
     )
@@ -239,13 +241,9 @@ def run_once(scenario: Scenario, engine: str) -> Results:
     return results
 
 
-def _model(scenario: Scenario, name: str) -> Mapping[str, Any]:
-    key, default = {
-        "slippage": ("slippage_model", "NoSlippage"),
-        "fee": ("commission_model", "NoFee"),
-        "fill": ("fill_model", "Default"),
-    }[name]
-    table: Mapping[str, Any] = scenario.broker.get(key, {"type": default})
+def _model(scenario: Scenario, name: str) -> Mapping[str, Any] | None:
+    key = MODEL_KEYS[MODELS[name]]
+    table: Mapping[str, Any] | None = scenario.broker.get(key, getattr(BrokerSection(), key))
     return table
 
 

@@ -616,6 +616,30 @@ def test_a_configuration_says_all_that_is_wrong_with_its_bars(tmp_path: Path) ->
         load_config(document(tmp_path, 5), root=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("rules", "line", "words"),
+    [
+        ('consolidate = ["5m", { evry = "1h" }]\n', 7, "[1]: 'evry' is no keyword of consolidate, whose"),
+        ("\n[[data_feeds.consolidate]]\nquotes = 5\n", 8, "[0]: 'quotes' is no keyword of consolidate"),
+    ],
+    ids=["in a list", "as a table"],
+)
+def test_what_is_wrong_with_bars_of_a_file_is_told_with_the_file_and_its_line(
+    tmp_path: Path, rules: str, line: int, words: str
+) -> None:
+    document(tmp_path)
+    path = tmp_path / "run.toml"
+    path.write_text(
+        '[[data_feeds]]\nname = "ticks"\ntype = "ParquetFeed"\npath = "t.parquet"\nkind = "trade"\n'
+        f'stamp = "event"\n{rules}\n[[strategies]]\nname = "idle"\ntype = "idle.py:Idle"\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as refused:
+        engine_of(load_config(path))
+    assert str(refused.value).startswith(f"{path}: data_feeds[0].consolidate{words}")
+    assert str(refused.value).endswith(f"(line {line})")
+
+
 # -- refusals ----------------------------------------------------------------------------------------------
 
 
@@ -650,6 +674,18 @@ def test_a_rule_that_makes_no_sense_is_refused_where_it_is_written(
     feed = feed_of(ticks_at((10, 10, 1), (310, 11, 1)))
     with pytest.raises(error, match=words):
         feed.consolidate(**keywords)
+
+
+def test_a_keyword_that_is_none_is_refused_with_those_of_consolidate() -> None:
+    feed = feed_of(ticks_at((10, 10, 1), (310, 11, 1)))
+    with pytest.raises(ArgumentError) as refused:
+        feed.consolidate(evry="5m")  # type: ignore[call-arg]
+    assert str(refused.value) == (
+        "'evry' is no keyword of consolidate, whose options are dollar, every, expected_ticks, imbalance, "
+        "limits, matches_orders, name, outside, span, ticks, until, volume; did you mean 'every'?"
+    )
+    with pytest.raises(ArgumentError, match="did you mean 'matches_orders'"):
+        feed.consolidate("5m", match_orders=True)  # type: ignore[call-arg]
 
 
 def test_a_source_that_bars_cannot_be_built_of_is_refused_where_it_is_written(prices: pl.DataFrame) -> None:

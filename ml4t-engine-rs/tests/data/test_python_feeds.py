@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from ml4t.backtest import MarketEvent as MarketEventView
+from ml4t.backtest import Strategy, run
 from ml4t.backtest.data import DataFeed, assemble
 from ml4t.core import sources
 from ml4t.core.errors import DataError
@@ -87,9 +89,6 @@ def test_events_of_several_kinds_become_one_table_each(at: int) -> None:
     class Mixed(Listed):
         name = "mixed"
 
-    with pytest.raises(DataError, match=r"A is in the feeds mixed\.quote, mixed\.trade, mixed\.bar"):
-        assemble(Mixed(events))
-
     source = Instrument("A", calendar="24/7", matching_source="mixed.quote")
     data = assemble(Mixed(events), instruments=[source])
     assert [(table.name, table.kind) for table in data.feeds] == [
@@ -98,6 +97,69 @@ def test_events_of_several_kinds_become_one_table_each(at: int) -> None:
         ("mixed.bar", DataKind.BAR),
     ]
     assert data.feeds[0].frame["bid_size"].is_nan().to_list() == [True, False]
+
+
+class Venue(Listed):
+    """Quotes and prints from one feed."""
+
+    name = "venue"
+
+    def __init__(self, at: int) -> None:
+        super().__init__([Quote("A", at, 9.9, 10.1), TradeTick("A", at, 10.0, 5)])
+
+
+def test_without_a_choice_a_feed_of_several_kinds_is_refused_with_what_to_write(at: int) -> None:
+    with pytest.raises(DataError) as refused:
+        assemble(Venue(at))
+    message = str(refused.value)
+    assert message.startswith(
+        "A: feed venue yields quotes and trades, which are read as the feeds venue.quote, venue.trade"
+    )
+    assert "matches_orders=True" not in message, "it is said of the whole feed and would choose nothing"
+
+    # Both of the remedies, as they are written in the message.
+    declared = "Instrument('A', calendar='24/7', matching_source='venue.quote')"
+    assert f"instruments=[{declared}]" in message
+    data = assemble(Venue(at), instruments=[eval(declared)])
+    assert [data.feeds[index].name for index in data.matching] == ["venue.quote"]
+
+    defaults = "{'matching_source': 'venue.quote'}"
+    assert message.endswith(f"instrument_defaults={defaults}")
+
+    class WithDefaults(Venue):
+        instrument_defaults = eval(defaults)
+
+    data = assemble(WithDefaults(at))
+    assert [data.feeds[index].name for index in data.matching] == ["venue.quote"]
+    assert data.instruments[0].calendar == "24/7"
+
+
+def test_three_kinds_of_one_feed_are_named_in_the_refusal(at: int) -> None:
+    events = [Quote("A", at, 9.9, 10.1), TradeTick("A", at, 10.0, 5), bar("A", at + MINUTE, ts_open=at)]
+    with pytest.raises(DataError, match=r"A: feed Listed yields quotes, trades and bars, which"):
+        assemble(Listed(events))
+
+
+def test_a_feed_of_several_kinds_of_which_none_matches_is_refused(at: int) -> None:
+    class Watched(Venue):
+        matches_orders = False
+
+    with pytest.raises(DataError) as refused:
+        assemble(Watched(at))
+    assert str(refused.value) == (
+        "A: every feed that has it (venue.quote, venue.trade) declares matches_orders=False; one must match: "
+        "leave matches_orders out on that feed, or declare Instrument('A', matching_source='...') with its "
+        "name"
+    )
+
+
+def test_kinds_of_a_feed_are_read_by_their_names(at: int) -> None:
+    class Reads(Strategy):
+        def on_quote(self, event: MarketEventView) -> None:
+            self.record(last=self.data["A"]["venue.trade.price"])
+
+    source = Instrument("A", calendar="24/7", matching_source="venue.quote")
+    assert run(Reads, Venue(at), instruments=[source]).recorded["value"].to_list() == [10.0]
 
 
 def test_fields_of_bars_become_features(at: int) -> None:

@@ -41,6 +41,7 @@ from ml4t.core.errors import (
     StrategyError,
     UnknownNameError,
 )
+from ml4t.core.instrument import Instrument
 from ml4t.core.schedule import Schedule
 from ml4t.core.schemas import TABLES
 
@@ -309,6 +310,49 @@ def test_an_average_of_volumes_is_refused_where_orders_meet_quotes(engine: Make)
     averaged = {"fill_model": cap | {"average_days": 2}}
     with pytest.raises(ConfigError, match=r"A: its orders meet quotes, which have no volume.*average_days"):
         engine(Buys, feed, broker=averaged).run()
+
+
+STAMP = dt.datetime(2024, 3, 5, 15, tzinfo=dt.UTC)
+
+
+def prints_of(name: str, *, matches_orders: bool | None = None) -> DataFeed:
+    frame = pl.DataFrame({"symbol": ["A"], "timestamp": [STAMP], "price": [10.0], "size": [5.0]})
+    return DataFeed(frame, kind="trade", stamp="event", name=name, matches_orders=matches_orders)
+
+
+def quotes_of(*, matches_orders: bool | None = None) -> DataFeed:
+    frame = pl.DataFrame({"symbol": ["A"], "timestamp": [STAMP], "bid_price": [9.9], "ask_price": [10.1]})
+    return DataFeed(frame, kind="quote", stamp="event", name="quotes", matches_orders=matches_orders)
+
+
+def test_several_feeds_of_prints_that_could_fill_what_rests_are_refused_with_what_to_set(
+    engine: Make,
+) -> None:
+    touch = {"policies": {"print_fills": "touch"}}
+    both = [quotes_of(), *(prints_of(name, matches_orders=False) for name in ("nyse", "arca"))]
+    with pytest.raises(DataError) as refused:
+        engine(Buys, both, broker=touch).run()
+    assert str(refused.value) == (
+        "A: the feeds arca and nyse hold its trade ticks beside the quotes of feed quotes, and print_fills = "
+        "'touch' lets the prints of one of them fill what rests; declare matches_orders=False on that feed "
+        "alone, and leave it out on the other trade ticks; declare matches_orders=True on quotes, which "
+        "orders meet"
+    )
+    # What the message asks for runs, and so do both where no print fills.
+    asked = [quotes_of(matches_orders=True), prints_of("nyse", matches_orders=False), prints_of("arca")]
+    assert engine(Buys, asked, broker=touch).run().status == "complete"
+    assert engine(Buys, both).run().status == "complete"
+
+
+def test_what_orders_meet_is_not_asked_for_where_an_instrument_says_it(engine: Make) -> None:
+    quoted = Instrument("A", matching_source="quotes")
+    with pytest.raises(DataError, match=r"leave it out on the other trade ticks$"):
+        engine(
+            Buys,
+            [quotes_of(), prints_of("nyse"), prints_of("arca")],
+            instruments=[quoted],
+            broker={"policies": {"print_fills": "through"}},
+        ).run()
 
 
 @pytest.mark.parametrize("form", ["class", "factory", "instance"])

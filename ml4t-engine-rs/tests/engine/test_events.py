@@ -324,7 +324,7 @@ def test_without_a_subscription_everything_is_delivered(
         ({"model_id": "fast", "asset": "B"}, {("signal", "B")}),
         ({"model_id": "slow"}, {("signal", "A")}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_a_subscription_restricts_by_everything_that_it_names(
     run_of: RunOf,

@@ -16,9 +16,33 @@ from ml4t.backtest import Broker, Context, DataFeed, Engine, Instrument, PITData
 from ml4t.core.models import FeeArgs, FeeOut, FillArgs, FillOut, SlippageArgs, SlippageOut
 from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
-from ml4t.fees import Fraction, NoFee, PerOrder, PerShare
+from ml4t.fees import (
+    AlpacaFees,
+    BinanceFutures,
+    BinanceSpot,
+    Fraction,
+    IbkrFixed,
+    IbkrForex,
+    IbkrOptions,
+    IbkrTiered,
+    LeanIbkr,
+    MakerTaker,
+    NoFee,
+    PerContract,
+    PerOrder,
+    PerShare,
+    Tiered,
+)
 from ml4t.fills import Default
-from ml4t.slippage import BasisPoints, FixedFraction, NoSlippage, Spread, VolumeShare
+from ml4t.slippage import (
+    BasisPoints,
+    FixedFraction,
+    LeanVolumeShare,
+    NoSlippage,
+    Spread,
+    VolatilityVolumeShare,
+    VolumeShare,
+)
 
 Make = Callable[..., Engine]
 
@@ -33,6 +57,10 @@ SLIPPAGES = [
     VolumeShare(),
     VolumeShare(0.031, price_impact=0.17),
     VolumeShare(0.05, price_impact=0.3, caps_quantity=False),
+    LeanVolumeShare(),
+    LeanVolumeShare(0.21, price_impact=0.37, free_without_volume=True),
+    VolatilityVolumeShare(),
+    VolatilityVolumeShare(0.11, eta=31.7, no_history_bps=3.3),
 ]
 FEES = [
     NoFee(),
@@ -40,8 +68,36 @@ FEES = [
     PerShare(0.005, minimum=1.0, maximum_fraction=0.01),
     PerOrder(4.95),
     Fraction(0.00077),
+    PerContract(0.0213),
+    PerContract(0.0213, order_fee=1.37),
+    PerContract(0.0213, order_fee=0.37, minimum=2.9),
+    MakerTaker(-0.00013, taker=0.00071),
+    Tiered([170, 1_300], rates=[0.0037, 0.0021, -0.0003]),
+    Tiered([170, 1_300], rates=[0.0371, 0.0213, 0.0117], minimum=1.7),
+    Tiered([7_000.7, 90_000.1], rates=[0.0037, 0.0021, 0.0003], basis="notional"),
+    Tiered([7_000.7, 90_000.1], rates=[0.0037, 0.0021, 0.0003], basis="notional", minimum=3.1),
+    IbkrFixed(),
+    IbkrFixed(0.013, minimum=0.7, maximum_fraction=0.0009, taf_maximum=0.003, cat_per_share=0.00007),
+    LeanIbkr(),
+    LeanIbkr(0.031, minimum=0.4, maximum_fraction=0.0013),
+    IbkrTiered(),
+    IbkrTiered([170, 1_300], rates=[0.037, 0.021, 0.0117], maker_per_share=-0.0021, taker_per_share=0.003),
+    IbkrTiered([170, 1_300], rates=[0.37, 0.21, 0.117], maximum_fraction=0.0017, cat_per_share=0.0001),
+    IbkrOptions(),
+    IbkrOptions(minimum=17.3),
+    IbkrForex(),
+    IbkrForex([7_000, 90_000], bps=[3.1, 2.3, 0.7], minimums=[0.9, 0.5, 0.3]),
+    AlpacaFees(),
+    AlpacaFees(rounds_up=False),
+    AlpacaFees(sec_rate=0.00113, taf_per_share=0.0171, taf_maximum=0.31, cat_per_share=0.0031),
+    BinanceSpot(),
+    BinanceSpot(maker=-0.0003, taker=0.0011, bnb_discount=0.25),
+    BinanceFutures(),
+    BinanceFutures(bnb_discount=0.1),
 ]
 SYMBOLS = ("A", "B", "C")
+CHEAP = (0.071, 0.13, 0.043)
+EXACT = "0.000000000000000001"  # as posting_quantum it leaves the last bit of a fee
 
 
 class Noise(Strategy):
@@ -85,10 +141,12 @@ class Noise(Strategy):
             broker.close_position(symbol)
 
 
-def bars(random: np.random.Generator, count: int = 120) -> DataFeed:
+def bars(
+    random: np.random.Generator, count: int = 120, starts: tuple[float, ...] = (17.0, 113.0, 5.0)
+) -> DataFeed:
     rows = []
     first = dt.date(2024, 1, 1)
-    for symbol, start in zip(SYMBOLS, (17.0, 113.0, 5.0), strict=True):
+    for symbol, start in zip(SYMBOLS, starts, strict=True):
         close = start
         for n in range(count):
             opened = close * (1 + random.normal() * 0.01)
@@ -167,8 +225,22 @@ def test_fill_and_slippage_models_agree_on_bars(
 @pytest.mark.parametrize("fee", FEES, ids=label)
 def test_fee_models_agree_on_bars(engine: Make, rng: np.random.Generator, fee: object) -> None:
     models = {"fill": Default(volume_limit=0.2), "slippage": BasisPoints(2), "fee": fee}
-    results = compare(engine, bars(rng), models, models)
+    results = compare(engine, bars(rng), models, models, posting_quantum=EXACT)
     assert results.fills.height > 40
+    assert (results.fills["fee"].n_unique() > 1) == (type(fee) is not NoFee)
+
+
+@pytest.mark.parametrize("fee", FEES, ids=label)
+def test_fee_models_agree_on_cheap_instruments_and_many_fills_a_day(
+    engine: Make, rng: np.random.Generator, fee: object
+) -> None:
+    models = {"fill": Default(volume_limit=0.4), "slippage": NoSlippage(), "fee": fee}
+    settings = {"initial_cash": 900, "posting_quantum": EXACT}
+    results = compare(engine, bars(rng, starts=CHEAP), models, models, **settings)
+    assert results.fills["price"].min() < 0.05 < 0.1 < results.fills["price"].max()
+    results = compare(engine, ticks(rng, "quote"), models, models, posting_quantum=EXACT)
+    assert results.fills.height > 20
+    assert (results.fills["fee"].n_unique() > 1) == (type(fee) is not NoFee)
 
 
 @pytest.mark.parametrize("kind", ["quote", "trade"])

@@ -14,7 +14,10 @@ import pytest
 from ruamel.yaml import YAML as YAMLFile
 
 from ml4t.backtest import Results
+from ml4t.backtest.configured import engine_of
 from ml4t.core.cli import main
+from ml4t.core.config import load_config
+from ml4t.core.errors import ConfigError
 from ml4t.core.schemas import TABLES
 
 Run = Callable[..., tuple[int, str, str]]
@@ -328,6 +331,84 @@ def test_names_are_told_with_all_other_mistakes_before_data_are_read(command: Ru
         "backtest.base_currency: nothing settles in 'UDS', and amounts are not converted; allowed: USD",
     ):
         assert part in err
+
+
+LATE = [
+    (
+        '[broker.latency]\nsubmit = { quantiles = ["2s", "1s"] }',
+        "submit.quantiles[1]: expected a duration of quantiles[0] (2s) or more, found 1s (line {})",
+        2,
+    ),
+    (
+        '[broker.latency]\nsubmit = { quantiles = "1s" }',
+        "submit.quantiles: expected a list, found '1s' (line {})",
+        2,
+    ),
+    ('[broker.latency]\nsubmitt = "1s"', "submitt: unknown key; allowed: submit, modify, cancel, venues", 2),
+    (
+        '[broker.latency.venues.XNYX]\nsubmit = "1s"',
+        "broker.latency.venues.XNYX: no instrument of the run has this venue; allowed: 24/7 (line {})",
+        1,
+    ),
+    ('[broker.latency]\nvenues.XNYX = { submit = "1s" }', "has this venue; allowed: 24/7 (line {})", 2),
+    ('[broker]\nprofile = "zipln"', "broker.profile: unknown profile 'zipln'; known: ", 2),
+    (
+        '[broker]\nfill_model = { type = "Default", volume_limit = 0.1, average_days = 1_000_000 }',
+        "broker.fill_model.average_days: expected a whole number of sessions above 0 and below a million, "
+        "found 1000000 (line {})",
+        2,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"), LATE, ids=[text.replace("\n", " ") for text, *_ in LATE]
+)
+def test_what_is_found_later_is_told_with_the_file_and_its_line(
+    command: Run, project: Path, text: str, message: str, line: int
+) -> None:
+    path = project / "run.toml"
+    before, _, rest = path.read_text().partition("[broker]\n")
+    after = rest.partition("\n\n[[data_feeds]]")[2]
+    path.write_text(f"{before}{text}\n\n[[data_feeds]]{after}")
+    line += before.count("\n")
+    status, _, err = command("run", path, "--no-report")
+    assert status == 1
+    assert err.startswith(f"Error: {path}: broker.")
+    assert message.format(line) in err
+    assert f"(line {line})" in err
+
+
+def test_latencies_are_told_with_all_other_mistakes(command: Run, project: Path) -> None:
+    edited(project, "seed = 7", "seed = -7")
+    path = edited(project, "[broker.policies]", '[broker.latency]\ncancel = "-1s"\n\n[broker.policies]')
+    _, _, err = command("run", path)
+    assert "2 problems" in err
+    assert "broker.latency.cancel: expected a duration of zero or more, found -1s (line 14)" in err
+    assert "backtest.seed: " in err
+
+
+def test_a_model_is_located_when_the_file_was_read_without_plugins(project: Path) -> None:
+    path = edited(project, "fee = 0.5", "fees = 0.5")
+    with pytest.raises(ConfigError) as refused:
+        engine_of(load_config(path))
+    assert {each.path: each.line for each in refused.value.findings} == {
+        "broker.commission_model.fees": 11,
+        "broker.commission_model.fee": None,
+    }
+    assert refused.value.source == str(path)
+
+
+def test_a_benchmark_without_a_price_is_told_with_its_line(command: Run, project: Path) -> None:
+    frame = pl.read_parquet(project / "data" / "prices.parquet")
+    late = frame.filter(pl.col("session") > pl.col("session").min()).with_columns(symbol=pl.lit("B"))
+    pl.concat([frame, late]).write_parquet(project / "data" / "prices.parquet")
+    path = edited(project, "[[strategies]]", '[report]\nbenchmark = "B"\n\n[[strategies]]')
+    status, _, err = command("run", path, "--no-report")
+    assert status == 1
+    line = path.read_text().splitlines().index('benchmark = "B"') + 1
+    assert f"{path}: report.benchmark: B has no price before 2024-01-02" in err
+    assert err.rstrip().endswith(f"(line {line})")
 
 
 @pytest.mark.parametrize(

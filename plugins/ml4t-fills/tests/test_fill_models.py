@@ -140,12 +140,22 @@ def test_without_partial_any_order_is_more_than_the_nothing_of_a_first_session()
     assert model.evaluate(session(1.0, 0.0)).rejects
 
 
-@pytest.mark.parametrize("days", [0, -1, 2.0, "20", True])
-def test_a_number_of_sessions_is_whole_and_above_zero(days: object) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"average_days: expected a whole number of sessions above 0, found {days!r}"
-    ):
+@pytest.mark.parametrize("days", [0, -1, 2.0, "20", True, 1_000_000, 10**12])
+def test_a_number_of_sessions_is_whole_above_zero_and_below_a_million(days: object) -> None:
+    expected = (
+        rf"average_days: expected a whole number of sessions above 0 and below a million, found {days!r}$"
+    )
+    with pytest.raises(ConfigError, match=expected):
         Default(volume_limit=0.1, average_days=days)  # type: ignore[arg-type]
+
+
+def test_a_number_of_sessions_too_long_to_write_is_refused_like_any_other() -> None:
+    with pytest.raises(ConfigError, match="below a million, found a number of more than 1,000 digits"):
+        Default(volume_limit=0.1, average_days=10**5_000)
+
+
+def test_the_largest_number_of_sessions_is_one_that_the_engine_takes() -> None:
+    assert Default(volume_limit=0.1, average_days=999_999).average_days == 999_999
 
 
 @pytest.mark.parametrize(("name", "value"), [("average_days", 20), ("partial", False)])

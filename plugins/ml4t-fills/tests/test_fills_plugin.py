@@ -55,6 +55,10 @@ def test_a_wrong_parameter_of_a_configuration_is_located() -> None:
         ConfigError, match=r"volume_limit: expected a number above 0 and at most 1, found 2\.0"
     ):
         structure({"volume_limit": 2}, SPECS["Default"].load())
+    with pytest.raises(
+        ConfigError, match=r"^average_days: expected .* below a million, found 1000000000000$"
+    ):
+        structure({"volume_limit": 0.1, "average_days": 10**12}, SPECS["Default"].load())
     with pytest.raises(ConfigError, match=r"volume_limits: unknown key; .* did you mean 'volume_limit'"):
         structure({"volume_limits": 0.1}, SPECS["Default"].load())
 

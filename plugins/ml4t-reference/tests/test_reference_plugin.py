@@ -96,7 +96,7 @@ def test_a_run_gives_every_table_in_its_schema(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [kind.label for kind in ModelKind if kind.label not in ("fill", "slippage", "fee")]
+    "kind", [kind.label for kind in ModelKind if kind.label not in ("fill", "slippage", "impact", "fee")]
 )
 def test_a_kind_of_model_that_is_not_covered_is_refused_by_name(spec: dict[str, Any], kind: str) -> None:
     spec[f"{kind}_model"] = {"object": object(), "builtin": None, "params": {}}

@@ -11,7 +11,7 @@ import math
 import re
 import tomllib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -52,11 +52,25 @@ CONFIG_VERSION = 1  #: of the layout of configuration files
 # Limit and decimals. The ledger counts 1e-18 in 128 bits, which end at 1.7e20; cash x leverage has to fit.
 LARGEST_AMOUNTS = {"initial_cash": (10**17, 18), "leverage": (1_000, 9)}
 
+# What says today what a key of ml4t 0.1 said.
+FORMER_KEYS = {
+    "execution_mode": "broker.policies.fill_timing says when orders fill",
+    "stop_fill_mode": "broker.policies.stop_gap and broker.policies.path say where stops fill",
+    "stop_level_basis": "position rules count from the average price of the position",
+    "trail_hwm_source": "broker.policies.trail_basis says what moves a trailing stop",
+    "initial_hwm_source": "position rules begin at the average price of the position",
+    "trail_stop_timing": "a trailing stop moves when a bar is complete",
+    "fill_ordering": "broker.policies.fill_order says which orders come first",
+    "short_cash_policy": "broker.buying_power says what short sales pay for",
+    "rebalance_mode": "a strategy calls order_target_weights or order_target_percent",
+    "share_type": "an instrument says it: fractional = true, or its lot_size",
+}
+
 _TAKEN = ("metrics.json", "run_info.json")  #: files beside the manifest
 
 # Key in `[broker]` of every kind of model.
 MODEL_KEYS = {ModelKind.FILL: "fill_model", ModelKind.SLIPPAGE: "slippage_model"}
-MODEL_KEYS |= {ModelKind.FEE: "commission_model"}
+MODEL_KEYS |= {ModelKind.IMPACT: "impact_model", ModelKind.FEE: "commission_model"}
 
 
 class NativePolicy(enum.Enum):
@@ -168,6 +182,7 @@ class BrokerSection(Checked):
     initial_cash: Decimal = setting(Decimal(100_000), convert=to_decimal)
     fill_model: FrozenMapping = setting(_model("Default"), convert=FrozenMapping)
     slippage_model: FrozenMapping = setting(_model("NoSlippage"), convert=FrozenMapping)
+    impact_model: FrozenMapping | None = setting(None)
     commission_model: FrozenMapping = setting(_model("NoFee"), alias="fee_model", convert=FrozenMapping)
     lot_policy: LotPolicy = setting(LotPolicy.FIFO)
     allows_short: bool = attrs.field(default=False, kw_only=True)
@@ -200,7 +215,7 @@ class BrokerSection(Checked):
             text = format_duration(latency)
             yield _fault("latency", f"expected a duration of zero or more, found {text}", text)
         for key in MODEL_KEYS.values():
-            if not isinstance(values.get(key, {"type": ""}).get("type"), str):
+            if not isinstance((values.get(key) or {"type": ""}).get("type"), str):
                 example = '{ type = "VolumeShare", volume_limit = 0.025 }'
                 message = f"required, but missing; write a model as {example}"
                 yield attrs.evolve(_fault(f"{key}.type", message), code="missing")
@@ -355,10 +370,23 @@ class ReportSection(Checked):
 
 
 @attrs.frozen
+class Origin:
+    """The file that a configuration was read from, and its text at that time."""
+
+    name: str
+    text: str = attrs.field(repr=False)
+
+    def refused(self, findings: Iterable[Finding]) -> ConfigError:
+        """Return the error of faults, with the name of the file and their lines."""
+        return ConfigError([_located(finding, self.text) for finding in findings], self.name or None)
+
+
+@attrs.frozen
 class RunConfig(Checked):
     """Everything that decides a run, except the contents of the files it names.
 
-    `root`, the folder that relative paths count from, is no part of it and does not count in comparisons.
+    `root`, the folder that relative paths count from, and `origin`, the file it was read from, are no part of
+    it and do not count in comparisons.
     """
 
     config_version: int = setting(CONFIG_VERSION)
@@ -371,6 +399,11 @@ class RunConfig(Checked):
     strategies: tuple[StrategySection, ...] = setting((), convert=tuple)
     report: ReportSection = setting(ReportSection())
     root: Path | None = internal(None)
+    origin: Origin = internal(Origin("", ""))
+
+    def refused(self, findings: Iterable[Finding]) -> ConfigError:
+        """Return the error of faults that show when a run is assembled, located as by `load_config`."""
+        return self.origin.refused(findings)
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -412,16 +445,20 @@ def load_config(
         msg = f"expected the path of a .toml or .yaml file, or a mapping of its sections, found {given!r}"
         raise ConfigError(msg)
     document, text = ({**source}, "") if isinstance(source, Mapping) else _parse(Path(source))
-    name = None if isinstance(source, Mapping) else str(source)
+    origin = Origin("" if isinstance(source, Mapping) else str(source), text)
     if (fault := unreadable(document)) is not None:
-        raise ConfigError(_located(fault, text), name)
+        raise origin.refused([fault])
     if plugins is not None:
         document = plugins.migrate_config(document, from_version=document.get("config_version", 1))
-        document = plugins.with_profile(document)
+        try:
+            document = plugins.with_profile(document)
+        except ConfigError as error:
+            raise origin.refused(error.findings) from error.__cause__
     if isinstance(document.get("instruments"), list | tuple):
         tables = document["instruments"]
         document["instruments"] = [instrument_fields(t) if isinstance(t, Mapping) else t for t in tables]
     findings, values = read_fields(document, RunConfig)
+    findings = [_with_successor(finding) for finding in findings]
     broker = document.get("broker")
     if plugins is None and isinstance(broker, Mapping) and (profile := broker.get("profile")) is not None:
         message = "profiles are offered by plugins; read the configuration with plugins=load_plugins()"
@@ -430,11 +467,12 @@ def load_config(
     findings += [] if check is None else check(document)
     config: RunConfig | None = None
     if not findings:
-        folder = root if root is not None or name is None else Path(name).parent
-        config = _anchored(RunConfig(**values), None if folder is None else Path(folder).absolute())
+        folder = root if root is not None or not origin.name else Path(origin.name).parent
+        config = RunConfig(**values, origin=origin)
+        config = _anchored(config, None if folder is None else Path(folder).absolute())
         findings += [] if plugins is None else plugins.validate_config(config)
     if config is None or any(finding.severity is Severity.ERROR for finding in findings):
-        raise ConfigError([_located(finding, text) for finding in findings], name)
+        raise origin.refused(findings)
     for finding in findings:
         warnings.warn(str(finding), ConfigWarning, stacklevel=2)
     return config
@@ -480,17 +518,26 @@ def _parse_yaml(text: str) -> Any:  # noqa: ANN401
     return {} if document is None else document
 
 
+def _with_successor(finding: Finding) -> Finding:
+    """Say of an unknown key that ml4t 0.1 had what came in its place; what it resembles is chance."""
+    if finding.code != "unknown_key" or finding.found not in FORMER_KEYS:
+        return finding
+    message = f"a key of ml4t 0.1, which is no longer read; {FORMER_KEYS[finding.found]}"
+    message += ", see 'Come from ml4t 0.1' in the documentation"
+    return attrs.evolve(finding, message=message, allowed=(), nearest=None)
+
+
 def _located(finding: Finding, text: str) -> Finding:
     """Add the line of a finding's key where the file has that key only once, as a misspelled one usually is.
 
-    tomllib reports no positions; the price of exact ones would be a second parser.
+    A key stands before `=` or `:`, or ends the head of a table. tomllib reports no positions; the price of
+    exact ones would be a second parser.
     """
     if finding.code == "missing":
         return finding
     key = re.escape(re.sub(r"\[\d+\]", "", finding.path).rpartition(".")[2])
-    lines = [
-        n for n, line in enumerate(text.splitlines(), start=1) if re.search(rf"\b{key}[\"']?\s*[=:]", line)
-    ]
+    place = re.compile(rf"\b{key}[\"']?\s*[=:]|^\s*\[+[\w.\"' -]*\b{key}[\"']?\s*\]")
+    lines = [n for n, line in enumerate(text.splitlines(), start=1) if place.search(line)]
     return attrs.evolve(finding, line=lines[0]) if key and len(lines) == 1 else finding
 
 

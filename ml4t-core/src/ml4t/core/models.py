@@ -5,11 +5,15 @@ from one frozen argument struct; new fields may be added to a struct, so its fie
 numbers are plain floats and NaN means missing. Prices and amounts are in the instrument's currency,
 quantities are positive, and `side` carries the sign: +1 buy, -1 sell.
 
-Protocols exist for fill, slippage and fee; the other kinds of `ModelKind` are reserved numbers. A class may
-carry two class attributes beside its parameters. `native_builtin` names the function table compiled into
-the engine that computes the same numbers without Python. `needs_volume = True` says that its answer uses the
-volume of the bar it is asked about: a fill at such a bar's open is priced at the open, but booked when the
-bar is complete, so that nothing earlier can know it.
+Protocols exist for fill, slippage, impact and fee; the other kinds of `ModelKind` are reserved numbers. A
+class may say more about itself. `native_builtin` names the function table compiled into the engine that
+computes the same numbers without Python; a method `__ml4t_model_v1__(kind)` answers a capsule with a table
+of its own. `needs_volume = True` says that its answer uses the volume of the bar it is asked about: a fill
+at such a bar's open is priced at the open, but booked when the bar is complete, so that nothing earlier can
+know it. `average_days` is the number of sessions over which `average_volume` and `volatility` go, estimated
+from the data before the session at hand; 0 where it needs neither. A model with state has `clone()`, an
+independent copy as it is when a run begins, and may have `observe(fill)`, called with an `ObservedFill`
+after every fill of the run.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from ml4t.core.errors import Finding
 from ml4t.core.types import ModelKind
 
 __all__ = ["FeeArgs", "FeeModel", "FeeOut", "FillArgs", "FillModel", "FillOut"]
+__all__ += ["ImpactArgs", "ImpactModel", "ImpactOut", "ObservedFill"]
 __all__ += ["SlippageArgs", "SlippageModel", "SlippageOut", "number", "outside"]
 
 NAN = math.nan
@@ -95,6 +100,8 @@ class SlippageArgs:
     tick_size: float = NAN
     lot_size: float = 1.0
     multiplier: float = 1.0
+    average_volume: float = NAN  #: of the `average_days` sessions before this one; NaN before the first
+    volatility: float = NAN  #: of their daily returns, a fraction per day
 
 
 @attrs.frozen
@@ -104,6 +111,24 @@ class SlippageOut:
     price_adjustment: float
     spread: float = 0.0
     quantity_cap: float = math.inf
+
+
+@attrs.frozen(kw_only=True)
+class ImpactArgs(SlippageArgs):
+    """The question to an impact model: how far does this quantity move the price by its own size."""
+
+    asset: int = 0  #: index of the instrument in the run
+    order_quantity: float = NAN  #: of the whole order
+    order_filled_quantity: float = 0.0  #: of the order, before this fill
+    displacement: float = 0.0  #: permanent impact of our fills that stands, in price units, positive when up
+
+
+@attrs.frozen
+class ImpactOut:
+    """Per unit, positive when it hurts: paid by this fill, and what it moves the prices of later fills by."""
+
+    temporary: float
+    permanent: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -120,6 +145,8 @@ class FeeArgs:
     order_filled_quantity: float = 0.0
     order_notional: float = 0.0
     order_fees: float = 0.0
+    month_quantity: float = 0.0  #: traded in this calendar month (UTC) before this fill, all instruments
+    month_notional: float = 0.0
 
 
 @attrs.frozen
@@ -146,6 +173,14 @@ class SlippageModel(Protocol):
 
 
 @runtime_checkable
+class ImpactModel(Protocol):
+    """Decides how far our own size moves the price, for this fill and for those after it."""
+
+    def evaluate(self, ctx: ImpactArgs, /) -> ImpactOut:
+        """Answer for one prospective fill."""
+
+
+@runtime_checkable
 class FeeModel(Protocol):
     """Decides what a fill costs in money."""
 
@@ -153,10 +188,28 @@ class FeeModel(Protocol):
         """Answer for one fill."""
 
 
+@attrs.frozen(kw_only=True)
+class ObservedFill:
+    """A fill that was booked, as `observe` of a model is told of it. Costs are per unit, the fee is money."""
+
+    ts_ns: int
+    side: int
+    asset: int  #: index of the instrument in the run
+    order_id: int
+    price: float
+    quantity: float
+    multiplier: float
+    fee: float
+    slippage: float
+    impact: float
+    liquidity: str
+
+
 # Argument and answer struct of every kind that has a protocol.
 MODEL_STRUCTS: dict[ModelKind, tuple[type, type]] = {
     ModelKind.FILL: (FillArgs, FillOut),
     ModelKind.SLIPPAGE: (SlippageArgs, SlippageOut),
+    ModelKind.IMPACT: (ImpactArgs, ImpactOut),
     ModelKind.FEE: (FeeArgs, FeeOut),
 }
 

@@ -57,6 +57,7 @@ class Fill:
     spread: float = 0.0
     slippage: float = 0.0
     impact: float = 0.0
+    permanent_impact: float = 0.0  #: the part of it that earlier fills of the run left in the price
     fee: float = 0.0
     notional: float = 0.0
     currency: str = "USD"

@@ -143,6 +143,13 @@ class SameBarExit(enum.Enum):
     NEXT_BAR = "next_bar"
 
 
+class OrderInsideBar(enum.Enum):
+    """The first that an order sent inside an open bar meets: the next bar, or the close of the open one."""
+
+    NEXT_BAR = "next_bar"
+    CLOSE = "close"
+
+
 class PrintFills(enum.Enum):
     """Whether prints beside quotes fill limits that rest: not, at the limit or beyond it, or only beyond."""
 
@@ -175,6 +182,7 @@ class Policies(Checked):
     trail_basis: TrailBasis = setting(TrailBasis.HIGH_LOW)
     path: BarPath = setting(BarPath.WORST)
     same_bar_exit: SameBarExit = setting(SameBarExit.ALLOW)
+    order_inside_bar: OrderInsideBar = setting(OrderInsideBar.NEXT_BAR)
     target_orders: TargetOrders = setting(TargetOrders.COUNTED)
     target_rounding: TargetRounding = setting(TargetRounding.POSITION)
     lot_rounding: LotRounding = setting(LotRounding.REJECT)
@@ -190,8 +198,16 @@ class Policies(Checked):
                 "set fill_timing = 'next_close' or 'same_close' as well"
             )
             yield Finding(path="path", message=message, found="close_only")
-        prints = values.get("print_fills", PrintFills.NONE)
-        if values.get("queue_position") is QueuePosition.SIZE_AHEAD and prints is not PrintFills.TOUCH:
+        meets_close = values.get("order_inside_bar") is OrderInsideBar.CLOSE
+        if meets_close and values.get("same_bar_exit") is SameBarExit.NEXT_BAR:
+            message = (
+                "'close' lets an order from inside a bar meet its close, and same_bar_exit = 'next_bar' "
+                "keeps what a fill started out of the bar; leave one of them at its default"
+            )
+            yield Finding(path="order_inside_bar", message=message, found="close")
+        prints = values.get("print_fills")
+        counts_ahead = values.get("queue_position") is QueuePosition.SIZE_AHEAD
+        if counts_ahead and prints is not None and prints is not PrintFills.TOUCH:
             message = (
                 "'size_ahead' counts prints at the limit, which fill nothing under "
                 f"print_fills = {prints.value!r}; set print_fills = 'touch' as well"

@@ -25,8 +25,8 @@ _TABLES = {
     "order_events": """sequence:u64 ts_event:ts order_id:u64 status_from:str status:str reason_code:str
         reason:str filled_quantity:f64""",
     "fills": """fill_id:u64 order_id:u64 book:u16 ts_event:ts symbol:str side:str quantity:f64 price:f64
-        reference_price:f64 spread:f64 slippage:f64 impact:f64 fee:f64 notional:f64 currency:str liquidity:str
-        phase:str""",
+        reference_price:f64 spread:f64 slippage:f64 impact:f64 permanent_impact:f64 fee:f64 notional:f64
+        currency:str liquidity:str phase:str""",
     "round_trips": """symbol:str book:u16 direction:str quantity:f64 ts_entry:ts ts_exit:ts entry_price:f64
         exit_price:f64 gross_pnl:f64 fees:f64 net_pnl:f64 slippage_cost:f64 return:f64 duration_ns:i64
         entry_order_id:u64 exit_order_id:u64""",

@@ -4,19 +4,20 @@
 
 use std::sync::Arc;
 
+use ml4t_abi::Kind;
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
-use ml4t_sim::models::{Models, builtin_fee, builtin_fill, builtin_slippage};
+use ml4t_sim::models::{Models, SlippageModel, builtin_fee, builtin_fill, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
 };
 use ml4t_sim::policies::{
     BarPath, BuyingPower, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy,
-    LotRounding, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap, TargetOrders, TargetRounding,
-    TickRounding, TrailBasis, ZeroVolume,
+    LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap, TargetOrders,
+    TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::time::Sessions;
 use pyo3::conversion::FromPyObjectOwned;
@@ -25,7 +26,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::convert::{float64, int32, int64, record_batch, uint32};
 use crate::error::{IntoPyResult, to_py};
-use crate::models::{Raised, params, python_fee, python_fill, python_slippage};
+use crate::models::{Raised, params, python_fee, python_fill, python_impact, python_slippage, table};
 
 type Dict<'py> = Bound<'py, PyDict>;
 
@@ -247,33 +248,70 @@ fn policies(dict: &Dict<'_>) -> PyResult<Policies> {
         lot_rounding: LotRounding::parse(&text("lot_rounding")?).into_py(py)?,
         target_orders: TargetOrders::parse(&text("target_orders")?).into_py(py)?,
         path: BarPath::parse(&text("path")?).into_py(py)?,
+        order_inside_bar: OrderInsideBar::parse(&text("order_inside_bar")?).into_py(py)?,
         same_bar_exit: SameBarExit::parse(&text("same_bar_exit")?).into_py(py)?,
         print_fills: PrintFills::parse(&text("print_fills")?).into_py(py)?,
         queue_position: QueuePosition::parse(&text("queue_position")?).into_py(py)?,
     })
 }
 
-/// A model description holds the object, and the name and parameters of a compiled-in table where it has one.
+/// Where a model runs.
+enum Form<'py> {
+    /// As the table of that name compiled into the engine, with these parameters.
+    Builtin(String, ml4t_sim::models::Params),
+    /// As a table of its own.
+    Table(ml4t_sim::foreign::ForeignTable),
+    /// In Python.
+    Python(Bound<'py, PyAny>),
+}
+
+impl<'py> Form<'py> {
+    /// A model description holds the object, and what of it is native: a name with parameters, or a capsule.
+    fn of(description: &Dict<'py>, kind: Kind) -> PyResult<Self> {
+        let object = get(description, "object")?;
+        let capsule = get(description, "capsule")?;
+        if let Some(name) = take(description, "builtin")? {
+            return Ok(Self::Builtin(name, params(&get(description, "params")?.cast_into::<PyDict>()?)?));
+        }
+        Ok(if capsule.is_none() { Self::Python(object) } else { Self::Table(table(&object, &capsule, kind)?) })
+    }
+}
+
+/// The slippage model of a description.
+pub(crate) fn slippage_model(description: &Dict<'_>, raised: &Raised) -> PyResult<SlippageModel> {
+    Ok(match Form::of(description, Kind::SLIPPAGE)? {
+        Form::Builtin(name, params) => builtin_slippage(&name, &params).into_py(description.py())?,
+        Form::Table(table) => table.into_slippage(),
+        Form::Python(object) => python_slippage(&object, raised)?,
+    })
+}
+
 fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
     let py = spec.py();
-    let part = |key: &str| -> PyResult<(Bound<'_, PyAny>, Option<String>, Dict<'_>)> {
-        let description = get(spec, key)?.cast_into::<PyDict>()?;
-        let builtin = take(&description, "builtin")?;
-        Ok((get(&description, "object")?, builtin, get(&description, "params")?.cast_into::<PyDict>()?))
+    let form = |key: &str, kind: Kind| Form::of(&get(spec, key)?.cast_into::<PyDict>()?, kind);
+    let impact = match spec.get_item("impact_model")? {
+        None => None,
+        Some(description) => Some(match Form::of(&description.cast_into::<PyDict>()?, Kind::IMPACT)? {
+            Form::Table(table) => table.into_impact(),
+            Form::Python(object) => python_impact(&object, raised)?,
+            Form::Builtin(name, _) => {
+                let text = format!("no impact model is compiled into the engine, {name:?} was asked for");
+                return Err(SimError::unknown_name(text)).into_py(py);
+            }
+        }),
     };
-    let (fill, slippage, fee) = (part("fill_model")?, part("slippage_model")?, part("fee_model")?);
     Ok(Models {
-        fill: match &fill.1 {
-            Some(name) => builtin_fill(name, &params(&fill.2)?).into_py(py)?,
-            None => python_fill(&fill.0, raised)?,
+        fill: match form("fill_model", Kind::FILL)? {
+            Form::Builtin(name, params) => builtin_fill(&name, &params).into_py(py)?,
+            Form::Table(table) => table.into_fill(),
+            Form::Python(object) => python_fill(&object, raised)?,
         },
-        slippage: match &slippage.1 {
-            Some(name) => builtin_slippage(name, &params(&slippage.2)?).into_py(py)?,
-            None => python_slippage(&slippage.0, raised)?,
-        },
-        fee: match &fee.1 {
-            Some(name) => builtin_fee(name, &params(&fee.2)?).into_py(py)?,
-            None => python_fee(&fee.0, raised)?,
+        slippage: slippage_model(&get(spec, "slippage_model")?.cast_into::<PyDict>()?, raised)?,
+        impact,
+        fee: match form("fee_model", Kind::FEE)? {
+            Form::Builtin(name, params) => builtin_fee(&name, &params).into_py(py)?,
+            Form::Table(table) => table.into_fee(),
+            Form::Python(object) => python_fee(&object, raised)?,
         },
     })
 }

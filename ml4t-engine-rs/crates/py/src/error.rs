@@ -34,6 +34,11 @@ pub(crate) fn to_py(py: Python<'_>, error: &SimError) -> PyErr {
     raise(py, class_name(error.kind), &error.message)
 }
 
+/// A `ModelError`.
+pub(crate) fn model(py: Python<'_>, message: &str) -> PyErr {
+    raise(py, "ModelError", message)
+}
+
 /// A `StaleViewError`.
 pub(crate) fn stale(py: Python<'_>, message: &str) -> PyErr {
     raise(py, "StaleViewError", message)

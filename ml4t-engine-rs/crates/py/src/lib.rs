@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod handle;
 mod indicators;
+mod measure;
 mod models;
 mod position;
 mod run;
@@ -61,6 +62,23 @@ fn reason_codes() -> Vec<(&'static str, &'static str)> {
     ml4t_sim::order::Reason::ALL.iter().filter(|r| !r.code().is_empty()).map(|r| (r.code(), r.sentence())).collect()
 }
 
+/// Check the table of a model's capsule as a run would; its name, and the version of the interface it was built for.
+#[pyfunction]
+fn native_table(model: &Bound<'_, PyAny>, capsule: &Bound<'_, PyAny>, kind: u32) -> PyResult<(String, (u16, u16))> {
+    let table = models::table(model, capsule, ml4t_abi::Kind(kind))?;
+    Ok((table.name().to_owned(), table.version()))
+}
+
+/// Addresses of `double f(double)` (and `double pow(double, double)`) whose bits are the same on every platform.
+#[pyfunction]
+fn math_functions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("exp", ml4t_sim::foreign::exp as *const () as usize)?;
+    out.set_item("log", ml4t_sim::foreign::log as *const () as usize)?;
+    out.set_item("pow", ml4t_sim::foreign::pow as *const () as usize)?;
+    Ok(out)
+}
+
 #[pymodule]
 mod _engine {
     #[pymodule_export]
@@ -72,6 +90,8 @@ mod _engine {
     #[pymodule_export]
     use super::indicators::{PyAtr, PyBollinger, PyEma, PyMacd, PyRollingStd, PyRsi, PySma};
     #[pymodule_export]
+    use super::measure::ask_slippage;
+    #[pymodule_export]
     use super::position::Position;
     #[pymodule_export]
     use super::run::PyRun;
@@ -82,7 +102,7 @@ mod _engine {
     #[pymodule_export]
     use super::view::{Context, Row, SignalRow, View};
     #[pymodule_export]
-    use super::{performance, reason_codes};
+    use super::{math_functions, native_table, performance, reason_codes};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "a module attribute of Python")]

@@ -3,14 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use ml4t_abi::{
-    FeeContext, FeeOutput, FillContext, FillOutput, Header, Liquidity, OrderKind, SlippageContext, SlippageOutput,
-    Status,
+    CAPSULE, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput, Header, ImpactContext, ImpactOutput, Kind,
+    Liquidity, OrderKind, SlippageContext, SlippageOutput, Status, StrategyContext,
 };
-use ml4t_sim::models::{FeeModel, FillModel, Model, Param, Params, SlippageModel};
+use ml4t_sim::foreign::ForeignTable;
+use ml4t_sim::models::{
+    FeeModel, FillAnswer, FillModel, ImpactModel, MOST_SLICES, Model, Param, Params, SlippageModel,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyTuple};
+use pyo3::types::{PyBool, PyCapsule, PyDict, PyList, PyString, PyTuple};
 
+use crate::error::IntoPyResult;
 use crate::events::{liquidity_name, phase_name};
 
 /// A Python object with `evaluate`, and the class of its argument struct.
@@ -20,6 +24,8 @@ struct PythonModel {
     name: String,
     needs_volume: bool,
     average_days: usize,
+    has_observe: bool,
+    has_clone: bool,
     error: String,
     raised: Raised,
 }
@@ -36,6 +42,8 @@ impl PythonModel {
             average_days: days.map_or(Ok(0), |days| days.extract())?,
             arguments: py.import("ml4t.core.models")?.getattr(arguments)?.unbind(),
             name: object.get_type().name()?.to_string(),
+            has_observe: object.hasattr("observe")?,
+            has_clone: object.hasattr("clone")?,
             object: object.clone().unbind(),
             needs_volume,
             error: String::new(),
@@ -43,16 +51,73 @@ impl PythonModel {
         })
     }
 
+    /// A copy with a state of its own, where the model says that it has one.
     fn copy(&self) -> Self {
+        let (object, error) = Python::attach(|py| {
+            let object = self.object.bind(py);
+            match if self.has_clone { object.call_method0("clone") } else { Ok(object.clone()) } {
+                Ok(copy) => (copy.unbind(), String::new()),
+                Err(error) => (object.clone().unbind(), self.keep(py, error)),
+            }
+        });
         Python::attach(|py| Self {
-            object: self.object.clone_ref(py),
+            object,
             arguments: self.arguments.clone_ref(py),
             name: self.name.clone(),
             needs_volume: self.needs_volume,
             average_days: self.average_days,
-            error: self.error.clone(),
+            has_observe: self.has_observe,
+            has_clone: self.has_clone,
+            error,
             raised: Arc::clone(&self.raised),
         })
+    }
+
+    /// Keep an exception for the cause of the error that stops the run; its text.
+    fn keep(&self, py: Python<'_>, error: PyErr) -> String {
+        let name = error.get_type(py).name().map_or_else(|_| "error".to_owned(), |n| n.to_string());
+        let text = format!("{name}: {}", error.value(py));
+        if let Ok(mut raised) = self.raised.lock() {
+            *raised = Some(error);
+        }
+        text
+    }
+
+    /// A run begins: tells of a copy that could not be made.
+    fn reset(&self) -> Result<(), String> {
+        if self.error.is_empty() { Ok(()) } else { Err(format!("clone: {}", self.error)) }
+    }
+
+    /// Tell of a fill.
+    fn observe(&mut self, fill: &FillEvent) -> Status {
+        let outcome = Python::attach(|py| -> PyResult<()> {
+            let fields = PyDict::new(py);
+            write_header(&fields, &fill.header)?;
+            fields.set_item("asset", fill.header.asset)?;
+            fields.set_item("order_id", fill.order)?;
+            fields.set_item("liquidity", liquidity_name(fill.liquidity))?;
+            write_floats(
+                &fields,
+                &[
+                    ("price", fill.price),
+                    ("quantity", fill.quantity),
+                    ("multiplier", fill.multiplier),
+                    ("fee", fill.fee),
+                    ("slippage", fill.slippage),
+                    ("impact", fill.impact),
+                ],
+            )?;
+            let class = py.import("ml4t.core.models")?.getattr("ObservedFill")?;
+            let seen = class.call(PyTuple::empty(py), Some(&fields))?;
+            self.object.bind(py).call_method1("observe", (seen,)).map(drop)
+        });
+        match outcome {
+            Ok(()) => Status::OK,
+            Err(error) => {
+                self.error = Python::attach(|py| self.keep(py, error));
+                Status::ERROR
+            }
+        }
     }
 
     /// Call `evaluate`; the closures write the arguments and read the answer.
@@ -70,13 +135,7 @@ impl PythonModel {
         match outcome {
             Ok(()) => Status::OK,
             Err(error) => {
-                self.error = Python::attach(|py| {
-                    let name = error.get_type(py).name().map_or_else(|_| "error".to_owned(), |n| n.to_string());
-                    format!("{name}: {}", error.value(py))
-                });
-                if let Ok(mut raised) = self.raised.lock() {
-                    *raised = Some(error);
-                }
+                self.error = Python::attach(|py| self.keep(py, error));
                 Status::ERROR
             }
         }
@@ -94,8 +153,8 @@ fn write_floats(fields: &Bound<'_, PyDict>, values: &[(&str, f64)]) -> PyResult<
 
 struct PythonFill(PythonModel);
 
-impl Model<FillContext, FillOutput> for PythonFill {
-    fn eval(&mut self, c: &FillContext, out: &mut FillOutput) -> Status {
+impl Model<FillContext, FillAnswer> for PythonFill {
+    fn eval(&mut self, c: &FillContext, out: &mut FillAnswer) -> Status {
         let write = |fields: &Bound<'_, PyDict>| {
             write_header(fields, &c.header)?;
             fields.set_item("order_type", if c.kind == OrderKind::LIMIT { "limit" } else { "market" })?;
@@ -128,19 +187,32 @@ impl Model<FillContext, FillOutput> for PythonFill {
         };
         let (mut declines, mut rejects) = (false, false);
         let status = self.0.call(write, |answer| {
-            out.price = answer.getattr("price")?.extract()?;
-            out.quantity = answer.getattr("quantity")?.extract()?;
-            let liquidity: String = answer.getattr("liquidity")?.extract()?;
-            out.liquidity = match liquidity.as_str() {
-                "maker" => Liquidity::MAKER,
-                "taker" => Liquidity::TAKER,
-                other => {
-                    let text = format!("liquidity = {other:?}; allowed: maker, taker");
-                    return Err(PyValueError::new_err(text));
-                }
+            let slices = if answer.is_instance_of::<PyTuple>() {
+                answer.extract::<Vec<Bound<'_, PyAny>>>()?
+            } else {
+                vec![answer.clone()]
             };
-            declines = out.price.is_nan();
-            rejects = answer.getattr("rejects")?.extract()?;
+            if slices.len() > MOST_SLICES {
+                let text = format!("{} slices; at most {MOST_SLICES}", slices.len());
+                return Err(PyValueError::new_err(text));
+            }
+            for slice in &slices {
+                let place = &mut out.slices[out.count];
+                place.price = slice.getattr("price")?.extract()?;
+                place.quantity = slice.getattr("quantity")?.extract()?;
+                let liquidity: String = slice.getattr("liquidity")?.extract()?;
+                place.liquidity = match liquidity.as_str() {
+                    "maker" => Liquidity::MAKER,
+                    "taker" => Liquidity::TAKER,
+                    other => {
+                        let text = format!("liquidity = {other:?}; allowed: maker, taker");
+                        return Err(PyValueError::new_err(text));
+                    }
+                };
+                rejects |= slice.getattr("rejects")?.extract::<bool>()?;
+                out.count += usize::from(!place.price.is_nan());
+            }
+            declines = out.count == 0;
             Ok(())
         });
         match status {
@@ -156,6 +228,18 @@ impl Model<FillContext, FillOutput> for PythonFill {
 
     fn average_days(&self) -> usize {
         self.0.average_days
+    }
+
+    fn wants_fills(&self) -> bool {
+        self.0.has_observe
+    }
+
+    fn observe(&mut self, fill: &FillEvent) -> Status {
+        self.0.observe(fill)
+    }
+
+    fn reset(&mut self, _seed: u64) -> Result<(), String> {
+        self.0.reset()
     }
 
     fn last_error(&self) -> String {
@@ -194,6 +278,8 @@ impl Model<SlippageContext, SlippageOutput> for PythonSlippage {
                     ("tick_size", c.tick_size),
                     ("lot_size", c.lot_size),
                     ("multiplier", c.multiplier),
+                    ("average_volume", c.average_volume),
+                    ("volatility", c.volatility),
                 ],
             )
         };
@@ -209,6 +295,22 @@ impl Model<SlippageContext, SlippageOutput> for PythonSlippage {
         self.0.needs_volume
     }
 
+    fn average_days(&self) -> usize {
+        self.0.average_days
+    }
+
+    fn wants_fills(&self) -> bool {
+        self.0.has_observe
+    }
+
+    fn observe(&mut self, fill: &FillEvent) -> Status {
+        self.0.observe(fill)
+    }
+
+    fn reset(&mut self, _seed: u64) -> Result<(), String> {
+        self.0.reset()
+    }
+
     fn last_error(&self) -> String {
         self.0.error.clone()
     }
@@ -218,6 +320,78 @@ impl Model<SlippageContext, SlippageOutput> for PythonSlippage {
     }
 
     fn boxed_clone(&self) -> SlippageModel {
+        Box::new(Self(self.0.copy()))
+    }
+}
+
+struct PythonImpact(PythonModel);
+
+impl Model<ImpactContext, ImpactOutput> for PythonImpact {
+    fn eval(&mut self, c: &ImpactContext, out: &mut ImpactOutput) -> Status {
+        let write = |fields: &Bound<'_, PyDict>| {
+            write_header(fields, &c.header)?;
+            fields.set_item("asset", c.header.asset)?;
+            fields.set_item("phase", phase_name(c.phase))?;
+            write_floats(
+                fields,
+                &[
+                    ("quantity", c.quantity),
+                    ("reference_price", c.price),
+                    ("open", c.open),
+                    ("high", c.high),
+                    ("low", c.low),
+                    ("close", c.close),
+                    ("volume", c.volume),
+                    ("bid", c.bid),
+                    ("ask", c.ask),
+                    ("volume_used", c.volume_used),
+                    ("tick_size", c.tick_size),
+                    ("lot_size", c.lot_size),
+                    ("multiplier", c.multiplier),
+                    ("average_volume", c.average_volume),
+                    ("volatility", c.volatility),
+                    ("order_quantity", c.order_quantity),
+                    ("order_filled_quantity", c.order_filled_quantity),
+                    ("displacement", c.displacement),
+                ],
+            )
+        };
+        self.0.call(write, |answer| {
+            out.temporary = answer.getattr("temporary")?.extract()?;
+            out.permanent = answer.getattr("permanent")?.extract()?;
+            Ok(())
+        })
+    }
+
+    fn needs_volume(&self) -> bool {
+        self.0.needs_volume
+    }
+
+    fn average_days(&self) -> usize {
+        self.0.average_days
+    }
+
+    fn wants_fills(&self) -> bool {
+        self.0.has_observe
+    }
+
+    fn observe(&mut self, fill: &FillEvent) -> Status {
+        self.0.observe(fill)
+    }
+
+    fn reset(&mut self, _seed: u64) -> Result<(), String> {
+        self.0.reset()
+    }
+
+    fn last_error(&self) -> String {
+        self.0.error.clone()
+    }
+
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn boxed_clone(&self) -> ImpactModel {
         Box::new(Self(self.0.copy()))
     }
 }
@@ -239,6 +413,8 @@ impl Model<FeeContext, FeeOutput> for PythonFee {
                     ("order_filled_quantity", c.order_filled_quantity),
                     ("order_notional", c.order_notional),
                     ("order_fees", c.order_fees),
+                    ("month_quantity", c.month_quantity),
+                    ("month_notional", c.month_notional),
                 ],
             )
         };
@@ -246,6 +422,18 @@ impl Model<FeeContext, FeeOutput> for PythonFee {
             out.fee = answer.getattr("fee")?.extract()?;
             Ok(())
         })
+    }
+
+    fn wants_fills(&self) -> bool {
+        self.0.has_observe
+    }
+
+    fn observe(&mut self, fill: &FillEvent) -> Status {
+        self.0.observe(fill)
+    }
+
+    fn reset(&mut self, _seed: u64) -> Result<(), String> {
+        self.0.reset()
     }
 
     fn last_error(&self) -> String {
@@ -273,7 +461,53 @@ pub(crate) fn python_fee(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult
     Ok(Box::new(PythonFee(PythonModel::new(object, "FeeArgs", raised)?)))
 }
 
-/// Parameters of a compiled-in model: numbers, switches and None.
+pub(crate) fn python_impact(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<ImpactModel> {
+    Ok(Box::new(PythonImpact(PythonModel::new(object, "ImpactArgs", raised)?)))
+}
+
+/// Sizes of context and output of a kind.
+const fn sizes(kind: Kind) -> (usize, usize) {
+    match kind {
+        Kind::FILL => (size_of::<FillContext>(), size_of::<FillOutput>()),
+        Kind::SLIPPAGE => (size_of::<SlippageContext>(), size_of::<SlippageOutput>()),
+        Kind::IMPACT => (size_of::<ImpactContext>(), size_of::<ImpactOutput>()),
+        Kind::FEE => (size_of::<FeeContext>(), size_of::<FeeOutput>()),
+        _ => (size_of::<StrategyContext>(), 0),
+    }
+}
+
+/// The table of a capsule; it keeps the capsule, and the model that made it, as long as it lives.
+pub(crate) fn table(object: &Bound<'_, PyAny>, capsule: &Bound<'_, PyAny>, kind: Kind) -> PyResult<ForeignTable> {
+    let py = object.py();
+    let owner = object.get_type().name()?.to_string();
+    let Ok(found) = capsule.cast::<PyCapsule>() else {
+        let text = format!(
+            "{owner}.__ml4t_model_v1__({}) answered {}; expected a capsule named {CAPSULE:?}, or None",
+            kind.0,
+            capsule.repr()?
+        );
+        return Err(crate::error::model(py, &text));
+    };
+    let Ok(pointer) = found.pointer_checked(Some(CAPSULE)) else {
+        let name = found.name()?.map_or_else(
+            || "no name".to_owned(),
+            |name| {
+                // SAFETY: the name lives as long as the capsule, which is at hand.
+                format!("{:?}", unsafe { name.as_cstr() })
+            },
+        );
+        let text = format!(
+            "{owner}.__ml4t_model_v1__({}) answered a capsule named {name}; this engine reads {CAPSULE:?}",
+            kind.0
+        );
+        return Err(crate::error::model(py, &text));
+    };
+    let keep = Arc::new((object.clone().unbind(), capsule.clone().unbind()));
+    // SAFETY: a capsule of that name holds a table, which lives as long as the capsule and the model do.
+    unsafe { ForeignTable::read(pointer.as_ptr().cast(), keep, (kind, &owner), sizes(kind)) }.into_py(py)
+}
+
+/// Parameters of a compiled-in model: numbers, switches, words, lists of numbers and None.
 pub(crate) fn params(mapping: &Bound<'_, PyDict>) -> PyResult<Params> {
     let mut out = Vec::new();
     for (name, value) in mapping {
@@ -281,6 +515,10 @@ pub(crate) fn params(mapping: &Bound<'_, PyDict>) -> PyResult<Params> {
             Param::Missing
         } else if value.is_instance_of::<PyBool>() {
             Param::Flag(value.extract()?)
+        } else if value.is_instance_of::<PyString>() {
+            Param::Text(value.extract()?)
+        } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+            Param::Numbers(value.extract()?)
         } else {
             // int, float or Decimal
             Param::Number(value.extract::<f64>()?)

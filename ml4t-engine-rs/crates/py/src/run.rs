@@ -6,7 +6,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
+use ml4t_sim::engine::Strategy;
 use ml4t_sim::error::{ErrorKind, SimError};
+use ml4t_sim::foreign::Kernel;
 use ml4t_sim::ids::BookId;
 use ml4t_sim::plan::FeedKind;
 use ml4t_sim::queue::ColumnSource;
@@ -29,6 +31,8 @@ use crate::view::{Context, View};
 
 /// Instants between two looks at pending signals (Ctrl-C) and two calls of the progress callback.
 const BREATH: u32 = 2048;
+/// Instants between two looks at signals and progress while a kernel runs: some milliseconds.
+const KERNEL_BREATH: usize = 65_536;
 
 /// A subscription: None means all.
 struct Subscription {
@@ -455,7 +459,7 @@ impl PyRun {
         let raised = Raised::default();
         let (plan, intervals) = crate::assemble::plan(spec, &raised)?;
         let source = ColumnSource::new(Arc::clone(&plan));
-        let venue = SimulatedVenue::new(&plan);
+        let venue = SimulatedVenue::new(&plan).into_py(py)?;
         let run = Run::new(plan, source, venue, TableRecorder::default()).into_py(py)?;
         #[cfg(feature = "fault-injection")]
         let run = crate::assemble::with_fault(run, spec)?;
@@ -592,6 +596,44 @@ impl PyRun {
             core.stage = Stage::Finished;
         }
         outcome
+    }
+
+    /// Run a strategy kernel to the end of the data, without the interpreter: `capsule` holds its table, `model` made it.
+    ///
+    /// # Errors
+    /// The table cannot be used, the kernel answers an error, or whatever stops a run.
+    #[pyo3(signature = (model, capsule, progress = None))]
+    fn execute_kernel(
+        &self,
+        model: &Bound<'_, PyAny>,
+        capsule: &Bound<'_, PyAny>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = model.py();
+        let table = crate::models::table(model, capsule, ml4t_abi::Kind::STRATEGY)?;
+        let mut kernel = Kernel::new(table, &self.shared.plan).into_py(py)?;
+        {
+            let mut core = self.shared.core(py)?;
+            if core.stage != Stage::Starting {
+                return Err(to_py(py, &SimError::state("a run executes once; assemble a new one".to_owned())));
+            }
+            core.stage = Stage::Finished;
+            self.guarded(py, &mut core, |run| kernel.on_start(&mut run.api()))?;
+        }
+        loop {
+            let mut core = self.shared.core(py)?;
+            let goes_on =
+                self.guarded(py, &mut core, |run| py.detach(|| run.run_instants(&mut kernel, KERNEL_BREATH)))?;
+            if !goes_on {
+                return self.guarded(py, &mut core, |run| py.detach(|| run.finish()));
+            }
+            let now = core.run.state.now;
+            drop(core);
+            py.check_signals()?;
+            if let Some(progress) = progress {
+                progress.call1((now,))?;
+            }
+        }
     }
 
     /// All tables by name, each readable through the Arrow C stream interface.

@@ -230,6 +230,7 @@ fn fills(shared: &Shared, core: &Core) -> PyResult<Table> {
         ("spread", |f| f.spread),
         ("slippage", |f| f.slippage),
         ("impact", |f| f.impact),
+        ("permanent_impact", |f| f.permanent_impact),
     ] {
         c.floats(name, rows.iter().map(|f| instrument(f.instrument).scale.price_f64(pick(f))));
     }

@@ -229,7 +229,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             Command::Submit(id) if self.state.order(*id).request.instrument.index() == i => Some(*id),
             Command::Submit(_) | Command::Cancel(_) | Command::Replace(..) | Command::SetRules(..) => None,
         });
-        self.venue.working(i).chain(sent).collect()
+        self.venue.working(&self.state, i).chain(sent).collect()
     }
 
     /// Every order that can still change, by id.
@@ -238,7 +238,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             Command::Submit(id) => Some(*id),
             Command::Cancel(_) | Command::Replace(..) | Command::SetRules(..) => None,
         });
-        let working = (0..self.plan.instruments.len()).flat_map(|i| self.venue.working(i));
+        let working = (0..self.plan.instruments.len()).flat_map(|i| self.venue.working(&self.state, i));
         let waiting = self.state.links.waiting.iter().copied();
         let mut ids: Vec<OrderId> = working.chain(sent).chain(waiting).collect();
         ids.sort();
@@ -259,7 +259,19 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// The first error of a model, the strategy or the ledger; what was recorded so far stays.
     pub fn run<X: Strategy>(&mut self, strategy: &mut X) -> Result<()> {
         strategy.on_start(&mut self.api())?;
-        while self.begin()? {
+        while self.run_instants(strategy, usize::MAX)? {}
+        self.finish()
+    }
+
+    /// Run at most so many instants; false at the end of the data.
+    ///
+    /// # Errors
+    /// As [`Simulator::run`].
+    pub fn run_instants<X: Strategy>(&mut self, strategy: &mut X, most: usize) -> Result<bool> {
+        for _ in 0..most {
+            if !self.begin()? {
+                return Ok(false);
+            }
             if self.calls_strategy() {
                 strategy.on_instant(&mut self.api())?;
             }
@@ -272,7 +284,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             }
             self.end()?;
         }
-        self.finish()
+        Ok(true)
     }
 
     /// Whether this instant has something to say to a strategy: an open, a payment or an action alone has not.

@@ -1,6 +1,6 @@
 //! One fill: quantity from the fill model, costs from the slippage and fee models, money from the account.
 
-use ml4t_abi::{FeeContext, FeeOutput, Liquidity, Phase, Status};
+use ml4t_abi::{FeeContext, FeeOutput, FillEvent, Liquidity, Phase, Status};
 
 use crate::account::{Exposure, Worth, affords, buying_power, short_text};
 use crate::error::{Result, SimError};
@@ -16,11 +16,12 @@ use crate::plan::{FeedKind, Plan};
 use crate::policies::InsufficientCash;
 use crate::recorder::{Fill, Recorder};
 use crate::state::Notice;
-use crate::venue::Desk;
+use crate::venue::{Averages, Desk};
 
 mod asked;
+mod impact;
 
-use asked::{Offered, Row, Slipped, shown};
+use asked::{Offered, Row, Slice, Slipped, shown};
 
 /// The event at which an order executes.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +42,8 @@ pub(crate) struct Execution {
     pub volume_used: i64,
     /// The most that the event has for this order.
     pub most: i64,
-    /// Average volume of the sessions before, and what orders took in this one.
-    pub daily: (f64, i64),
+    /// What the sessions before tell the fill, slippage and impact model.
+    pub averages: [Averages; 3],
 }
 
 /// What came of an execution.
@@ -65,6 +66,16 @@ impl Taken {
 struct UnitCosts {
     spread: Price,
     slippage: Price,
+    impact: Price,
+    /// The part of `impact` that earlier fills of the run left in the price.
+    permanent_impact: Price,
+}
+
+impl UnitCosts {
+    /// All of them together.
+    fn sum(&self) -> Option<i64> {
+        self.spread.0.checked_add(self.slippage.0)?.checked_add(self.impact.0)
+    }
 }
 
 /// What is about to be booked.
@@ -74,6 +85,8 @@ struct Draft {
     reference: Price,
     price: Price,
     costs: UnitCosts,
+    /// How far the fill moves the prices of later ones.
+    pushes: Price,
     liquidity: Liquidity,
     fee: Cash,
     notional: Cash,
@@ -93,8 +106,9 @@ impl Execution {
         let held = desk.state.book(order.request.book).positions[self.market.instrument].quantity;
         let all = order.wanted(held);
         let wanted = self.shown(&order, all).min(self.most);
-        let (reference, quantity, liquidity) = match self.fill_model(desk, models, &order, (&row, wanted))? {
-            Offered::Fills(reference, quantity, liquidity) => (reference, quantity, liquidity),
+        let is_whole = order.request.instructions.all_or_none || order.request.time_in_force == TimeInForce::Fok;
+        let slices = match self.fill_model(desk, models, &order, (&row, wanted))? {
+            Offered::Fills(slices) => slices,
             Offered::Nothing => return Ok(Taken::NOTHING_OFFERED),
             Offered::Refused => {
                 let text = self.refused_by_model(desk, wanted);
@@ -102,23 +116,52 @@ impl Execution {
                 return Ok(Taken::KEPT_OUT);
             }
         };
-        let (costs, quantity) =
-            match self.slippage_model(desk, models, &order, &row, (reference, quantity, liquidity))? {
-                Slipped::Fills(costs, quantity) => (costs, quantity),
-                Slipped::NothingOffered => return Ok(Taken::NOTHING_OFFERED),
-                Slipped::BeyondLimit => return Ok(Taken::KEPT_OUT),
-            };
-        let is_whole = order.request.instructions.all_or_none || order.request.time_in_force == TimeInForce::Fok;
-        if is_whole && quantity < all {
+        let mut taken = Taken::NOTHING_OFFERED;
+        for slice in slices.of(is_whole, &instrument.scale) {
+            let part = Self { volume_used: self.volume_used.saturating_add(taken.filled), ..*self };
+            let least = if is_whole { all } else { 0 };
+            let found = part.trade(desk, models, &row, (slice, least))?;
+            taken = Taken { filled: taken.filled + found.filled, must_wait: found.must_wait };
+            if found.filled < slice.quantity || desk.state.order(self.id).status.is_terminal() {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Execute one slice, unless it is smaller than `least`.
+    fn trade<R: Recorder>(
+        &self,
+        desk: &mut Desk<'_, R>,
+        models: &mut Models,
+        row: &Row,
+        (slice, least): (Slice, i64),
+    ) -> Result<Taken> {
+        let plan = desk.plan;
+        let instrument = &plan.instruments[self.market.instrument];
+        let order = *desk.state.order(self.id);
+        let held = desk.state.book(order.request.book).positions[self.market.instrument].quantity;
+        let Slice { reference, liquidity, .. } = slice;
+        let (costs, quantity) = match self.slippage_model(desk, models, &order, (row, slice))? {
+            Slipped::Fills(costs, quantity) => (costs, quantity),
+            Slipped::NothingOffered => return Ok(Taken::NOTHING_OFFERED),
+        };
+        if quantity < least {
             return Ok(Taken::NOTHING_OFFERED);
         }
+        let moved = self.impact_model(desk, models, &order, (row, Slice { quantity, ..slice }))?;
+        let Some(costs) = self.within_limit(desk, &order, (costs, moved.costs), (reference, liquidity)) else {
+            return Ok(Taken::KEPT_OUT);
+        };
+        self.refuse_negative(desk, models, reference, costs, order.request.side)?;
         let sign = order.request.side.sign();
-        let per_unit = costs.spread.0.checked_add(costs.slippage.0);
-        let price = per_unit.and_then(|c| c.checked_mul(sign)).and_then(|c| reference.0.checked_add(c)).map(Price);
-        let Some(price) = price else {
+        let per_unit = costs.sum().and_then(|c| c.checked_mul(sign));
+        let Some(price) = per_unit.and_then(|c| reference.0.checked_add(c)).map(Price) else {
             return Err(self.out_of_range(desk, "fill price"));
         };
-        let mut draft = Draft { quantity, reference, price, costs, liquidity, fee: Cash::ZERO, notional: Cash::ZERO };
+        let pushes = moved.pushes;
+        let (fee, notional) = (Cash::ZERO, Cash::ZERO);
+        let mut draft = Draft { quantity, reference, price, costs, pushes, liquidity, fee, notional };
         if order.request.side == Side::Sell && !plan.account.allows_short && quantity > held {
             let text = short_text(instrument, quantity, held, desk.state.now);
             self.refuse(desk, Reason::ShortNotAllowed, text)?;
@@ -128,7 +171,7 @@ impl Execution {
         let mut gives_up_rest = false;
         if !self.can_carry(desk, &order, &draft)? {
             match plan.policies.insufficient_cash {
-                InsufficientCash::Partial if is_whole => return Ok(Taken::KEPT_OUT),
+                InsufficientCash::Partial if least > 0 => return Ok(Taken::KEPT_OUT),
                 InsufficientCash::Wait => return Ok(Taken::KEPT_OUT),
                 InsufficientCash::Partial => gives_up_rest = true,
                 InsufficientCash::Reject => {}
@@ -142,10 +185,45 @@ impl Execution {
             draft = smaller;
         }
         self.book(desk, &order, &draft)?;
+        self.tell(desk, models, &order, &draft)?;
         if gives_up_rest && !desk.state.order(self.id).status.is_terminal() {
             self.refuse(desk, Reason::InsufficientCash, "the account could pay for no more".to_owned())?;
         }
         Ok(Taken { filled: draft.quantity, must_wait: true })
+    }
+
+    /// Let the models, and a kernel, that want it know of a fill.
+    fn tell<R: Recorder>(
+        &self,
+        desk: &mut Desk<'_, R>,
+        models: &mut Models,
+        order: &Order,
+        draft: &Draft,
+    ) -> Result<()> {
+        if !models.want_fills() && !desk.state.keeps_fills {
+            return Ok(());
+        }
+        let scale = &desk.plan.instruments[self.market.instrument].scale;
+        let fill = FillEvent {
+            header: self.header::<FillEvent, R>(desk, order.request.side, 0),
+            order: self.id.0 + 1,
+            price: scale.price_f64(draft.price),
+            quantity: scale.quantity_f64(draft.quantity),
+            multiplier: scale.multiplier_f64(),
+            fee: draft.fee.to_f64(),
+            slippage: scale.price_f64(draft.costs.slippage),
+            impact: scale.price_f64(draft.costs.impact),
+            liquidity: draft.liquidity,
+            reserved: 0,
+        };
+        if desk.state.keeps_fills {
+            desk.state.told.push(fill);
+        }
+        let (name, status, text) = models.observe(&fill);
+        if status == Status::OK || status == Status::NO_OPINION {
+            return Ok(());
+        }
+        Err(self.model_error(desk, name, &format!("told of a fill: {}", said(status, &text))))
     }
 
     /// What a resting limit shows of itself to one quote or print.
@@ -168,8 +246,9 @@ impl Execution {
         let scale = &desk.plan.instruments[self.market.instrument].scale;
         let notional = scale.notional(draft.price, Qty(draft.quantity));
         draft.notional = notional.ok_or_else(|| self.out_of_range(desk, "notional"))?;
+        let month = desk.state.book(order.request.book).month(desk.state.now);
         let context = FeeContext {
-            header: self.header::<FeeContext, R>(desk, order.request.side),
+            header: self.header::<FeeContext, R>(desk, order.request.side, 0),
             liquidity: draft.liquidity,
             reserved: 0,
             price: scale.price_f64(draft.price),
@@ -179,15 +258,19 @@ impl Execution {
             order_filled_quantity: scale.quantity_f64(order.filled),
             order_notional: order.filled_notional.to_f64().abs(),
             order_fees: order.fees.to_f64(),
+            month_quantity: month.quantity,
+            month_notional: month.notional,
         };
-        let mut output = FeeOutput { fee: f64::NAN, code: 0 };
+        let mut output = FeeOutput::UNSET;
         draft.fee = match models.fee.eval(&context, &mut output) {
             Status::OK => Cash::from_f64(output.fee, desk.plan.account.posting_quantum).ok_or_else(|| {
                 let rule = if output.fee.is_finite() { "leaves the range of money" } else { "must be finite" };
                 self.model_error(desk, models.fee.name(), &format!("fee {} {rule}", shown(output.fee)))
             })?,
             Status::NO_OPINION => Cash::ZERO,
-            _ => return Err(self.model_error(desk, models.fee.name(), &models.fee.last_error())),
+            status => {
+                return Err(self.model_error(desk, models.fee.name(), &said(status, &models.fee.last_error())));
+            }
         };
         Ok(())
     }
@@ -270,8 +353,8 @@ impl Execution {
         let instrument = &plan.instruments[self.market.instrument];
         let id = order.request.instrument;
         let sign = order.request.side.sign();
-        let per_unit = Price(draft.costs.spread.0 + draft.costs.slippage.0);
-        let lost = instrument.scale.notional(per_unit, Qty(draft.quantity));
+        let lost =
+            draft.costs.sum().and_then(|per_unit| instrument.scale.notional(Price(per_unit), Qty(draft.quantity)));
         let now = desk.state.now;
         let number = desk.state.fills;
         desk.state.fills += 1;
@@ -299,7 +382,8 @@ impl Execution {
             reference: draft.reference,
             spread: draft.costs.spread,
             slippage: draft.costs.slippage,
-            impact: Price(0),
+            impact: draft.costs.impact,
+            permanent_impact: draft.costs.permanent_impact,
             fee: draft.fee,
             notional: draft.notional,
             liquidity: draft.liquidity,
@@ -311,6 +395,13 @@ impl Execution {
             plan.account.lot_policy,
             desk.recorder,
         )?;
+        let traded = (instrument.scale.quantity_f64(draft.quantity), draft.notional.to_f64().abs());
+        desk.state.book_mut(order.request.book).trade_in_month(now, traded);
+        let displacement = &mut desk.state.displacement[self.market.instrument];
+        *displacement =
+            draft.pushes.0.checked_mul(sign).and_then(|by| displacement.checked_add(by)).ok_or_else(|| {
+                SimError::overflow(format!("{}: the displacement by our own fills leaves its range", instrument.symbol))
+            })?;
         let updated = desk.state.order_mut(self.id);
         updated.leaves -= draft.quantity;
         updated.filled += draft.quantity;
@@ -344,6 +435,11 @@ impl Execution {
             crate::time::render(now)
         ))
     }
+}
+
+/// What is said of an answer that is none.
+fn said(status: Status, text: &str) -> String {
+    if text.is_empty() { format!("it answered status {} and said nothing", status.0) } else { text.to_owned() }
 }
 
 impl Market {

@@ -253,9 +253,12 @@ fn move_order<R: Recorder>(
     let now = desk.state.now;
     let is_path_known = desk.plan.policies.path.is_known();
     let order = desk.state.order_mut(id);
-    order.leaves = quantity;
+    let has_other_size = std::mem::replace(&mut order.leaves, quantity) != quantity;
     order.request.quantity = order.filled.checked_add(quantity).ok_or_else(|| range(instrument))?;
     if order.is_triggered {
+        if has_other_size {
+            desk.state.note(id, (Reason::MovedWithPosition, 0), desk.recorder);
+        }
         return Ok(());
     }
     let level = match order.request.order_type {
@@ -277,6 +280,9 @@ fn move_order<R: Recorder>(
             _ => order.stood_at = Some(stand),
         },
         _ => {}
+    }
+    if has_moved || has_other_size {
+        desk.state.note(id, (Reason::MovedWithPosition, 0), desk.recorder);
     }
     Ok(())
 }

@@ -347,7 +347,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn incoming(&self, i: usize, except: OrderId) -> i64 {
         let book = self.state.order(except).request.book;
         self.venue
-            .working(i)
+            .working(&self.state, i)
             .filter(|&id| id != except && self.state.order(id).request.book == book)
             .map(|id| self.state.order(id).signed_leaves().max(0))
             .fold(0, i64::saturating_add)

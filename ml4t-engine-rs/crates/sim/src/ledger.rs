@@ -174,6 +174,18 @@ pub struct Book {
     pub short_value: Cash,
     /// Buying power set aside for working orders, less what they will free.
     pub reserved: Cash,
+    traded: MonthTotals,
+}
+
+/// What a book traded in a calendar month (UTC), over all instruments.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MonthTotals {
+    /// Months since 1970.
+    month: i64,
+    /// Sum of quantities.
+    pub quantity: f64,
+    /// Sum of notionals.
+    pub notional: f64,
 }
 
 pub(crate) const WHAT: &str = "ledger";
@@ -189,7 +201,21 @@ impl Book {
             long_value: Cash::ZERO,
             short_value: Cash::ZERO,
             reserved: Cash::ZERO,
+            traded: MonthTotals::default(),
         }
+    }
+
+    /// What was traded so far in the month of an instant.
+    #[must_use]
+    pub fn month(&self, now: Ns) -> MonthTotals {
+        let month = crate::time::month_of(now);
+        if self.traded.month == month { self.traded } else { MonthTotals { month, ..MonthTotals::default() } }
+    }
+
+    pub(crate) fn trade_in_month(&mut self, now: Ns, (quantity, notional): (f64, f64)) {
+        let before = self.month(now);
+        self.traded =
+            MonthTotals { quantity: before.quantity + quantity, notional: before.notional + notional, ..before };
     }
 
     /// Debit-positive balance of an account.

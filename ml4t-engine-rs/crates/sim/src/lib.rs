@@ -7,7 +7,7 @@
 //!
 //! Reading order: `engine` (the phases of an instant), `venue` (who trades first), `matching` (at which
 //! price), `execution` (what it costs), `ledger` (what it does to the account).
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod account;
 pub mod contingent;
@@ -15,6 +15,8 @@ pub mod corporate;
 pub mod engine;
 pub mod error;
 mod execution;
+#[expect(unsafe_code, reason = "tables of other libraries")]
+pub mod foreign;
 mod guard;
 pub mod ids;
 pub mod indicators;

@@ -252,6 +252,8 @@ pub enum Reason {
     GroupEnded,
     /// Another order of its group filled a part.
     Reduced,
+    /// The order of a position rule took another size or level.
+    MovedWithPosition,
 }
 
 impl Reason {
@@ -287,6 +289,7 @@ impl Reason {
         Self::GroupFilled,
         Self::GroupEnded,
         Self::Reduced,
+        Self::MovedWithPosition,
     ];
 
     /// Code in the tables.
@@ -323,6 +326,7 @@ impl Reason {
             Self::GroupFilled => "GROUP_FILLED",
             Self::GroupEnded => "GROUP_ENDED",
             Self::Reduced => "REDUCED",
+            Self::MovedWithPosition => "MOVED_WITH_POSITION",
         }
     }
 
@@ -360,6 +364,7 @@ impl Reason {
             Self::GroupFilled => "another order of its group filled",
             Self::GroupEnded => "another order of its group ended",
             Self::Reduced => "another order of its group filled a part of what it was for",
+            Self::MovedWithPosition => "the order of a position rule took the size or level that its position has now",
         }
     }
 }

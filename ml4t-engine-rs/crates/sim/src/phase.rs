@@ -10,7 +10,7 @@ use crate::money::{Price, middle};
 use crate::order::{Order, OrderType, Side, TimeInForce};
 use crate::path::{Path, on_path};
 use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
-use crate::policies::{BarPath, FillOrder, LimitTouch, Policies, PrintFills, StopGap, ZeroVolume};
+use crate::policies::{BarPath, FillOrder, LimitTouch, OrderInsideBar, Policies, PrintFills, StopGap, ZeroVolume};
 use crate::time::Ns;
 
 /// The prices that one phase of one row offers.
@@ -21,6 +21,8 @@ pub(crate) struct PhaseMarket {
     pub(crate) has_traded: bool,
     allows_short: bool,
     is_close_only: bool,
+    /// What orders that became active inside the bar meet.
+    order_inside_bar: OrderInsideBar,
     /// Of a print beside quotes, which fills limits at rest and does nothing else: whom it fills.
     print_fills: Option<LimitTouch>,
     open: Option<Price>,
@@ -90,6 +92,7 @@ impl PhaseMarket {
             has_traded: true,
             allows_short: plan.account.allows_short,
             is_close_only: plan.policies.path == BarPath::CloseOnly,
+            order_inside_bar: plan.policies.order_inside_bar,
             print_fills: is_print.then_some(print_fills),
             open: None,
             high: None,
@@ -156,8 +159,14 @@ impl PhaseMarket {
             _ if self.phase.0 == Self::STANDING.0 => true,
             // The close that a decision was made on is there for what was sent at it and needs no time.
             _ if self.is_decision_close() => ts_active == self.ts_event,
-            _ => ts_active <= self.ts_open,
+            _ => ts_active <= self.ts_open || self.is_from_inside(ts_active),
         }
+    }
+
+    /// Whether an order became active inside the bar, and the bar's close is for it.
+    pub(crate) const fn is_from_inside(&self, ts_active: Ns) -> bool {
+        let meets_close = self.phase.0 == Phase::CLOSE.0 && matches!(self.order_inside_bar, OrderInsideBar::Close);
+        meets_close && self.ts_open < ts_active && ts_active < self.ts_event
     }
 
     pub(crate) fn outcome(&self, order: &Order, plan: &Plan) -> Outcome {
@@ -172,7 +181,8 @@ impl PhaseMarket {
         if life == TimeInForce::Cls {
             return self.closing_outcome(order, *policies);
         }
-        let is_close_only = self.is_close_only && life != TimeInForce::Opg;
+        let is_from_inside = self.is_from_inside(order.ts_active);
+        let is_close_only = (self.is_close_only || is_from_inside) && life != TimeInForce::Opg;
         let waits_for_close = order.request.order_type == OrderType::Market && policies.waits_for_close(life);
         match (self.phase, self.open, self.high, self.low, self.close) {
             (Phase::OPEN, Some(open), ..) if !waits_for_close && !is_close_only => {
@@ -190,7 +200,7 @@ impl PhaseMarket {
             }
             (Phase::TRADE, _, _, _, Some(price)) => at_price(order, price, policies, true),
             (Phase::CLOSE, _, _, _, Some(close)) if is_close_only => {
-                // Where closes are all there is no limit rests, whatever made it wait.
+                // Where the close is all there is no limit rests, whatever made it wait.
                 at_price(&Order { has_rested: false, ..*order }, close, policies, false)
             }
             (Phase::CLOSE, _, _, _, Some(close)) => at_close(order, close, policies),
@@ -231,7 +241,8 @@ impl PhaseMarket {
     /// Whether an order that has one event only has had it in this phase.
     pub(crate) fn was_its_only_event(&self, order: &Order, policies: Policies) -> bool {
         let life = order.request.time_in_force;
-        let is_close_only = self.is_close_only && life != TimeInForce::Opg;
+        let is_from_inside = self.is_from_inside(order.ts_active);
+        let is_close_only = (self.is_close_only || is_from_inside) && life != TimeInForce::Opg;
         let is_market = order.request.order_type == OrderType::Market;
         let at_closes = is_close_only || (is_market && policies.waits_for_close(life));
         match self.phase {

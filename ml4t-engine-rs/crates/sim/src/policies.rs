@@ -231,6 +231,16 @@ policy!(
     }
 );
 
+policy!(
+    /// The first that an order which became active inside an open bar meets.
+    OrderInsideBar {
+        /// The next bar.
+        NextBar = "next_bar",
+        /// The close of the open one.
+        Close = "close",
+    }
+);
+
 impl BarPath {
     /// Whether it says how the market went.
     pub(crate) const fn is_known(self) -> bool {
@@ -273,6 +283,8 @@ pub struct Policies {
     pub path: BarPath,
     /// See [`SameBarExit`].
     pub same_bar_exit: SameBarExit,
+    /// See [`OrderInsideBar`].
+    pub order_inside_bar: OrderInsideBar,
     /// See [`PrintFills`].
     pub print_fills: PrintFills,
     /// See [`QueuePosition`].
@@ -302,10 +314,16 @@ impl Policies {
     /// Refuse what contradicts itself.
     ///
     /// # Errors
-    /// `close_only` with market orders that want the open; a queue that no print at the limit drains.
+    /// `close_only` with market orders that want the open; a close for orders from inside a bar of which `same_bar_exit`
+    /// keeps them out; a queue that no print at the limit drains.
     pub fn validate(&self) -> Result<()> {
         if self.path == BarPath::CloseOnly && self.fill_timing == FillTiming::NextOpen {
             let text = "path = \"close_only\" knows no open, and fill_timing = \"next_open\" fills market orders there";
+            return Err(SimError::config(text.to_owned()));
+        }
+        if self.order_inside_bar == OrderInsideBar::Close && self.same_bar_exit == SameBarExit::NextBar {
+            let text = "order_inside_bar = \"close\" lets orders from inside a bar meet its close, and same_bar_exit = \
+                        \"next_bar\" keeps what a fill started out of it";
             return Err(SimError::config(text.to_owned()));
         }
         if self.queue_position == QueuePosition::SizeAhead && self.print_fills != PrintFills::Touch {
@@ -335,6 +353,7 @@ impl Default for Policies {
             lot_rounding: LotRounding::Reject,
             path: BarPath::Worst,
             same_bar_exit: SameBarExit::Allow,
+            order_inside_bar: OrderInsideBar::NextBar,
             print_fills: PrintFills::None,
             queue_position: QueuePosition::None,
         }

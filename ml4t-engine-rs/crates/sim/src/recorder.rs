@@ -54,6 +54,8 @@ pub struct Fill {
     pub slippage: Price,
     /// Impact paid per unit.
     pub impact: Price,
+    /// The part of it that earlier fills of the run left in the price.
+    pub permanent_impact: Price,
     /// Fee, negative for a rebate.
     pub fee: Cash,
     /// Price x quantity x multiplier, positive for a positive price.

@@ -88,6 +88,12 @@ pub struct State {
     pub now: Ns,
     /// Accounts.
     pub books: Vec<Book>,
+    /// Sum of the permanent impact of all fills so far in each instrument, in price units, up for buys.
+    pub displacement: Vec<i64>,
+    /// Whether fills are kept for a kernel that wants them, and those since its last call.
+    pub keeps_fills: bool,
+    /// Fills since the last call of such a kernel.
+    pub told: Vec<ml4t_abi::FillEvent>,
     /// Position rules of each book.
     pub rules: Vec<PositionRules>,
     /// All orders ever submitted, by id.
@@ -158,6 +164,9 @@ impl State {
         Self {
             now: i64::MIN,
             books: (0..plan.books).map(|b| Book::new(BookId(b), instruments)).collect(),
+            displacement: vec![0; instruments],
+            keeps_fills: false,
+            told: Vec::new(),
             rules: vec![PositionRules::default(); usize::from(plan.books)],
             orders: Vec::new(),
             rejected: Vec::new(),

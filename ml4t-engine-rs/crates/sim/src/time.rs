@@ -79,6 +79,13 @@ pub fn iso(ts: Ns) -> String {
     if nanos == 0 { format!("{text}Z") } else { format!("{text}.{nanos:09}Z") }
 }
 
+/// Calendar month (UTC) of an instant, counted from year 0.
+#[must_use]
+pub const fn month_of(ts: Ns) -> i64 {
+    let (year, month, _) = civil(ts.div_euclid(86_400_000_000_000));
+    year * 12 + month - 1
+}
+
 /// Year, month and day of a day number since 1970 (H. Hinnant, "chrono-compatible low-level date algorithms").
 const fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
@@ -102,6 +109,15 @@ mod tests {
         assert_eq!(render(1_709_303_400_000_000_000), "2024-03-01T14:30:00Z");
         assert_eq!(render(-1), "1969-12-31T23:59:59.999999999Z");
         assert_eq!(iso(NEVER), "2262-04-11T23:47:16.854775807Z");
+    }
+
+    #[test]
+    fn months_begin_at_midnight_of_their_first() {
+        let day = 86_400_000_000_000;
+        // 2024-02-29 is day 19,782.
+        assert_eq!(month_of(19_783 * day - 1) - month_of(0), 54 * 12 + 1);
+        assert_eq!(month_of(19_783 * day) - month_of(0), 54 * 12 + 2);
+        assert_eq!(month_of(-1) - month_of(0), -1);
     }
 
     #[test]

@@ -52,7 +52,9 @@ pub(crate) fn begin_all<R: Recorder>(
     let instrument = &desk.plan.instruments[i];
     for id in live {
         let order = desk.state.order_mut(id);
-        if order.request.trail.is_some() && order.water_mark.is_none() && market.is_eligible(order.ts_active) {
+        let begins = order.request.trail.is_some() && order.water_mark.is_none() && !order.status.is_terminal();
+        // The close that an order from inside a bar meets begins nothing.
+        if begins && market.is_eligible(order.ts_active) && !market.is_from_inside(order.ts_active) {
             begin(order, market, instrument)?;
         }
     }

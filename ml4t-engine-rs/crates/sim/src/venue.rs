@@ -27,7 +27,7 @@ use crate::time::{NEVER, Ns};
 use crate::trailing;
 use crate::working::Working;
 
-mod daily_volume;
+mod averages;
 mod interface;
 mod late;
 mod linked;
@@ -37,7 +37,8 @@ mod rows;
 
 pub use interface::{Desk, Venue};
 
-use daily_volume::DailyVolume;
+pub(crate) use averages::Averages;
+use averages::Sessions;
 use late::Late;
 use pass::Candidate;
 use queue_position::Place;
@@ -71,8 +72,10 @@ pub struct SimulatedVenue {
     /// Quantity taken from the current row of each instrument: (row + 1, quantity), the second for bids of quotes, the
     /// third for prints beside quotes.
     used: Vec<[(u64, i64); 3]>,
-    /// The usual volume of each instrument, where the fill model asks for it.
-    daily: Vec<DailyVolume>,
+    /// What the sessions before tell the fill, slippage and impact model of each instrument, where they ask.
+    sessions: [Vec<Sessions>; 3],
+    /// How many sessions each of them wants, 0 where it does not ask.
+    average_days: [usize; 3],
     /// What is ahead of resting orders of each instrument, where it is known; ascending by order.
     queues: Vec<Vec<Place>>,
     /// Scratch: a queue that is counted anew.
@@ -97,12 +100,15 @@ pub struct SimulatedVenue {
 
 impl SimulatedVenue {
     /// A venue without orders, with its own copies of the plan's models.
-    #[must_use]
-    pub fn new(plan: &Plan) -> Self {
+    ///
+    /// # Errors
+    /// A model cannot begin.
+    pub fn new(plan: &Plan) -> Result<Self> {
         let n = plan.instruments.len();
-        let models = plan.models.clone();
-        Self {
-            needs_bar: models.fill.needs_volume() || models.slippage.needs_volume(),
+        let models = plan.models.fresh(plan.seed)?;
+        let average_days = models.average_days();
+        Ok(Self {
+            needs_bar: models.need_bar(),
             models,
             live: vec![Working::default(); n],
             queue: vec![Vec::new(); n],
@@ -116,7 +122,8 @@ impl SimulatedVenue {
             late: BTreeMap::new(),
             over: Vec::new(),
             used: vec![[(0, 0); 3]; n],
-            daily: vec![DailyVolume::default(); n],
+            sessions: average_days.map(|days| vec![Sessions::default(); if days > 0 { n } else { 0 }]),
+            average_days,
             queues: vec![Vec::new(); n],
             places: Vec::new(),
             born_inside: Vec::new(),
@@ -128,7 +135,7 @@ impl SimulatedVenue {
             heads: BinaryHeap::new(),
             activations: BinaryHeap::new(),
             activating: Vec::new(),
-        }
+        })
     }
 
     /// Arrange that the next open of a watched instrument becomes an event.
@@ -153,8 +160,8 @@ impl SimulatedVenue {
         self.schedule_open(plan, state, i);
     }
 
-    fn remove(&mut self, plan: &Plan, state: &State, i: usize, id: OrderId) {
-        self.live[i].remove(id);
+    fn remove(&mut self, plan: &Plan, state: &State, i: usize) {
+        self.live[i].remove(state);
         self.refresh_watch(plan, state, i);
     }
 
@@ -315,8 +322,10 @@ impl Venue for SimulatedVenue {
         let instrument = &desk.plan.instruments[i];
         let range = || SimError::overflow(format!("{}: a split takes an order out of range", instrument.symbol));
         let waiting = desk.state.links.waiting.iter().copied();
-        let mut ids: Vec<OrderId> =
-            self.working(i).chain(waiting.filter(|&w| desk.state.order(w).request.instrument.index() == i)).collect();
+        let mut ids: Vec<OrderId> = self
+            .working(desk.state, i)
+            .chain(waiting.filter(|&w| desk.state.order(w).request.instrument.index() == i))
+            .collect();
         ids.sort_unstable();
         for id in ids {
             let order = desk.state.order(id);
@@ -356,12 +365,16 @@ impl Venue for SimulatedVenue {
             }
             if leaves == 0 {
                 desk.state.move_order(id, OrderStatus::Canceled, Reason::ScaledToNothing, desk.recorder)?;
-                self.remove(desk.plan, desk.state, i, id);
+                self.remove(desk.plan, desk.state, i);
                 self.cascade(desk)?;
             }
         }
         self.queues[i].clear();
-        self.daily[i].split(ratio);
+        for sessions in self.sessions.iter_mut().filter_map(|all| all.get_mut(i)) {
+            sessions.split(ratio);
+        }
+        let displacement = &mut desk.state.displacement[i];
+        *displacement = ratio.unscale(Price(*displacement)).ok_or_else(range)?.0;
         let feed = instrument.matching.map(FeedId::index);
         let seen = feed.map_or(0, |feed| desk.state.completed[feed][i] as usize);
         for book in (0..desk.plan.books).map(BookId) {
@@ -418,7 +431,7 @@ impl Venue for SimulatedVenue {
         }
         desk.state.move_order(id, OrderStatus::Canceled, Reason::CanceledByRequest, desk.recorder)?;
         self.waive(desk, id);
-        self.remove(desk.plan, desk.state, i, id);
+        self.remove(desk.plan, desk.state, i);
         self.cascade(desk)
     }
 
@@ -504,13 +517,13 @@ impl Venue for SimulatedVenue {
         self.cascade(desk)
     }
 
-    fn working(&self, i: usize) -> impl Iterator<Item = OrderId> {
-        self.live[i].ids()
+    fn working(&self, state: &State, i: usize) -> impl Iterator<Item = OrderId> {
+        self.live[i].ids().filter(|&id| !state.order(id).status.is_terminal())
     }
 
     fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
-        let live = self.live.iter().flat_map(Working::ids);
-        let mut ids: Vec<OrderId> = live.chain(desk.state.links.waiting.iter().copied()).collect();
+        let working = (0..self.live.len()).flat_map(|i| self.working(desk.state, i));
+        let mut ids: Vec<OrderId> = working.chain(desk.state.links.waiting.iter().copied()).collect();
         ids.sort();
         for id in ids {
             desk.state.move_order(id, OrderStatus::Canceled, Reason::EndOfData, desk.recorder)?;

@@ -21,6 +21,8 @@ pub(crate) struct Working {
     /// Ascending by id, which is the sequence of submission.
     list: Vec<Live>,
     has_ended: bool,
+    /// How many were taken out since the last sweep and still stand in the list.
+    taken_out: usize,
     /// Upper bounds since the list was last empty: the largest order of each side.
     largest: [i64; 2],
     /// Whether there was, since the list was last empty, an order with one event only, or one that trails.
@@ -52,10 +54,13 @@ impl Working {
         *largest = order.leaves.max(*largest);
     }
 
-    /// Take an order out.
-    pub(crate) fn remove(&mut self, id: OrderId) {
-        if let Ok(place) = self.list.binary_search_by_key(&id, |l| l.id) {
-            self.list.remove(place);
+    /// Take out an order that has ended: it leaves the list when half of the list may go, so that taking out all of
+    /// them one by one costs two walks.
+    pub(crate) fn remove(&mut self, state: &State) {
+        self.has_ended = true;
+        self.taken_out += 1;
+        if self.taken_out * 2 >= self.list.len() {
+            self.sweep(state);
         }
     }
 
@@ -67,6 +72,7 @@ impl Working {
     /// Take out what has ended.
     pub(crate) fn sweep(&mut self, state: &State) {
         if std::mem::take(&mut self.has_ended) {
+            self.taken_out = 0;
             self.list.retain(|l| !state.order(l.id).status.is_terminal());
         }
     }

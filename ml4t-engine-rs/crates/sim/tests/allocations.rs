@@ -110,7 +110,7 @@ fn busy() -> World {
 /// Memory requests between call number 500 and the end of the data, and the number of calls.
 fn requests_per_run(world: &World) -> Result<(u64, u64)> {
     let plan = Arc::new(world.plan()?);
-    let (source, venue) = (ColumnSource::new(Arc::clone(&plan)), SimulatedVenue::new(&plan));
+    let (source, venue) = (ColumnSource::new(Arc::clone(&plan)), SimulatedVenue::new(&plan).expect("models begin"));
     let mut run = Simulator::new(plan, source, venue, MetricsRecorder)?;
     let mut watcher = Watcher { script: world.script.clone(), warm: 500, calls: 0, since: 0 };
     run.run(&mut watcher)?;

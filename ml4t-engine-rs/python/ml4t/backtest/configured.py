@@ -10,7 +10,7 @@ from ml4t.backtest.data import DataFeed, Signals, read_actions
 from ml4t.backtest.data.feed import LoadedFeed
 from ml4t.backtest.engine import Engine
 from ml4t.core.config import ActionsSection, FeedSection, RunConfig, SignalSection
-from ml4t.core.errors import ArgumentError, ConfigError, DataError, Finding
+from ml4t.core.errors import ArgumentError, DataError, Finding
 from ml4t.core.plugins import PluginManager
 
 __all__ = ["engine_of"]
@@ -33,7 +33,7 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
         )
         missing.append(Finding(path="strategies", message=found))
     if missing:
-        raise ConfigError(missing)
+        raise config.refused(missing)
     (strategy,) = config.strategies
     return Engine(
         _feeds(config),
@@ -70,7 +70,7 @@ def _feeds(config: RunConfig) -> list[LoadedFeed]:
                 path = f"data_feeds[{index}].consolidate[{number}]"
                 findings.append(Finding(path=path, message=str(error)))
     if findings:
-        raise ConfigError(findings)
+        raise config.refused(findings)
     return feeds
 
 

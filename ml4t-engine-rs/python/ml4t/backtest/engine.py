@@ -16,11 +16,18 @@ from ml4t.backtest.data import assemble
 from ml4t.backtest.data.assemble import listed_feeds
 from ml4t.backtest.data.bounds import custom_calendars
 from ml4t.backtest.data.settings import instruments_by_symbol
-from ml4t.backtest.latency import Latency
+from ml4t.backtest.kernels import KernelStrategy
 from ml4t.backtest.names import checker_of
 from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
-from ml4t.core.config import RunConfig, load_config, to_mapping
-from ml4t.core.errors import ConfigError, EngineInternalError, EngineStateError, Ml4tError
+from ml4t.core.config import MODEL_KEYS, NativePolicy, RunConfig, load_config, to_mapping
+from ml4t.core.errors import (
+    ConfigError,
+    EngineInternalError,
+    EngineStateError,
+    Finding,
+    Ml4tError,
+    ModelError,
+)
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed, EngineRun
 from ml4t.core.strategy import Strategy, check_callbacks, overridden_callbacks
@@ -29,7 +36,7 @@ from ml4t.core.values import format_ns
 from ml4t.engine.benchmark import symbol_returns
 from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
 from ml4t.engine.hooks import RunHooks, all_calendars
-from ml4t.engine.provenance import manifest_of, run_info_of, strategy_identity
+from ml4t.engine.provenance import manifest_of, model_notes, run_info_of, strategy_identity
 from ml4t.engine.results import Results, RunStatus
 from ml4t.engine.runtime import Runtime, handlers_of
 
@@ -79,7 +86,7 @@ class Engine:
     calendars : optional
         Calendars of your own; they win over those of plugins, and those over the library's.
     models : Mapping or None
-        Model objects by kind (`fill`, `slippage`, `fee`), in place of those the configuration names.
+        Model objects by kind (`fill`, `slippage`, `impact`, `fee`), in place of the configured ones.
     plugins : PluginManager or None
         Loaded plugins; those of the environment by default.
 
@@ -121,8 +128,6 @@ class Engine:
         self._feeds = listed_feeds(feed)
         self._parts = _Parts(signals=signals, actions=actions, instruments=instruments)
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
-        # What is wrong with a table of latencies is said before data are read.
-        Latency.of(self.config.broker.latency)
         self._models = _models(self.config, models or {}, self._plugins, runs_native=self._engine.spec.native)
         self._data: MarketData | None = None
         self._running: set[int] = set()
@@ -182,7 +187,7 @@ class Engine:
         data = self.data
         start, end = data.span_ns
         clock.lap("load")
-        strategy = self._source.make()
+        strategy, kernel = self._strategy()
         check_callbacks(strategy)
         warn_of_near_misses(strategy)
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
@@ -195,23 +200,32 @@ class Engine:
         hooks.before(self)
         try:
             # What decides the run is written down before it: a fault found afterwards would cost the results.
-            origin = self._origin(strategy, hooks)
+            origin = self._origin(strategy, kernel, hooks)
         except Exception as error:
             hooks.failed(self, error)
             raise
         clock.lap("assemble")
         status: RunStatus = "complete"
+        used = [*self._models.values(), *([] if kernel is None else [kernel])]
         try:
             with contextlib.closing(runtime):
                 if "on_start" in overridden_callbacks(strategy):
                     _begin(strategy)
-                backtest.execute(handlers_of(strategy), _reporter(progress, start, end))
+                reporter = _reporter(progress, start, end)
+                if kernel is not None and kernel.capsule is not None:
+                    native: Any = backtest
+                    native.execute_kernel(kernel.model, kernel.capsule, reporter)
+                else:
+                    backtest.execute(handlers_of(strategy), reporter)
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             clock.lap("run")
             self._finish(backtest, origin, status, started=started, clock=clock)
             if _lacks_its_time(error) and backtest.now is not None:
                 _note(error, f"at {format_ns(backtest.now)}")
+            if isinstance(error, ModelError):
+                for note in model_notes(used, self._plugins):
+                    _note(error, note)
             _note(
                 error, f"the results up to here ({status}) are in engine.results and in error.partial_results"
             )
@@ -225,20 +239,39 @@ class Engine:
             _complete(progress, results)
         return results
 
-    def _origin(self, strategy: Strategy, hooks: RunHooks) -> _Origin:
+    def _strategy(self) -> tuple[Strategy, ChosenModel | None]:
+        """Make the strategy of a run; of a kernel also what executes it."""
+        strategy = self._source.make()
+        if not isinstance(strategy, KernelStrategy):
+            return strategy, None
+        try:
+            kernel = strategy.chosen(self.config.backtest.native, runs_native=self._engine.spec.native)
+        except ConfigError as error:
+            raise self.config.refused(error.findings) from None
+        return (strategy if kernel.capsule is not None else strategy.in_python(self.data)), kernel
+
+    def _origin(self, strategy: Strategy, kernel: ChosenModel | None, hooks: RunHooks) -> _Origin:
         benchmark = self.config.report.benchmark
+        decides: object = strategy if kernel is None else kernel.model
+        params = self._source.params if kernel is None else kernel.params
         return _Origin(
             manifest=manifest_of(
                 self.config,
                 self.data,
-                self._models.values(),
-                strategy=strategy_identity(strategy, self._source.params),
+                [*self._models.values(), *([] if kernel is None else [kernel])],
+                strategy=strategy_identity(decides, params),
                 plugins=self._plugins,
                 engine=self._engine,
                 extra=hooks.manifest(self),
             ),
-            benchmark=None if benchmark is None else symbol_returns(self.data, benchmark),
+            benchmark=None if benchmark is None else self._benchmark(benchmark),
         )
+
+    def _benchmark(self, symbol: str) -> object:
+        try:
+            return symbol_returns(self.data, symbol)
+        except ConfigError as error:
+            raise self.config.refused(error.findings) from None
 
     def _finish(
         self, backtest: EngineRun, origin: _Origin, status: RunStatus, *, started: str, clock: _Stopwatch
@@ -321,7 +354,7 @@ def _config(given: ConfigLike, plugins: PluginManager, calendars: Mapping[str, A
     if not isinstance(given, RunConfig):
         config = load_config(given or {}, plugins=plugins, check=check)
     elif findings := check(to_mapping(given)):
-        raise ConfigError(findings)
+        raise given.refused(findings)
     else:
         config = given
     plugins.require(config.backtest.required_plugins)
@@ -333,26 +366,64 @@ def _models(
 ) -> dict[str, ChosenModel]:
     found: object = given
     if not isinstance(found, Mapping):
-        msg = f"models = {found!r}; expected a mapping of kind (fill, slippage, fee) to model"
+        msg = f"models = {found!r}; expected a mapping of kind (fill, slippage, impact, fee) to model"
         raise ConfigError(msg)
     tables = {
         "fill": config.broker.fill_model,
         "slippage": config.broker.slippage_model,
+        "impact": config.broker.impact_model,
         "fee": config.broker.commission_model,
     }
     if unknown := sorted(given.keys() - tables.keys()):
-        msg = f"models {unknown} are of no known kind; allowed: fill, slippage, fee"
+        msg = f"models {unknown} are of no known kind; allowed: fill, slippage, impact, fee"
         raise ConfigError(msg)
     chosen = {}
     for kind, table in tables.items():
         model = given.get(kind)
         if model is None:
-            model = plugins.build_model(ModelKind[kind.upper()], table)
-        elif not attrs.has(type(model)) or not callable(getattr(model, "evaluate", None)):
+            if table is None:
+                continue
+            model = _configured(config, ModelKind[kind.upper()], table, plugins)
+        elif not attrs.has(type(model)) or not (_evaluates(model) or hasattr(model, "__ml4t_model_v1__")):
             msg = f"{kind} model {model!r} must be an instance of an attrs class with a method evaluate(ctx)"
             raise ConfigError(msg)
-        chosen[kind] = model_path(kind, model, config.backtest.native, runs_native=runs_native)
+        try:
+            chosen[kind] = model_path(kind, model, config.backtest.native, runs_native=runs_native)
+            if chosen[kind].path == "python" and not _evaluates(model):
+                raise ConfigError(_without_python(kind, model, config, runs_native=runs_native))
+        except ConfigError as error:
+            raise config.refused(error.findings) from None
     return chosen
+
+
+def _evaluates(model: object) -> bool:
+    return callable(getattr(model, "evaluate", None))
+
+
+def _without_python(kind: str, model: object, config: RunConfig, *, runs_native: bool) -> Finding:
+    """Say why a model that is native alone cannot run."""
+    native, name = config.backtest.native, type(model).__name__
+    if not runs_native:
+        path, found = "backtest.engine", config.backtest.engine
+        why = f"the engine {found!r} calls no native code; choose another engine"
+    elif native is NativePolicy.NEVER:
+        path, found = "backtest.native", native.value
+        why = 'backtest.native = "never" calls none; set it to "prefer"'
+    else:
+        path, found = "backtest.native", native.value
+        missing = getattr(model, "native_missing", None)
+        why = "it has no native form here" + (f" ({missing})" if missing else "")
+    message = f"{kind} model {name} is native code without evaluate(ctx), and {why}"
+    return Finding(path=path, message=message, found=found)
+
+
+def _configured(config: RunConfig, kind: ModelKind, table: Mapping[str, Any], plugins: PluginManager) -> Any:  # noqa: ANN401
+    """Build a model of the configuration, which may have been read without plugins, and so unchecked."""
+    try:
+        return plugins.build_model(kind, table)
+    except ConfigError as error:
+        path = f"broker.{MODEL_KEYS[kind]}"
+        raise config.refused(finding.under(path) for finding in error.findings) from None
 
 
 def _declared(config: RunConfig, given: Any) -> Any:  # noqa: ANN401 - instruments in any of the forms of a feed

@@ -1,4 +1,4 @@
-"""Names in a configuration that can be found wrong before any data are read: calendars and currencies."""
+"""What of a configuration can be found wrong before any data are read: calendars, currencies, latencies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ml4t.backtest.calendars import BUILT_IN, calendar_names, is_calendar
-from ml4t.core.errors import Finding, nearest
+from ml4t.backtest.latency import Latency
+from ml4t.core.errors import ConfigError, Finding, nearest
+from ml4t.core.structuring import structure
+from ml4t.core.values import FrozenMapping
 
 __all__ = ["checker_of"]
 
@@ -15,7 +18,11 @@ _CURRENCY = "USD"
 
 def checker_of(calendars: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[Finding]]:
     """Return a check of documents for `load_config`; `calendars` are those of the caller and of plugins."""
-    return lambda document: [*_calendar_faults(document, calendars), *_currency_faults(document)]
+    return lambda document: [
+        *_calendar_faults(document, calendars),
+        *_currency_faults(document),
+        *_latency_faults(document),
+    ]
 
 
 def _calendar_faults(document: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[Finding]:
@@ -57,6 +64,24 @@ def _currency_faults(document: Mapping[str, Any]) -> Iterator[Finding]:
         if path.startswith("instruments") and currency != base:
             message = f"{currency!r} is not backtest.base_currency, and amounts are not converted"
             yield Finding(path=path, message=message, found=currency, allowed=(base,))
+
+
+def _latency_faults(document: Mapping[str, Any]) -> list[Finding]:
+    broker = document.get("broker")
+    table = broker.get("latency") if isinstance(broker, Mapping) else None
+    if not isinstance(table, Mapping):
+        # A duration is checked with the other settings of the section.
+        return []
+    try:
+        plain = structure(table, FrozenMapping)
+    except ConfigError:
+        # What no table of parameters may hold, others report.
+        return []
+    try:
+        Latency.of(plain)
+    except ConfigError as error:
+        return list(error.findings)
+    return []
 
 
 def _instrument_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
+from ml4t.backtest.kernels import KernelStrategy, is_kernel
 from ml4t.core.errors import StrategyError, nearest, unknown_name
 from ml4t.core.strategy import CALLBACKS, Strategy
 
@@ -24,7 +25,7 @@ __all__ = ["StrategyLike", "StrategySource", "load_class", "warn_of_near_misses"
 # helpers with a word more (`on_exit_signal`, `on_stop_loss`).
 _NEAR = 0.83
 
-StrategyLike: TypeAlias = type[Strategy] | Callable[..., Strategy] | Strategy | str
+StrategyLike: TypeAlias = type[Any] | Callable[..., Any] | Strategy | str
 
 
 def load_class(target: str, *, root: Path | None = None) -> type[Strategy]:
@@ -62,12 +63,15 @@ def load_class(target: str, *, root: Path | None = None) -> type[Strategy]:
         raise StrategyError(msg) from error
     found = getattr(module, name, None)
     classes = [
-        key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Strategy)
+        key
+        for key, value in vars(module).items()
+        if isinstance(value, type) and (issubclass(value, Strategy) or hasattr(value, "python_strategy"))
     ]
     if found is None:
         kind = f"strategy in {where}"
         raise unknown_name(kind, name, [each for each in classes if each != "Strategy"])
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
+    is_native = hasattr(found, "__ml4t_model_v1__") or hasattr(found, "python_strategy")
+    if not (isinstance(found, type) and (issubclass(found, Strategy) or is_native)):
         msg = f"strategy {target!r}: expected a subclass of ml4t.backtest.Strategy, found {found!r}"
         raise StrategyError(msg)
     return found
@@ -132,6 +136,11 @@ class StrategySource:
                 msg = f"params {sorted(given)} go with a class, not with an instance; pass the class"
                 raise StrategyError(msg)
             return cls(make=_reusing(target), params={})
+        if is_kernel(target):
+            if given:
+                msg = f"params {sorted(given)} go with a class, not with an instance; pass the class"
+                raise StrategyError(msg)
+            return cls(make=lambda: KernelStrategy(target), params={})
         if not callable(target):
             msg = f"expected a Strategy subclass, a factory or an instance, found {target!r}"
             raise StrategyError(msg)
@@ -185,6 +194,8 @@ def _called(factory: Callable[..., object], params: Mapping[str, Any]) -> Strate
     except Exception as error:
         error.add_note(f"raised while making strategy {name}")
         raise
+    if is_kernel(made):
+        return KernelStrategy(made)
     if not isinstance(made, Strategy):
         msg = f"{factory!r} returned {made!r}, which is no Strategy"
         raise StrategyError(msg)

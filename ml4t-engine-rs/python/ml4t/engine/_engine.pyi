@@ -1072,6 +1072,19 @@ class Run:
             If a model fails, or a number leaves its range.
         """
 
+    def execute_kernel(
+        self, model: object, capsule: object, progress: Callable[[int], object] | None = None
+    ) -> None:
+        """Run a strategy kernel to the end of the data, without the interpreter.
+
+        Raises
+        ------
+        ModelError
+            If the capsule holds no strategy kernel that this engine can use, or the kernel answers an error.
+        ConfigError, UnknownNameError
+            If a column that it wants stands for two, or is not there.
+        """
+
     def tables(self) -> dict[str, Table]:
         """Return all tables so far, by the names of `ml4t.core.schemas.TABLES`."""
 
@@ -1125,6 +1138,26 @@ def performance(
     ConfigError
         If `periods_per_year` is not above 0 or `risk_free` is not finite.
     """
+
+def native_table(model: object, capsule: object, kind: int) -> tuple[str, tuple[int, int]]:
+    """Check the table of a model's capsule as a run would.
+
+    Returns
+    -------
+    tuple of str and of two int
+        Name of the model, and the version of the native interface that it was built for.
+
+    Raises
+    ------
+    ModelError
+        If the capsule holds no table that this engine can use.
+    """
+
+def ask_slippage(description: dict[str, Any], calls: int) -> float:
+    """Ask a slippage model about `calls` contexts, the same for every model, and return the sum."""
+
+def math_functions() -> dict[str, int]:
+    """Return the addresses of `exp`, `log` (of one double) and `pow` (of two): the same bits anywhere."""
 
 def reason_codes() -> list[tuple[str, str]]:
     """Return every reason code of an order with its sentence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml4t.core.errors import ConfigError, unknown_name
+from ml4t.core.errors import ConfigError, Finding, unknown_name
 from ml4t.core.types import DataKind
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def symbol_returns(data: MarketData, symbol: str) -> pl.DataFrame:
         dated = closes.drop_nulls("price")["session"]
         since = f"before {dated[0]}" if len(dated) else "at all"
         message = (
-            f"report.benchmark {symbol} has no price {since}, and the run begins with "
-            f"{closes['session'][0]}; choose a symbol that covers the run, or begin later"
+            f"{symbol} has no price {since}, and the run begins with {closes['session'][0]}; choose a symbol "
+            "that covers the run, or begin later"
         )
-        raise ConfigError(message)
+        raise ConfigError(Finding(path="report.benchmark", message=message, found=symbol))
     shares, paid = _entitlements(data, symbol, closes["ts"])
     held = closes.with_columns(shares=pl.Series(shares), paid=pl.Series(paid))
     worth = pl.col("price") * pl.col("shares") + pl.col("paid")

@@ -16,11 +16,12 @@ from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.tables import FeedTable, MarketData
 from ml4t.backtest.latency import Latency
 from ml4t.core.config import NativePolicy, RecordCadence, RunConfig
-from ml4t.core.errors import ConfigError, DataError, Finding, nearest
+from ml4t.core.errors import ConfigError, DataError, Finding, Ml4tError, ModelError, nearest
 from ml4t.core.instrument import Instrument
 from ml4t.core.policies import PrintFills
-from ml4t.core.types import DataKind
+from ml4t.core.types import DataKind, ModelKind
 from ml4t.core.values import decimal_text, parse_duration
+from ml4t.engine._engine import native_table
 
 __all__ = ["ChosenModel", "describe", "model_path", "warm_from_ns"]
 
@@ -36,21 +37,29 @@ class ChosenModel:
     Attributes
     ----------
     kind : str
-        `fill`, `slippage` or `fee`.
+        `fill`, `slippage`, `impact` or `fee`.
     model : object
         The attrs-frozen model.
     builtin : str or None
-        Name of the function table compiled into the engine, or None for Python.
+        Name of the function table compiled into the engine.
+    capsule : object or None
+        The model's own function table, where it has one and none is compiled in.
+    abi : str or None
+        Version of the native interface that this table was built for.
     """
 
     kind: str
     model: Any
-    builtin: str | None
+    builtin: str | None = None
+    capsule: object = None
+    abi: str | None = None
 
     @property
     def path(self) -> str:
-        """What executes the model: `builtin` or `python`."""
-        return "python" if self.builtin is None else "builtin"
+        """What executes the model: `builtin`, `capsule` or `python`."""
+        if self.builtin is not None:
+            return "builtin"
+        return "python" if self.capsule is None else "capsule"
 
     @property
     def params(self) -> dict[str, Any]:
@@ -65,17 +74,38 @@ def model_path(kind: str, model: object, native: NativePolicy, *, runs_native: b
     ------
     ConfigError
         If only native models are allowed and this one has no native form.
+    ModelError
+        If its native form is none that the engine can use.
     """
-    builtin = getattr(model, "native_builtin", None)
-    if native is NativePolicy.NEVER or not runs_native:
-        builtin = None
-    if builtin is None and native is NativePolicy.REQUIRE:
-        msg = (
-            f'{kind} model {type(model).__name__} runs in Python, and backtest.native = "require" allows '
-            'native models only; set it to "prefer", or choose a model with a native form'
+    if native is not NativePolicy.NEVER and runs_native:
+        if builtin := getattr(model, "native_builtin", None):
+            return ChosenModel(kind=kind, model=model, builtin=builtin)
+        if capsule := _capsule(kind, model):
+            _, (major, minor) = native_table(model, capsule, ModelKind[kind.upper()].value)
+            return ChosenModel(kind=kind, model=model, capsule=capsule, abi=f"{major}.{minor}")
+    if native is NativePolicy.REQUIRE:
+        why = f" ({missing})" if (missing := getattr(model, "native_missing", None)) else ""
+        message = (
+            f'{kind} model {type(model).__name__} runs in Python{why}, and backtest.native = "require" '
+            'allows native models only; set it to "prefer", or choose a model with a native form'
         )
-        raise ConfigError(msg)
-    return ChosenModel(kind=kind, model=model, builtin=builtin)
+        raise ConfigError(Finding(path="backtest.native", message=message, found=native.value))
+    return ChosenModel(kind=kind, model=model)
+
+
+def _capsule(kind: str, model: object) -> object:
+    """Ask a model for its own function table; None where it has none."""
+    make = getattr(model, "__ml4t_model_v1__", None)
+    if make is None:
+        return None
+    number = ModelKind[kind.upper()].value
+    try:
+        return make(number)
+    except Ml4tError:
+        raise
+    except Exception as error:
+        message = f"{kind} model {type(model).__name__}: __ml4t_model_v1__({number}) raised {error!r}"
+        raise ModelError(message) from error
 
 
 def describe(
@@ -90,13 +120,13 @@ def describe(
     data : MarketData
         Universe, columns, calendars.
     models : Mapping of str to ChosenModel
-        Keys `fill`, `slippage`, `fee`.
+        Keys `fill`, `slippage`, `fee`, and `impact` where there is such a model.
     warm_from : int
         Instant until which orders are refused, ns UTC.
     """
     calendars = [table.name for table in data.calendars]
     account = config.broker
-    latencies = _latencies(Latency.of(account.latency), data.instruments)
+    latencies = _latencies(config, data.instruments)
     return {
         "instruments": [
             _instrument(instrument, calendars.index(instrument.calendar), matching)
@@ -146,12 +176,17 @@ def _prints(number: int, config: RunConfig, data: MarketData) -> int | None:
     if config.broker.policies.print_fills is PrintFills.NONE or not found:
         return None
     if len(found) > 1:
-        symbol = data.instruments[number].symbol
-        names = ", ".join(data.feeds[index].name for index in found)
+        instrument, policy = data.instruments[number], config.broker.policies.print_fills.value
+        names = " and ".join(data.feeds[index].name for index in found)
+        quotes = data.feeds[data.matching[number]].name
         message = (
-            f"{symbol}: its trade ticks are in the feeds {names}, and prints of one fill what rests "
-            "(print_fills); declare matches_orders=False on that feed alone"
+            f"{instrument.symbol}: the feeds {names} hold its trade ticks beside the quotes of feed {quotes}"
+            f", and print_fills = {policy!r} lets the prints of one of them fill what rests; declare "
+            "matches_orders=False on that feed alone, and leave it out on the other trade ticks"
         )
+        if instrument.matching_source is None:
+            # Without a word on it the other trade ticks could match orders as well as the quotes.
+            message += f"; declare matches_orders=True on {quotes}, which orders meet"
         raise DataError(message)
     return found[0]
 
@@ -160,7 +195,7 @@ def _venue(instrument: Instrument) -> str:
     return instrument.calendar if instrument.venue is None else instrument.venue
 
 
-def _latencies(latency: Latency, instruments: Iterable[Instrument]) -> dict[str, dict[str, list[int]]]:
+def _latencies(config: RunConfig, instruments: Iterable[Instrument]) -> dict[str, dict[str, list[int]]]:
     """Return by venue the quantiles of orders, changes and cancels in ns; one alone: always that.
 
     Instruments of a venue share them, since a universe may have thousands.
@@ -170,6 +205,7 @@ def _latencies(latency: Latency, instruments: Iterable[Instrument]) -> dict[str,
     ConfigError
         If latencies are given for venues that no instrument of the run has.
     """
+    latency = Latency.of(config.broker.latency)
     venues = tuple(sorted({_venue(each) for each in instruments}))
     findings = [
         Finding(
@@ -183,7 +219,7 @@ def _latencies(latency: Latency, instruments: Iterable[Instrument]) -> dict[str,
         if name not in venues
     ]
     if findings:
-        raise ConfigError(findings)
+        raise config.refused(findings)
     return {venue: {name: list(ns) for name, ns in latency.at(venue).items()} for venue in venues}
 
 
@@ -215,7 +251,8 @@ def _calendar(table: SessionTable) -> dict[str, Any]:
 
 def _model(chosen: ChosenModel) -> dict[str, Any]:
     params = chosen.params if chosen.builtin is not None else {}
-    return {"object": chosen.model, "builtin": chosen.builtin, "params": params}
+    capsule = chosen.capsule
+    return {"object": chosen.model, "builtin": chosen.builtin, "params": params, "capsule": capsule}
 
 
 def _record_ns(cadence: RecordCadence, data: MarketData) -> int | None:

@@ -197,6 +197,12 @@ _GROUPS: Mapping[str, Mapping[str, tuple[str, Unit, str]]] = {
             _M,
             "Spread, slippage and impact of all fills against their reference prices; already in the prices.",
         ),
+        "impact_cost": ("Impact", _M, "The part of it that our own size caused."),
+        "permanent_impact_cost": (
+            "Permanent impact",
+            _M,
+            "The part of that which earlier fills had left in the price; negative where it helped.",
+        ),
     },
     "Round trips": {
         "trades": ("Round trips", _N, "Pairs of an opened lot and the fill that closed it."),

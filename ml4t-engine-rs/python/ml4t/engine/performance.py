@@ -277,8 +277,13 @@ def activity(
     price, notional = pl.col("price").abs(), pl.col("notional").abs()
     # Quantity x multiplier; a fill at a price of zero has no notional to take it from.
     units = pl.when(price > 0).then(notional / price).otherwise(pl.col("quantity"))
-    lost = units * (pl.col("spread") + pl.col("slippage") + pl.col("impact"))
-    costs = {"fees": float(fills["fee"].sum()), "slippage_cost": float(fills.select(lost.sum()).item())}
+    parts = {
+        "slippage_cost": pl.col("spread") + pl.col("slippage") + pl.col("impact"),
+        "impact_cost": pl.col("impact"),
+        "permanent_impact_cost": pl.col("permanent_impact"),
+    }
+    lost = fills.select((units * part).sum().alias(name) for name, part in parts.items())
+    costs = {"fees": float(fills["fee"].sum()), **lost.row(0, named=True)}
     closes = portfolio_history.filter("is_nav")
     if closes.is_empty():
         return {"turnover": math.nan, "exposure": math.nan, "time_in_market": math.nan, **costs}

@@ -26,7 +26,7 @@ from ml4t.core.types import AssetClass, DataKind, ModelKind
 from ml4t.core.values import format_ns
 from ml4t.engine.compile import ChosenModel
 
-__all__ = ["RULES_VERSION", "manifest_of", "run_info_of", "strategy_identity"]
+__all__ = ["RULES_VERSION", "manifest_of", "model_notes", "run_info_of", "strategy_identity"]
 
 RULES_VERSION = 1
 """Version of the rules of execution and accounting; it rises when equal inputs give other results."""
@@ -116,8 +116,9 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
         )
     found += [
         f"{model.kind} model {type(model.model).__name__} runs in Python, under the interpreter lock"
+        + (f": {missing}" if (missing := getattr(model.model, "native_missing", None)) else "")
         for model in models
-        if model.builtin is None
+        if model.path == "python"
     ]
     return found
 
@@ -201,9 +202,27 @@ def _model_use(chosen: ChosenModel, plugins: PluginManager) -> ModelUse:
     return ModelUse(
         kind=chosen.kind,
         path=chosen.path,
+        abi=chosen.abi,
         params={name: _plain(value) for name, value in chosen.params.items()},
         **origin,
     )
+
+
+def model_notes(models: Iterable[ChosenModel], plugins: PluginManager) -> list[str]:
+    """Name the models of a run that are not the engine's own, each with where it comes from, for an error."""
+    notes = []
+    for chosen in models:
+        if chosen.path == "builtin":
+            continue
+        use = _model_use(chosen, plugins)
+        origin = (
+            f"plugin {use.plugin}, distribution {use.distribution} {use.version}"
+            if use.plugin
+            else "given by the caller, of no plugin"
+        )
+        abi = f", native interface {use.abi}" if use.abi else ""
+        notes.append(f"{use.kind} model {use.type} ran as {use.path}{abi}: {origin}")
+    return notes
 
 
 def strategy_identity(strategy: object, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,6 +131,11 @@ class Results:
         return str(self._setting("backtest", "base_currency") or "USD")
 
     @property
+    def execution_paths(self) -> Mapping[str, str]:
+        """What executed each model: `builtin` (the engine's own), `capsule` (native), or `python`."""
+        return {str(model["kind"]): str(model["path"]) for model in self._manifest.get("models", ())}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of the results must know, one sentence each: the manifest's warnings, and the end."""
         notes = [str(note) for note in self._manifest.get("warnings", ())]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+import pyarrow as pa
+
 from ml4t.core.errors import EngineStateError
 from ml4t.core.schedule import Schedule
 from ml4t.core.strategy import CALLBACKS, Strategy, Subscription, overridden_callbacks
@@ -70,6 +73,15 @@ class Runtime:
         """Keep a line of text of this instant."""
         self._check_open("log")
         self._run.log(message, level)
+
+    def fill_costs(self, number: int) -> tuple[float, float]:
+        """Return slippage and impact per unit of a fill, by its number from 0.
+
+        Events do not carry them; a strategy that stands in for native code reads them off the table so far.
+        """
+        self._check_open("fill_costs")
+        fills: Any = pl.from_arrow(pa.table(self._run.tables()["fills"]))
+        return float(fills["slippage"][number]), float(fills["impact"][number])
 
 
 def handlers_of(strategy: Strategy) -> dict[str, Any]:

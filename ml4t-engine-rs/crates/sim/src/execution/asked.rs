@@ -1,46 +1,83 @@
 //! What models are asked about an execution, and what their answers mean.
 
-use ml4t_abi::{FillContext, FillOutput, Header, Liquidity, OrderKind, Phase, SlippageContext, SlippageOutput, Status};
+use ml4t_abi::{FillContext, Header, Liquidity, Missing, Phase, SlippageContext, SlippageOutput, Status};
 
 use crate::error::Result;
-use crate::models::Models;
-use crate::money::Price;
+use crate::matching::Reach;
+use crate::models::{FillAnswer, MOST_SLICES, Models};
+use crate::money::{Price, Scale};
 use crate::order::{Order, Side};
 use crate::plan::{Feed, FeedKind, bar, quote, trade};
-use crate::policies::LimitSlippage;
 use crate::recorder::Recorder;
 use crate::rng::Occasion;
 use crate::venue::Desk;
 
-use super::{Execution, UnitCosts};
+use super::{Execution, UnitCosts, said};
+
+/// A part of an order that trades at one price.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slice {
+    pub(super) reference: Price,
+    pub(super) quantity: i64,
+    pub(super) liquidity: Liquidity,
+}
+
+/// The slices of an execution, at least one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SliceList {
+    slices: [Slice; MOST_SLICES],
+    count: usize,
+}
+
+impl SliceList {
+    const fn one(slice: Slice) -> Self {
+        Self { slices: [slice; MOST_SLICES], count: 1 }
+    }
+
+    /// The slices, or one of all at their average price for an order that trades as a whole.
+    pub(super) fn of(self, is_whole: bool, scale: &Scale) -> impl Iterator<Item = Slice> {
+        let list = if is_whole && self.count > 1 { self.merged(scale).map_or(self, Self::one) } else { self };
+        list.slices.into_iter().take(list.count)
+    }
+
+    /// All at their average price; it lies between theirs, so that it has a place where they have.
+    fn merged(&self, scale: &Scale) -> Option<Slice> {
+        let slices = &self.slices[..self.count];
+        let quantity: i64 = slices.iter().map(|slice| slice.quantity).sum();
+        let value: f64 =
+            slices.iter().map(|slice| scale.price_f64(slice.reference) * scale.quantity_f64(slice.quantity)).sum();
+        let reference = scale.price(value / scale.quantity_f64(quantity))?;
+        Some(Slice { reference, quantity, ..slices[0] })
+    }
+}
 
 /// Answer of a fill model.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for one statement, and a box would allocate for every fill")]
 pub(super) enum Offered {
-    /// Price, quantity and liquidity.
-    Fills(Price, i64, Liquidity),
+    /// At least one slice.
+    Fills(SliceList),
     Nothing,
     /// The order is not to go on.
     Refused,
 }
 
-/// Answer of a slippage model, within the limit of the order.
+/// Answer of a slippage model.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Slipped {
     Fills(UnitCosts, i64),
     NothingOffered,
-    BeyondLimit,
 }
 
 /// Values of the row as models see them.
 pub(super) struct Row {
-    open: f64,
-    high: f64,
-    low: f64,
-    close: f64,
+    pub(super) open: f64,
+    pub(super) high: f64,
+    pub(super) low: f64,
+    pub(super) close: f64,
     volume: f64,
-    bid: f64,
-    ask: f64,
+    pub(super) bid: f64,
+    pub(super) ask: f64,
     bid_size: f64,
     ask_size: f64,
     trade_size: f64,
@@ -89,13 +126,18 @@ impl Row {
 
 impl Row {
     /// Quantity that the event offers to a side: volume of the bar, size of the quote's far side or of the print.
-    fn offered(&self, phase: Phase, side: Side) -> f64 {
+    pub(super) fn offered(&self, phase: Phase, side: Side) -> f64 {
         match (phase, side) {
             (Phase::QUOTE, Side::Buy) => self.ask_size,
             (Phase::QUOTE, Side::Sell) => self.bid_size,
             (Phase::TRADE, _) => self.trade_size,
             _ => self.volume,
         }
+    }
+
+    /// Bits of what nobody knows of the row.
+    pub(super) fn missing(&self, volume: f64) -> u32 {
+        Missing::bits(&[(Missing::BAR, self.high), (Missing::VOLUME, volume), (Missing::QUOTE, self.bid)])
     }
 }
 
@@ -110,12 +152,15 @@ impl Execution {
         let instrument = &desk.plan.instruments[self.market.instrument];
         let scale = &instrument.scale;
         let optional = |p: Option<Price>| p.map_or(f64::NAN, |p| scale.price_f64(p));
+        let averages = self.averages[0];
+        let missing = row.missing(row.volume) | Missing::bits(&[(Missing::AVERAGE_VOLUME, averages.volume_or_zero())]);
         let context = FillContext {
-            header: self.header::<FillContext, R>(desk, order.request.side),
+            header: self.header::<FillContext, R>(desk, order.request.side, missing),
             kind: self.reach.kind,
             phase: self.market.data_phase(desk.plan),
             liquidity: self.reach.liquidity,
             reserved: 0,
+            order: self.id.0 + 1,
             price: scale.price_f64(self.reach.price),
             leaves_quantity: scale.quantity_f64(wanted),
             limit_price: optional(order.request.limit_price),
@@ -133,39 +178,74 @@ impl Execution {
             volume_used: scale.quantity_f64(self.volume_used),
             lot_size: scale.quantity_f64(instrument.lot_size),
             tick_size: scale.price_f64(Price(instrument.tick_size)),
-            random: self.draws(desk, models.fill.wants_draws(), 1, order),
-            average_volume: self.daily.0,
-            session_used: scale.quantity_f64(self.daily.1),
+            random: self.draws(desk, models.fill.draws(), 1, order),
+            average_volume: averages.volume_or_zero(),
+            session_used: scale.quantity_f64(averages.used),
+            queue_ahead: f64::NAN,
         };
-        let mut output =
-            FillOutput { price: f64::NAN, quantity: f64::NAN, liquidity: self.reach.liquidity, reserved: 0, code: 0 };
-        match models.fill.eval(&context, &mut output) {
+        let mut answer = FillAnswer::UNSET;
+        match models.fill.eval(&context, &mut answer) {
             Status::OK => {}
-            Status::NO_OPINION => return Ok(Offered::Fills(self.reach.price, wanted, self.reach.liquidity)),
+            Status::NO_OPINION => {
+                let Reach { price: reference, liquidity, .. } = self.reach;
+                return Ok(Offered::Fills(SliceList::one(Slice { reference, quantity: wanted, liquidity })));
+            }
             Status::DEFER => return Ok(Offered::Nothing),
             Status::REJECT => return Ok(Offered::Refused),
-            _ => return Err(self.model_error(desk, models.fill.name(), &models.fill.last_error())),
+            status => {
+                return Err(self.model_error(desk, models.fill.name(), &said(status, &models.fill.last_error())));
+            }
         }
-        // A model that answers with what it was given means all of it, also beyond the 15 digits of an f64.
-        let quantity = if output.quantity.to_bits() == context.leaves_quantity.to_bits() {
-            Some(wanted)
-        } else {
-            scale.quantity_floor(output.quantity, instrument.lot_size)
-        };
-        let (Some(price), Some(quantity)) = (scale.price(output.price), quantity) else {
-            let text = format!("price {} and quantity {} must be finite", shown(output.price), shown(output.quantity));
-            return Err(self.model_error(desk, models.fill.name(), &text));
-        };
-        if quantity > wanted || quantity < 0 {
-            let text = format!("quantity {} of {} open", output.quantity, context.leaves_quantity);
-            return Err(self.model_error(desk, models.fill.name(), &text));
+        self.slices(desk, models.fill.name(), &context, (&answer, wanted))
+    }
+
+    /// Check what a fill model answered.
+    fn slices<R: Recorder>(
+        &self,
+        desk: &Desk<'_, R>,
+        model: &str,
+        context: &FillContext,
+        (answer, wanted): (&FillAnswer, i64),
+    ) -> Result<Offered> {
+        let instrument = &desk.plan.instruments[self.market.instrument];
+        let scale = &instrument.scale;
+        let Reach { price: reference, liquidity, .. } = self.reach;
+        let mut list = SliceList::one(Slice { reference, quantity: 0, liquidity });
+        list.count = 0;
+        let mut left = wanted;
+        for slice in &answer.slices[..answer.count] {
+            // A model that answers with what it was given means all of it, also beyond the 15 digits of an f64.
+            let quantity = if slice.quantity.to_bits() == context.leaves_quantity.to_bits() {
+                Some(wanted)
+            } else {
+                scale.quantity_floor(slice.quantity, instrument.lot_size)
+            };
+            let (Some(price), Some(quantity)) = (scale.price(slice.price), quantity) else {
+                let text =
+                    format!("price {} and quantity {} must be finite", shown(slice.price), shown(slice.quantity));
+                return Err(self.model_error(desk, model, &text));
+            };
+            if quantity > left || quantity < 0 {
+                let text = format!("quantity {} of {} open", slice.quantity, scale.quantity_f64(left));
+                return Err(self.model_error(desk, model, &text));
+            }
+            // As with costs: prices below zero are the market's to make.
+            if self.reach.price.0 > 0 && price.0 <= 0 {
+                let (found, market) = (slice.price, context.price);
+                let text = format!("price {found} where the market's is {market}; it must be above zero");
+                return Err(self.model_error(desk, model, &text));
+            }
+            if ![Liquidity::TAKER, Liquidity::MAKER].contains(&slice.liquidity) {
+                let text = format!("liquidity {} is neither 1 (taker) nor 2 (maker)", slice.liquidity.0);
+                return Err(self.model_error(desk, model, &text));
+            }
+            left -= quantity;
+            if quantity > 0 {
+                list.slices[list.count] = Slice { reference: price, quantity, liquidity: slice.liquidity };
+                list.count += 1;
+            }
         }
-        // As with costs: prices below zero are the market's to make.
-        if self.reach.price.0 > 0 && price.0 <= 0 {
-            let text = format!("price {} where the market's is {}; it must be above zero", output.price, context.price);
-            return Err(self.model_error(desk, models.fill.name(), &text));
-        }
-        Ok(if quantity > 0 { Offered::Fills(price, quantity, output.liquidity) } else { Offered::Nothing })
+        Ok(if list.count > 0 { Offered::Fills(list) } else { Offered::Nothing })
     }
 
     pub(super) fn slippage_model<R: Recorder>(
@@ -173,16 +253,20 @@ impl Execution {
         desk: &Desk<'_, R>,
         models: &mut Models,
         order: &Order,
-        row: &Row,
-        (reference, quantity, liquidity): (Price, i64, Liquidity),
+        (row, Slice { reference, quantity, .. }): (&Row, Slice),
     ) -> Result<Slipped> {
-        let policy = desk.plan.policies.limit_slippage;
-        let is_limit = self.reach.kind == OrderKind::LIMIT;
+        let phase = self.market.data_phase(desk.plan);
+        let volume = row.offered(phase, order.request.side);
+        let averages = self.averages[1];
         let instrument = &desk.plan.instruments[self.market.instrument];
         let scale = &instrument.scale;
         let context = SlippageContext {
-            header: self.header::<SlippageContext, R>(desk, order.request.side),
-            phase: self.market.data_phase(desk.plan),
+            header: self.header::<SlippageContext, R>(
+                desk,
+                order.request.side,
+                row.missing(volume) | averages.missing(),
+            ),
+            phase,
             reserved: 0,
             price: scale.price_f64(reference),
             quantity: scale.quantity_f64(quantity),
@@ -190,14 +274,16 @@ impl Execution {
             high: row.high,
             low: row.low,
             close: row.close,
-            volume: row.offered(self.market.data_phase(desk.plan), order.request.side),
+            volume,
             bid: row.bid,
             ask: row.ask,
             volume_used: scale.quantity_f64(self.volume_used),
             tick_size: scale.price_f64(Price(instrument.tick_size)),
             lot_size: scale.quantity_f64(instrument.lot_size),
             multiplier: scale.multiplier_f64(),
-            random: self.draws(desk, models.slippage.wants_draws(), 2, order),
+            random: self.draws(desk, models.slippage.draws(), 2, order),
+            average_volume: averages.volume,
+            volatility: averages.volatility,
         };
         let Some(mut output) = self.slip(desk, models, &context)? else { return Ok(Slipped::NothingOffered) };
         let mut capped = quantity;
@@ -224,47 +310,7 @@ impl Execution {
             let text = format!("adjustment {adjustment} and spread {spread} must be finite");
             return Err(self.model_error(desk, models.slippage.name(), &text));
         };
-        let is_free = policy == LimitSlippage::None || (liquidity == Liquidity::MAKER && policy != LimitSlippage::Full);
-        if is_limit && is_free {
-            return Ok(Slipped::Fills(UnitCosts::default(), quantity));
-        }
-        let mut costs = UnitCosts { spread, slippage };
-        if let Some(limit) = order.request.limit_price.filter(|_| is_limit && policy != LimitSlippage::Full) {
-            let room = limit.0.saturating_sub(reference.0).saturating_mul(order.request.side.sign());
-            if costs.spread.0.saturating_add(costs.slippage.0) > room {
-                if policy == LimitSlippage::Refuse {
-                    return Ok(Slipped::BeyondLimit);
-                }
-                costs.spread.0 = costs.spread.0.min(room);
-                costs.slippage.0 = room - costs.spread.0;
-            }
-        }
-        self.refuse_negative(desk, models.slippage.name(), reference, costs, order.request.side)?;
-        Ok(Slipped::Fills(costs, quantity))
-    }
-
-    /// Prices below zero are the market's to make (power, calendar spreads), never a cost model's.
-    fn refuse_negative<R>(
-        &self,
-        desk: &Desk<'_, R>,
-        model: &str,
-        reference: Price,
-        costs: UnitCosts,
-        side: Side,
-    ) -> Result<()> {
-        let scale = &desk.plan.instruments[self.market.instrument].scale;
-        let per_unit = costs.spread.0.saturating_add(costs.slippage.0);
-        let price = reference.0.saturating_add(per_unit.saturating_mul(side.sign()));
-        if reference.0 <= 0 || price > 0 {
-            return Ok(());
-        }
-        let text = format!(
-            "costs of {} per unit would take the price from {} to {}; a price above zero must stay above zero",
-            scale.price_f64(Price(per_unit)),
-            scale.price_f64(reference),
-            scale.price_f64(Price(price)),
-        );
-        Err(self.model_error(desk, model, &text))
+        Ok(Slipped::Fills(UnitCosts { spread, slippage, ..UnitCosts::default() }, quantity))
     }
 
     /// One call of the slippage model; `None` when it lets nothing fill now.
@@ -274,28 +320,32 @@ impl Execution {
         models: &mut Models,
         context: &SlippageContext,
     ) -> Result<Option<SlippageOutput>> {
-        let mut output = SlippageOutput { adjustment: f64::NAN, spread: f64::NAN, quantity_cap: f64::NAN, code: 0 };
+        let mut output = SlippageOutput::UNSET;
         match models.slippage.eval(context, &mut output) {
             Status::OK => Ok(Some(output)),
             Status::NO_OPINION => {
                 Ok(Some(SlippageOutput { adjustment: 0.0, spread: 0.0, quantity_cap: f64::INFINITY, code: 0 }))
             }
             Status::DEFER | Status::REJECT => Ok(None),
-            _ => Err(self.model_error(desk, models.slippage.name(), &models.slippage.last_error())),
+            status => Err(self.model_error(desk, models.slippage.name(), &said(status, &models.slippage.last_error()))),
         }
     }
 
-    pub(super) fn header<C, R>(&self, desk: &Desk<'_, R>, side: Side) -> Header {
+    pub(super) fn header<C, R>(&self, desk: &Desk<'_, R>, side: Side, missing: u32) -> Header {
         let side = if side == Side::Buy { 1 } else { -1 };
-        Header::of::<C>(side, u32::try_from(self.market.instrument).unwrap_or(u32::MAX), desk.state.now)
+        let asset = u32::try_from(self.market.instrument).unwrap_or(u32::MAX);
+        Header { flags: missing, ..Header::of::<C>(side, asset, desk.state.now) }
     }
 
-    /// Draws of one model for this attempt of the order, or NaN for a model that wants none.
-    fn draws<R>(&self, desk: &Desk<'_, R>, wanted: bool, model: u32, order: &Order) -> [f64; 4] {
-        if !wanted {
-            return [f64::NAN; 4];
+    /// Draws of one model for this attempt of the order, NaN where it wants none.
+    pub(super) fn draws<R>(&self, desk: &Desk<'_, R>, wanted: usize, model: u32, order: &Order) -> [f64; 4] {
+        let mut draws = [f64::NAN; 4];
+        if wanted > 0 {
+            let all = Occasion { model, order: self.id.0, attempt: order.attempts }.uniforms(desk.plan.seed);
+            let n = wanted.min(4);
+            draws[..n].copy_from_slice(&all[..n]);
         }
-        Occasion { model, order: self.id.0, attempt: order.attempts }.uniforms(desk.plan.seed)
+        draws
     }
 }
 

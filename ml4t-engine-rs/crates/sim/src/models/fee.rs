@@ -1,73 +1,114 @@
-//! Fee models compiled in.
+//! Fee models compiled in: one struct per formula, one file per family.
+//!
+//! Quantities are in units and positive, money is in the instrument's currency. Where a rule holds for an order as a
+//! whole, a fill is charged what it adds to the order's total.
 
-use ml4t_abi::{FeeContext, FeeOutput, Status};
+mod alpaca;
+mod basic;
+mod binance;
+mod ibkr_forex;
+mod ibkr_options;
+mod ibkr_stocks;
+mod regulatory;
+#[cfg(test)]
+mod testing;
+mod tiers;
 
-use super::builtin_math::{FeeBasis, Fraction, PerOrder, PerShare};
-use super::{FeeModel, Model, Params, unknown};
+use ml4t_abi::{FeeContext, FeeOutput, FillEvent, Status};
+
+use super::params::{Params, Reader, unknown};
+use super::{FeeModel, Model};
 use crate::error::Result;
 
-#[derive(Clone, Copy, Debug)]
-enum Builtin {
-    None,
-    PerShare(PerShare),
-    PerOrder(PerOrder),
-    Fraction(Fraction),
+/// What a fill costs, by the parameters that the struct holds.
+trait Formula: Clone + Send + Sync + Sized + 'static {
+    /// Name, for messages.
+    const NAME: &'static str;
+    /// Whether it keeps count of the fills of the run.
+    const COUNTS_FILLS: bool = false;
+
+    /// Read the parameters.
+    fn read(params: &Reader<'_>) -> Result<Self>;
+
+    /// Money that the fill costs, negative for a rebate.
+    fn evaluate(&self, fill: &FeeContext) -> f64;
+
+    /// A fill was booked.
+    fn observe(&mut self, _fill: &FillEvent) {}
+
+    /// A run begins.
+    fn reset(&mut self) {}
 }
 
-impl Model<FeeContext, FeeOutput> for Builtin {
+#[derive(Clone)]
+struct Builtin<F>(F);
+
+impl<F: Formula> Builtin<F> {
+    fn boxed(params: &Reader<'_>) -> Result<FeeModel> {
+        Ok(Box::new(Self(F::read(params)?)))
+    }
+}
+
+impl<F: Formula> Model<FeeContext, FeeOutput> for Builtin<F> {
     fn eval(&mut self, context: &FeeContext, output: &mut FeeOutput) -> Status {
-        let basis = FeeBasis {
-            quantity: context.quantity,
-            notional: context.notional,
-            order_filled_quantity: context.order_filled_quantity,
-            order_notional: context.order_notional,
-            order_fees: context.order_fees,
-        };
-        output.fee = match self {
-            Self::None => 0.0,
-            Self::PerShare(m) => m.evaluate(&basis),
-            Self::PerOrder(m) => m.evaluate(&basis),
-            Self::Fraction(m) => m.evaluate(&basis),
-        };
+        output.fee = self.0.evaluate(context);
         Status::OK
     }
 
+    fn wants_fills(&self) -> bool {
+        F::COUNTS_FILLS
+    }
+
+    fn observe(&mut self, fill: &FillEvent) -> Status {
+        self.0.observe(fill);
+        Status::OK
+    }
+
+    fn reset(&mut self, _seed: u64) -> std::result::Result<(), String> {
+        self.0.reset();
+        Ok(())
+    }
+
     fn name(&self) -> &'static str {
-        match self {
-            Self::None => "no fee",
-            Self::PerShare(_) => "per share fee",
-            Self::PerOrder(_) => "per order fee",
-            Self::Fraction(_) => "fraction of notional fee",
-        }
+        F::NAME
     }
 
     fn boxed_clone(&self) -> FeeModel {
-        Box::new(*self)
+        Box::new(self.clone())
     }
 }
 
 pub(super) fn no_fee() -> FeeModel {
-    Box::new(Builtin::None)
+    Box::new(Builtin(basic::NoFee))
 }
+
+type Make = fn(&Reader<'_>) -> Result<FeeModel>;
+
+const TABLES: [(&str, Make); 15] = [
+    ("none", Builtin::<basic::NoFee>::boxed),
+    ("per_share", Builtin::<basic::PerShare>::boxed),
+    ("per_order", Builtin::<basic::PerOrder>::boxed),
+    ("fraction", Builtin::<basic::Fraction>::boxed),
+    ("per_contract", Builtin::<basic::PerContract>::boxed),
+    ("maker_taker", Builtin::<basic::MakerTaker>::boxed),
+    ("tiered", Builtin::<tiers::Tiered>::boxed),
+    ("ibkr_fixed", Builtin::<ibkr_stocks::IbkrFixed>::boxed),
+    ("lean_ibkr", Builtin::<ibkr_stocks::LeanIbkr>::boxed),
+    ("ibkr_tiered", Builtin::<ibkr_stocks::IbkrTiered>::boxed),
+    ("ibkr_options", Builtin::<ibkr_options::IbkrOptions>::boxed),
+    ("ibkr_forex", Builtin::<ibkr_forex::IbkrForex>::boxed),
+    ("alpaca_fees", Builtin::<alpaca::AlpacaFees>::boxed),
+    ("binance_spot", Builtin::<binance::Binance>::boxed),
+    ("binance_futures", Builtin::<binance::Binance>::boxed),
+];
 
 /// The fee model of that name.
 ///
 /// # Errors
 /// The name is not known or a parameter is missing or of the wrong type.
 pub fn builtin_fee(name: &str, params: &Params) -> Result<FeeModel> {
-    let model = match name {
-        "none" => Builtin::None,
-        "per_share" => {
-            let cap = params.number_or(name, "maximum_fraction", f64::NAN)?;
-            Builtin::PerShare(PerShare {
-                fee: params.number(name, "fee")?,
-                minimum: params.number_or(name, "minimum", 0.0)?,
-                maximum_fraction: (!cap.is_nan()).then_some(cap),
-            })
-        }
-        "per_order" => Builtin::PerOrder(PerOrder { fee: params.number(name, "fee")? }),
-        "fraction" => Builtin::Fraction(Fraction { rate: params.number(name, "rate")? }),
-        other => return Err(unknown("fee", other, &["none", "per_share", "per_order", "fraction"])),
-    };
-    Ok(Box::new(model))
+    match TABLES.iter().find(|(known, _)| *known == name) {
+        Some((_, make)) => make(&Reader { model: name, params }),
+        None => Err(unknown("fee", name, &TABLES.map(|(known, _)| known))),
+    }
 }

@@ -3,19 +3,61 @@
 //! Every model, compiled in or brought by a plugin, native or Python, is evaluated through the flat structs
 //! of `ml4t-abi`. The ones that are compiled in are looked up by name with [`builtin_fill`],
 //! [`builtin_slippage`] and [`builtin_fee`]; a plugin class names its table and hands over its parameters.
+//!
+//! A formula that is compiled in carries its parameters under the names of the Python class, and does the same operations
+//! in the same order, so the two agree bit for bit: only + - x /, roots, `abs`, `min`, `max` and rounding to whole
+//! numbers occur. What the models decide is the business of the plugins `ml4t-fills`, `ml4t-slippage` and
+//! `ml4t-fees`; here is no order logic, and no rounding but a schedule's own.
 
-pub mod builtin_math;
 mod fee;
 mod fill;
+mod params;
 mod slippage;
 
-use ml4t_abi::{FeeContext, FeeOutput, FillContext, FillOutput, SlippageContext, SlippageOutput, Status};
+use ml4t_abi::{
+    FeeContext, FeeOutput, FillContext, FillEvent, FillSlice, ImpactContext, ImpactOutput, Liquidity, SlippageContext,
+    SlippageOutput, Status,
+};
 
 pub use fee::builtin_fee;
 pub use fill::builtin_fill;
+pub use params::{Param, Params};
 pub use slippage::builtin_slippage;
 
 use crate::error::{Result, SimError};
+
+/// How many slices a fill model may cut one execution into.
+pub const MOST_SLICES: usize = 16;
+
+/// A refusal to answer, in words for the user; the engine puts instrument, time and model in front of it.
+type Refusal = &'static str;
+
+/// What is left for an order of the share `volume_limit` of `volume`, after `volume_used`; never negative.
+fn volume_left(volume: f64, volume_used: f64, volume_limit: f64) -> f64 {
+    (volume_limit * volume - volume_used).max(0.0)
+}
+
+/// What a fill model answers: the slices of the execution, and the reason of a refusal.
+#[derive(Clone, Copy, Debug)]
+pub struct FillAnswer {
+    /// Room for the slices.
+    pub slices: [FillSlice; MOST_SLICES],
+    /// How many are written.
+    pub count: usize,
+    /// Reason of a refusal.
+    pub code: u64,
+}
+
+impl FillAnswer {
+    /// Nothing answered.
+    pub const UNSET: Self = Self { slices: [FillSlice::UNSET; MOST_SLICES], count: 0, code: 0 };
+
+    /// All at one price.
+    pub const fn one(&mut self, price: f64, quantity: f64, liquidity: Liquidity) {
+        self.slices[0] = FillSlice { price, quantity, liquidity, reserved: 0 };
+        self.count = 1;
+    }
+}
 
 /// A model of one kind: context in, output out.
 pub trait Model<C, O>: Send + Sync {
@@ -34,9 +76,19 @@ pub trait Model<C, O>: Send + Sync {
         0
     }
 
-    /// Whether the context's random draws should be filled in.
-    fn wants_draws(&self) -> bool {
+    /// How many random draws of the context should be filled in.
+    fn draws(&self) -> usize {
+        0
+    }
+
+    /// Whether the model wants to be told of every fill.
+    fn wants_fills(&self) -> bool {
         false
+    }
+
+    /// A fill was booked.
+    fn observe(&mut self, _fill: &FillEvent) -> Status {
+        Status::OK
     }
 
     /// Text of the last error.
@@ -47,14 +99,24 @@ pub trait Model<C, O>: Send + Sync {
     /// Name, for messages and the execution path in the results.
     fn name(&self) -> &str;
 
+    /// A run with that seed begins.
+    ///
+    /// # Errors
+    /// The text of a model that cannot begin.
+    fn reset(&mut self, _seed: u64) -> core::result::Result<(), String> {
+        Ok(())
+    }
+
     /// An independent copy with its own state.
     fn boxed_clone(&self) -> Box<dyn Model<C, O>>;
 }
 
 /// A fill model.
-pub type FillModel = Box<dyn Model<FillContext, FillOutput>>;
+pub type FillModel = Box<dyn Model<FillContext, FillAnswer>>;
 /// A slippage model.
 pub type SlippageModel = Box<dyn Model<SlippageContext, SlippageOutput>>;
+/// An impact model.
+pub type ImpactModel = Box<dyn Model<ImpactContext, ImpactOutput>>;
 /// A fee model.
 pub type FeeModel = Box<dyn Model<FeeContext, FeeOutput>>;
 
@@ -64,70 +126,96 @@ pub struct Models {
     pub fill: FillModel,
     /// What any order loses against its reference price.
     pub slippage: SlippageModel,
+    /// How far our own size moves the price, where that is asked.
+    pub impact: Option<ImpactModel>,
     /// What is charged.
     pub fee: FeeModel,
 }
 
 impl Clone for Models {
     fn clone(&self) -> Self {
-        Self { fill: self.fill.boxed_clone(), slippage: self.slippage.boxed_clone(), fee: self.fee.boxed_clone() }
+        Self {
+            fill: self.fill.boxed_clone(),
+            slippage: self.slippage.boxed_clone(),
+            impact: self.impact.as_ref().map(|model| model.boxed_clone()),
+            fee: self.fee.boxed_clone(),
+        }
+    }
+}
+
+fn begin<C, O>(model: &mut dyn Model<C, O>, seed: u64) -> Result<()> {
+    let begun = model.reset(seed);
+    begun.map_err(|text| SimError::model(format!("model {}, at the start of the run: {text}", model.name())))
+}
+
+impl Models {
+    /// Independent copies for a run.
+    ///
+    /// # Errors
+    /// A model cannot begin.
+    pub fn fresh(&self, seed: u64) -> Result<Self> {
+        let mut models = self.clone();
+        begin(&mut *models.fill, seed)?;
+        begin(&mut *models.slippage, seed)?;
+        if let Some(impact) = &mut models.impact {
+            begin(&mut **impact, seed)?;
+        }
+        begin(&mut *models.fee, seed)?;
+        Ok(models)
+    }
+
+    /// Whether a fill at the open of a bar has to wait for the rest of it.
+    #[must_use]
+    pub fn need_bar(&self) -> bool {
+        let impact = self.impact.as_ref().is_some_and(|model| model.needs_volume());
+        self.fill.needs_volume() || self.slippage.needs_volume() || impact
+    }
+
+    /// Over how many sessions the fill, slippage and impact model want averages.
+    #[must_use]
+    pub fn average_days(&self) -> [usize; 3] {
+        let impact = self.impact.as_ref().map_or(0, |model| model.average_days());
+        [self.fill.average_days(), self.slippage.average_days(), impact]
+    }
+
+    /// Tell those that want it of a fill, as far as all of them accept it; the name, status and text of the last answer.
+    pub fn observe(&mut self, fill: &FillEvent) -> (&str, Status, String) {
+        let mut said = ("", Status::OK, String::new());
+        macro_rules! tell {
+            ($model:expr) => {
+                if said.1 == Status::OK && $model.wants_fills() {
+                    let status = $model.observe(fill);
+                    let text = if status == Status::OK { String::new() } else { $model.last_error() };
+                    said = ($model.name(), status, text);
+                }
+            };
+        }
+        tell!(self.fill);
+        tell!(self.slippage);
+        if let Some(impact) = &mut self.impact {
+            tell!(impact);
+        }
+        tell!(self.fee);
+        said
+    }
+
+    /// Whether any of them wants to be told of fills.
+    #[must_use]
+    pub fn want_fills(&self) -> bool {
+        let impact = self.impact.as_ref().is_some_and(|model| model.wants_fills());
+        self.fill.wants_fills() || self.slippage.wants_fills() || impact || self.fee.wants_fills()
     }
 }
 
 impl std::fmt::Debug for Models {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Models({}, {}, {})", self.fill.name(), self.slippage.name(), self.fee.name())
+        let impact = self.impact.as_ref().map_or("no impact", |model| model.name());
+        write!(f, "Models({}, {}, {impact}, {})", self.fill.name(), self.slippage.name(), self.fee.name())
     }
 }
 
 impl Default for Models {
     fn default() -> Self {
-        Self { fill: fill::default_model(), slippage: slippage::no_slippage(), fee: fee::no_fee() }
+        Self { fill: fill::default_model(), slippage: slippage::no_slippage(), impact: None, fee: fee::no_fee() }
     }
-}
-
-/// A parameter of a compiled-in model.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Param {
-    /// A number.
-    Number(f64),
-    /// A switch.
-    Flag(bool),
-    /// Not set.
-    Missing,
-}
-
-/// Parameters by name, as the plugin class holds them.
-#[derive(Clone, Debug, Default)]
-pub struct Params(pub Vec<(String, Param)>);
-
-impl Params {
-    fn get(&self, name: &str) -> Param {
-        self.0.iter().find(|(n, _)| n == name).map_or(Param::Missing, |(_, p)| *p)
-    }
-
-    fn number(&self, model: &str, name: &str) -> Result<f64> {
-        match self.get(name) {
-            Param::Number(x) => Ok(x),
-            other => Err(SimError::config(format!("{model}: parameter {name} must be a number, found {other:?}"))),
-        }
-    }
-
-    fn number_or(&self, model: &str, name: &str, default: f64) -> Result<f64> {
-        if self.get(name) == Param::Missing { Ok(default) } else { self.number(model, name) }
-    }
-
-    fn flag_or(&self, model: &str, name: &str, default: bool) -> Result<bool> {
-        match self.get(name) {
-            Param::Flag(x) => Ok(x),
-            Param::Missing => Ok(default),
-            Param::Number(x) => {
-                Err(SimError::config(format!("{model}: parameter {name} must be true or false, found {x}")))
-            }
-        }
-    }
-}
-
-fn unknown(kind: &str, name: &str, known: &[&str]) -> SimError {
-    SimError::unknown_name(format!("no {kind} model {name:?} is compiled into the engine; known: {}", known.join(", ")))
 }

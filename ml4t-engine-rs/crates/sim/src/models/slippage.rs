@@ -1,42 +1,72 @@
-//! Slippage models compiled in.
+//! Slippage models compiled in: one struct per formula.
+//!
+//! Prices are in the instrument's currency per unit, quantities in units and positive; NaN stands for missing data.
 
-use ml4t_abi::{Phase, SlippageContext, SlippageOutput, Status};
+mod of_price;
+mod of_volume;
+#[cfg(test)]
+mod testing;
 
-use super::builtin_math::{BasisPoints, FixedFraction, Refusal, Slippage, Spread, SpreadWidth, VolumeShare};
-use super::{Model, Params, SlippageModel, unknown};
-use crate::error::{Result, SimError};
+use ml4t_abi::{SlippageContext, SlippageOutput, Status};
 
-#[derive(Clone, Copy, Debug)]
-enum Formula {
-    None,
-    FixedFraction(FixedFraction),
-    BasisPoints(BasisPoints),
-    Spread(Spread),
-    VolumeShare(VolumeShare),
+use super::params::{Params, Reader, unknown};
+use super::{Model, Refusal, SlippageModel};
+use crate::error::Result;
+
+/// What a slippage model answers; positive numbers hurt the order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Slippage {
+    /// Slippage per unit.
+    price_adjustment: f64,
+    /// Half spread per unit, reported apart from slippage.
+    spread: f64,
+    /// Most that may fill at this event, infinity without a cap.
+    ///
+    /// An order larger than the cap is filled up to it and the model is asked again with that quantity, so that
+    /// the adjustment is that of the quantity which fills.
+    quantity_cap: f64,
 }
 
-/// A formula and the text of its last refusal.
-#[derive(Clone, Debug)]
-struct Builtin {
-    formula: Formula,
-    error: &'static str,
+impl Slippage {
+    /// Nothing lost and no cap.
+    const NONE: Self = Self { price_adjustment: 0.0, spread: 0.0, quantity_cap: f64::INFINITY };
 }
 
-impl Builtin {
-    fn evaluate(&self, c: &SlippageContext) -> std::result::Result<Slippage, Refusal> {
-        match self.formula {
-            Formula::None => Ok(Slippage::NONE),
-            Formula::FixedFraction(m) => Ok(m.evaluate(c.price)),
-            Formula::BasisPoints(m) => m.evaluate(c.price, c.volume, c.volume_used),
-            Formula::Spread(m) => Ok(m.evaluate(c.price, c.phase == Phase::QUOTE)),
-            Formula::VolumeShare(m) => m.evaluate(c.price, c.quantity, c.volume, c.volume_used),
-        }
+/// What a fill loses, by the parameters that the struct holds.
+trait Formula: Clone + Send + Sync + Sized + 'static {
+    /// Name, for messages.
+    const NAME: &'static str;
+    /// Over how many sessions average volume and volatility go; 0 where neither is needed.
+    const AVERAGE_DAYS: usize = 0;
+
+    /// Read the parameters.
+    fn read(params: &Reader<'_>) -> Result<Self>;
+
+    /// Slippage, half spread and cap; or the sentence with which the run stops.
+    fn evaluate(&self, asked: &SlippageContext) -> std::result::Result<Slippage, Refusal>;
+
+    /// Whether the answer uses the volume of the bar.
+    fn needs_volume(&self) -> bool {
+        false
     }
 }
 
-impl Model<SlippageContext, SlippageOutput> for Builtin {
+/// A formula and the text of its last refusal.
+#[derive(Clone)]
+struct Builtin<F> {
+    formula: F,
+    error: Refusal,
+}
+
+impl<F: Formula> Builtin<F> {
+    fn boxed(params: &Reader<'_>) -> Result<SlippageModel> {
+        Ok(Box::new(Self { formula: F::read(params)?, error: "" }))
+    }
+}
+
+impl<F: Formula> Model<SlippageContext, SlippageOutput> for Builtin<F> {
     fn eval(&mut self, context: &SlippageContext, output: &mut SlippageOutput) -> Status {
-        match self.evaluate(context) {
+        match self.formula.evaluate(context) {
             Ok(answer) => {
                 output.adjustment = answer.price_adjustment;
                 output.spread = answer.spread;
@@ -51,11 +81,11 @@ impl Model<SlippageContext, SlippageOutput> for Builtin {
     }
 
     fn needs_volume(&self) -> bool {
-        match self.formula {
-            Formula::None | Formula::FixedFraction(_) | Formula::Spread(_) => false,
-            Formula::BasisPoints(m) => m.volume_limit.is_some(),
-            Formula::VolumeShare(_) => true,
-        }
+        self.formula.needs_volume()
+    }
+
+    fn average_days(&self) -> usize {
+        F::AVERAGE_DAYS
     }
 
     fn last_error(&self) -> String {
@@ -63,13 +93,7 @@ impl Model<SlippageContext, SlippageOutput> for Builtin {
     }
 
     fn name(&self) -> &'static str {
-        match self.formula {
-            Formula::None => "no slippage",
-            Formula::FixedFraction(_) => "fixed fraction slippage",
-            Formula::BasisPoints(_) => "basis points slippage",
-            Formula::Spread(_) => "spread slippage",
-            Formula::VolumeShare(_) => "volume share slippage",
-        }
+        F::NAME
     }
 
     fn boxed_clone(&self) -> SlippageModel {
@@ -78,42 +102,28 @@ impl Model<SlippageContext, SlippageOutput> for Builtin {
 }
 
 pub(super) fn no_slippage() -> SlippageModel {
-    Box::new(Builtin { formula: Formula::None, error: "" })
+    Box::new(Builtin { formula: of_price::NoSlippage, error: "" })
 }
+
+type Make = fn(&Reader<'_>) -> Result<SlippageModel>;
+
+const TABLES: [(&str, Make); 7] = [
+    ("none", Builtin::<of_price::NoSlippage>::boxed),
+    ("fixed_fraction", Builtin::<of_price::FixedFraction>::boxed),
+    ("basis_points", Builtin::<of_price::BasisPoints>::boxed),
+    ("spread", Builtin::<of_price::Spread>::boxed),
+    ("volume_share", Builtin::<of_volume::VolumeShare>::boxed),
+    ("lean_volume_share", Builtin::<of_volume::LeanVolumeShare>::boxed),
+    ("volatility_volume_share", Builtin::<of_volume::VolatilityVolumeShare>::boxed),
+];
 
 /// The slippage model of that name.
 ///
 /// # Errors
 /// The name is not known or a parameter is missing or of the wrong type.
 pub fn builtin_slippage(name: &str, params: &Params) -> Result<SlippageModel> {
-    let optional = |field: &str| -> Result<Option<f64>> {
-        let x = params.number_or(name, field, f64::NAN)?;
-        Ok((!x.is_nan()).then_some(x))
-    };
-    let formula = match name {
-        "none" => Formula::None,
-        "fixed_fraction" => Formula::FixedFraction(FixedFraction { fraction: params.number(name, "fraction")? }),
-        "basis_points" => Formula::BasisPoints(BasisPoints {
-            bps: params.number(name, "bps")?,
-            volume_limit: optional("volume_limit")?,
-        }),
-        "spread" => {
-            let width = match (optional("spread")?, optional("fraction")?) {
-                (Some(price), None) => SpreadWidth::Price(price),
-                (None, Some(fraction)) => SpreadWidth::Fraction(fraction),
-                _ => return Err(SimError::config("spread: give either spread or fraction".to_owned())),
-            };
-            Formula::Spread(Spread { width })
-        }
-        "volume_share" => Formula::VolumeShare(VolumeShare {
-            volume_limit: params.number(name, "volume_limit")?,
-            price_impact: params.number(name, "price_impact")?,
-            caps_quantity: params.flag_or(name, "caps_quantity", true)?,
-        }),
-        other => {
-            let known = ["none", "fixed_fraction", "basis_points", "spread", "volume_share"];
-            return Err(unknown("slippage", other, &known));
-        }
-    };
-    Ok(Box::new(Builtin { formula, error: "" }))
+    match TABLES.iter().find(|(known, _)| *known == name) {
+        Some((_, make)) => make(&Reader { model: name, params }),
+        None => Err(unknown("slippage", name, &TABLES.map(|(known, _)| known))),
+    }
 }

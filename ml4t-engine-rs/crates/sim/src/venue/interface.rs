@@ -86,7 +86,7 @@ pub trait Venue: Clone {
     /// A level leaves its range.
     fn apply_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()>;
     /// Live orders of an instrument, in submission order.
-    fn working(&self, i: usize) -> impl Iterator<Item = OrderId>;
+    fn working(&self, state: &State, i: usize) -> impl Iterator<Item = OrderId>;
     /// After the last event: nothing will fill any more.
     ///
     /// # Errors

@@ -122,7 +122,7 @@ impl SimulatedVenue {
         if reason == Reason::CanceledByRequest {
             self.waive(desk, id);
         }
-        self.remove(desk.plan, desk.state, i, id);
+        self.remove(desk.plan, desk.state, i);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use crate::policies::FillOrder;
 use crate::recorder::Recorder;
 use crate::trailing;
 
-use super::{Desk, SimulatedVenue, Venue, guard_of, index_u32, is_close, place_of};
+use super::{Averages, Desk, SimulatedVenue, Venue, guard_of, index_u32, is_close, place_of};
 
 /// An order that may execute, and its place among those of its instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,18 +227,19 @@ impl SimulatedVenue {
             return Ok(false);
         }
         let market = Market { instrument: i, row, phase, shows_bar: phase != Phase::OPEN || self.is_deferred[i] };
-        let days = self.models.fill.average_days();
-        if days > 0 {
-            self.daily[i].enter(desk.plan, desk.state, (i, row), days);
+        let mut averages = [Averages::UNKNOWN; 3];
+        for (kind, days) in self.average_days.into_iter().enumerate().filter(|&(_, days)| days > 0) {
+            averages[kind] = self.sessions[kind][i].enter(desk.plan, desk.state, (i, row), days);
         }
-        let daily = if days > 0 { (self.daily[i].average, self.daily[i].used) } else { (f64::NAN, 0) };
         let volume_used = self.used[i][slot].1;
-        let execution = Execution { id, reach: candidate.reach, market, volume_used, most, daily };
+        let execution = Execution { id, reach: candidate.reach, market, volume_used, most, averages };
         let taken = execution.run(desk, &mut self.models)?;
         let filled = taken.filled;
         // What no volume can hold caps nothing more.
         self.used[i][slot].1 = self.used[i][slot].1.saturating_add(filled);
-        self.daily[i].used = self.daily[i].used.saturating_add(filled);
+        if let Some(sessions) = self.sessions[0].get_mut(i) {
+            sessions.take(filled);
+        }
         let order = desk.state.order_mut(id);
         if taken.must_wait && order.acts_as_limit() {
             order.has_rested = true;

@@ -9,7 +9,7 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::order::TimeInForce;
 use crate::phase::PhaseMarket;
 use crate::plan::FeedKind;
-use crate::policies::{BarPath, FillTiming};
+use crate::policies::{BarPath, FillTiming, OrderInsideBar};
 use crate::recorder::Recorder;
 use crate::time::Ns;
 use crate::trailing;
@@ -157,7 +157,11 @@ impl SimulatedVenue {
             self.forget_stands(desk, set);
             // What is entered at the close has not seen the high of the bar.
             self.trail_rules(desk, set)?;
-            if desk.plan.policies.fill_timing != FillTiming::NextOpen || self.has_closing {
+            let policies = &desk.plan.policies;
+            let has_close = policies.fill_timing != FillTiming::NextOpen
+                || policies.order_inside_bar == OrderInsideBar::Close
+                || self.has_closing;
+            if has_close {
                 self.match_set(desk, set, Phase::CLOSE)?;
             }
         }

@@ -494,7 +494,7 @@ impl World {
     pub(crate) fn start(&self) -> Result<(TestRun, Script)> {
         let plan = Arc::new(self.plan()?);
         let source = ColumnSource::new(Arc::clone(&plan));
-        let venue = SimulatedVenue::new(&plan);
+        let venue = SimulatedVenue::new(&plan)?;
         Ok((Simulator::new(plan, source, venue, TableRecorder::default())?, self.script.clone()))
     }
 

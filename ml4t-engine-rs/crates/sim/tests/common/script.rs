@@ -52,6 +52,11 @@ impl Ask {
         Self { time_in_force: TimeInForce::Day, ..self }
     }
 
+    /// At its first event, as a whole or not at all.
+    pub(crate) fn fok(self) -> Self {
+        Self { time_in_force: TimeInForce::Fok, ..self }
+    }
+
     /// For another account.
     pub(crate) fn book(self, book: u16) -> Self {
         Self { book: BookId(book), ..self }

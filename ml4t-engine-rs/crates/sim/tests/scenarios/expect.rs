@@ -133,6 +133,8 @@ fn fills(outcome: &Outcome) -> Vec<Row> {
             ("reference", price(f.reference)),
             ("spread", price(f.spread)),
             ("slippage", price(f.slippage)),
+            ("impact", price(f.impact)),
+            ("permanent", price(f.permanent_impact)),
             ("fee", cash(f.fee)),
             ("notional", cash(f.notional)),
             ("liquidity", if f.liquidity == Liquidity::MAKER { "maker" } else { "taker" }.to_owned()),

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ml4t_abi::{ImpactContext, ImpactOutput, Status};
 use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::Result;
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
-use ml4t_sim::models::{Models, Param, Params, builtin_fee, builtin_fill, builtin_slippage};
+use ml4t_sim::models::{ImpactModel, Model, Models, Param, Params, builtin_fee, builtin_fill, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
 use ml4t_sim::policies::{
     BarPath, BuyingPower, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy,
-    LotRounding, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap, TargetOrders, TargetRounding,
-    TickRounding, TrailBasis, ZeroVolume,
+    LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap, TargetOrders,
+    TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::TableRecorder;
@@ -107,7 +108,7 @@ impl World {
     /// Run to the end of the data.
     pub(crate) fn run(&self) -> Result<Outcome> {
         let source = ColumnSource::new(Arc::clone(&self.plan));
-        let venue = SimulatedVenue::new(&self.plan);
+        let venue = SimulatedVenue::new(&self.plan)?;
         let mut run = Simulator::new(Arc::clone(&self.plan), source, venue, TableRecorder::default())?;
         let mut script = self.script.clone();
         run.run(&mut script)?;
@@ -283,6 +284,7 @@ fn policies(scenario: &Scenario) -> Result<Policies> {
             "lot_rounding" => policies.lot_rounding = LotRounding::parse(text)?,
             "target_orders" => policies.target_orders = TargetOrders::parse(text)?,
             "path" => policies.path = BarPath::parse(text)?,
+            "order_inside_bar" => policies.order_inside_bar = OrderInsideBar::parse(text)?,
             "same_bar_exit" => policies.same_bar_exit = SameBarExit::parse(text)?,
             "print_fills" => policies.print_fills = PrintFills::parse(text)?,
             "queue_position" => policies.queue_position = QueuePosition::parse(text)?,
@@ -401,6 +403,38 @@ fn model(scenario: &Scenario, key: &str) -> (Option<String>, Params) {
     (class, Params(settings.into_iter().map(|(name, value)| (name, param(value))).collect()))
 }
 
+/// The one impact model of scenarios: a fill of q pays epsilon + eta q / tau, and moves later prices by gamma q.
+#[derive(Clone, Debug)]
+struct AlmgrenChriss([f64; 4]);
+
+impl AlmgrenChriss {
+    fn new(params: &Params) -> Self {
+        let defaults = [("gamma", 0.0), ("eta", 0.0), ("epsilon", 0.0), ("tau", 1.0)];
+        let found = |(name, default)| {
+            let given = params.0.iter().find(|(known, _)| known == name);
+            if let Some((_, Param::Number(x))) = given { *x } else { default }
+        };
+        Self(defaults.map(found))
+    }
+}
+
+impl Model<ImpactContext, ImpactOutput> for AlmgrenChriss {
+    fn eval(&mut self, context: &ImpactContext, output: &mut ImpactOutput) -> Status {
+        let [gamma, eta, epsilon, tau] = self.0;
+        output.temporary = epsilon + eta * (context.quantity / tau);
+        output.permanent = gamma * context.quantity;
+        Status::OK
+    }
+
+    fn name(&self) -> &'static str {
+        "AlmgrenChriss"
+    }
+
+    fn boxed_clone(&self) -> ImpactModel {
+        Box::new(self.clone())
+    }
+}
+
 fn models(scenario: &Scenario) -> Result<Models> {
     let mut models = Models::default();
     if let (Some(name), params) = model(scenario, "fill") {
@@ -408,6 +442,9 @@ fn models(scenario: &Scenario) -> Result<Models> {
     }
     if let (Some(name), params) = model(scenario, "slippage") {
         models.slippage = builtin_slippage(&name, &params)?;
+    }
+    if let (Some(_), params) = model(scenario, "impact") {
+        models.impact = Some(Box::new(AlmgrenChriss::new(&params)));
     }
     if let (Some(name), params) = model(scenario, "fee") {
         models.fee = builtin_fee(&name, &params)?;

@@ -160,14 +160,16 @@ def intake_of(rows: Rows, tables: Mapping[str, SessionTable]) -> Intake:
     return Intake(label=rows.label, rows=frame.sort("symbol", maintain_order=True).rechunk(), tables=tables)
 
 
-def refuse_unknown(options: Mapping[str, object], known: frozenset[str]) -> None:
+def refuse_unknown(
+    options: Mapping[str, object], known: frozenset[str], *, function: str = "this function"
+) -> None:
     """Refuse a keyword that is none of a function's options."""
     for name in options:
         if name not in known:
             guess = nearest(name, known)
             hint = f"; did you mean {guess!r}?" if guess else ""
             message = (
-                f"{name!r} is no keyword of this function, whose options are {', '.join(sorted(known))}{hint}"
+                f"{name!r} is no keyword of {function}, whose options are {', '.join(sorted(known))}{hint}"
             )
             raise ArgumentError(message)
 

@@ -352,15 +352,33 @@ def _matching_feed(instrument: Instrument, loaded: Sequence[_Loaded]) -> int:
     if not chosen:
         message = (
             f"{symbol}: every feed that has it ({', '.join(names)}) declares matches_orders=False; one must "
-            "match"
+            f"match: leave matches_orders out on that feed, or declare Instrument({symbol!r}, "
+            "matching_source='...') with its name"
         )
         raise DataError(message)
-    message = (
-        f"{symbol} is in the feeds {', '.join(loaded[index].name for index in chosen)}, and orders are "
-        f"matched against one; declare matches_orders=True on that feed, or Instrument({symbol!r}, "
-        "matching_source='...')"
+    raise DataError(_ambiguous(instrument, [loaded[index] for index in chosen]))
+
+
+def _ambiguous(instrument: Instrument, chosen: Sequence[_Loaded]) -> str:
+    """Return what to say of an instrument whose orders could meet several tables."""
+    symbol = instrument.symbol
+    names = ", ".join(each.name for each in chosen)
+    if any(each.feed is not chosen[0].feed for each in chosen):
+        return (
+            f"{symbol} is in the feeds {names}, and orders are matched against one; declare "
+            f"matches_orders=True on that feed, or Instrument({symbol!r}, matching_source='...')"
+        )
+    # One feed that yields several kinds: matches_orders is said of the feed and cannot tell them apart.
+    feed = chosen[0].name.rpartition(".")[0]
+    *kinds, last = (f"{each.prepared.settings.kind.value}s" for each in chosen)
+    first = chosen[0].name
+    calendar = "" if instrument.calendar == "XNYS" else f"calendar={instrument.calendar!r}, "
+    return (
+        f"{symbol}: feed {feed} yields {', '.join(kinds)} and {last}, which are read as the feeds {names}, "
+        f"and orders are matched against one; choose it by name: instruments=[Instrument({symbol!r}, "
+        f"{calendar}matching_source={first!r})], or for every instrument of the feed "
+        f"instrument_defaults={{'matching_source': {first!r}}}"
     )
-    raise DataError(message)
 
 
 def _prints(symbol: str, matching: int, loaded: Sequence[_Loaded]) -> tuple[int, ...]:

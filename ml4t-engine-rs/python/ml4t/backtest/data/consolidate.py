@@ -54,6 +54,9 @@ class RuleOptions(TypedDict, total=False):
     limits: tuple[int, int | None]
 
 
+KEYWORDS = frozenset({*OPTIONS, *RuleOptions.__optional_keys__, "name", "matches_orders"})
+
+
 @frozen(kw_only=True)
 class Consolidation:
     """By which rule bars are built, checked.
@@ -95,7 +98,7 @@ class Consolidation:
         DataError
             A value is not what it must be.
         """
-        refuse_unknown({**rules, **options}, frozenset({*OPTIONS, *RuleOptions.__optional_keys__}))
+        refuse_unknown(options, KEYWORDS, function="consolidate")
         chosen = [name for name, value in rules.items() if value is not None]
         if len(chosen) != 1:
             found = " and ".join(chosen) or "none of them"

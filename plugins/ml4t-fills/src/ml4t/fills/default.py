@@ -10,11 +10,14 @@ import attrs
 from ml4t.core.errors import Finding, ModelError
 from ml4t.core.models import FillOut, number, outside
 from ml4t.core.structuring import Checked
+from ml4t.core.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ml4t.core.models import FillArgs
+
+MOST_DAYS = 999_999  #: as many as the native form takes
 
 
 @attrs.frozen
@@ -41,7 +44,7 @@ class Default(Checked):
     ------
     ConfigError
         If `volume_limit` is not a number above 0 and at most 1, if `average_days` is not a whole number above
-        0, or if one of the others is given without `volume_limit`.
+        0 and below a million, or if one of the others is given without `volume_limit`.
 
     Notes
     -----
@@ -75,9 +78,9 @@ class Default(Checked):
         """Check the range of the limit, and that what belongs to one has one."""
         yield from outside(values, "volume_limit", high=1.0, above=True)
         days = values.get("average_days")
-        if days is not None and (type(days) is not int or days <= 0):
-            text = f"expected a whole number of sessions above 0, found {days!r}"
-            yield Finding(path="average_days", message=text, found=repr(days))
+        if days is not None and (type(days) is not int or not 0 < days <= MOST_DAYS):
+            text = f"expected a whole number of sessions above 0 and below a million, found {shown(days)}"
+            yield Finding(path="average_days", message=text, found=shown(days))
         for name, default in (("average_days", None), ("partial", True)):
             if values.get("volume_limit") is None and values.get(name, default) != default:
                 text = f"{name} says how volume_limit is meant, which is missing"

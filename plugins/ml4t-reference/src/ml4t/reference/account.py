@@ -16,6 +16,7 @@ import attrs
 from ml4t.core.policies import BuyingPower
 from ml4t.core.types import OrderType, Side
 from ml4t.reference.ledger import Ledger
+from ml4t.reference.numbers import LARGEST_CASH, checked
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Account as Terms
 from ml4t.reference.plan import Instrument
@@ -51,7 +52,8 @@ class Account:
     def value(self, instrument: Instrument) -> int:
         """Return a position at its mark, below zero for a short one."""
         quantity = self.ledger.quantity(instrument)
-        return instrument.cash(self.marks[instrument.index], quantity) if quantity else 0
+        value = instrument.cash(self.marks[instrument.index], quantity) if quantity else 0
+        return checked(value, LARGEST_CASH, f"the value of the position in {instrument.symbol}")
 
     @property
     def long_value(self) -> int:
@@ -113,7 +115,8 @@ class Account:
         close the same position both count as closing. Orders that are coming reserve nothing yet.
         """
         free = power - sum((self.need(order) for order in working), Fraction(0))
-        return free - sum((min(self.need(order), Fraction(0)) for order in coming), Fraction(0))
+        free -= sum((min(self.need(order), Fraction(0)) for order in coming), Fraction(0))
+        return checked(free, LARGEST_CASH, "what working orders leave of the buying power")
 
     def reserved(self, order: Order, quantity: int) -> Fraction:
         """Return what a quantity of an order sets aside: its size at the price it was accepted with.

@@ -34,10 +34,12 @@ BY_GROUP = ("GROUP_FILLED", "GROUP_ENDED")
 class Birth:
     """A fill of a parent, as its children meet it: what it was, where the market stood, and on which data.
 
+    Where the fill model cut an execution into slices, `fill` is the last and `quantity` that of all of them.
     `is_completing` says that it came with completed data, so that a session that closes now has not closed.
     """
 
     fill: Fill
+    quantity: int
     offer: Offer
     data: Data
     is_completing: bool
@@ -114,19 +116,19 @@ class Contingent:
         order = fill.order
         if order.group is not None and not (_is_oco(order) and order.status is OrderStatus.FILLED):
             for other in _others(order):
-                self._reduce(other, fill)
+                self._reduce(other, birth)
         self.settle(fill.ts)
         for child in list(order.children):
             self._grow(child, birth)
         self.settle(fill.ts)
 
-    def _reduce(self, order: Order, fill: Fill) -> None:
+    def _reduce(self, order: Order, birth: Birth) -> None:
         """Take what a member filled from another; what that leaves rounds down to whole lots."""
         if not order.is_live:
             return
-        instrument = order.instrument
+        instrument, fill = order.instrument, birth.fill
         exponents = instrument.quantity_exponent - fill.order.instrument.quantity_exponent
-        taken = fill.quantity * Fraction(10) ** exponents
+        taken = birth.quantity * Fraction(10) ** exponents
         left = max(_whole(order.leaves - taken, instrument), 0)
         if left == 0:
             self._end(order, fill.ts, "GROUP_FILLED")

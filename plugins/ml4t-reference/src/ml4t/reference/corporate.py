@@ -11,7 +11,7 @@ import attrs
 
 from ml4t.core.types import ActionKind, OrderStatus
 from ml4t.reference import contingent, trailing
-from ml4t.reference.numbers import half_even
+from ml4t.reference.numbers import LARGEST_STEP, checked, half_even
 from ml4t.reference.orders import Order, is_up, passive
 from ml4t.reference.plan import Action, Instrument
 from ml4t.reference.venue import Venue
@@ -98,14 +98,16 @@ class Corporate:
             now, instrument, ratio, lambda units: self._posted(instrument.worth(mark, units))
         )
         self.venue.turnover.split(instrument, ratio)
+        self.venue.costs.past.split(instrument, ratio)
         trail = self.venue.guards.trails.get(instrument.index)
         if trail is not None:
             trail.scale(ratio)
+        before = self.venue.guards.terms(instrument)
         for order in self.venue.book.live():
             if order.instrument is instrument and order.is_live:
                 self._scale(order, ratio, now)
                 self.venue.contingent.settle(now)
-        self.venue.guards.follow_split(instrument, now)
+        self.venue.guards.follow_split(instrument, now, before)
         self.venue.contingent.settle(now)
 
     def _scale(self, order: Order, ratio: Fraction, now: int) -> None:
@@ -127,6 +129,9 @@ class Corporate:
             if price is not None:
                 setattr(order, name, passive(price / ratio, instrument.tick, up=is_up(order, name)))
         trailing.scale(order, ratio)
+        what = f"order {order.id} of {instrument.symbol} after its split"
+        for number in (order.leaves, order.limit_price, order.stop_price, order.activation_price):
+            checked(Fraction(number or 0), LARGEST_STEP, what)
         order.place = None
         if order.reserve_price is not None:
             order.reserve_price = Fraction(half_even(order.reserve_price / ratio))

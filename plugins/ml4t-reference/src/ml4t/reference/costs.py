@@ -1,11 +1,12 @@
-"""What a fill costs: the fill model, the slippage model and the fee model are asked, in this sequence.
+"""What a fill costs: the models of fills, slippage, impact and fees are asked, in this sequence.
 
 Each answer is a float and is rounded once, half to even: prices and adjustments to the price step of the
 instrument, a fee to the posting quantum. The price of the fill is the sum of the rounded parts
 
-    price = reference + side x (spread + slippage)
+    price = reference + side x (spread + slippage + impact)
 
-which is why the parts always add up to it.
+which is why the parts always add up to it. The impact is what the model calls temporary, and what earlier
+fills have left: the displacement for a buy, its negative for a sell.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import enum
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import attrs
 
 from ml4t.core.errors import ModelError
-from ml4t.core.models import FeeArgs, FillArgs, SlippageArgs
+from ml4t.core.models import FeeArgs, FillArgs, FillOut, ImpactArgs, SlippageArgs
 from ml4t.core.policies import LimitSlippage, Policies
 from ml4t.reference.events import number_text
 from ml4t.reference.matching import Bar, Offer, Quote, Trade
@@ -31,11 +33,12 @@ from ml4t.reference.numbers import (
     plain_text,
     units_of_float,
 )
-from ml4t.reference.orders import Order
+from ml4t.reference.orders import Fill, Order
+from ml4t.reference.past import Past, observed
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.timestamp import text_of
 
-__all__ = ["Costs", "Execution", "Passed", "Shown"]
+__all__ = ["Costs", "Execution", "Meeting", "Parts", "Passed", "Shown", "Slice"]
 
 NAN = math.nan
 
@@ -43,22 +46,73 @@ NAN = math.nan
 class Passed(enum.Enum):
     """Why an order takes nothing of an offer."""
 
-    BY_FILL_MODEL = "the fill model lets the data pass, or leaves less than a lot"
+    FOR_WANT = "the models leave less than a lot, or less than all of an order that trades as a whole"
     REFUSED = "the fill model takes no order of that size"
-    BY_SLIPPAGE = "slippage would take it beyond its limit, or the cap of the slippage model leaves nothing"
+    BY_COSTS = "its costs would take it beyond its limit"
+
+
+@attrs.frozen(kw_only=True)
+class Slice:
+    """What the fill model lets trade at one price, before costs."""
+
+    reference: int
+    quantity: int
+    liquidity: str
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """By how much a price is worse than its reference, per unit; `permanent_impact` is a part of `impact`."""
+
+    spread: int = 0
+    slippage: int = 0
+    impact: int = 0
+    permanent_impact: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.spread + self.slippage + self.impact
+
+    def within(self, room: int) -> Parts:
+        """Cut what exceeds a room: first the impact, the temporary part of it before the permanent one."""
+        excess = max(self.total - room, 0)
+        cuts = []
+        for part in (self.impact, self.slippage, self.spread):
+            cuts.append(min(max(part, 0), excess))
+            excess -= cuts[-1]
+        impact = self.impact - cuts[0]
+        permanent_impact = min(self.permanent_impact, impact) if cuts[0] else self.permanent_impact
+        return Parts(
+            spread=self.spread - cuts[2],
+            slippage=self.slippage - cuts[1],
+            impact=impact,
+            permanent_impact=permanent_impact,
+        )
 
 
 @attrs.frozen(kw_only=True)
 class Execution:
-    """What would be done: a quantity, and a price in its parts."""
+    """What would be done: a quantity, a price and its parts, and what it moves later prices by."""
 
     quantity: int
     reference: int
-    spread: int
-    slippage: int
+    parts: Parts
+    permanent: int
     price: int
     fee: int
     liquidity: str
+
+
+@attrs.frozen(kw_only=True)
+class Meeting:
+    """An order and what it is offered: what every model is asked about."""
+
+    order: Order
+    offer: Offer
+    shown: Shown
+    used: int  #: units that earlier orders took from the same data
+    now: int
 
 
 @attrs.frozen(kw_only=True)
@@ -67,6 +121,7 @@ class Shown:
 
     fill: dict[str, float]
     slippage: dict[str, float]
+    impact: dict[str, float]
     phase: str  #: of a quote or print its own, also at the close of a session; empty for bars
 
     @classmethod
@@ -79,66 +134,134 @@ class Shown:
         if isinstance(data, Bar):
             names = ("open",) if open_only else ("open", "high", "low", "close", "volume")
             fields = {name: values.get(name, NAN) for name in names}
-            return cls(fill=fields, slippage=fields, phase="")
+            return cls(fill=fields, slippage=fields, impact=fields, phase="")
         if isinstance(data, Quote):
             fields = {"bid": values["bid_price"], "ask": values["ask_price"]}
             sizes = {name: values.get(name, NAN) for name in ("bid_size", "ask_size")}
-            return cls(fill=fields | sizes, slippage=fields | sizes, phase="quote")
+            both = fields | sizes
+            return cls(fill=both, slippage=both, impact=both, phase="quote")
         size = values.get("size", NAN)
-        return cls(fill={"size": size}, slippage={"volume": size}, phase="trade")
+        volume = {"volume": size}
+        return cls(
+            fill={"close": values["price"], "size": size}, slippage=volume, impact=volume, phase="trade"
+        )
 
-    def with_sessions(self, fields: dict[str, float]) -> Shown:
-        """Show the fill model an average of sessions, and what was taken in the present one."""
-        return attrs.evolve(self, fill=self.fill | fields)
+    def with_sessions(
+        self, *, fill: dict[str, float], slippage: dict[str, float], impact: dict[str, float]
+    ) -> Shown:
+        """Show models what is known of sessions before, and the fill model what was taken in this one."""
+        return attrs.evolve(
+            self, fill=self.fill | fill, slippage=self.slippage | slippage, impact=self.impact | impact
+        )
 
 
 @attrs.define
 class Costs:
-    """Asks the models of a run."""
+    """Asks the models of a run, and tells them of fills."""
 
     plan: Plan
+    past: Past = attrs.field(factory=Past)
 
     @property
     def policies(self) -> Policies:
         """Policies of the run."""
         return self.plan.policies
 
-    def quote(
-        self, order: Order, offer: Offer, shown: Shown, used: int, now: int, *, most: int
-    ) -> Execution | Passed:
-        """Ask what an order would do with an offer.
+    def slices(self, meeting: Meeting, *, most: int, is_one_fill: bool) -> list[Slice] | Passed:
+        """Ask the fill model what an order would do with an offer: at one price, or in slices at several.
 
         Parameters
         ----------
-        used : int
-            Units that earlier orders took from the same data.
         most : int
             Units of the order that may fill here.
+        is_one_fill : bool
+            Whether the order trades as a whole or not at all: then slices become one, at their average price.
         """
-        answer = self._fill(order, offer, shown, used, now, most=most)
-        if isinstance(answer, Passed):
-            return answer
-        reference, quantity, liquidity = answer
-        costs = self._slippage(order, offer, shown, used, now, reference=reference, quantity=quantity)
-        if isinstance(costs, Passed):
-            return costs
-        quantity, spread, slippage = costs
-        price = reference + order.sign * (spread + slippage)
-        fee = self._fee(order, quantity, price, liquidity, now)
+        order, offer, instrument = meeting.order, meeting.offer, meeting.order.instrument
+        args = FillArgs(
+            ts_ns=meeting.now,
+            side=order.sign,
+            order_type="limit" if offer.is_limit else "market",
+            phase=meeting.shown.phase or offer.phase,
+            limit_price=_price(instrument, order.limit_price),
+            stop_price=_price(instrument, order.stop_price),
+            leaves_quantity=instrument.quantity(most),
+            price=instrument.price(offer.price),
+            liquidity=offer.liquidity,
+            volume_used=instrument.quantity(meeting.used),
+            lot_size=instrument.quantity(instrument.lot),
+            tick_size=instrument.price(instrument.tick),
+            **meeting.shown.fill,
+        )
+        found: list[Slice] = []
+        with _asked(self.plan.models.fill, order, meeting.now):
+            answer = self.plan.models.fill.evaluate(args)
+            outs = answer if isinstance(answer, tuple) else (answer,)
+            if any(out.rejects for out in outs):
+                return Passed.REFUSED
+            left = most
+            for out in outs:
+                units = _units(out, offer, instrument, left)
+                if units:
+                    reference = units_of_float(float(out.price), instrument.price_exponent)
+                    found.append(Slice(reference=reference, quantity=units, liquidity=out.liquidity))
+                left -= units
+        if not found:
+            return Passed.FOR_WANT
+        return [_merged(found)] if is_one_fill else found
+
+    def quote(self, meeting: Meeting, slice_: Slice, *, least: int) -> Execution | Passed:
+        """Ask what a slice would cost: slippage once, and again for what a cap leaves; impact; the fee.
+
+        Less than `least` units are no fill.
+        """
+        order, instrument = meeting.order, meeting.order.instrument
+        quantity = slice_.quantity
+        adjustment, spread, cap = self._ask_slippage(meeting, slice_.reference, quantity)
+        if cap < instrument.quantity(quantity):
+            quantity = min(_whole_lots(max(cap, 0.0), instrument), quantity)
+            if quantity == 0:
+                return Passed.FOR_WANT
+            adjustment, spread, _ = self._ask_slippage(meeting, slice_.reference, quantity)
+        if quantity < least:
+            return Passed.FOR_WANT
+        temporary, permanent = self._ask_impact(meeting, slice_.reference, quantity)
+        exponent = instrument.price_exponent
+        left = order.sign * self.past.displacement(instrument) if self.plan.models.impact is not None else 0
+        asked = Parts(
+            spread=units_of_float(spread, exponent),
+            slippage=units_of_float(adjustment, exponent),
+            impact=units_of_float(temporary, exponent) + left,
+            permanent_impact=left,
+        )
+        parts = self._within_limit(meeting, slice_.reference, asked)
+        if isinstance(parts, Passed):
+            return parts
+        self._refuse_negative(meeting, slice_.reference, parts)
+        price = slice_.reference + order.sign * parts.total
         return Execution(
             quantity=quantity,
-            reference=reference,
-            spread=spread,
-            slippage=slippage,
+            reference=slice_.reference,
+            parts=parts,
+            permanent=units_of_float(permanent, exponent),
             price=price,
-            fee=fee,
-            liquidity=liquidity,
+            fee=self._fee(order, quantity, price, slice_.liquidity, meeting.now),
+            liquidity=slice_.liquidity,
         )
 
     def part(self, order: Order, whole: Execution, quantity: int, now: int) -> Execution:
         """Return a smaller part of what would be done, at the same price, with its own fee."""
         fee = self._fee(order, quantity, whole.price, whole.liquidity, now)
         return attrs.evolve(whole, quantity=quantity, fee=fee)
+
+    def tell(self, fill: Fill) -> None:
+        """Count a fill that was booked, and tell the models that want to know."""
+        self.past.add(fill)
+        for model in self.plan.models.all:
+            observe = getattr(model, "observe", None)
+            if observe is not None:
+                with _asked(model, fill.order, fill.ts, "told of a fill: "):
+                    observe(observed(fill))
 
     def refusal_text(self, order: Order, asked: int, now: int) -> str:
         """Return the sentence for an order that the fill model refuses."""
@@ -147,105 +270,24 @@ class Costs:
         where = f"({instrument.symbol}, {text_of(now)})"
         return f"the fill model takes no order of {quantity} {where}"
 
-    def _fill(
-        self, order: Order, offer: Offer, shown: Shown, used: int, now: int, *, most: int
-    ) -> tuple[int, int, str] | Passed:
-        instrument = order.instrument
-        args = FillArgs(
-            ts_ns=now,
-            side=order.sign,
-            order_type="limit" if offer.is_limit else "market",
-            phase=shown.phase or offer.phase,
-            limit_price=_price(instrument, order.limit_price),
-            stop_price=_price(instrument, order.stop_price),
-            leaves_quantity=instrument.quantity(most),
-            price=instrument.price(offer.price),
-            liquidity=offer.liquidity,
-            volume_used=instrument.quantity(used),
-            lot_size=instrument.quantity(instrument.lot),
-            tick_size=instrument.price(instrument.tick),
-            **shown.fill,
-        )
-        with _asked(self.plan.models.fill, order, now):
-            out = self.plan.models.fill.evaluate(args)
-            if out.rejects:
-                return Passed.REFUSED
-            price, quantity, liquidity = float(out.price), float(out.quantity), out.liquidity
-            if math.isnan(price):
-                return Passed.BY_FILL_MODEL
-            if not (_is_price(price, instrument) and math.isfinite(quantity)):
-                _refuse(f"price {_digits(price)} and quantity {_digits(quantity)} must be finite")
-            if quantity < 0 or quantity > args.leaves_quantity:
-                _refuse(f"quantity {number_text(quantity)} of {number_text(args.leaves_quantity)} open")
-            if offer.price > 0 and units_of_float(price, instrument.price_exponent) <= 0:
-                market = number_text(args.price)
-                _refuse(f"price {number_text(price)} where the market's is {market}; it must be above zero")
-            if liquidity not in ("maker", "taker"):
-                _refuse(f"liquidity {liquidity!r} is neither maker nor taker")
-        units = _whole_lots(quantity, instrument, most)
-        if units == 0:
-            return Passed.BY_FILL_MODEL
-        return units_of_float(price, instrument.price_exponent), units, liquidity
-
-    def _slippage(  # noqa: PLR0913 - the parts of the question
-        self, order: Order, offer: Offer, shown: Shown, used: int, now: int, *, reference: int, quantity: int
-    ) -> tuple[int, int, int] | Passed:
-        """Ask once, and again for what a cap leaves; the answer is quantity, spread and slippage."""
-        instrument = order.instrument
-        adjustment, spread, cap = self._ask_slippage(order, offer, shown, used, now, reference, quantity)
-        if cap < instrument.quantity(quantity):
-            quantity = _whole_lots(max(cap, 0.0), instrument, quantity)
-            if quantity == 0:
-                return Passed.BY_FILL_MODEL
-            adjustment, spread, _ = self._ask_slippage(order, offer, shown, used, now, reference, quantity)
-        exponent = instrument.price_exponent
-        parts = units_of_float(spread, exponent), units_of_float(adjustment, exponent)
-        costs = self._within_limit(order, offer, reference, quantity, *parts)
-        if not isinstance(costs, Passed):
-            with _asked(self.plan.models.slippage, order, now):
-                _refuse_negative(order, reference, costs[1] + costs[2])
-        return costs
-
-    def _within_limit(
-        self, order: Order, offer: Offer, reference: int, quantity: int, spread: int, slippage: int
-    ) -> tuple[int, int, int] | Passed:
+    def _within_limit(self, meeting: Meeting, reference: int, parts: Parts) -> Parts | Passed:
         """Apply `limit_slippage`: limits lose nothing, up to their price, do not fill, or lose all of it."""
+        order, offer = meeting.order, meeting.offer
         if not offer.is_limit or self.policies.limit_slippage is LimitSlippage.FULL:
-            return quantity, spread, slippage
+            return parts
         if self.policies.limit_slippage is LimitSlippage.NONE or offer.liquidity == "maker":
-            return quantity, 0, 0
+            return Parts()
         assert order.limit_price is not None
         room = int((order.limit_price - reference) * order.sign)
-        if spread + slippage <= room:
-            return quantity, spread, slippage
-        if self.policies.limit_slippage is LimitSlippage.REFUSE:
-            return Passed.BY_SLIPPAGE
-        room = max(room, 0)
-        spread = min(spread, room)
-        return quantity, spread, min(slippage, room - spread)
+        if self.policies.limit_slippage is LimitSlippage.REFUSE and parts.total > room:
+            return Passed.BY_COSTS
+        return parts.within(max(room, 0))
 
-    def _ask_slippage(  # noqa: PLR0913 - the parts of the question
-        self, order: Order, offer: Offer, shown: Shown, used: int, now: int, reference: int, quantity: int
-    ) -> tuple[float, float, float]:
-        instrument = order.instrument
-        fields = dict(shown.slippage)
-        if "bid_size" in fields:
-            fields["volume"] = fields.pop("ask_size") if order.sign > 0 else fields.pop("bid_size")
-            fields.pop("ask_size", None), fields.pop("bid_size", None)
-        args = SlippageArgs(
-            ts_ns=now,
-            side=order.sign,
-            quantity=instrument.quantity(quantity),
-            reference_price=instrument.price(reference),
-            phase=shown.phase or offer.phase,
-            volume_used=instrument.quantity(used),
-            tick_size=instrument.price(instrument.tick),
-            lot_size=instrument.quantity(instrument.lot),
-            multiplier=float(instrument.multiplier),
-            **fields,
-        )
-        with _asked(self.plan.models.slippage, order, now):
-            out = self.plan.models.slippage.evaluate(args)
+    def _ask_slippage(self, meeting: Meeting, reference: int, quantity: int) -> tuple[float, float, float]:
+        model, instrument = self.plan.models.slippage, meeting.order.instrument
+        fields = _market(meeting, reference, quantity, meeting.shown.slippage)
+        with _asked(model, meeting.order, meeting.now):
+            out = model.evaluate(SlippageArgs(**fields))
             adjustment, spread, cap = float(out.price_adjustment), float(out.spread), float(out.quantity_cap)
             if not (_is_price(adjustment, instrument) and _is_price(spread, instrument)):
                 _refuse(f"adjustment {_digits(adjustment)} and spread {_digits(spread)} must be finite")
@@ -253,8 +295,48 @@ class Costs:
                 _refuse(f"quantity cap {number_text(cap)} is not a number")
         return adjustment, spread, cap
 
+    def _ask_impact(self, meeting: Meeting, reference: int, quantity: int) -> tuple[float, float]:
+        """Return the temporary and the permanent part; nothing without a model."""
+        model, order = self.plan.models.impact, meeting.order
+        if model is None:
+            return 0.0, 0.0
+        instrument = order.instrument
+        fields = _market(meeting, reference, quantity, meeting.shown.impact)
+        args = ImpactArgs(
+            asset=instrument.index,
+            order_quantity=instrument.quantity(order.quantity),
+            order_filled_quantity=instrument.quantity(order.filled),
+            displacement=instrument.price(self.past.displacement(instrument)),
+            **fields,
+        )
+        with _asked(model, order, meeting.now):
+            out = model.evaluate(args)
+            temporary, permanent = float(out.temporary), float(out.permanent)
+            if not (_is_price(temporary, instrument) and _is_price(permanent, instrument)):
+                _refuse(f"temporary {_digits(temporary)} and permanent {_digits(permanent)} must be finite")
+        return temporary, permanent
+
+    def _refuse_negative(self, meeting: Meeting, reference: int, parts: Parts) -> None:
+        """Refuse costs that take a price to zero or below: the market may go there, a model may not.
+
+        Where spread and slippage do not do so by themselves it is the impact model.
+        """
+        models, order = self.plan.models, meeting.order
+        price = reference + order.sign * parts.total
+        if reference <= 0 or price > 0:
+            return
+        is_slipped = reference + order.sign * (parts.spread + parts.slippage) <= 0
+        exponent = order.instrument.price_exponent
+        worse, before, after = (plain_text(units, exponent) for units in (parts.total, reference, price))
+        with _asked(models.slippage if is_slipped else models.impact, order, meeting.now):
+            _refuse(
+                f"costs of {worse} per unit would take the price from {before} to {after}; "
+                "a price above zero must stay above zero"
+            )
+
     def _fee(self, order: Order, quantity: int, price: int, liquidity: str, now: int) -> int:
         instrument = order.instrument
+        month_quantity, month_notional = self.past.of_month(now)
         args = FeeArgs(
             ts_ns=now,
             side=order.sign,
@@ -266,6 +348,8 @@ class Costs:
             order_filled_quantity=instrument.quantity(order.filled),
             order_notional=cash_float(abs(order.filled_notional)),
             order_fees=cash_float(order.fees),
+            month_quantity=month_quantity,
+            month_notional=month_notional,
         )
         with _asked(self.plan.models.fee, order, now):
             fee = float(self.plan.models.fee.evaluate(args).fee)
@@ -279,7 +363,7 @@ class Costs:
 
 
 @contextlib.contextmanager
-def _asked(model: object, order: Order, now: int) -> Iterator[None]:
+def _asked(model: object, order: Order, now: int, what: str = "") -> Iterator[None]:
     """While a model is asked: what it raises becomes an error naming model, instrument, order and time."""
     where = f"model {type(model).__name__}, {order.instrument.symbol}, order {order.id}, {text_of(now)}"
     try:
@@ -288,7 +372,7 @@ def _asked(model: object, order: Order, now: int) -> Iterator[None]:
         message = f"{where}: {error}"
         raise ModelError(message) from None
     except Exception as error:
-        message = f"{where}: {type(error).__name__}: {error}"
+        message = f"{where}: {what}{type(error).__name__}: {error}"
         raise ModelError(message) from error
 
 
@@ -300,17 +384,51 @@ def _refuse(text: str) -> None:
     raise _Refused(text)
 
 
-def _refuse_negative(order: Order, reference: int, costs: int) -> None:
-    """Refuse costs that take a price to zero or below: the market may go there, a model may not."""
-    price = reference + order.sign * costs
-    if reference <= 0 or price > 0:
-        return
-    exponent = order.instrument.price_exponent
-    worse, before, after = (plain_text(units, exponent) for units in (costs, reference, price))
-    _refuse(
-        f"costs of {worse} per unit would take the price from {before} to {after}; "
-        "a price above zero must stay above zero"
-    )
+def _units(out: FillOut, offer: Offer, instrument: Instrument, left: int) -> int:
+    """Return the whole lots of an answer of a fill model, of what is `left` to fill; it has to make sense."""
+    price, quantity = float(out.price), float(out.quantity)
+    if math.isnan(price):
+        return 0
+    if not (_is_price(price, instrument) and math.isfinite(quantity)):
+        _refuse(f"price {_digits(price)} and quantity {_digits(quantity)} must be finite")
+    units = left if quantity == instrument.quantity(left) else _whole_lots(quantity, instrument)
+    if not 0 <= units <= left:
+        _refuse(f"quantity {number_text(quantity)} of {number_text(instrument.quantity(left))} open")
+    if offer.price > 0 and units_of_float(price, instrument.price_exponent) <= 0:
+        market = number_text(instrument.price(offer.price))
+        _refuse(f"price {number_text(price)} where the market's is {market}; it must be above zero")
+    if out.liquidity not in ("maker", "taker"):
+        _refuse(f"liquidity {out.liquidity!r} is neither maker nor taker")
+    return units
+
+
+def _merged(slices: list[Slice]) -> Slice:
+    """Return one fill for slices, at their average price; it makes or takes like the first of them."""
+    quantity = sum(each.quantity for each in slices)
+    value = sum(each.reference * each.quantity for each in slices)
+    average = half_even(Fraction(value, quantity))
+    return Slice(reference=average, quantity=quantity, liquidity=slices[0].liquidity)
+
+
+def _market(meeting: Meeting, reference: int, quantity: int, shown: dict[str, float]) -> dict[str, Any]:
+    """Return what slippage and impact models are both asked with; of a quote the volume is the far side."""
+    order, instrument = meeting.order, meeting.order.instrument
+    fields = dict(shown)
+    if "bid_size" in fields:
+        sizes = {1: fields.pop("ask_size"), -1: fields.pop("bid_size")}
+        fields["volume"] = sizes[order.sign]
+    return {
+        "ts_ns": meeting.now,
+        "side": order.sign,
+        "quantity": instrument.quantity(quantity),
+        "reference_price": instrument.price(reference),
+        "phase": meeting.shown.phase or meeting.offer.phase,
+        "volume_used": instrument.quantity(meeting.used),
+        "tick_size": instrument.price(instrument.tick),
+        "lot_size": instrument.quantity(instrument.lot),
+        "multiplier": float(instrument.multiplier),
+        **fields,
+    }
 
 
 def _is_price(value: float, instrument: Instrument) -> bool:
@@ -327,14 +445,12 @@ def _price(instrument: Instrument, units: Fraction | None) -> float:
     return NAN if units is None else instrument.price(units)
 
 
-def _whole_lots(quantity: float, instrument: Instrument, whole: int) -> int:
-    """Round a quantity of a model down to whole lots; what stands for all of it is all of it.
+def _whole_lots(quantity: float, instrument: Instrument) -> int:
+    """Round a quantity of a model down to whole lots.
 
     The float nearest to a number of units stands for that number, also where it lies a little below.
     """
-    if quantity == instrument.quantity(whole):
-        return whole
     units = units_of_float(quantity, instrument.quantity_exponent)
     if instrument.quantity(units) > quantity:
         units -= 1
-    return min(units // instrument.lot * instrument.lot, whole)
+    return units // instrument.lot * instrument.lot

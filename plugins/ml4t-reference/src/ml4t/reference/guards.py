@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import attrs
@@ -11,7 +12,7 @@ from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.account import Account
 from ml4t.reference.market import Data
 from ml4t.reference.matching import Bar, Offer, Quote, allows
-from ml4t.reference.orders import STOPS, Fill, Order, OrderBook
+from ml4t.reference.orders import STOPS, Fill, Order, OrderBook, Terms
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.rules import KINDS, Rule, Trail, level
 
@@ -62,9 +63,17 @@ class Guards:
         )
         self.guard(instrument, now, occasion)
 
-    def follow_split(self, instrument: Instrument, now: int) -> None:
-        """Bring the orders of rules into line with a position that was split: new sizes, and new levels."""
-        self.guard(instrument, now, Occasion(active_from=now, keeps=False))
+    def terms(self, instrument: Instrument) -> dict[int, Terms]:
+        """Return sizes and levels of the orders of rules that guard an instrument, by their numbers."""
+        own = (order for (index, _), order in self.orders.items() if index == instrument.index)
+        return {order.id: order.terms for order in own}
+
+    def follow_split(self, instrument: Instrument, now: int, before: Mapping[int, Terms]) -> None:
+        """Bring the orders of rules into line with a position that was split: new sizes, and new levels.
+
+        What they had `before` says which of them have moved: a split scales them first, like any order.
+        """
+        self.guard(instrument, now, Occasion(active_from=now, keeps=False, before=before))
 
     def guard(self, instrument: Instrument, now: int, occasion: Occasion) -> None:
         """Bring the orders of rules into line with a position: place, follow, or take away."""
@@ -88,9 +97,12 @@ class Guards:
             if order is None:
                 self._place(rule, instrument, held, price, now, occasion)
             else:
+                before = occasion.before.get(order.id, order.terms)
                 order.quantity = Fraction(order.filled + abs(held))
                 keeps = occasion.keeps and kind == "trailing_stop"
                 self._move(order, _tighter(order, price) if keeps else price, now, occasion)
+                if _has_moved(order, before):
+                    self.book.note(order, now, "MOVED_WITH_POSITION")
 
     def _turn(self, instrument: Instrument, held: int) -> None:
         """Forget what belongs to a position that was closed or turned, and begin anew for one that opened."""
@@ -177,7 +189,7 @@ class Occasion:
 
     After a fill: where the market stood, and the bar whose open it was (`opened`) or whose range (`inside`);
     `place` on the path of the bar, where that is known. `next_bar` is when the bar ends, where what is new
-    waits for the next.
+    waits for the next. After a split: the terms of the orders `before` it, by their numbers.
     """
 
     active_from: int
@@ -188,6 +200,7 @@ class Occasion:
     next_bar: int | None = None
     of_rules: bool = False
     keeps: bool = True  #: whether a trailing stop may not go back
+    before: Mapping[int, Terms] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, fill: Fill, offer: Offer, data: Data, policies: Policies) -> Occasion:
@@ -240,6 +253,11 @@ class Occasion:
 
 def _fraction(rules: tuple[Rule, ...], kind: str) -> Fraction | None:
     return next((rule.fraction for rule in rules if rule.kind == kind), None)
+
+
+def _has_moved(order: Order, before: Terms) -> bool:
+    """Say whether an order has another size or level than before; one that was triggered only a size."""
+    return order.leaves != before[0] if order.triggered else order.terms != before
 
 
 def _tighter(order: Order, price: Fraction) -> Fraction:

@@ -165,6 +165,8 @@ class Intake:
         lifetimes.set_span(order, self.plan.calendars[order.instrument.calendar])
         trailing.begin_at_acceptance(order, self.pricing.last(order.instrument))
         self.venue.book.move(order, OrderStatus.ACCEPTED, now)
+        # What all of them set aside has to fit the ledger, also where no account is asked.
+        self.venue.account.free(Fraction(0), self.venue.book.working())
 
     @property
     def replacing(self) -> Replacing:

@@ -18,7 +18,7 @@ import attrs
 
 from ml4t.core.errors import AccountingError
 from ml4t.core.types import LotPolicy
-from ml4t.reference.numbers import LARGEST_CASH, checked, half_even
+from ml4t.reference.numbers import LARGEST_CASH, LARGEST_STEP, checked, half_even
 from ml4t.reference.orders import Fill
 from ml4t.reference.plan import Instrument
 
@@ -184,6 +184,8 @@ class Ledger:
         signed = fill.quantity * fill.order.sign
         holding = self.holding(instrument)
         held = holding.quantity
+        what = f"the position in {instrument.symbol} after a fill of order {fill.order.id}"
+        checked(held + signed, LARGEST_STEP, what)
         closing = min(fill.quantity, abs(held)) if held * signed < 0 else 0
         if closing:
             self._close(holding, fill, closing)
@@ -200,7 +202,7 @@ class Ledger:
             quantity=quantity * sign,
             cost=cost,
             fees=fill.fee - half_even(Fraction(fill.fee * (fill.quantity - quantity), fill.quantity)),
-            slippage=instrument.cash(fill.spread + fill.slippage, quantity),
+            slippage=instrument.cash(fill.costs, quantity),
             ts_open=fill.ts,
             order_id=fill.order.id,
         )
@@ -229,7 +231,7 @@ class Ledger:
             closed += abs(part.quantity)
             fee = half_even(Fraction(fill.fee * closed, fill.quantity)) - before
             value = instrument.cash(fill.price, part.quantity)
-            own = instrument.cash(fill.spread + fill.slippage, abs(part.quantity))
+            own = instrument.cash(fill.costs, abs(part.quantity))
             self.round_trips.append(
                 RoundTrip(
                     instrument=instrument,
@@ -275,7 +277,9 @@ class Ledger:
             return
         sign = 1 if holding.quantity > 0 else -1
         scaled = [abs(lot.quantity) * ratio for lot in holding.lots]
-        total = sum(scaled, Fraction(0))
+        total = checked(
+            sum(scaled, Fraction(0)), LARGEST_STEP, f"the position in {instrument.symbol} after its split"
+        )
         fraction = total - int(total / instrument.lot) * instrument.lot
         if fraction:
             self._cash_in_lieu(ts, holding, scaled, fraction, value_of(fraction * sign))

@@ -2,7 +2,7 @@
 
 An order *at once* (`ioc`, `fok`) or of the *opening* (`opg`) meets one event and nothing after it. On bars
 that event is an open; of a market order that fills at closes, and is not one of the opening, it is a close.
-So it is where nothing but closes is known.
+So it is where nothing but closes is known, and for an order that came inside the bar and meets its close.
 An order of the *close* (`cls`) meets the close of its session.
 """
 
@@ -16,7 +16,7 @@ from ml4t.reference.matching import Bar, Quote, Trade
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Sessions
 
-__all__ = ["AT_ONCE", "EXPIRIES", "ONCE", "end_of", "is_active", "meets_once", "set_span"]
+__all__ = ["AT_ONCE", "EXPIRIES", "ONCE", "end_of", "is_active", "is_inside", "meets_once", "set_span"]
 
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 ONCE = (*AT_ONCE, TimeInForce.OPG)
@@ -53,6 +53,11 @@ def is_active(order: Order, data: Bar | Quote | Trade) -> bool:
     if isinstance(data, Bar):
         return max(order.active_from, order.opens_at or order.active_from) <= data.ts_open
     return order.active_from < data.ts_event and (order.opens_at is None or order.opens_at <= data.ts_event)
+
+
+def is_inside(order: Order, bar: Bar) -> bool:
+    """Say whether an order became active inside a bar; then only the close of the bar is certainly later."""
+    return not order.is_over and bar.ts_open < order.active_from < bar.ts_event
 
 
 def meets_once(order: Order, policies: Policies) -> str | None:

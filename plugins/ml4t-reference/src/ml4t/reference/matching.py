@@ -6,7 +6,8 @@ rules allow. Whether the order takes it, how much of it and at what cost is for 
 A bar is met in three steps. At its **open** market orders trade, and stops and limits that the open has
 passed are decided. In its **range** resting limits and stops are reached at their own price. At its **close**
 market orders trade under `fill_timing = "next_close"`, and orders of the close where a session ends with it.
-With `path = "close_only"` the close decides all of them, as an open would.
+With `path = "close_only"` the close decides all of them, as an open would, and with
+`order_inside_bar = "close"` those that came inside the bar.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ml4t.reference.orders import Order
 from ml4t.reference.plan import Instrument
 
 __all__ = ["Bar", "Offer", "Quote", "Trade", "at_close", "at_open", "at_print", "at_tick", "in_range"]
-__all__ += ["allows", "at_only_close", "at_session_close", "is_beyond", "is_market"]
+__all__ += ["allows", "at_only_close", "at_own_close", "at_session_close", "is_beyond", "is_market"]
 __all__ += ["own_side", "price_units", "reached_stop"]
 
 NAN = math.nan
@@ -145,12 +146,12 @@ def at_open(order: Order, open_price: int, policies: Policies) -> Offer | None:
     )
     if is_market_at_close and not is_of_opening:
         return None
+    trailing.meet(order, open_price)
     return _at_price(order, open_price, "open", policies)
 
 
 def _at_price(order: Order, price: int, phase: str, policies: Policies) -> Offer | None:
-    """Decide an order at the one price that an open is, or a close that is all that is known."""
-    trailing.meet(order, price)
+    """Decide an order at the one price that an open is, or a close that is all that it meets."""
     if order.waits_for_stop:
         if not stops(order, price):
             return None
@@ -227,10 +228,24 @@ def at_close(order: Order, close: int) -> Offer:
 
 
 def at_only_close(order: Order, close: int, policies: Policies) -> Offer | None:
-    """Decide an order at a close that is all that is known of its bar, like at an open.
+    """Decide an order at a close that is all that is known of its bar, like at an open."""
+    trailing.meet(order, close)
+    return _taking(order, close, policies)
 
-    No limit rests there, whatever made it wait before: what fills at a close takes it.
+
+def at_own_close(order: Order, close: int, policies: Policies) -> Offer | None:
+    """Decide an order at the close of a bar that it came inside.
+
+    That is neither the beginning of a trailing stop nor a reason for a limit to rest: those are for opens.
     """
+    is_through = policies.limit_touch is LimitTouch.THROUGH
+    if order.acts_as_limit and not allows(order, close, strictly=is_through):
+        return None
+    return _taking(order, close, policies)
+
+
+def _taking(order: Order, close: int, policies: Policies) -> Offer | None:
+    """Decide an order at a close: whatever made a limit wait before, what fills there takes it."""
     offer = _at_price(order, close, "close", policies)
     return None if offer is None else attrs.evolve(offer, liquidity="taker")
 

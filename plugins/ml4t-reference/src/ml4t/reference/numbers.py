@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeVar
 
 from ml4t.core.errors import NumericOverflowError
 
 __all__ = [
     "CASH_EXPONENT",
     "CASH_UNIT",
+    "LARGEST_CASH",
+    "LARGEST_STEP",
     "as_float",
     "cash_float",
     "cash_text",
@@ -31,6 +34,8 @@ CASH_UNIT = 10**CASH_EXPONENT
 # Prices and quantities fit 64 bits, amounts of cash 128 bits; Python integers would not tell.
 LARGEST_STEP = 2**63 - 1
 LARGEST_CASH = 2**127 - 1
+
+_Number = TypeVar("_Number", int, Fraction)
 
 
 def scaled(text: str, exponent: int) -> int:
@@ -60,7 +65,7 @@ def as_float(units: int | Fraction, exponent: int) -> float:
     return float(Fraction(units) / 10**exponent)
 
 
-def checked(units: int, largest: int, what: str) -> int:
+def checked(units: _Number, largest: int, what: str) -> _Number:
     """Return the number, or refuse one that the integers of the engine cannot hold."""
     if abs(units) > largest:
         message = f"{what} does not fit the integers that hold it"

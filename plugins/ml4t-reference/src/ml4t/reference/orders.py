@@ -17,7 +17,9 @@ from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.plan import Instrument
 
 __all__ = ["REASONS", "STOPS", "TOUCHED", "TRAILING", "Fill", "Group", "Order", "OrderBook", "Place"]
-__all__ += ["Transition", "is_decided", "is_up", "passive"]
+__all__ += ["Terms", "Transition", "is_decided", "is_up", "passive"]
+
+Terms = tuple[int, Fraction | None, Fraction | None]  #: units that are open, limit, stop
 
 TRAILING = (OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT)
 TOUCHED = (OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED)
@@ -46,6 +48,7 @@ REASONS = {
     "REPLACE_REQUESTED": "a change is under way",
     "REPLACED": "changed on request",
     "REDUCED": "another order of its group filled a part of what it was for",
+    "MOVED_WITH_POSITION": "the order of a position rule took the size or level that its position has now",
 }
 
 _NEXT = {
@@ -230,6 +233,11 @@ class Order:
         return " ".join(name for name in ("post_only", "reduce_only", "all_or_none") if getattr(self, name))
 
     @property
+    def terms(self) -> Terms:
+        """How much is open and at which prices: what an order of a position rule takes from its position."""
+        return self.leaves, self.limit_price, self.stop_price
+
+    @property
     def average(self) -> Fraction | None:
         """Average price of its fills."""
         return None if self.filled == 0 else Fraction(self.filled_value, self.filled)
@@ -251,7 +259,7 @@ class Transition:
 
 @attrs.frozen(kw_only=True)
 class Fill:
-    """An execution: `price` is `reference` plus side x (`spread` + `slippage`), all in price units."""
+    """An execution: `price` is `reference` plus side x (`spread` + `slippage` + `impact`), in price units."""
 
     id: int
     order: Order
@@ -261,10 +269,18 @@ class Fill:
     reference: int
     spread: int
     slippage: int
+    impact: int
+    permanent_impact: int  #: the part of `impact` that earlier fills have left
+    permanent: int  #: what it moves the prices of later fills by, above zero when that hurts the same side
     fee: int  #: cash units
     notional: int  #: cash units
     liquidity: str
     phase: str
+
+    @property
+    def costs(self) -> int:
+        """What it is worse than its reference by, per unit, in price units."""
+        return self.spread + self.slippage + self.impact
 
 
 @attrs.define

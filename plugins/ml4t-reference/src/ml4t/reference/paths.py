@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ml4t.core.policies import BarPath, FillTiming, QueuePosition
+from ml4t.core.policies import BarPath, FillTiming, OrderInsideBar, QueuePosition
 from ml4t.core.types import OrderType, Side, TimeInForce
 from ml4t.reference import known, lifetimes, queueing, trailing
 from ml4t.reference.market import Data
@@ -23,6 +23,7 @@ from ml4t.reference.matching import (
     at_close,
     at_only_close,
     at_open,
+    at_own_close,
     at_session_close,
     at_tick,
     in_range,
@@ -70,7 +71,7 @@ class Path:
         self.over: list[Order] = []  #: orders whose one event was matched here
         self._matched: Data | None = None  #: what trailing stops have not followed yet
         self._path = venue.plan.policies.path
-        self._trail: Trail | None = None  #: of the position before closes that are all that is known
+        self._trail: Trail | None = None  #: of the position before closes that its stop may meet
 
     def head(self) -> Chance | None:
         """Return the next chance; a piece of data that has none left is done, a bar after its close."""
@@ -110,16 +111,22 @@ class Path:
     def come_to_closes(self) -> None:
         """Go from the ranges to the closes: what is entered there has not seen the high of the bar.
 
-        Where nothing but closes is known the bar is matched there, so stops of positions follow it later.
+        Where the stop of a position may meet the close it follows the bar later: under a path that knows
+        nothing else, and where it got its level inside the bar.
         """
         self.stage = CLOSES
         guards = self._venue.guards
-        if self._path is BarPath.CLOSE_ONLY:
+        if self._path is BarPath.CLOSE_ONLY or self._has_new_trail():
             self._trail = guards.trails.get(self.instrument.index)
             return
         for data in self._datas:
             if isinstance(data, Bar):
                 guards.follow(self.instrument, data)
+
+    def _has_new_trail(self) -> bool:
+        """Say whether the trailing stop of the position meets the close of a bar that it came inside."""
+        order = self._venue.guards.orders.get((self.instrument.index, "trailing_stop"))
+        return order is not None and any(order in self._came_inside(data) for data in self._datas)
 
     def met_open(self) -> list[Order]:
         """Return the orders whose one event was the open of a bar that is complete now."""
@@ -131,6 +138,7 @@ class Path:
         self._datas.pop(0)
         policies = self._venue.plan.policies
         eligible = self._eligible(data)
+        over = [order for order in self._came_inside(data) if order.time_in_force in lifetimes.AT_ONCE]
         if isinstance(data, Bar):
             self._remember(data, eligible)
             self._follow_close(data)
@@ -139,8 +147,10 @@ class Path:
             event = lifetimes.meets_once(order, policies)
             # An open has ended its orders already.
             if event == "close" or (event == "open" and not isinstance(data, Bar)):
-                order.is_over = True
-                self.over.append(order)
+                over.append(order)
+        for order in over:
+            order.is_over = True
+        self.over += over
         self._tried.clear()
 
     def follow(self) -> None:
@@ -163,7 +173,7 @@ class Path:
                 queueing.after_quote(order, data)
 
     def _follow_close(self, bar: Bar) -> None:
-        """Let the stop of a position follow a bar of which only the close is known, if it was held before."""
+        """Let the stop of a position follow a bar whose close it could meet, if it was held before."""
         guards = self._venue.guards
         if self._trail is not None and guards.trails.get(self.instrument.index) is self._trail:
             guards.follow(self.instrument, bar)
@@ -193,6 +203,14 @@ class Path:
         own = [order for order in self._venue.book.working() if order.instrument is self.instrument]
         return [order for order in own if lifetimes.is_active(order, data)]
 
+    def _came_inside(self, data: Data) -> list[Order]:
+        """Return the orders that came inside a bar and meet its close, by `order_inside_bar`."""
+        policy = self._venue.plan.policies.order_inside_bar
+        if not isinstance(data, Bar) or policy is OrderInsideBar.NEXT_BAR:
+            return []
+        own = [order for order in self._venue.book.working() if order.instrument is self.instrument]
+        return [order for order in own if lifetimes.is_inside(order, data)]
+
     def _tick(self, data: Quote | Trade) -> list[Chance]:
         chances: list[Chance] = []
         eligible = self._eligible(data)
@@ -214,7 +232,10 @@ class Path:
             return []
         chances = []
         held = venue.account.ledger.quantity(self.instrument)
-        for order in self._eligible(bar):
+        meeting = self._eligible(bar)
+        if self.stage == CLOSES:
+            meeting += self._came_inside(bar)
+        for order in meeting:
             if self.stage == OPENS and self._is_decided(order, bar):
                 before = order.triggered
                 offer = at_open(order, bar.open, venue.plan.policies)
@@ -280,13 +301,15 @@ class Path:
         """Decide an order at the close of a bar.
 
         That is an order of the close where its session ends, a market order with `fill_timing`, or any order
-        where nothing but closes is known.
+        where nothing but closes is known, or that came inside the bar.
         """
         policies = self._venue.plan.policies
         if order.time_in_force is TimeInForce.CLS:
             return at_session_close(order, bar.close, policies) if order.expires == bar.ts_event else None
         if order.time_in_force is TimeInForce.OPG:
             return None
+        if lifetimes.is_inside(order, bar):
+            return at_own_close(order, bar.close, policies)
         if self._path is BarPath.CLOSE_ONLY:
             return at_only_close(order, bar.close, policies)
         if order.order_type is not OrderType.MARKET or policies.fill_timing is FillTiming.NEXT_OPEN:

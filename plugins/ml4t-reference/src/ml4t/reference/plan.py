@@ -12,16 +12,16 @@ from typing import Any
 
 import attrs
 
-from ml4t.core.errors import ConfigError, DataError
+from ml4t.core.errors import ConfigError, DataError, ModelError
 from ml4t.core.policies import BuyingPower, Policies
 from ml4t.core.types import ActionKind, DataKind, LotPolicy
 from ml4t.reference.numbers import CASH_EXPONENT, as_float, scaled
 
-__all__ = ["Account", "Action", "Feed", "Instrument", "Models", "Plan", "Sessions", "Signals"]
+__all__ = ["Account", "Action", "Feed", "Instrument", "Models", "Plan", "Sessions", "Signals", "average_days"]
 
 _SECTIONS = ["instruments", "feeds", "signals", "actions", "calendars", "nav_calendar", "base_currency"]
 _SECTIONS += ["seed", "record_ns", "warm_from_ns", "account", "policies"]
-_SECTIONS += ["fill_model", "slippage_model", "fee_model"]
+_SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model"]
 
 VALUE_COLUMNS = {
     DataKind.BAR: ("open", "high", "low", "close", "volume"),
@@ -161,18 +161,19 @@ class Models:
 
     fill: Any
     slippage: Any
+    impact: Any  #: None where there is none
     fee: Any
 
     @property
-    def average_days(self) -> int | None:
-        """Of how many sessions before the present one the fill model asks for the average volume."""
-        days: int | None = getattr(self.fill, "average_days", None)
-        return days
+    def all(self) -> list[Any]:
+        """The models in the sequence in which they are asked."""
+        given = (self.fill, self.slippage, self.impact, self.fee)
+        return [model for model in given if model is not None]
 
     @property
     def needs_volume(self) -> bool:
         """Whether a fill at the open of a bar depends on the volume of that bar."""
-        return any(getattr(model, "needs_volume", False) for model in (self.fill, self.slippage, self.fee))
+        return any(getattr(model, "needs_volume", False) for model in self.all)
 
 
 @attrs.frozen(kw_only=True)
@@ -216,7 +217,7 @@ class Plan:
                 raise ConfigError(message)
         feeds = tuple(_feed(index, each) for index, each in enumerate(spec["feeds"]))
         models = _models(spec)
-        if models.average_days is not None:
+        if average_days(models.fill):
             _refuse_quotes(instruments, feeds)
         return cls(
             instruments=instruments,
@@ -238,6 +239,11 @@ class Plan:
     def symbols(self) -> tuple[str, ...]:
         """Symbols of all instruments, in the order of their positions."""
         return tuple(instrument.symbol for instrument in self.instruments)
+
+
+def average_days(model: object) -> int:
+    """Return over how many sessions before the present one a model asks for estimates; 0 for none."""
+    return getattr(model, "average_days", None) or 0
 
 
 def _instrument(index: int, spec: Mapping[str, Any]) -> Instrument:
@@ -354,10 +360,25 @@ def _policies(spec: Mapping[str, str]) -> Policies:
 
 def _models(spec: Mapping[str, Any]) -> Models:
     return Models(
-        fill=spec["fill_model"]["object"],
-        slippage=spec["slippage_model"]["object"],
-        fee=spec["fee_model"]["object"],
+        fill=_copy(spec["fill_model"]),
+        slippage=_copy(spec["slippage_model"]),
+        impact=_copy(spec["impact_model"]) if "impact_model" in spec else None,
+        fee=_copy(spec["fee_model"]),
     )
+
+
+def _copy(spec: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a model of any kind
+    """Return the model of a run: one with state starts from a copy of itself."""
+    model = spec["object"]
+    clone = getattr(model, "clone", None)
+    if clone is None:
+        return model
+    try:
+        return clone()
+    except Exception as error:
+        where = f"model {type(model).__name__}, at the start of the run"
+        message = f"{where}: clone: {type(error).__name__}: {error}"
+        raise ModelError(message) from error
 
 
 def _refuse_others(where: str, spec: Mapping[str, Any], known: Sequence[str]) -> None:

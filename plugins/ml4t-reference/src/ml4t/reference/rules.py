@@ -29,7 +29,7 @@ import attrs
 from ml4t.core.errors import ConfigError, DataError, OrderError, unknown_name
 from ml4t.core.types import OrderType
 from ml4t.core.values import to_decimal
-from ml4t.reference.numbers import half_even
+from ml4t.reference.numbers import LARGEST_STEP, checked, half_even
 from ml4t.reference.plan import Instrument
 
 __all__ = ["KINDS", "Rule", "Trail", "level", "read_rules"]
@@ -80,8 +80,10 @@ def level(rule: Rule, instrument: Instrument, average: Fraction, trail: Trail, *
     # A fraction of the size of the price, so that below is below where prices are negative, too.
     size = abs(base) * rule.fraction
     if rule.kind == "take_profit":
-        return _to_tick(base + sign * size, instrument, up=is_long)
-    return _to_tick(base - sign * size, instrument, up=not is_long)
+        price = _to_tick(base + sign * size, instrument, up=is_long)
+    else:
+        price = _to_tick(base - sign * size, instrument, up=not is_long)
+    return checked(price, LARGEST_STEP, f"the level of the rule {rule.kind} of {instrument.symbol}")
 
 
 def _to_tick(price: Fraction, instrument: Instrument, *, up: bool) -> Fraction:

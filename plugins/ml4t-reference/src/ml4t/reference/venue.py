@@ -19,14 +19,14 @@ from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference import lifetimes, standing, trailing
 from ml4t.reference.account import Account
 from ml4t.reference.contingent import Birth, Contingent
-from ml4t.reference.costs import Costs, Execution, Passed, Shown
+from ml4t.reference.costs import Costs, Execution, Meeting, Passed, Shown, Slice
 from ml4t.reference.guards import Guards, Occasion
 from ml4t.reference.market import Data
 from ml4t.reference.matching import Bar, Offer, Quote, Trade, at_close, at_open, at_session_close, own_side
 from ml4t.reference.numbers import cash_text, half_even, plain_text
 from ml4t.reference.orders import Fill, Order, OrderBook, is_decided
 from ml4t.reference.paths import RANGES, Path
-from ml4t.reference.plan import Instrument, Plan
+from ml4t.reference.plan import Instrument, Plan, average_days
 from ml4t.reference.prints import PrintPath
 from ml4t.reference.rules import Rule
 from ml4t.reference.timestamp import text_of
@@ -349,59 +349,88 @@ class Venue:
         return self.account.parts(order, order.leaves)[0] if order.reduce_only else order.leaves
 
     def _trade(self, order: Order, offer: Offer, data: Data, now: int, *, open_only: bool) -> None:
-        shown = Shown.of(data, open_only=open_only)
-        if (days := self.plan.models.average_days) is not None:
-            shown = shown.with_sessions(self.turnover.shown(order.instrument, data, days))
+        shown = self._shown(order, data, open_only=open_only)
         used = self.taken_from(order, data)
-        is_open = self.reducible(order)
-        most = min(is_open, self._displayed(order, data))
+        most = min(self.reducible(order), self._displayed(order, data))
         if offer.most is not None:
             most = min(most, offer.most)
-        execution = self.costs.quote(order, offer, shown, used, now, most=most)
-        if isinstance(execution, Passed):
-            # What its own slippage kept out stays marketable; what found nothing to trade with has to wait.
-            if execution is Passed.BY_FILL_MODEL:
+        meeting = Meeting(order=order, offer=offer, shown=shown, used=used, now=now)
+        needs_all = order.all_or_none or order.time_in_force is TimeInForce.FOK
+        slices = self.costs.slices(meeting, most=most, is_one_fill=needs_all)
+        if isinstance(slices, Passed):
+            if slices is Passed.FOR_WANT:
                 self._wait(order, offer)
-            elif execution is Passed.REFUSED:
+            else:
                 self.book.end(order, now, "REFUSED_BY_MODEL", self.costs.refusal_text(order, most, now))
             return
-        needs_all = order.all_or_none or order.time_in_force is TimeInForce.FOK
-        if needs_all and execution.quantity < is_open:
+        fills: list[Fill] = []
+        fill: Fill | None = None
+        for each in slices:
+            # Each knows the ones before it, and the first that does not fill in full is the last.
+            meeting = attrs.evolve(meeting, used=self.taken_from(order, data))
+            fill = self._take(meeting, each, data, needs_all=needs_all)
+            fills += [] if fill is None else [fill]
+            if fill is None or fill.quantity < each.quantity or not order.is_working:
+                break
+        if fill is not None:
             self._wait(order, offer)
-            return
+        if fills:
+            self._follow(fills, offer, data)
+
+    def _shown(self, order: Order, data: Data, *, open_only: bool) -> Shown:
+        """Return what the models are shown: the data, and what is estimated from the sessions before."""
+        models, turnover, instrument = self.plan.models, self.turnover, order.instrument
+        fields: dict[str, dict[str, float]] = {"fill": {}}
+        if days := average_days(models.fill):
+            fields["fill"] = turnover.shown(instrument, data, days)
+        for name, model in (("slippage", models.slippage), ("impact", models.impact)):
+            days = average_days(model)
+            fields[name] = turnover.estimates(instrument, data, days) if days else {}
+        return Shown.of(data, open_only=open_only).with_sessions(**fields)
+
+    def _take(self, meeting: Meeting, slice_: Slice, data: Data, *, needs_all: bool) -> Fill | None:
+        """Let an order take a slice, as far as costs and account allow."""
+        order, offer, now = meeting.order, meeting.offer, meeting.now
+        execution = self.costs.quote(meeting, slice_, least=self.reducible(order) if needs_all else 0)
+        if isinstance(execution, Passed):
+            # What its own costs kept out stays marketable; what found nothing to trade with has to wait.
+            if execution is Passed.FOR_WANT:
+                self._wait(order, offer)
+            return None
         if not self._may_sell(order, execution.quantity):
             self.book.end(order, now, "SHORT_NOT_ALLOWED", self.short_text(order, execution.quantity, now))
-        elif self._payable(order, execution):
-            fill = self._fill(order, execution, offer, data, now)
-            self._wait(order, offer)
-            self._follow(fill, offer, data)
-        else:
-            self._cannot_pay(order, execution, offer, data, now, needs_all=needs_all)
+            return None
+        if not self._payable(order, execution):
+            return self._cannot_pay(order, execution, offer, data, now, needs_all=needs_all)
+        return self._fill(order, execution, offer, data, now)
 
     def _cannot_pay(
         self, order: Order, execution: Execution, offer: Offer, data: Data, now: int, *, needs_all: bool
-    ) -> None:
+    ) -> Fill | None:
         """Do what `insufficient_cash` says; a part is not all of an order that asks for all or nothing."""
         policy = self.plan.policies.insufficient_cash
         if policy is InsufficientCash.WAIT or (policy is InsufficientCash.PARTIAL and needs_all):
-            return
+            return None
         part = None
         if policy is InsufficientCash.PARTIAL:
             part = self._affordable(order, execution, now)
         if part is None:
             self.book.end(order, now, "INSUFFICIENT_CASH", self._missing(order, execution, now))
-            return
+            return None
         fill = self._fill(order, part, offer, data, now)
         if order.is_working:
             text = "the account could pay for no more"
             self.book.move(order, OrderStatus.CANCELED, now, "INSUFFICIENT_CASH", text)
-        self._follow(fill, offer, data)
+        return fill
 
-    def _follow(self, fill: Fill, offer: Offer, data: Data) -> None:
-        """Do what follows from a fill: orders of rules first, then groups and children."""
+    def _follow(self, fills: list[Fill], offer: Offer, data: Data) -> None:
+        """Do what follows from the fills of an execution: orders of rules first, then groups and children."""
+        fill = fills[-1]
         occasion = Occasion.of(fill, offer, data, self.plan.policies)
         self.guards.guard(fill.order.instrument, fill.ts, occasion)
-        self.contingent.after_fill(Birth(fill=fill, offer=offer, data=data, is_completing=self.is_completing))
+        quantity = sum(each.quantity for each in fills)
+        birth = Birth(fill=fill, quantity=quantity, offer=offer, data=data, is_completing=self.is_completing)
+        self.contingent.after_fill(birth)
 
     def _displayed(self, order: Order, data: Data) -> int:
         """Return what one event may fill at most: what a resting limit shows on quotes and prints."""
@@ -476,8 +505,11 @@ class Venue:
             quantity=execution.quantity,
             price=execution.price,
             reference=execution.reference,
-            spread=execution.spread,
-            slippage=execution.slippage,
+            spread=execution.parts.spread,
+            slippage=execution.parts.slippage,
+            impact=execution.parts.impact,
+            permanent_impact=execution.parts.permanent_impact,
+            permanent=execution.permanent,
             fee=execution.fee,
             notional=instrument.cash(execution.price, execution.quantity),
             liquidity=execution.liquidity,
@@ -490,6 +522,7 @@ class Venue:
             self.account.marks[instrument.index] = offer.market
         self.account.ledger.book(fill)
         self.book.fill(fill)
+        self.costs.tell(fill)
         if order.is_working and self.reducible(order) == 0:
             self.book.end(order, now, "NOTHING_TO_REDUCE")
         return fill

@@ -13,8 +13,11 @@ from __future__ import annotations
 
 from ml4t.slippage.basis_points import BasisPoints
 from ml4t.slippage.fixed_fraction import FixedFraction
+from ml4t.slippage.lean_volume_share import LeanVolumeShare
 from ml4t.slippage.no_slippage import NoSlippage
 from ml4t.slippage.spread import Spread
+from ml4t.slippage.volatility_volume_share import VolatilityVolumeShare
 from ml4t.slippage.volume_share import VolumeShare
 
-__all__ = ["BasisPoints", "FixedFraction", "NoSlippage", "Spread", "VolumeShare"]
+__all__ = ["BasisPoints", "FixedFraction", "LeanVolumeShare", "NoSlippage", "Spread"]
+__all__ += ["VolatilityVolumeShare", "VolumeShare"]

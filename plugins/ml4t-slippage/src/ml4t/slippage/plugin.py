@@ -25,6 +25,16 @@ def ml4t_register_models() -> list[ModelSpec]:
         _slippage("Spread", "ml4t.slippage.spread:Spread", "half of a constant bid-ask spread"),
         _slippage("VolumeShare", volume_share, "grows with the square of our share of the volume"),
         _slippage("VolumeShareSlippage", volume_share, "other name of VolumeShare"),
+        _slippage(
+            "LeanVolumeShare",
+            "ml4t.slippage.lean_volume_share:LeanVolumeShare",
+            "the square of our share of the volume without a cap, as in LEAN",
+        ),
+        _slippage(
+            "VolatilityVolumeShare",
+            "ml4t.slippage.volatility_volume_share:VolatilityVolumeShare",
+            "volatility times the root of our share of the average volume",
+        ),
     ]
 
 

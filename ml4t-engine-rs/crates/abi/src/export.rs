@@ -1,0 +1,339 @@
+//! Macros that make a C table of a model, with panics caught.
+//!
+//! They expand in the author's crate, which has `std`; this one has not.
+
+/// Export a [`crate::Model`] as `extern "C" fn $symbol(params, n, error, capacity) -> *mut ModelTable`.
+///
+/// The function returns null when the parameters are refused, the sentence in `error`.
+#[macro_export]
+macro_rules! export_model {
+    ($symbol:ident : $model:ty) => {
+        #[doc(hidden)]
+        mod $symbol {
+            use super::*;
+
+            $crate::__export!($symbol, $model, $crate::Model, <$model as $crate::Model>::KIND);
+
+            type Context = <$model as $crate::Model>::Context;
+            type Output = <$model as $crate::Model>::Output;
+
+            unsafe extern "C" fn eval(
+                state: *mut ::core::ffi::c_void,
+                context: *const Context,
+                output: *mut Output,
+            ) -> $crate::Status {
+                // SAFETY: the engine passes a context and an output of the sizes that the table names.
+                let (context, output) = unsafe { (&*context, &mut *output) };
+                guarded(state, |model| $crate::Model::evaluate(model, context, output))
+            }
+
+            unsafe extern "C" fn observe(
+                state: *mut ::core::ffi::c_void,
+                fill: *const $crate::FillEvent,
+            ) -> $crate::Status {
+                // SAFETY: the engine passes a fill.
+                let fill = unsafe { &*fill };
+                guarded(state, |model| {
+                    $crate::Model::observe(model, fill);
+                    Ok($crate::Status::OK)
+                })
+            }
+
+            fn table(model: &$model) -> $crate::ModelTable {
+                $crate::ModelTable {
+                    context_size: size_of::<Context>() as u32,
+                    output_size: size_of::<Output>() as u32,
+                    // SAFETY: the engine casts it back by the kind of the table.
+                    eval: Some(unsafe {
+                        ::core::mem::transmute::<$crate::Eval<Context, Output>, unsafe extern "C" fn()>(eval)
+                    }),
+                    observe: Some(observe),
+                    n_random: <$model as $crate::Model>::N_RANDOM,
+                    average_days: $crate::Model::average_days(model),
+                    flags: $crate::Model::flags(model) | $crate::Flag::SEND.0,
+                    ..common()
+                }
+            }
+        }
+    };
+}
+
+/// Export a [`crate::FillModel`], as [`export_model`] does.
+#[macro_export]
+macro_rules! export_fill_model {
+    ($symbol:ident : $model:ty) => {
+        #[doc(hidden)]
+        mod $symbol {
+            use super::*;
+
+            $crate::__export!($symbol, $model, $crate::FillModel, $crate::Kind::FILL);
+
+            unsafe extern "C" fn eval(
+                state: *mut ::core::ffi::c_void,
+                context: *const $crate::FillContext,
+                _order_state: *mut ::core::ffi::c_void,
+                levels: *const $crate::Level,
+                n_levels: u32,
+                fills: *mut $crate::FillSlice,
+                capacity: u32,
+                output: *mut $crate::FillOutput,
+            ) -> $crate::Status {
+                // SAFETY: the engine passes arrays of the lengths that it names beside them.
+                let (context, levels, mut slices) = unsafe {
+                    (
+                        &*context,
+                        slice(levels, n_levels),
+                        $crate::Slices::new(::core::slice::from_raw_parts_mut(fills, capacity as usize), &mut *output),
+                    )
+                };
+                guarded(state, |model| $crate::FillModel::evaluate(model, context, levels, &mut slices))
+            }
+
+            /// # Safety
+            /// `data` is null or has `n` elements.
+            unsafe fn slice<'a, T>(data: *const T, n: u32) -> &'a [T] {
+                // SAFETY: as promised.
+                if data.is_null() { &[] } else { unsafe { ::core::slice::from_raw_parts(data, n as usize) } }
+            }
+
+            fn table(model: &$model) -> $crate::ModelTable {
+                $crate::ModelTable {
+                    context_size: size_of::<$crate::FillContext>() as u32,
+                    output_size: size_of::<$crate::FillOutput>() as u32,
+                    // SAFETY: the engine casts it back by the kind of the table.
+                    eval: Some(unsafe { ::core::mem::transmute::<$crate::EvalFill, unsafe extern "C" fn()>(eval) }),
+                    n_random: <$model as $crate::FillModel>::N_RANDOM,
+                    average_days: $crate::FillModel::average_days(model),
+                    flags: $crate::FillModel::flags(model) | $crate::Flag::SEND.0,
+                    ..common()
+                }
+            }
+        }
+    };
+}
+
+/// Export a [`crate::StrategyModel`], as [`export_model`] does.
+#[macro_export]
+macro_rules! export_strategy {
+    ($symbol:ident : $model:ty) => {
+        #[doc(hidden)]
+        mod $symbol {
+            use super::*;
+
+            $crate::__export!($symbol, $model, $crate::StrategyModel, $crate::Kind::STRATEGY);
+
+            #[expect(clippy::too_many_arguments, reason = "the signature is the interface's")]
+            unsafe extern "C" fn eval(
+                state: *mut ::core::ffi::c_void,
+                context: *const $crate::StrategyContext,
+                changed: *const u32,
+                columns: *const f64,
+                positions: *const f64,
+                open_orders: *const $crate::OpenOrder,
+                fills: *const $crate::FillEvent,
+                orders: *mut $crate::OrderRecord,
+                capacity: u32,
+                n_orders: *mut u32,
+            ) -> $crate::Status {
+                // SAFETY: the engine passes arrays of the lengths that the context names, and never null ones.
+                let (input, mut orders) = unsafe {
+                    let context = &*context;
+                    let n = context.n_assets as usize;
+                    let array = ::core::slice::from_raw_parts;
+                    let input = $crate::StrategyInput {
+                        context,
+                        changed: array(changed, context.n_changed as usize),
+                        columns: ::core::slice::from_raw_parts(columns, n * context.n_columns as usize),
+                        positions: ::core::slice::from_raw_parts(positions, n),
+                        open_orders: ::core::slice::from_raw_parts(open_orders, context.n_open_orders as usize),
+                        fills: ::core::slice::from_raw_parts(fills, context.n_fills as usize),
+                    };
+                    let room = ::core::slice::from_raw_parts_mut(orders, capacity as usize);
+                    (input, $crate::Orders::new(room, &mut *n_orders))
+                };
+                guarded(state, |model| $crate::StrategyModel::evaluate(model, &input, &mut orders))
+            }
+
+            fn table(_model: &$model) -> $crate::ModelTable {
+                let columns = <$model as $crate::StrategyModel>::COLUMNS;
+                let commas = columns.to_bytes().iter().filter(|&&byte| byte == b',').count();
+                $crate::ModelTable {
+                    context_size: size_of::<$crate::StrategyContext>() as u32,
+                    // SAFETY: the engine casts it back by the kind of the table.
+                    eval: Some(unsafe { ::core::mem::transmute::<$crate::EvalStrategy, unsafe extern "C" fn()>(eval) }),
+                    flags: $crate::Flag::SEND.0,
+                    n_columns: if columns.is_empty() { 0 } else { commas as u32 + 1 },
+                    columns: columns.as_ptr(),
+                    ..common()
+                }
+            }
+        }
+    };
+}
+
+/// What every table has: state with its error, clone, reset, drop, the text of the error, and the guard.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export {
+    ($symbol:ident, $model:ty, $trait:path, $kind:expr) => {
+        /// A model, and the text of its last error.
+        #[derive(Clone)]
+        struct State {
+            model: $model,
+            error: ::std::string::String,
+        }
+
+        ::std::thread_local! {
+            /// Whether a model is being asked.
+            static IS_ASKED: ::core::cell::Cell<bool> = const { ::core::cell::Cell::new(false) };
+            /// What the last panic of a model said.
+            static PANIC: ::core::cell::RefCell<::std::string::String> =
+                const { ::core::cell::RefCell::new(::std::string::String::new()) };
+        }
+
+        /// Keep panics of models quiet: their text goes into the error. Others are told as before.
+        fn hush() {
+            static ONCE: ::std::sync::Once = ::std::sync::Once::new();
+            ONCE.call_once(|| {
+                let before = ::std::panic::take_hook();
+                ::std::panic::set_hook(::std::boxed::Box::new(move |info| {
+                    if IS_ASKED.get() {
+                        PANIC.set(::std::format!("{info}").replace('\n', " "));
+                    } else {
+                        before(info);
+                    }
+                }));
+            });
+        }
+
+        /// Call into a model; a panic is its text.
+        fn caught<T>(call: impl FnOnce() -> T) -> ::core::result::Result<T, ::std::string::String> {
+            IS_ASKED.set(true);
+            let answer = ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(call));
+            IS_ASKED.set(false);
+            answer.map_err(|_| PANIC.take())
+        }
+
+        fn guarded(
+            state: *mut ::core::ffi::c_void,
+            call: impl FnOnce(&mut $model) -> $crate::Answer,
+        ) -> $crate::Status {
+            // SAFETY: the engine passes what `clone` made, and asks one state once at a time.
+            let state = unsafe { &mut *state.cast::<State>() };
+            let (text, status) = match caught(|| call(&mut state.model)) {
+                Ok(Ok(status)) => return status,
+                Ok(Err(text)) => (text, $crate::Status::ERROR),
+                Err(text) => (text, $crate::Status(-1)),
+            };
+            state.error = text;
+            status
+        }
+
+        unsafe extern "C" fn clone(proto: *const ::core::ffi::c_void) -> *mut ::core::ffi::c_void {
+            // SAFETY: `proto` is the state that the table was made with.
+            let state = unsafe { &*proto.cast::<State>() };
+            let copy = caught(|| ::std::boxed::Box::new(state.clone()));
+            copy.map_or(::core::ptr::null_mut(), |copy| ::std::boxed::Box::into_raw(copy).cast())
+        }
+
+        unsafe extern "C" fn reset(state: *mut ::core::ffi::c_void, seed: u64) -> $crate::Status {
+            guarded(state, |model| {
+                <$model as $trait>::reset(model, seed);
+                Ok($crate::Status::OK)
+            })
+        }
+
+        unsafe extern "C" fn drop(state: *mut ::core::ffi::c_void) {
+            if !state.is_null() {
+                // SAFETY: made by `clone`, and dropped once.
+                ::core::mem::drop(unsafe { ::std::boxed::Box::from_raw(state.cast::<State>()) });
+            }
+        }
+
+        unsafe extern "C" fn last_error(state: *const ::core::ffi::c_void, text: *mut u8, capacity: usize) -> usize {
+            // SAFETY: the engine passes a state, and room for `capacity` bytes.
+            let state = unsafe { &*state.cast::<State>() };
+            let bytes = state.error.as_str().as_bytes();
+            let n = bytes.len().min(capacity);
+            // SAFETY: both sides have `n` bytes.
+            unsafe { ::core::ptr::copy_nonoverlapping(bytes.as_ptr(), text, n) };
+            bytes.len()
+        }
+
+        unsafe extern "C" fn release(table: *mut $crate::ModelTable) {
+            if !table.is_null() {
+                // SAFETY: made by the exported function, and released once.
+                unsafe {
+                    let table = ::std::boxed::Box::from_raw(table);
+                    drop(table.proto);
+                }
+            }
+        }
+
+        fn common() -> $crate::ModelTable {
+            $crate::ModelTable {
+                magic: $crate::MAGIC,
+                struct_size: size_of::<$crate::ModelTable>() as u32,
+                abi_major: $crate::ABI_MAJOR,
+                abi_minor: $crate::ABI_MINOR,
+                kind: $kind,
+                flags: 0,
+                context_size: 0,
+                output_size: 0,
+                n_random: 0,
+                order_state_size: 0,
+                name: <$model as $trait>::NAME.as_ptr(),
+                model_version: <$model as $trait>::VERSION.as_ptr(),
+                proto: ::core::ptr::null_mut(),
+                clone: Some(clone),
+                reset: Some(reset),
+                drop: Some(drop),
+                eval: None,
+                observe: None,
+                last_error: Some(last_error),
+                save: None,
+                load: None,
+                release: Some(release),
+                on_market: None,
+                average_days: 0,
+                n_columns: 0,
+                columns: ::core::ptr::null(),
+            }
+        }
+
+        /// Make the table of a model.
+        ///
+        /// # Safety
+        /// `params` has `n` numbers, `error` room for `capacity` bytes.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $symbol(
+            params: *const f64,
+            n: usize,
+            error: *mut u8,
+            capacity: usize,
+        ) -> *mut $crate::ModelTable {
+            hush();
+            // SAFETY: as promised; an empty slice may come as null.
+            let params = if n == 0 { &[] } else { unsafe { ::core::slice::from_raw_parts(params, n) } };
+            let text = match caught(|| <$model as $trait>::new(params)) {
+                Ok(Ok(model)) => {
+                    let mut table = table(&model);
+                    let state = State { model, error: ::std::string::String::new() };
+                    table.proto = ::std::boxed::Box::into_raw(::std::boxed::Box::new(state)).cast();
+                    return ::std::boxed::Box::into_raw(::std::boxed::Box::new(table));
+                }
+                Ok(Err(text)) | Err(text) => text,
+            };
+            let bytes = text.as_str().as_bytes();
+            if capacity > 0 {
+                let n = bytes.len().min(capacity - 1);
+                // SAFETY: both sides have that many bytes, and one is left for the zero.
+                unsafe {
+                    ::core::ptr::copy_nonoverlapping(bytes.as_ptr(), error, n);
+                    *error.add(n) = 0;
+                }
+            }
+            ::core::ptr::null_mut()
+        }
+    };
+}

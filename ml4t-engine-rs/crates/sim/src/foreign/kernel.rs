@@ -1,0 +1,479 @@
+//! Strategy kernels: a table of kind strategy as a [`Strategy`] of the loop, without any interpreter.
+//!
+//! A kernel is called at every instant that has something to say. It sees the last known values of the columns that it
+//! asked for as one matrix, positions, its working orders and the fills since its last call, and writes order
+//! records into a buffer; they are taken in like the orders of any strategy.
+
+use std::collections::BTreeMap;
+use std::ptr::NonNull;
+
+use ml4t_abi::{
+    Action, EvalStrategy, Header, Life, OpenOrder, OrderRecord, OrderType as AbiType, Status, StrategyContext,
+};
+
+use super::{ForeignTable, State};
+use crate::contingent::GroupKind;
+use crate::engine::{Api, Strategy};
+use crate::error::{Result, SimError};
+use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::instrument::Instrument;
+use crate::money::Price;
+use crate::order::{Order, OrderRequest, OrderType, Reason, Side, TimeInForce};
+use crate::plan::{FeedKind, Plan};
+use crate::policies::LotRounding;
+use crate::replace::Changes;
+use crate::state::{Asked, State as RunState};
+use crate::time::render;
+
+/// Orders that a kernel may ask for at one instant, beside two of every instrument.
+const SPARE_RECORDS: usize = 64;
+
+/// A strategy of another library.
+pub struct Kernel {
+    state: State,
+    /// Where each column of the matrix comes from: (feed, column) pairs, or the name of a signal.
+    sources: Vec<Vec<Origin>>,
+    n_assets: usize,
+    columns: Vec<f64>,
+    positions: Vec<f64>,
+    changed: Vec<u32>,
+    open: Vec<OpenOrder>,
+    orders: Vec<OrderRecord>,
+    /// Orders at work, oldest first, with the kernel's number of each.
+    live: Vec<(OrderId, u64)>,
+    /// Orders by the kernel's number, and the first order of each group.
+    known: BTreeMap<u64, OrderId>,
+    groups: BTreeMap<u64, OrderId>,
+    instant: u64,
+}
+
+/// One source of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Feed(usize, usize),
+    Signal(usize),
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kernel({}, {} columns)", self.state.table.name, self.sources.len())
+    }
+}
+
+/// Find what a kernel calls `name`: a column of all feeds that have it, of one feed as `feed.column`, or a signal.
+fn resolve(plan: &Plan, owner: &str, name: &str) -> Result<Vec<Origin>> {
+    let mut found = Vec::new();
+    for (f, feed) in plan.feeds.iter().enumerate() {
+        let own = name.strip_prefix(&feed.data.name).and_then(|rest| rest.strip_prefix('.'));
+        if let Some(column) = feed.column(own.unwrap_or(name)) {
+            found.push(Origin::Feed(f, column));
+        }
+    }
+    let names = plan.signals.as_ref().map_or(&[][..], |signals| signals.names.as_slice());
+    let signal = names.iter().position(|known| known == name);
+    if let (Some(Origin::Feed(f, _)), Some(_)) = (found.first(), signal) {
+        let feed = &plan.feeds[*f].data.name;
+        return Err(SimError::config(format!(
+            "kernel {owner}: {name:?} is a column of the feed {feed} and a signal; write {feed}.{name} for the column, or \
+             rename the signal"
+        )));
+    }
+    found.extend(signal.map(Origin::Signal));
+    let feeds: Vec<usize> =
+        found.iter().filter_map(|o| if let Origin::Feed(f, _) = o { Some(*f) } else { None }).collect();
+    let shares = |a: usize, b: usize| (0..plan.instruments.len()).any(|i| has_rows(plan, a, i) && has_rows(plan, b, i));
+    if let Some((&a, &b)) =
+        feeds.iter().flat_map(|a| feeds.iter().map(move |b| (a, b))).find(|&(&a, &b)| a < b && shares(a, b))
+    {
+        let (a, b) = (&plan.feeds[a].data.name, &plan.feeds[b].data.name);
+        return Err(SimError::config(format!(
+            "kernel {owner}: column {name:?} is in the feeds {a} and {b} of one instrument; write {a}.{name} or {b}.{name}"
+        )));
+    }
+    if found.is_empty() {
+        let mut known: Vec<String> =
+            plan.feeds.iter().flat_map(|feed| feed.data.columns.iter().map(|column| column.name.clone())).collect();
+        known.extend(names.iter().cloned());
+        known.sort();
+        known.dedup();
+        return Err(SimError::unknown_name(format!(
+            "kernel {owner}: no feed has a column {name:?} and no signal that name; known: {}",
+            known.join(", ")
+        )));
+    }
+    Ok(found)
+}
+
+fn has_rows(plan: &Plan, feed: usize, i: usize) -> bool {
+    let feed = &plan.feeds[feed];
+    feed.data.kind == FeedKind::Context || !feed.rows_of(i).is_empty()
+}
+
+impl Kernel {
+    /// The kernel of a table, for the runs of a plan.
+    ///
+    /// # Errors
+    /// A column that it wants is not there or stands for two, or it cannot begin.
+    pub fn new(table: ForeignTable, plan: &Plan) -> Result<Self> {
+        let owner = table.name.clone();
+        let text = super::text(table.table.columns);
+        let names: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        if names.len() != table.table.n_columns as usize {
+            let n = table.table.n_columns;
+            return Err(SimError::model(format!(
+                "kernel {owner}: n_columns = {n}, but columns names {}: {text:?}",
+                names.len()
+            )));
+        }
+        let sources = names.into_iter().map(|name| resolve(plan, &owner, name)).collect::<Result<Vec<_>>>()?;
+        let n_assets = plan.instruments.len();
+        let mut state = State::of_proto(table);
+        let begun = state.reset(plan.seed);
+        begun.map_err(|text| SimError::model(format!("kernel {owner}, at the start of the run: {text}")))?;
+        Ok(Self {
+            state,
+            columns: vec![f64::NAN; sources.len() * n_assets],
+            sources,
+            n_assets,
+            positions: vec![0.0; n_assets],
+            changed: Vec::with_capacity(n_assets),
+            open: Vec::new(),
+            orders: vec![OrderRecord::UNSET; 2 * n_assets + SPARE_RECORDS],
+            live: Vec::new(),
+            known: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            instant: 0,
+        })
+    }
+
+    /// Write what was known before the first open into the matrix.
+    fn recall(&mut self, plan: &Plan, state: &RunState) {
+        for (k, origins) in self.sources.iter().enumerate() {
+            for origin in origins {
+                for i in 0..self.n_assets {
+                    let known = match *origin {
+                        Origin::Feed(f, column) => {
+                            let feed = &plan.feeds[f];
+                            // Rows of context belong to every instrument.
+                            let place = if feed.data.instrument.is_empty() { 0 } else { i };
+                            state.readable_row(plan, f, place).map(|row| feed.value(column, row))
+                        }
+                        Origin::Signal(name) => state
+                            .signal_row(plan, i, name)
+                            .zip(plan.signals.as_ref())
+                            .map(|(row, signals)| signals.score[row]),
+                    };
+                    if let Some(value) = known {
+                        self.columns[k * self.n_assets + i] = value;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Write the rows that became readable now into the matrix.
+    fn read(&mut self, plan: &Plan, state: &RunState) {
+        self.changed.clear();
+        for block in &state.blocks {
+            let feed = &plan.feeds[block.feed];
+            let order = feed.arrival().filter(|_| block.by_arrival);
+            for at in block.from..block.to {
+                let row = order.map_or(at, |order| order[at] as usize);
+                // Rows of context belong to every instrument.
+                let own = feed.data.instrument.get(row).map(|&i| i as usize);
+                let (from, to) = own.map_or((0, self.n_assets), |i| (i, i + 1));
+                if let Some(i) = own {
+                    self.changed.push(u32::try_from(i).unwrap_or(u32::MAX));
+                }
+                for (k, origins) in self.sources.iter().enumerate() {
+                    for origin in origins {
+                        if let Origin::Feed(f, column) = *origin
+                            && f == block.feed
+                        {
+                            self.columns[k * self.n_assets + from..k * self.n_assets + to]
+                                .fill(feed.value(column, row));
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(signals) = &plan.signals {
+            for row in state.new_signals.0..state.new_signals.1 {
+                let (i, name) = (signals.instrument[row], signals.name[row] as usize);
+                self.changed.push(i);
+                for (k, origins) in self.sources.iter().enumerate() {
+                    if origins.contains(&Origin::Signal(name)) {
+                        self.columns[k * self.n_assets + i as usize] = signals.score[row];
+                    }
+                }
+            }
+        }
+        self.changed.sort_unstable();
+        self.changed.dedup();
+    }
+
+    fn look_at_account(&mut self, plan: &Plan, state: &RunState) {
+        let book = state.book(BookId(0));
+        for (i, (place, position)) in self.positions.iter_mut().zip(&book.positions).enumerate() {
+            *place = plan.instruments[i].scale.quantity_f64(position.quantity);
+        }
+        self.live.retain(|&(id, _)| !state.order(id).status.is_terminal());
+        self.open.clear();
+        self.open.extend(self.live.iter().map(|&(id, client_id)| open_order(plan, state.order(id), client_id)));
+    }
+
+    fn ask(&mut self, api: &Api<'_>) -> Result<usize> {
+        let (plan, state) = (api.plan, &*api.state);
+        let eval =
+            self.state.call::<EvalStrategy>().ok_or_else(|| self.error(state, "its table has no function eval"))?;
+        let equity = crate::account::Worth::known(plan, state, state.book(BookId(0)))?.equity;
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let context = StrategyContext {
+            header: Header::of::<StrategyContext>(0, 0, state.now),
+            n_assets: count(self.n_assets),
+            n_columns: count(self.sources.len()),
+            n_changed: count(self.changed.len()),
+            n_open_orders: count(self.open.len()),
+            n_fills: count(state.told.len()),
+            session_closed: u32::from(state.causes.closes_nav_session),
+            cash: state.book(BookId(0)).cash().to_f64(),
+            equity: equity.to_f64(),
+            instant: self.instant,
+        };
+        self.instant += 1;
+        let mut n = 0_u32;
+        let capacity = self.orders.len();
+        // SAFETY: a state of this table; the arrays are as long as the context says, and empty ones dangle, aligned.
+        let status = unsafe {
+            eval(
+                self.state.at,
+                &raw const context,
+                pointer(&self.changed),
+                pointer(&self.columns),
+                pointer(&self.positions),
+                pointer(&self.open),
+                pointer(&state.told),
+                self.orders.as_mut_ptr(),
+                count(capacity),
+                &raw mut n,
+            )
+        };
+        match status {
+            Status::OK if n as usize <= capacity => Ok(n as usize),
+            Status::OK => Err(self.error(state, &format!("it wrote {n} orders where {capacity} have room"))),
+            Status::NO_OPINION => Ok(0),
+            status => {
+                let text = self.state.last_error();
+                let said = format!("it answered status {} and said nothing", status.0);
+                Err(self.error(state, if text.is_empty() { &said } else { &text }))
+            }
+        }
+    }
+
+    fn error(&self, state: &RunState, text: &str) -> SimError {
+        SimError::model(format!("kernel {}, {}: {text}", self.state.table.name, render(state.now)))
+    }
+
+    fn carry_out(&mut self, api: &mut Api<'_>, record: &OrderRecord) -> Result<()> {
+        if record.asset as usize >= self.n_assets {
+            let (found, n) = (record.asset, self.n_assets);
+            return Err(self.error(api.state, &format!("asset {found} of an order record; this run has {n}, from 0")));
+        }
+        match record.action {
+            Action::NEW => self.send(api, record),
+            Action::TARGET => self.send_target(api, record),
+            Action::MODIFY => {
+                let id = self.order(api.state, record.client_id)?;
+                let plan = api.plan;
+                let instrument = &plan.instruments[api.state.order(id).request.instrument.index()];
+                let limit_price = self.price(api.state, instrument, "limit_price", record.limit_price)?;
+                let stop_price = self.price(api.state, instrument, "stop_price", record.stop_price)?;
+                let (mut quantity, mut refusal) = (None, None);
+                if !record.quantity.is_nan() {
+                    let asked = record.quantity.abs();
+                    let rounding = plan.policies.lot_rounding;
+                    let (units, is_exact) = self.quantity(api.state, (instrument, rounding), asked)?;
+                    quantity = Some(units);
+                    let lot = instrument.scale.quantity_f64(instrument.lot_size);
+                    refusal = (!is_exact).then(|| format!("quantity {asked} is not a multiple of lot_size {lot}"));
+                }
+                let changes = Changes { quantity, limit_price, stop_price, refusal, ..Changes::default() };
+                api.modify(id, changes).map(drop)
+            }
+            Action::CANCEL => {
+                let id = self.order(api.state, record.client_id)?;
+                api.cancel(id);
+                Ok(())
+            }
+            other => Err(self.error(api.state, &format!("action {} of an order record is not known", other.0))),
+        }
+    }
+
+    fn send(&mut self, api: &mut Api<'_>, record: &OrderRecord) -> Result<()> {
+        let plan = api.plan;
+        let instrument = &plan.instruments[record.asset as usize];
+        let rounding = plan.policies.lot_rounding;
+        let (quantity, is_exact) = self.quantity(api.state, (instrument, rounding), record.quantity.abs())?;
+        let side = if record.quantity > 0.0 { Side::Buy } else { Side::Sell };
+        let request = OrderRequest {
+            order_type: self.order_type(api.state, record.order_type)?,
+            time_in_force: self.life(api.state, record.life)?,
+            limit_price: self.price(api.state, instrument, "limit_price", record.limit_price)?,
+            stop_price: self.price(api.state, instrument, "stop_price", record.stop_price)?,
+            ..OrderRequest::market(InstrumentId(record.asset), side, quantity)
+        };
+        let parent = if record.parent == 0 { None } else { Some(self.order(api.state, record.parent)?) };
+        let group = (record.group != 0).then(|| self.groups.get(&record.group).copied()).flatten();
+        let group = group.map(|first| (GroupKind::Oco, first));
+        let named =
+            |error: SimError| SimError { message: format!("{} ({})", error.message, instrument.symbol), ..error };
+        api.check_group(group)?;
+        let id = if is_exact {
+            api.submit(request).map_err(named)?
+        } else {
+            let (found, lot) = (record.quantity.abs(), instrument.scale.quantity_f64(instrument.lot_size));
+            let at = render(api.state.now);
+            let text = format!("quantity {found} is not a multiple of lot_size {lot} ({}, {at})", instrument.symbol);
+            let asked = Asked { quantity: found, limit_price: record.limit_price, stop_price: record.stop_price };
+            api.submit_refused(request, Reason::OffLot, text, Some(asked)).map_err(named)?
+        };
+        api.link(id, parent, group)?;
+        if record.group != 0 {
+            self.groups.entry(record.group).or_insert(id);
+        }
+        self.remember(id, record.client_id);
+        Ok(())
+    }
+
+    fn send_target(&mut self, api: &mut Api<'_>, record: &OrderRecord) -> Result<()> {
+        let plan = api.plan;
+        let instrument = &plan.instruments[record.asset as usize];
+        if !record.quantity.is_finite() {
+            return Err(self.error(api.state, &format!("{}: target {}", instrument.symbol, record.quantity)));
+        }
+        let Some(target) = instrument.scale.quantity_floor(record.quantity.abs(), instrument.lot_size) else {
+            let found = record.quantity;
+            return Err(self.error(api.state, &format!("{}: target {found} leaves its range", instrument.symbol)));
+        };
+        let target = if record.quantity < 0.0 { -target } else { target };
+        // What waits for its parent has not been sent to the market.
+        let waiting = &api.state.links.waiting;
+        let own: Vec<OrderId> = self.live.iter().map(|&(id, _)| id).filter(|id| !waiting.contains(id)).collect();
+        let template = OrderRequest {
+            time_in_force: self.life(api.state, record.life)?,
+            ..OrderRequest::market(InstrumentId(record.asset), Side::Buy, 0)
+        };
+        if let Some(id) = api.order_target(template, target, &own)? {
+            self.remember(id, record.client_id);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, id: OrderId, client_id: u64) {
+        self.live.push((id, client_id));
+        if client_id != 0 {
+            self.known.insert(client_id, id);
+        }
+    }
+
+    fn order(&self, state: &RunState, client_id: u64) -> Result<OrderId> {
+        self.known.get(&client_id).copied().ok_or_else(|| {
+            self.error(state, &format!("an order record names order {client_id}, which it has not sent"))
+        })
+    }
+
+    /// A quantity in units, and whether it is one.
+    fn quantity(
+        &self,
+        state: &RunState,
+        (instrument, rounding): (&Instrument, LotRounding),
+        quantity: f64,
+    ) -> Result<(i64, bool)> {
+        let scale = &instrument.scale;
+        let units = scale.quantity_floor(quantity, 1).filter(|_| quantity > 0.0);
+        let Some(units) = units else {
+            let text = format!("{}: quantity {quantity} of an order record; it must be above zero", instrument.symbol);
+            return Err(self.error(state, &text));
+        };
+        let is_exact = units > 0 && scale.quantity_f64(units).to_bits() == quantity.to_bits();
+        Ok(instrument.in_lots((units.max(1), is_exact), rounding))
+    }
+
+    fn price(&self, state: &RunState, instrument: &Instrument, name: &str, price: f64) -> Result<Option<Price>> {
+        if price.is_nan() {
+            return Ok(None);
+        }
+        instrument.scale.price(price).map(Some).ok_or_else(|| {
+            self.error(state, &format!("{}: {name} {price} of an order record leaves its range", instrument.symbol))
+        })
+    }
+
+    fn order_type(&self, state: &RunState, found: AbiType) -> Result<OrderType> {
+        Ok(match found {
+            AbiType::MARKET => OrderType::Market,
+            AbiType::LIMIT => OrderType::Limit,
+            AbiType::STOP => OrderType::Stop,
+            AbiType::STOP_LIMIT => OrderType::StopLimit,
+            AbiType::MARKET_IF_TOUCHED => OrderType::MarketIfTouched,
+            AbiType::LIMIT_IF_TOUCHED => OrderType::LimitIfTouched,
+            other => return Err(self.error(state, &format!("order_type {} of an order record is not known", other.0))),
+        })
+    }
+
+    fn life(&self, state: &RunState, found: Life) -> Result<TimeInForce> {
+        Ok(match found {
+            Life::GTC => TimeInForce::Gtc,
+            Life::DAY => TimeInForce::Day,
+            Life::IOC => TimeInForce::Ioc,
+            Life::FOK => TimeInForce::Fok,
+            Life::OPG => TimeInForce::Opg,
+            Life::CLS => TimeInForce::Cls,
+            other => return Err(self.error(state, &format!("life {} of an order record is not known", other.0))),
+        })
+    }
+}
+
+impl Strategy for Kernel {
+    fn on_start(&mut self, api: &mut Api<'_>) -> Result<()> {
+        api.state.keeps_fills = true;
+        self.recall(api.plan, api.state);
+        Ok(())
+    }
+
+    fn on_instant(&mut self, api: &mut Api<'_>) -> Result<()> {
+        self.read(api.plan, api.state);
+        self.look_at_account(api.plan, api.state);
+        let n = self.ask(api)?;
+        api.state.told.clear();
+        let orders = std::mem::take(&mut self.orders);
+        let outcome = orders[..n].iter().try_for_each(|record| self.carry_out(api, record));
+        self.orders = orders;
+        self.orders[..n].fill(OrderRecord::UNSET);
+        outcome
+    }
+}
+
+/// Where an array begins; one without elements somewhere aligned, so that a slice of no elements may be made of it.
+const fn pointer<T>(values: &[T]) -> *const T {
+    if values.is_empty() { NonNull::dangling().as_ptr() } else { values.as_ptr() }
+}
+
+fn open_order(plan: &Plan, order: &Order, client_id: u64) -> OpenOrder {
+    let scale = &plan.instruments[order.request.instrument.index()].scale;
+    let price = |price: Option<Price>| price.map_or(f64::NAN, |price| scale.price_f64(price));
+    OpenOrder {
+        asset: order.request.instrument.0,
+        order_type: match order.request.order_type {
+            OrderType::Market => AbiType::MARKET,
+            OrderType::Limit => AbiType::LIMIT,
+            OrderType::Stop | OrderType::TrailingStop => AbiType::STOP,
+            OrderType::StopLimit | OrderType::TrailingStopLimit => AbiType::STOP_LIMIT,
+            OrderType::MarketIfTouched => AbiType::MARKET_IF_TOUCHED,
+            OrderType::LimitIfTouched => AbiType::LIMIT_IF_TOUCHED,
+        },
+        client_id,
+        leaves_quantity: scale.quantity_f64(order.signed_leaves()),
+        limit_price: price(order.request.limit_price),
+        stop_price: price(order.request.stop_price),
+    }
+}

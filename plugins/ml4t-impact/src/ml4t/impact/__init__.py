@@ -1,0 +1,25 @@
+"""Impact models: how far our own size moves the price, for a fill and for those after it.
+
+Each answers two numbers per unit, positive when they hurt the order: `temporary` is paid by the fill,
+`permanent` moves the prices of our later fills in the instrument. Most scale with the volatility and the
+average volume of the sessions before the present one, which the engine estimates; both can be given as
+constants instead.
+
+Each model is a frozen class. In a configuration it is named by type, `impact_model = { type = "SquareRoot",
+Y = 0.7 }`; from Python an instance is passed.
+
+`optimal_trajectory` is not asked by the engine: it works out how Almgren and Chriss would trade a quantity,
+for a strategy to send.
+"""
+
+from __future__ import annotations
+
+from ml4t.impact.almgren_2005 import Almgren2005
+from ml4t.impact.almgren_chriss import AlmgrenChriss
+from ml4t.impact.linear import Linear
+from ml4t.impact.propagator import Propagator
+from ml4t.impact.square_root import SquareRoot
+from ml4t.impact.trajectory import Trajectory, optimal_trajectory, trajectory_of
+
+__all__ = ["Almgren2005", "AlmgrenChriss", "Linear", "Propagator", "SquareRoot"]
+__all__ += ["Trajectory", "optimal_trajectory", "trajectory_of"]

@@ -1,0 +1,42 @@
+"""Native models: written in Python and compiled by numba, or in any language that makes a C library.
+
+`native_model` decorates an attrs class whose formula is one function, the kernel. `load` opens a shared
+library. Both give a model whose method `__ml4t_model_v1__` hands the engine a table of C functions, so that a
+run calls it without Python. `NativeState` asks such a model from Python, as the engine would.
+
+Importing this package imports neither numpy nor numba.
+"""
+
+from __future__ import annotations
+
+from ml4t.native.constants import (
+    DEFER,
+    NO_OPINION,
+    OK,
+    REJECT,
+    Action,
+    Life,
+    Liquidity,
+    Message,
+    Missing,
+    OrderKind,
+    OrderType,
+    Phase,
+)
+from ml4t.native.kernel import helper, native_model
+from ml4t.native.library import NativeTable, include_folder, load
+from ml4t.native.state import NativeState
+from ml4t.native.structs import struct, unset
+
+__all__ = ["DEFER", "NO_OPINION", "OK", "REJECT"]
+__all__ += ["Action", "Life", "Liquidity", "Message", "Missing", "OrderKind", "OrderType", "Phase"]
+__all__ += [
+    "NativeState",
+    "NativeTable",
+    "helper",
+    "include_folder",
+    "load",
+    "native_model",
+    "struct",
+    "unset",
+]
