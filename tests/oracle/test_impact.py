@@ -225,16 +225,59 @@ def test_a_missing_volume_makes_an_average_missing_and_no_volatility(engine: str
     assert volatility == math.sqrt(0.5)
 
 
+def quotes(*sides: tuple[float | None, float | None], hours: int = 12, **options: Any) -> DataFeed:  # noqa: ANN401
+    """Return quotes from six o'clock of the first day on, so many hours apart."""
+    first = dt.datetime(2024, 1, 1, 6, tzinfo=dt.UTC)
+    rows = [
+        {
+            "symbol": "A",
+            "timestamp": first + dt.timedelta(hours=hours * n),
+            "bid_price": bid,
+            "ask_price": ask,
+        }
+        for n, (bid, ask) in enumerate(sides)
+    ]
+    frame = pl.DataFrame(rows).with_columns(bid_size=9.0, ask_size=9.0)
+    return DataFeed(frame, kind="quote", stamp="event", calendar="24/7", **options)
+
+
 @ENGINES
 def test_on_quotes_there_is_a_volatility_of_middles_and_no_volume(engine: str) -> None:
     # Middles of 64, 96 and 48, one a day.
-    times = [dt.datetime(2024, 1, day, 12, tzinfo=dt.UTC) for day in (1, 2, 3, 4, 5)]
-    sides = {"bid_price": [63.0, 95.0, 47.0, 47.0, 47.0], "ask_price": [65.0, 97.0, 49.0, 49.0, 49.0]}
-    frame = pl.DataFrame({"symbol": "A", "timestamp": times, **sides, "bid_size": 9.0, "ask_size": 9.0})
-    feed = DataFeed(frame, kind="quote", stamp="event", calendar="24/7")
-    volume, volatility = estimates(engine, feed, 4, 2)[2]
+    sides = [(63.0, 65.0), (95.0, 97.0), (47.0, 49.0), (47.0, 49.0)]
+    volume, volatility = estimates(engine, quotes(*sides, hours=24), 3, 2)[2]
     assert math.isnan(volume)
     assert volatility == math.sqrt(0.5)
+
+
+@ENGINES
+def test_the_last_price_of_a_session_is_the_last_middle_there_was(engine: str) -> None:
+    # Middles of 64, 96 and 48; what came after the first two had one side. Returns of 0.5 and -0.5.
+    sides = [(63.0, 65.0), (None, 70.0), (95.0, 97.0), (80.0, None), (30.0, 32.0), (47.0, 49.0)]
+    slippage = Answers(lambda _: SlippageOut(0.0), average_days=3)
+    play(engine, quotes(*sides, (50.0, 51.0), (50.0, 51.0)), {5: buy(1)}, {"slippage": slippage})
+    assert [ctx.volatility for ctx in slippage.asked] == [math.sqrt(0.5)]
+
+
+@ENGINES
+def test_a_print_beside_quotes_has_the_session_of_its_own_time(engine: str) -> None:
+    # Two quotes and four prints: the buy rests below the ask, and the last print comes down to it.
+    beside = pl.DataFrame(
+        {
+            "symbol": "A",
+            "timestamp": [dt.datetime(2024, 1, 1, 6 + n, tzinfo=dt.UTC) for n in range(4)],
+            "price": [10.0, 10.0, 10.0, 9.9],
+            "size": 5.0,
+        }
+    )
+    feeds = [
+        quotes((10.0, 10.1), (10.0, 10.1), hours=1, name="quotes", matches_orders=True),
+        DataFeed(beside, name="prints", kind="trade", stamp="event", calendar="24/7"),
+    ]
+    impact = Answers(lambda _: ImpactOut(0.0), average_days=3)
+    policies = {"print_fills": "touch"}
+    results = play(engine, feeds, {0: buy(1, limit_price=9.95)}, {"impact": impact}, policies=policies)
+    assert results.fills.select("price", "phase").rows() == [(9.95, "trade")]
 
 
 # -- months --------------------------------------------------------------------------------------------------
@@ -262,6 +305,15 @@ def test_a_fee_model_is_shown_what_all_instruments_traded_in_the_month_before(en
     play(engine, feed, dict.fromkeys(range(3), both), {"fee": model})
     shown = [(ctx.month_quantity, ctx.month_notional) for ctx in model.asked]
     assert shown == [(0, 0), (3, 600), (3.5, 615), (6.5, 1215), (0, 0), (3, 600)]
+
+
+@ENGINES
+def test_what_was_traded_in_a_month_is_added_exactly(engine: str) -> None:
+    # 3 x 100.1 + 3 x 100.2 are 600.9; the floats 300.3 and 300.6 add up to 600.9000000000001.
+    model = Answers(lambda _: FeeOut(0.0))
+    steps = dict.fromkeys(range(3), buy(3))
+    play(engine, feed_of(flat(100, 100.1, 100.2, 100.3)), steps, {"fee": model})
+    assert [ctx.month_notional for ctx in model.asked] == [0, 300.3, 600.9]
 
 
 # -- slices --------------------------------------------------------------------------------------------------
@@ -345,6 +397,36 @@ def test_slices_of_more_than_is_open_are_refused(engine: str) -> None:
 def test_an_answer_without_slices_fills_nothing(engine: str) -> None:
     results = play(engine, feed_of(flat(100, 100)), {0: buy(10)}, {"fill": Answers(cut())})
     assert results.fills.is_empty()
+
+
+@ENGINES
+def test_a_slice_beyond_the_limit_keeps_its_own_price_under_clamp(engine: str) -> None:
+    # From 100.10 there is no room to the limit of 100.05, so no costs; none of them becomes a rebate.
+    models = {
+        "fill": Answers(cut((6, 0), (4, 0.1))),
+        "slippage": Answers(lambda _: SlippageOut(0.0, 0.02)),
+    }
+    policies = {"limit_slippage": "clamp"}
+    results = play(
+        engine, feed_of(flat(100, 100)), {0: buy(10, limit_price=100.05)}, models, policies=policies
+    )
+    assert results.fills.select("quantity", "price", "spread").rows() == [(6, 100.02, 0.02), (4, 100.1, 0)]
+
+
+@ENGINES
+def test_what_its_own_costs_keep_out_of_a_slice_stays_marketable(engine: str) -> None:
+    # The second slice at 100.10 is beyond the limit. 4 are left, and take the next open of 99.00: no maker.
+    models = {
+        "fill": Answers(
+            lambda ctx: cut((6, 0), (4, 0.1))(ctx) if ctx.leaves_quantity > 4 else cut((4, 0))(ctx)
+        )
+    }
+    policies = {"limit_slippage": "refuse"}
+    feed = feed_of(flat(100, 100, 99))
+    results = play(engine, feed, {0: buy(10, limit_price=100.05)}, models, policies=policies)
+    assert results.fills.select("quantity", "price").rows() == [(6, 100), (4, 99)]
+    asked = [(ctx.leaves_quantity, ctx.liquidity) for ctx in models["fill"].asked]
+    assert asked == [(10, "taker"), (4, "taker")]
 
 
 @ENGINES

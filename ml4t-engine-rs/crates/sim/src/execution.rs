@@ -9,7 +9,7 @@ use crate::instrument::Instrument;
 use crate::ledger::LedgerFill;
 use crate::matching::Reach;
 use crate::models::Models;
-use crate::money::{Cash, Price, Qty};
+use crate::money::{CASH_EXPONENT, Cash, Price, Qty};
 use crate::order::{Order, OrderStatus, Reason, Side, TimeInForce};
 use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
@@ -258,8 +258,8 @@ impl Execution {
             order_filled_quantity: scale.quantity_f64(order.filled),
             order_notional: order.filled_notional.to_f64().abs(),
             order_fees: order.fees.to_f64(),
-            month_quantity: month.quantity,
-            month_notional: month.notional,
+            month_quantity: month.quantity.to_f64(),
+            month_notional: month.notional.to_f64(),
         };
         let mut output = FeeOutput::UNSET;
         draft.fee = match models.fee.eval(&context, &mut output) {
@@ -395,7 +395,8 @@ impl Execution {
             plan.account.lot_policy,
             desk.recorder,
         )?;
-        let traded = (instrument.scale.quantity_f64(draft.quantity), draft.notional.to_f64().abs());
+        let decimals = CASH_EXPONENT - instrument.scale.quantity_exponent;
+        let traded = (Cash(i128::from(draft.quantity) * 10_i128.pow(decimals)), draft.notional);
         desk.state.book_mut(order.request.book).trade_in_month(now, traded);
         let displacement = &mut desk.state.displacement[self.market.instrument];
         *displacement =

@@ -255,8 +255,10 @@ fn move_order<R: Recorder>(
     let order = desk.state.order_mut(id);
     let has_other_size = std::mem::replace(&mut order.leaves, quantity) != quantity;
     order.request.quantity = order.filled.checked_add(quantity).ok_or_else(|| range(instrument))?;
+    // A split has scaled the order before it comes here.
+    let was_split = matches!(cause, Cause::Split);
     if order.is_triggered {
-        if has_other_size {
+        if has_other_size || was_split {
             desk.state.note(id, (Reason::MovedWithPosition, 0), desk.recorder);
         }
         return Ok(());
@@ -281,7 +283,7 @@ fn move_order<R: Recorder>(
         },
         _ => {}
     }
-    if has_moved || has_other_size {
+    if has_moved || has_other_size || was_split {
         desk.state.note(id, (Reason::MovedWithPosition, 0), desk.recorder);
     }
     Ok(())

@@ -182,10 +182,10 @@ pub struct Book {
 pub struct MonthTotals {
     /// Months since 1970.
     month: i64,
-    /// Sum of quantities.
-    pub quantity: f64,
+    /// Sum of quantities, with the decimals of money.
+    pub quantity: Cash,
     /// Sum of notionals.
-    pub notional: f64,
+    pub notional: Cash,
 }
 
 pub(crate) const WHAT: &str = "ledger";
@@ -212,10 +212,15 @@ impl Book {
         if self.traded.month == month { self.traded } else { MonthTotals { month, ..MonthTotals::default() } }
     }
 
-    pub(crate) fn trade_in_month(&mut self, now: Ns, (quantity, notional): (f64, f64)) {
+    /// Count a fill; what no ledger can hold counts no more.
+    pub(crate) fn trade_in_month(&mut self, now: Ns, (quantity, notional): (Cash, Cash)) {
         let before = self.month(now);
-        self.traded =
-            MonthTotals { quantity: before.quantity + quantity, notional: before.notional + notional, ..before };
+        let sum = |a: Cash, b: Cash| Cash(a.0.saturating_add(b.0.saturating_abs()));
+        self.traded = MonthTotals {
+            quantity: sum(before.quantity, quantity),
+            notional: sum(before.notional, notional),
+            ..before
+        };
     }
 
     /// Debit-positive balance of an account.

@@ -100,6 +100,8 @@ impl Execution {
         let mut costs = UnitCosts { spread: slipped.spread, slippage: slipped.slippage, ..moved };
         let limit = order.request.limit_price.filter(|_| is_limit && policy != LimitSlippage::Full);
         let room = limit.map(|limit| limit.0.saturating_sub(reference.0).saturating_mul(order.request.side.sign()));
+        // A slice may lie beyond the limit; costs are cut to nothing then, never below it.
+        let room = room.map(|room| if policy == LimitSlippage::Clamp { room.max(0) } else { room });
         let all = costs.spread.0.saturating_add(costs.slippage.0).saturating_add(costs.impact.0);
         match room {
             Some(room) if all > room => {

@@ -86,7 +86,7 @@ fn in_todays_shares(plan: &Plan, state: &State, (i, row): (usize, usize), (share
     })
 }
 
-/// The session that a row belongs to: what begins at a close belongs to the next.
+/// The session that a row of a feed belongs to: what begins at a close belongs to the next.
 fn session_of(plan: &Plan, i: usize, feed: &Feed, row: usize) -> usize {
     let sessions = &plan.calendars[plan.instruments[i].calendar.index()];
     // A print at the close is still of the session.
@@ -108,10 +108,18 @@ fn deviation(returns: &[f64]) -> f64 {
 
 impl Sessions {
     /// Move to the session of a row that orders meet; the rows before it count with the `days` sessions they end.
-    pub(super) fn enter(&mut self, plan: &Plan, state: &State, (i, row): (usize, usize), days: usize) -> Averages {
+    ///
+    /// `met` is the feed of that row: the one that fills the orders, or prints beside its quotes.
+    pub(super) fn enter(
+        &mut self,
+        plan: &Plan,
+        state: &State,
+        (i, met, row): (usize, &Feed, usize),
+        days: usize,
+    ) -> Averages {
         let Some(id) = plan.instruments[i].matching else { return self.known };
         let feed = plan.feed(id);
-        let session = session_of(plan, i, feed, row) + 1;
+        let session = session_of(plan, i, met, row) + 1;
         if self.session == session && !self.is_stale {
             return self.known;
         }
@@ -130,13 +138,20 @@ impl Sessions {
                 continue;
             }
             if own != last {
-                closes.push(today(past).1);
-                last = own;
+                // One session more than `days`, for the return into the first of them.
                 if closes.len() > days {
                     break;
                 }
+                closes.push(f64::NAN);
+                last = own;
             }
-            from = at;
+            // The last price of a session that there is: its last quote may have one side alone.
+            if let Some(close) = closes.last_mut().filter(|close| close.is_nan()) {
+                *close = today(past).1;
+            }
+            if closes.len() <= days {
+                from = at;
+            }
         }
         let count = closes.len().min(days);
         let total: f64 = seen[from.min(to)..to].iter().map(|&past| today(past).0).sum();

@@ -228,8 +228,10 @@ impl SimulatedVenue {
         }
         let market = Market { instrument: i, row, phase, shows_bar: phase != Phase::OPEN || self.is_deferred[i] };
         let mut averages = [Averages::UNKNOWN; 3];
-        for (kind, days) in self.average_days.into_iter().enumerate().filter(|&(_, days)| days > 0) {
-            averages[kind] = self.sessions[kind][i].enter(desk.plan, desk.state, (i, row), days);
+        if let Some(met) = desk.plan.instruments[i].met_in(phase).map(|feed| desk.plan.feed(feed)) {
+            for (kind, days) in self.average_days.into_iter().enumerate().filter(|&(_, days)| days > 0) {
+                averages[kind] = self.sessions[kind][i].enter(desk.plan, desk.state, (i, met, row), days);
+            }
         }
         let volume_used = self.used[i][slot].1;
         let execution = Execution { id, reach: candidate.reach, market, volume_used, most, averages };
