@@ -505,7 +505,6 @@ def page(abi: Abi) -> str:
 FILES: dict[Path, Callable[[Abi], str]] = {
     HERE / "src/layout.rs": rust,
     HERE / "include/ml4t_abi.h": c_header,
-    ROOT / "plugins/ml4t-native/src/ml4t/native/include/ml4t_abi.h": c_header,
     ROOT / "plugins/ml4t-native/src/ml4t/native/layouts.py": python,
     ROOT / "docs/reference/native-layouts.md": page,
 }

@@ -194,9 +194,16 @@ def test_a_project_names_itself_and_pins_what_it_was_written_for(
 
 
 def test_the_crate_that_is_carried_is_that_of_the_workspace() -> None:
-    script = ROOT / "plugins/ml4t-testing/vendor.py"
-    found = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
+    carried = ROOT / "plugins/ml4t-testing/src/ml4t/testing/abi"
+    assert (carried / "src").resolve() == ROOT / "ml4t-engine-rs/crates/abi/src", "one copy"
+    assert (carried / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    shared = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]
+    manifest = ROOT / "ml4t-engine-rs/crates/abi/Cargo.toml"
+    crate = tomllib.loads(manifest.read_text(encoding="utf-8"))["package"]
+    found = tomllib.loads((carried / "Cargo.toml").read_text(encoding="utf-8"))["package"]
+    expected = {key: shared[key] for key in ("version", "edition", "rust-version", "license")}
+    names = {"name": crate["name"], "description": crate["description"], "publish": False}
+    assert found == expected | names
 
 
 def test_native_projects_carry_what_they_compile_against(written: Path) -> None:

@@ -151,6 +151,66 @@ fn write_floats(fields: &Bound<'_, PyDict>, values: &[(&str, f64)]) -> PyResult<
     values.iter().try_for_each(|(name, value)| fields.set_item(name, value))
 }
 
+/// What every kind shares.
+macro_rules! shared {
+    ($boxed:ty) => {
+        fn needs_volume(&self) -> bool {
+            self.0.needs_volume
+        }
+
+        fn average_days(&self) -> usize {
+            self.0.average_days
+        }
+
+        fn wants_fills(&self) -> bool {
+            self.0.has_observe
+        }
+
+        fn observe(&mut self, fill: &FillEvent) -> Status {
+            self.0.observe(fill)
+        }
+
+        fn reset(&mut self, _seed: u64) -> Result<(), String> {
+            self.0.reset()
+        }
+
+        fn last_error(&self) -> String {
+            self.0.error.clone()
+        }
+
+        fn name(&self) -> &str {
+            &self.0.name
+        }
+
+        fn boxed_clone(&self) -> $boxed {
+            Box::new(Self(self.0.copy()))
+        }
+    };
+}
+
+/// Fields of `SlippageArgs`, which `ImpactArgs` has as well.
+macro_rules! slippage_fields {
+    ($c:expr) => {
+        [
+            ("quantity", $c.quantity),
+            ("reference_price", $c.price),
+            ("open", $c.open),
+            ("high", $c.high),
+            ("low", $c.low),
+            ("close", $c.close),
+            ("volume", $c.volume),
+            ("bid", $c.bid),
+            ("ask", $c.ask),
+            ("volume_used", $c.volume_used),
+            ("tick_size", $c.tick_size),
+            ("lot_size", $c.lot_size),
+            ("multiplier", $c.multiplier),
+            ("average_volume", $c.average_volume),
+            ("volatility", $c.volatility),
+        ]
+    };
+}
+
 struct PythonFill(PythonModel);
 
 impl Model<FillContext, FillAnswer> for PythonFill {
@@ -222,37 +282,7 @@ impl Model<FillContext, FillAnswer> for PythonFill {
         }
     }
 
-    fn needs_volume(&self) -> bool {
-        self.0.needs_volume
-    }
-
-    fn average_days(&self) -> usize {
-        self.0.average_days
-    }
-
-    fn wants_fills(&self) -> bool {
-        self.0.has_observe
-    }
-
-    fn observe(&mut self, fill: &FillEvent) -> Status {
-        self.0.observe(fill)
-    }
-
-    fn reset(&mut self, _seed: u64) -> Result<(), String> {
-        self.0.reset()
-    }
-
-    fn last_error(&self) -> String {
-        self.0.error.clone()
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn boxed_clone(&self) -> FillModel {
-        Box::new(Self(self.0.copy()))
-    }
+    shared!(FillModel);
 }
 
 struct PythonSlippage(PythonModel);
@@ -262,26 +292,7 @@ impl Model<SlippageContext, SlippageOutput> for PythonSlippage {
         let write = |fields: &Bound<'_, PyDict>| {
             write_header(fields, &c.header)?;
             fields.set_item("phase", phase_name(c.phase))?;
-            write_floats(
-                fields,
-                &[
-                    ("quantity", c.quantity),
-                    ("reference_price", c.price),
-                    ("open", c.open),
-                    ("high", c.high),
-                    ("low", c.low),
-                    ("close", c.close),
-                    ("volume", c.volume),
-                    ("bid", c.bid),
-                    ("ask", c.ask),
-                    ("volume_used", c.volume_used),
-                    ("tick_size", c.tick_size),
-                    ("lot_size", c.lot_size),
-                    ("multiplier", c.multiplier),
-                    ("average_volume", c.average_volume),
-                    ("volatility", c.volatility),
-                ],
-            )
+            write_floats(fields, &slippage_fields!(c))
         };
         self.0.call(write, |answer| {
             out.adjustment = answer.getattr("price_adjustment")?.extract()?;
@@ -291,37 +302,7 @@ impl Model<SlippageContext, SlippageOutput> for PythonSlippage {
         })
     }
 
-    fn needs_volume(&self) -> bool {
-        self.0.needs_volume
-    }
-
-    fn average_days(&self) -> usize {
-        self.0.average_days
-    }
-
-    fn wants_fills(&self) -> bool {
-        self.0.has_observe
-    }
-
-    fn observe(&mut self, fill: &FillEvent) -> Status {
-        self.0.observe(fill)
-    }
-
-    fn reset(&mut self, _seed: u64) -> Result<(), String> {
-        self.0.reset()
-    }
-
-    fn last_error(&self) -> String {
-        self.0.error.clone()
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn boxed_clone(&self) -> SlippageModel {
-        Box::new(Self(self.0.copy()))
-    }
+    shared!(SlippageModel);
 }
 
 struct PythonImpact(PythonModel);
@@ -332,24 +313,10 @@ impl Model<ImpactContext, ImpactOutput> for PythonImpact {
             write_header(fields, &c.header)?;
             fields.set_item("asset", c.header.asset)?;
             fields.set_item("phase", phase_name(c.phase))?;
+            write_floats(fields, &slippage_fields!(c))?;
             write_floats(
                 fields,
                 &[
-                    ("quantity", c.quantity),
-                    ("reference_price", c.price),
-                    ("open", c.open),
-                    ("high", c.high),
-                    ("low", c.low),
-                    ("close", c.close),
-                    ("volume", c.volume),
-                    ("bid", c.bid),
-                    ("ask", c.ask),
-                    ("volume_used", c.volume_used),
-                    ("tick_size", c.tick_size),
-                    ("lot_size", c.lot_size),
-                    ("multiplier", c.multiplier),
-                    ("average_volume", c.average_volume),
-                    ("volatility", c.volatility),
                     ("order_quantity", c.order_quantity),
                     ("order_filled_quantity", c.order_filled_quantity),
                     ("displacement", c.displacement),
@@ -363,37 +330,7 @@ impl Model<ImpactContext, ImpactOutput> for PythonImpact {
         })
     }
 
-    fn needs_volume(&self) -> bool {
-        self.0.needs_volume
-    }
-
-    fn average_days(&self) -> usize {
-        self.0.average_days
-    }
-
-    fn wants_fills(&self) -> bool {
-        self.0.has_observe
-    }
-
-    fn observe(&mut self, fill: &FillEvent) -> Status {
-        self.0.observe(fill)
-    }
-
-    fn reset(&mut self, _seed: u64) -> Result<(), String> {
-        self.0.reset()
-    }
-
-    fn last_error(&self) -> String {
-        self.0.error.clone()
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn boxed_clone(&self) -> ImpactModel {
-        Box::new(Self(self.0.copy()))
-    }
+    shared!(ImpactModel);
 }
 
 struct PythonFee(PythonModel);
@@ -424,29 +361,7 @@ impl Model<FeeContext, FeeOutput> for PythonFee {
         })
     }
 
-    fn wants_fills(&self) -> bool {
-        self.0.has_observe
-    }
-
-    fn observe(&mut self, fill: &FillEvent) -> Status {
-        self.0.observe(fill)
-    }
-
-    fn reset(&mut self, _seed: u64) -> Result<(), String> {
-        self.0.reset()
-    }
-
-    fn last_error(&self) -> String {
-        self.0.error.clone()
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn boxed_clone(&self) -> FeeModel {
-        Box::new(Self(self.0.copy()))
-    }
+    shared!(FeeModel);
 }
 
 pub(crate) fn python_fill(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<FillModel> {

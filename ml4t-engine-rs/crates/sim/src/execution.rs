@@ -110,14 +110,14 @@ impl Execution {
         let slices = match self.fill_model(desk, models, &order, (&row, wanted))? {
             Offered::Fills(slices) => slices,
             Offered::Nothing => return Ok(Taken::NOTHING_OFFERED),
-            Offered::Refused => {
-                let text = self.refused_by_model(desk, wanted);
+            Offered::Refused(code) => {
+                let text = self.refused_by_model(desk, wanted, code);
                 self.refuse(desk, Reason::RefusedByModel, text)?;
                 return Ok(Taken::KEPT_OUT);
             }
         };
         let mut taken = Taken::NOTHING_OFFERED;
-        for slice in slices.of(is_whole, &instrument.scale) {
+        for slice in slices.of(is_whole) {
             let part = Self { volume_used: self.volume_used.saturating_add(taken.filled), ..*self };
             let least = if is_whole { all } else { 0 };
             let found = part.trade(desk, models, &row, (slice, least))?;
@@ -334,10 +334,12 @@ impl Execution {
         ))
     }
 
-    fn refused_by_model<R>(&self, desk: &Desk<'_, R>, wanted: i64) -> String {
+    fn refused_by_model<R>(&self, desk: &Desk<'_, R>, wanted: i64, code: u64) -> String {
         let (instrument, now) = self.place(desk);
         let quantity = instrument.scale.quantity_f64(wanted);
-        format!("the fill model takes no order of {quantity} ({}, {})", instrument.symbol, crate::time::render(now))
+        let code = if code == 0 { String::new() } else { format!(", its code is {code}") };
+        let at = crate::time::render(now);
+        format!("the fill model takes no order of {quantity}{code} ({}, {at})", instrument.symbol)
     }
 
     /// End an order that the account cannot carry, or a model refuses: rejected, or canceled when part of it is filled.

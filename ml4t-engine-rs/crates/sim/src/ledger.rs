@@ -180,7 +180,7 @@ pub struct Book {
 /// What a book traded in a calendar month (UTC), over all instruments.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MonthTotals {
-    /// Months since 1970.
+    /// Number of the month; see [`crate::time::month_of`].
     month: i64,
     /// Sum of quantities, with the decimals of money.
     pub quantity: Cash,

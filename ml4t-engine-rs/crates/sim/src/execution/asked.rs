@@ -5,7 +5,7 @@ use ml4t_abi::{FillContext, Header, Liquidity, Missing, Phase, SlippageContext, 
 use crate::error::Result;
 use crate::matching::Reach;
 use crate::models::{FillAnswer, MOST_SLICES, Models};
-use crate::money::{Price, Scale};
+use crate::money::{Price, mul_div_half_even};
 use crate::order::{Order, Side};
 use crate::plan::{Feed, FeedKind, bar, quote, trade};
 use crate::recorder::Recorder;
@@ -35,19 +35,18 @@ impl SliceList {
     }
 
     /// The slices, or one of all at their average price for an order that trades as a whole.
-    pub(super) fn of(self, is_whole: bool, scale: &Scale) -> impl Iterator<Item = Slice> {
-        let list = if is_whole && self.count > 1 { self.merged(scale).map_or(self, Self::one) } else { self };
+    pub(super) fn of(self, is_whole: bool) -> impl Iterator<Item = Slice> {
+        let list = if is_whole && self.count > 1 { self.merged().map_or(self, Self::one) } else { self };
         list.slices.into_iter().take(list.count)
     }
 
     /// All at their average price; it lies between theirs, so that it has a place where they have.
-    fn merged(&self, scale: &Scale) -> Option<Slice> {
+    fn merged(&self) -> Option<Slice> {
         let slices = &self.slices[..self.count];
         let quantity: i64 = slices.iter().map(|slice| slice.quantity).sum();
-        let value: f64 =
-            slices.iter().map(|slice| scale.price_f64(slice.reference) * scale.quantity_f64(slice.quantity)).sum();
-        let reference = scale.price(value / scale.quantity_f64(quantity))?;
-        Some(Slice { reference, quantity, ..slices[0] })
+        let worth = |slice: &Slice| i128::from(slice.reference.0) * i128::from(slice.quantity);
+        let average = mul_div_half_even(slices.iter().map(worth).sum(), 1, i128::from(quantity))?;
+        Some(Slice { reference: Price(i64::try_from(average).ok()?), quantity, ..slices[0] })
     }
 }
 
@@ -58,8 +57,8 @@ pub(super) enum Offered {
     /// At least one slice.
     Fills(SliceList),
     Nothing,
-    /// The order is not to go on.
-    Refused,
+    /// The order is not to go on, with the reason's code of the model, 0 for none.
+    Refused(u64),
 }
 
 /// Answer of a slippage model.
@@ -191,7 +190,7 @@ impl Execution {
                 return Ok(Offered::Fills(SliceList::one(Slice { reference, quantity: wanted, liquidity })));
             }
             Status::DEFER => return Ok(Offered::Nothing),
-            Status::REJECT => return Ok(Offered::Refused),
+            Status::REJECT => return Ok(Offered::Refused(answer.code)),
             status => {
                 return Err(self.model_error(desk, models.fill.name(), &said(status, &models.fill.last_error())));
             }

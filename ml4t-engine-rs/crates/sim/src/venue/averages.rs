@@ -4,10 +4,11 @@
 //! For fill models whose cap is a share of a day's usual volume, and for slippage and impact that grow with the share
 //! of it and with volatility. All is known before the open, so nothing waits for the volume of a bar.
 
+use ml4t_abi::Missing;
+
 use crate::money::Ratio;
 use crate::plan::{ActionKind, Feed, FeedKind, Plan, bar, quote, trade};
 use crate::state::State;
-use ml4t_abi::Missing;
 
 /// What a model is told of the sessions before.
 #[derive(Clone, Copy, Debug)]

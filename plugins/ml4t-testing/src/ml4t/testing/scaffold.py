@@ -202,7 +202,8 @@ def _model_template(plan: Plan) -> str:
 def _vendored(plan: Plan) -> dict[str, str]:
     """Return what a native project compiles against: the crate, or the C header."""
     if plan.native == "rust":
-        names = [path.relative_to(CRATE).as_posix() for path in sorted(CRATE.rglob("*")) if path.is_file()]
+        sources = sorted(path.name for path in (CRATE / "src").glob("*.rs"))
+        names = ["Cargo.toml", "LICENSE", *(f"src/{name}" for name in sources)]
         return {f"rust/vendor/ml4t-abi/{name}": (CRATE / name).read_text(encoding="utf-8") for name in names}
     if plan.native == "c":
         from ml4t.native import include_folder
