@@ -254,6 +254,54 @@ def test_doctor_finds_targets_that_do_not_exist_without_importing_any(site: Site
     assert "Here" not in text
 
 
+def test_doctor_hands_the_configuration_and_the_plugins_to_those_that_check_them(site: Site) -> None:
+    body = """
+        @hookimpl
+        def ml4t_doctor(config, registry):
+            return [Check(name="asked", ok=True, detail=f"{config} {len(registry.infos)}")]
+    """
+    site.plugin("acme", body)
+    (site.folder / "run.toml").write_text("[backtest]\n")
+    assert "ok    acme: asked: run.toml 1" in site.ml4t("doctor", "run.toml").stdout
+    assert "ok    acme: asked: None 1" in site.ml4t("doctor").stdout
+    assert "does not exist" in site.ml4t("doctor", "absent.toml").stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[backtest]\nblocked_plugins = ['ml4t_acme', 'nowhere']\n",
+        "backtest:\n  blocked_plugins: [acme]\n",
+    ],
+)
+def test_what_a_configuration_on_the_command_line_blocks_is_not_imported(site: Site, text: str) -> None:
+    site.plugin("acme", "raise SystemExit('imported')")
+    name = "run.toml" if text.startswith("[") else "run.yaml"
+    (site.folder / name).write_text(text)
+    finished = site.ml4t("-p", "acme", "doctor", name)
+    line = "ok    plugin acme: plugin 'acme' of ml4t-acme 1.0: blocked, blocked by backtest.blocked_plugins"
+    assert line in finished.stdout
+    assert finished.returncode == 0, finished.stdout
+
+
+@pytest.mark.parametrize("text", ["[backtest", "backtest = 3", "[backtest]\nblocked_plugins = 3", "", None])
+def test_a_configuration_with_faults_blocks_nothing(site: Site, text: str | None) -> None:
+    site.plugin("acme", ACME)
+    if text is not None:
+        (site.folder / "run.toml").write_text(text)
+    assert site.ml4t("hello", "run.toml").returncode == 2, "there is no such command, whatever the file says"
+    code = "from ml4t.core.config import blocked_plugins\nanswer = list(blocked_plugins('run.toml'))"
+    assert site.ask(code) == []
+
+
+def test_doctor_finds_two_versions_of_core(site: Site) -> None:
+    site.install("ml4t-core", version="0.0.7")
+    finished = site.ml4t("doctor")
+    assert finished.returncode == 1
+    assert "ml4t-core 0.0.7, ml4t-core" in finished.stdout
+    assert "install core and engine of one version" in finished.stdout
+
+
 def test_doctor_finds_switches_that_name_nothing(site: Site) -> None:
     site.plugin("acme", ACME)
     finished = site.ml4t("doctor", ML4T_BLOCK_PLUGINS="acmee")
@@ -274,7 +322,7 @@ def test_doctor_names_the_package_that_occupies_the_namespace(site: Site) -> Non
     site.install("intruder", version="3.1", files={"ml4t/__init__.py": ""})
     finished = site.ml4t("doctor")
     assert finished.returncode == 1
-    assert "of intruder occupies the namespace that all parts share" in finished.stdout
+    assert "of intruder 3.1 occupies the namespace that all parts share" in finished.stdout
     assert "uninstall intruder" in finished.stdout
 
 

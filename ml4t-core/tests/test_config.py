@@ -33,6 +33,7 @@ from ml4t.core.config import (
 )
 from ml4t.core.errors import Finding
 from ml4t.core.manifest import canonical_json
+from ml4t.core.plugins import PluginManager
 from ml4t.core.policies import FillTiming, Policies
 
 TOML = """
@@ -317,13 +318,41 @@ def test_everything_wrong_is_reported_at_once_with_lines(tmp_path: Path) -> None
         "broker.lot_policy": ("invalid_value", "fifo", 5),
         "broker.commission_model.type": ("missing", None, None),
         "broker.policies.fill_timing": ("invalid_value", "next_open", 8),
-        "data_feeds[0].type": ("invalid_value", "ParquetFeed", None),
         "data_feeds[0].interval": ("missing", None, None),
         "strategies[0].type": ("invalid_value", None, None),
         "raport": ("unknown_key", "report", 23),
     }
-    with pytest.raises(ConfigError, match=r"run\.toml: 9 problems"):
+    with pytest.raises(ConfigError, match=r"run\.toml: 8 problems"):
         load_config(path)
+
+
+def test_the_address_of_a_feed_is_a_path_from_the_folder_of_the_file_or_as_it_is_written(
+    tmp_path: Path,
+) -> None:
+    text = """
+        [[data_feeds]]
+        name = "a"
+        uri = "folder:prices"
+        stamp = "session"
+        [[data_feeds]]
+        name = "b"
+        type = "acme:desk"
+        path = "desk://host/table?day=1"
+        stamp = "session"
+        options = { columns = ["close"], limit = 3 }
+    """
+    config = load_config(written(tmp_path, "run.toml", text))
+    assert [feed.path for feed in config.data_feeds] == [
+        tmp_path / "folder:prices",
+        "desk://host/table?day=1",
+    ]
+    plain = to_mapping(config)["data_feeds"]
+    assert [feed["path"] for feed in plain] == ["folder:prices", "desk://host/table?day=1"]
+    assert [(feed["type"], feed["options"]) for feed in plain] == [
+        (None, {}),
+        ("acme:desk", {"columns": ["close"], "limit": 3}),
+    ]
+    assert load_config(to_mapping(config), root=tmp_path) == config
 
 
 def test_a_line_is_given_only_when_it_is_certain(tmp_path: Path) -> None:
@@ -428,6 +457,9 @@ def test_a_key_that_resembles_none_gets_no_hint() -> None:
         ({"data_feeds": [FEED | {"interval": "1M"}]}, "data_feeds\\[0\\].interval", "unit 'M'"),
         ({"data_feeds": [FEED | {"interval": "0m"}]}, "data_feeds\\[0\\].interval", "above zero"),
         ({"data_feeds": [FEED | {"path": "s3://b/x"}]}, "data_feeds\\[0\\].path", "local path"),
+        ({"data_feeds": [FEED | {"uri": "a.csv"}]}, "data_feeds\\[0\\].uri", "given twice, also as 'path'"),
+        ({"data_feeds": [FEED | {"type": 3}]}, "data_feeds\\[0\\].type", "expected a text"),
+        ({"data_feeds": [FEED | {"options": 3}]}, "data_feeds\\[0\\].options", "expected a table"),
         ({"data_feeds": [FEED, FEED]}, "data_feeds\\[1\\].name", "already used by data_feeds\\[0\\]"),
         ({"data_feeds": [FEED | {"instrument_defaults": {"t": 1}}]}, "data_feeds.*_defaults.t", "unknown"),
         ({"instruments": [{"symbol": "A", "lot_size": 0.1}]}, "instruments\\[0\\].lot_size", "needs"),
@@ -579,3 +611,10 @@ def test_a_misspelled_key_is_always_found_and_its_name_suggested(data: st.DataOb
     finding = faults(document)[f"{section}.{wrong}"]
     assert finding.nearest is not None
     assert key in finding.allowed
+
+
+def test_a_fault_that_two_checks_see_is_told_of_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config({"backtest": {"required_plugins": ["!!"]}}, plugins=PluginManager(environ={}))
+    paths = [finding.path for finding in caught.value.findings]
+    assert paths.count("backtest.required_plugins[0]") == 1

@@ -24,8 +24,8 @@ def test_the_hooks_are_the_published_ones() -> None:
         register_models register_instruments register_calendars register_readers register_brokers
         register_engines register_executors register_optimizers register_metrics register_reporters
         register_compat register_profiles register_commands resolve_instrument open_data detect_strategy
-        validate_config migrate_config before_run after_run on_run_error before_sweep after_sweep manifest
-        doctor
+        validate_config migrate_config migrate_model before_run after_run on_run_error before_sweep
+        after_sweep manifest doctor
     """
     assert set(HOOKS) == {f"ml4t_{name}" for name in published.split()}
     manager = PluginManager(environ={})
@@ -63,6 +63,21 @@ def test_names_and_targets_have_their_form(name: str, target: str) -> None:
     for make in (lambda: ModelSpec("fee", name, target), lambda: ReporterSpec(name, target)):
         with pytest.raises(ValueError, match="must match regex"):
             make()
+
+
+@pytest.mark.parametrize("version", [0, -1, True, 1.0, "2", None])
+def test_the_version_of_a_schema_is_a_whole_number_of_one_or_more(version: object) -> None:
+    with pytest.raises(
+        ValueError, match="schema_version of 'X': expected a whole number of 1 or more, found"
+    ):
+        ModelSpec("fee", "X", "a:B", schema_version=version)  # type: ignore[arg-type]
+
+
+def test_the_schema_of_a_model_names_the_version_beside_the_parameters() -> None:
+    spec = ModelSpec("fee", "X", "ml4t.core.models:FeeOut", schema_version=3)
+    properties = spec.params_schema()["properties"]
+    assert list(properties) == ["fee", "schema_version"]
+    assert properties["schema_version"] == {"type": "integer", "minimum": 1, "maximum": 3, "default": 3}
 
 
 def test_an_instrument_spec_is_named_as_its_asset_class() -> None:

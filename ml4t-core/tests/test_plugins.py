@@ -209,6 +209,22 @@ def test_enabled_by_hand_wins_over_the_environment_and_blocked_by_hand_wins_over
     }
 
 
+def test_what_a_configuration_blocks_wins_over_all_and_need_not_be_installed(site: Site) -> None:
+    for name in ("alpha", "beta"):
+        site.plugin(name, "")
+    code = """
+        for name in [name for name in sys.modules if name.startswith("ml4t_")]:
+            del sys.modules[name]
+        hand = load_plugins(enable=["alpha"], unwanted=["ml4t_alpha", "nowhere"])
+        loaded = sorted(m for m in sys.modules if m.startswith("ml4t_"))
+        answer = [loaded, {info.name: [info.status, info.reason] for info in hand.infos}]
+    """
+    assert site.ask(code) == [
+        ["ml4t_beta"],
+        {"alpha": ["blocked", "blocked by backtest.blocked_plugins"], "beta": ["active", ""]},
+    ]
+
+
 @pytest.mark.parametrize("keyword", ["enable", "block"])
 def test_a_plugin_named_by_hand_that_is_not_installed_is_an_error(site: Site, keyword: str) -> None:
     site.plugin("alpha", "")

@@ -41,6 +41,7 @@ def test_what_may_be_missing_is_nullable_and_nothing_else() -> None:
     nullable = {field.name for field in orders if field.nullable}
     prices = {"limit_price", "stop_price", "avg_fill_price", "activation_price"}
     terms = {"trail_amount", "trail_fraction", "limit_offset", "display_quantity", "parent_order_id"}
+    terms |= {"worked_order_id"}
     assert nullable == prices | terms | {"ts_accepted", "ts_expires", "ts_closed"}
     ledger = table_schema("ledger")
     assert {field.name for field in ledger if field.nullable} == {"symbol", "order_id", "fill_id"}

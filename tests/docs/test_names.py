@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from ml4t.backtest.data.feed import FeedOptions
-from ml4t.core.config import MODEL_KEYS, FeedSection, RunConfig
+from ml4t.core.config import FILE_FEEDS, MODEL_KEYS, FeedSection, RunConfig
 from ml4t.core.hookspecs import KINDS, REGISTRY, SPEC_CLASSES
 from ml4t.core.plugins import load_plugins
 from ml4t.core.schemas import INPUTS, TABLES, table_schema
@@ -133,7 +133,7 @@ def in_rust(name: str) -> bool:
 def types_of_configuration() -> frozenset[str]:
     sections = [attrs.fields(FeedSection), *(attrs.fields(cls) for cls in member_classes(RunConfig))]
     literals = {value for fields in sections for field in fields for value in literal_values(field.type)}
-    return frozenset(literals | {offer.spec.name for offer in load_plugins().registry()})
+    return frozenset({*literals, *FILE_FEEDS} | {offer.spec.name for offer in load_plugins().registry()})
 
 
 def member_classes(cls: type) -> list[type]:
@@ -219,6 +219,7 @@ def test_the_page_about_plugins_tells_which_hooks_are_asked() -> None:
     used = {kind for kind in calls({"find", "resolve"}) if kind in KINDS}
     used |= set(re.findall(r'\.kind == "(\w+)"', text))
     used |= {"model"} if MODEL_KEYS else set()
+    used |= {kind.lower() for kind in re.findall(r"build_model\(ModelKind\.(\w+)", text)}
     taken_up = {name for name in offered if area[name] in used}
     assert hooks_under("## Hooks that are asked") == direct | taken_up
     assert hooks_under("## Hooks that are listed and not used yet") == offered - taken_up

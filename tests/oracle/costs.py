@@ -1,4 +1,4 @@
-"""Models of random cases: what fills cost, how far they move prices, and in how many slices they come.
+"""Models of random cases: what fills cost, how far they move prices, in how many slices they come, and when.
 
 Most compute with + - * / and square roots alone, which give the same bits everywhere: those are drawn in all
 cases. `POWERS` are models with powers and exponentials, whose last bit may differ between their forms: both
@@ -7,12 +7,14 @@ engines ask the same form of them.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
 from hypothesis import strategies as st
 
-from ml4t.core.models import FillArgs, FillOut
+from ml4t.core import ModelSpec, hookimpl
+from ml4t.core.models import FillArgs, FillOut, LatencyArgs, LatencyOut
 
 SLIPPAGES: list[dict[str, Any]] = [
     {"type": "FixedFraction", "fraction": 0.002},
@@ -87,6 +89,48 @@ slices = st.builds(
     share=st.sampled_from([1.0, 1.0, 0.7]),
     ticks=st.sampled_from([1, 0, 3, -1]),
 )
+
+
+@attrs.frozen
+class Queued:
+    """Fills less the more is known to be ahead, and every third order not before the queue is short."""
+
+    share: float = 1.0  #: of what is open where nothing is known to be ahead
+    longest: float = 40.0
+
+    def evaluate(self, ctx: FillArgs, /) -> FillOut:
+        """Answer from the queue and the number of the order."""
+        if math.isnan(ctx.queue_ahead):
+            return FillOut(ctx.price, ctx.leaves_quantity * self.share, ctx.liquidity)
+        if ctx.order_id % 3 == 0 and ctx.queue_ahead > self.longest:
+            return FillOut()
+        return FillOut(ctx.price, ctx.leaves_quantity / (1.0 + ctx.queue_ahead / 16.0), ctx.liquidity)
+
+
+queued = st.builds(Queued, st.sampled_from([1.0, 0.7]), longest=st.sampled_from([40.0, 0.0, 10.0]))
+
+
+@attrs.frozen
+class Waits:
+    """Delays by message, side, instrument, venue, time and chance; some messages are there at once."""
+
+    minutes: float = 60.0
+
+    def evaluate(self, ctx: LatencyArgs, /) -> LatencyOut:
+        """Answer for one message."""
+        if ctx.ts_ns // 60_000_000_000 % 7 == 3 or ctx.random[3] < 0.1:
+            return LatencyOut(0.0)
+        part = {"submit": 1.0, "modify": 0.5, "cancel": 0.25}[ctx.message]
+        chance = ctx.random[ctx.asset % 3] + ctx.random[1 + ctx.venue]
+        return LatencyOut(6e10 * self.minutes * part * chance + (0.5 if ctx.side > 0 else 1.5))
+
+
+class Delays:
+    """A plugin that offers `Waits`, so that a table can name it."""
+
+    @hookimpl
+    def ml4t_register_models(self) -> list[ModelSpec]:
+        return [ModelSpec("latency", "Waits", f"{__name__}:Waits")]
 
 
 def impacts_for(kind: str, *, powers: bool) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ from ml4t.core.errors import ModelError, OrderError
 from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
 
-from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Sliced, estimates, slices
+from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Queued, Sliced, estimates, slices
 
 SYMBOLS = ("A", "B", "C")
 FIRST_DAY = dt.date(2024, 1, 1)
@@ -72,7 +72,7 @@ class Case:
     prints: tuple[tuple[Any, ...], ...] = ()  #: beside quotes
     lag: int = 0  #: minutes after which they are known
     stagger: int = 0  #: minutes by which the bars of each symbol begin after those of the one before
-    slices: Sliced | None = None  #: fill model in place of that of the account
+    slices: Sliced | Queued | None = None  #: fill model in place of that of the account
     native: str = "prefer"
 
 
@@ -241,16 +241,18 @@ delays = st.sampled_from(
     ]
 )
 messages = st.fixed_dictionaries({}, optional={"submit": delays, "modify": delays, "cancel": delays})
+waits = st.fixed_dictionaries({"type": st.just("Waits"), "minutes": st.sampled_from([60.0, 3.0, 1_200.0])})
+models = st.fixed_dictionaries({"model": waits})
 
 
 @st.composite
 def latencies(draw: st.DrawFn) -> str | dict[str, Any]:
-    """Draw one latency of all messages, or one of each kind, and sometimes those of a venue."""
-    if draw(st.booleans()):
+    """Draw one latency of all messages, one of each kind or a model, and sometimes those of a venue."""
+    if draw(st.integers(0, 2)) == 0:
         return draw(st.sampled_from(["25m", "1h", "1d", "30h"]))
-    latency: dict[str, Any] = draw(messages)
+    latency: dict[str, Any] = draw(st.one_of(messages, models))
     if draw(st.booleans()):
-        latency["venues"] = {"V": draw(messages)}
+        latency["venues"] = {"V": draw(st.one_of(messages, models))}
     return latency
 
 

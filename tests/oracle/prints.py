@@ -6,11 +6,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .costs import slices
+from .costs import queued, slices
 from .markets import EX_DAY, RULES, SYMBOLS, WITH_PRINTS, Ask, Case, accounts, actions, asks, sizes
 
 STEP = 5  #: minutes from quote to quote
 QUEUE = {"print_fills": "touch", "queue_position": "size_ahead"}
+waits = st.builds(lambda n: {"model": {"type": "Waits", "minutes": n}}, st.sampled_from([3.0, 20.0]))
 policies = st.sampled_from([QUEUE, QUEUE, {"print_fills": "touch"}, {"print_fills": "through"}, {}])
 
 
@@ -55,7 +56,7 @@ def cases_with_prints(draw: st.DrawFn) -> Case:
     account = draw(accounts())
     account.setdefault("policies", {}).update(draw(policies))
     if "latency" in account:
-        account["latency"] = draw(st.sampled_from(["1m", "7m", "1h"]))
+        account["latency"] = draw(st.one_of(st.sampled_from(["1m", "7m", "1h"]), waits))
     # A cap needs every size that it is asked about.
     with_sizes = "fill_model" in account or account.get("slippage_model", {}).get("type") == "VolumeShare"
     quotes = [row for each in symbols for row in draw(slow_quotes(each, count, with_sizes=with_sizes))]
@@ -84,5 +85,5 @@ def cases_with_prints(draw: st.DrawFn) -> Case:
         script=tuple(draw(st.lists(st.tuples(steps, what), min_size=6, max_size=24))),
         prints=tuple(prints),
         lag=draw(st.sampled_from([0, 0, 0, 2])),
-        slices=draw(slices) if draw(st.integers(0, 5)) == 0 else None,
+        slices=draw(st.one_of(slices, queued)) if draw(st.integers(0, 3)) == 0 else None,
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ml4t.core.plugins import PluginManager, load_plugins
 
-from .costs import impacts_for
+from .costs import Delays, impacts_for
 from .markets import Case, cases, difference, outcome_of
 from .prints import cases_with_prints
 
@@ -29,8 +29,10 @@ CHECKS = settings(
 
 @pytest.fixture(scope="module")
 def plugins() -> PluginManager:
-    """Return the plugins of the environment, loaded once."""
-    return load_plugins()
+    """Return the plugins of the environment, loaded once, and the latency model of the cases."""
+    manager = load_plugins()
+    manager.register(Delays(), "delays")
+    return manager
 
 
 def compare(case: Case, plugins: PluginManager) -> None:

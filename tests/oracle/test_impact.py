@@ -18,7 +18,7 @@ from ml4t.core.models import FeeOut, FillArgs, FillOut, ImpactArgs, ImpactOut, O
 from .play import ENGINES, Action, days, feed_of, flat, split
 
 
-@attrs.define
+@attrs.frozen
 class Answers:
     """Answers by a function, and keeps what it was asked and told."""
 
@@ -35,21 +35,17 @@ class Answers:
         self.told.append(fill)
 
 
-@attrs.define
+@attrs.frozen
 class Worn(Answers):
     """An impact that grows by a cent with every fill it is told of."""
 
     answer: Callable[[Any], Any] = attrs.field(init=False, default=None)
-    fills: int = 0
 
     def evaluate(self, ctx: ImpactArgs, /) -> ImpactOut:
-        return ImpactOut(self.fills / 100)
-
-    def observe(self, fill: ObservedFill, /) -> None:
-        self.fills += 1
+        return ImpactOut(len(self.told) / 100)
 
     def clone(self) -> Worn:
-        return attrs.evolve(self)
+        return attrs.evolve(self, told=list(self.told))
 
 
 class ImpactOfTheTest(Answers):
@@ -136,12 +132,12 @@ def test_impact_must_be_a_number_that_prices_can_hold(engine: str, out: ImpactOu
 
 @ENGINES
 def test_runs_start_from_a_copy_of_a_model_as_it_is_then(engine: str) -> None:
-    model = Worn(fills=3)
+    model = Worn(told=[None] * 3)
     steps = {0: buy(1), 1: buy(1)}
     for _ in range(2):
         found = prices(play(engine, feed_of(flat(100, 100, 100)), steps, {"impact": model}))
         assert found == [(1, 100.03, 0.03, 0), (1, 100.04, 0.04, 0)]
-    assert model.fills == 3
+    assert len(model.told) == 3
 
 
 @ENGINES
@@ -400,17 +396,34 @@ def test_an_answer_without_slices_fills_nothing(engine: str) -> None:
 
 
 @ENGINES
-def test_a_slice_beyond_the_limit_keeps_its_own_price_under_clamp(engine: str) -> None:
-    # From 100.10 there is no room to the limit of 100.05, so no costs; none of them becomes a rebate.
-    models = {
-        "fill": Answers(cut((6, 0), (4, 0.1))),
-        "slippage": Answers(lambda _: SlippageOut(0.0, 0.02)),
-    }
-    policies = {"limit_slippage": "clamp"}
+@pytest.mark.parametrize("policy", ["none", "clamp", "refuse", "full"])
+def test_a_slice_beyond_the_limit_ends_the_execution(engine: str, policy: str) -> None:
+    # 100.10 is beyond 100.05. What is left stays marketable, and nothing comes after it here.
+    models = {"fill": Answers(cut((6, 0), (4, 0.1)))}
+    terms = {"limit_price": 100.05}
     results = play(
-        engine, feed_of(flat(100, 100)), {0: buy(10, limit_price=100.05)}, models, policies=policies
+        engine, feed_of(flat(100, 100)), {0: buy(10, **terms)}, models, policies={"limit_slippage": policy}
     )
-    assert results.fills.select("quantity", "price", "spread").rows() == [(6, 100.02, 0.02), (4, 100.1, 0)]
+    assert results.fills.select("quantity", "price", "liquidity").rows() == [(6, 100, "taker")]
+
+
+@ENGINES
+def test_an_order_of_all_or_nothing_does_not_fill_with_a_slice_beyond_its_limit(engine: str) -> None:
+    # 6 at 100.00 and 4 at 100.10 are 10 at 100.04, but nobody sells the last 4 below 100.10.
+    models = {"fill": Answers(cut((6, 0), (4, 0.1)))}
+    results = play(
+        engine, feed_of(flat(100, 100)), {0: buy(10, limit_price=100.05, time_in_force="fok")}, models
+    )
+    assert results.fills.is_empty()
+
+
+@ENGINES
+def test_a_price_worse_than_the_limit_is_refused(engine: str) -> None:
+    models = {"fill": Answers(cut((10, 0.1)))}
+    with pytest.raises(
+        ModelError, match=r"A, order 1, 2024-01-02.*: price 100.1 is worse than the limit 100.05"
+    ):
+        play(engine, feed_of(flat(100, 100)), {0: buy(10, limit_price=100.05)}, models)
 
 
 @ENGINES

@@ -209,6 +209,7 @@ def test_a_fault_names_its_place_and_what_is_allowed(latency: object, path: str,
     assert words in str(found[path])
 
 
+MESSAGES = ("submit", "modify", "cancel", "model")
 KINDS = ("uniform", "exponential", "lognormal")
 DRAWN = ("distribution", "quantiles", "low", "high", "mean", "minimum", "median", "sigma")
 
@@ -216,8 +217,8 @@ DRAWN = ("distribution", "quantiles", "low", "high", "mean", "minimum", "median"
 @pytest.mark.parametrize(
     ("latency", "path", "allowed", "nearest"),
     [
-        ({"submitt": "1s"}, ".submitt", ("submit", "modify", "cancel", "venues"), "submit"),
-        ({"venues": {"A": {"cancle": "1s"}}}, ".venues.A.cancle", ("submit", "modify", "cancel"), "cancel"),
+        ({"submitt": "1s"}, ".submitt", ("submit", "modify", "cancel", "model", "venues"), "submit"),
+        ({"venues": {"A": {"cancle": "1s"}}}, ".venues.A.cancle", MESSAGES, "cancel"),
         ({"submit": {"distribution": "unifrom"}}, ".submit.distribution", KINDS, "uniform"),
         ({"submit": {"distribution": 3}}, ".submit.distribution", KINDS, None),
         ({"submit": {"distribution": []}}, ".submit.distribution", KINDS, None),

@@ -127,7 +127,7 @@ def test_slippage_below_zero_is_a_price_improvement(play: Play, daily: Build) ->
 
 
 @pytest.mark.parametrize(
-    "answer", [FillOut(), FillOut(price=nan, quantity=5), FillOut(price=10.0, quantity=0)]
+    "answer", [FillOut(), FillOut(price=nan, quantity=nan), FillOut(price=10.0, quantity=0)]
 )
 def test_no_price_or_no_quantity_lets_the_data_pass(play: Play, daily: Build, answer: FillOut) -> None:
     run = play(
@@ -367,7 +367,8 @@ def test_an_answer_that_makes_no_sense_is_refused_with_its_numbers(
 def test_an_answer_of_another_shape_is_refused(engine: Make, daily: Build, kind: str, answer: object) -> None:
     message = failure(engine, daily({"A": [10] * 3}), **{kind: answers(answer)})
     assert "model Answers, A, order 1" in message
-    assert "has no attribute" in message
+    first = answer[0] if isinstance(answer, tuple) and kind == "fill" else answer
+    assert f"evaluate answered {first!r}; expected {kind.capitalize()}Out" in message
 
 
 def test_a_liquidity_that_is_no_word_for_it_is_refused(engine: Make, daily: Build) -> None:
@@ -391,13 +392,13 @@ def test_a_model_may_not_reach_into_the_run_that_asks_it(engine: Make, daily: Bu
 
 
 def test_what_was_filled_before_a_model_failed_stays(engine: Make, daily: Build) -> None:
-    @attrs.define
+    @attrs.frozen
     class Breaks:
-        calls: int = 0
+        asked: list[FeeArgs] = attrs.field(factory=list)
 
         def evaluate(self, ctx: FeeArgs) -> FeeOut:
-            self.calls += 1
-            if self.calls == 3:
+            self.asked.append(ctx)
+            if len(self.asked) == 3:
                 raise ValueError
             return FeeOut(fee=0.0)
 
@@ -410,6 +411,21 @@ def test_what_was_filled_before_a_model_failed_stays(engine: Make, daily: Build)
         made.run()
     assert made.results is not None
     assert made.results.fills.height == 2
+
+
+def test_a_model_that_can_change_and_cannot_be_copied_is_refused(engine: Make, daily: Build) -> None:
+    @attrs.define
+    class Counts:
+        calls: int = 0
+
+        def evaluate(self, ctx: FeeArgs) -> FeeOut:
+            self.calls += 1
+            return FeeOut(fee=float(self.calls))
+
+    with pytest.raises(
+        ConfigError, match=r"fee model .* can change, so that a run would begin where the last"
+    ):
+        engine(Strategy, daily({"A": [10] * 3}), models={"fee": Counts()})
 
 
 # -- what may run, and what is written down --------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,44 @@ class Leaves(Buys):
 class Misspells(Buys):
     def on_data(self, timestamp, data, context, broker):
         broker.buy("AA", 1)
+"""
+
+REFUSING = """
+import attrs
+from ml4t.core.errors import Finding
+from ml4t.core.structuring import Checked
+
+class Picky(Buys):
+    def __init__(self, quantity=1, band=0.1):
+        if band < 0:
+            raise ValueError("the band is below zero")
+        if quantity > 100:
+            raise ValueError("too much")
+        if quantity > 10:
+            raise RuntimeError
+        super().__init__(quantity)
+
+def is_whole(instance, attribute, value):
+    if value != int(value):
+        raise ValueError("expected whole shares")
+
+class Table(Checked):
+    @classmethod
+    def cross_check(cls, values):
+        if values["band"] < 0.0:
+            yield Finding(path="band", message="expected 0 or more")
+
+@attrs.define(slots=False)
+class Strict(Buys):
+    quantity: float = attrs.field(default=1.0, validator=is_whole)
+    band: float = attrs.field(default=0.1, validator=attrs.validators.ge(0.0), kw_only=True)
+    kind: str = attrs.field(default="x", validator=attrs.validators.in_(("x", "y")), kw_only=True)
+    _hidden: float = attrs.field(default=1.0, validator=attrs.validators.instance_of(float), kw_only=True)
+
+@attrs.define(slots=False)
+class Findings(Buys, Table):
+    quantity: float = 1.0
+    band: float = 0.1
 """
 
 TOML = """
@@ -344,7 +383,11 @@ LATE = [
         "submit.quantiles: expected a list, found '1s' (line {})",
         2,
     ),
-    ('[broker.latency]\nsubmitt = "1s"', "submitt: unknown key; allowed: submit, modify, cancel, venues", 2),
+    (
+        '[broker.latency]\nsubmitt = "1s"',
+        "submitt: unknown key; allowed: submit, modify, cancel, model, venues",
+        2,
+    ),
     (
         '[broker.latency.venues.XNYX]\nsubmit = "1s"',
         "broker.latency.venues.XNYX: no instrument of the run has this venue; allowed: 24/7 (line {})",
@@ -509,6 +552,131 @@ def test_parameters_that_the_strategy_does_not_take_are_told(command: Run, proje
     assert status == 1
     assert "quantiy" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        (
+            "Strict",
+            "band = -1",
+            "params.band: {} refuses -1: ValueError: 'band' must be >= 0.0: -1 (line 26)",
+        ),
+        (
+            "Strict",
+            'kind = "z"',
+            "params.kind: {} refuses 'z': ValueError: 'kind' must be in ('x', 'y') (got 'z') (line 26)",
+        ),
+        (
+            "Strict",
+            "hidden = 1",
+            "params.hidden: {} refuses 1: TypeError: '_hidden' must be <class 'float'> (got 1 that is a "
+            "<class 'int'>). (line 26)",
+        ),
+        # The sentence has no name, but attrs was about to check that field.
+        (
+            "Strict",
+            "quantity = 1.5, band = 0.2",
+            "params.quantity: {} refuses 1.5: ValueError: expected whole shares (line 26)",
+        ),
+        (
+            "Picky",
+            "quantity = 3, band = -1",
+            "params.band: {} refuses -1: ValueError: the band is below zero (line 26)",
+        ),
+        ("Findings", "band = -1", "params.band: expected 0 or more (line 26)"),
+        # Nothing tells which: the section, and where it was raised.
+        (
+            "Picky",
+            "quantity = 101, band = 0.2",
+            "{} cannot be made with quantity = 101, band = 0.2: ValueError: too much, raised at "
+            "strategies.py, line {line} (line 23)",
+        ),
+        (
+            "Picky",
+            "quantity = 11",
+            "{} cannot be made with quantity = 11: RuntimeError, raised at strategies.py, "
+            "line {line} (line 23)",
+        ),
+    ],
+)
+def test_a_parameter_that_the_constructor_refuses_is_told_in_one_line_with_file_and_line(
+    command: Run, project: Path, name: str, params: str, message: str
+) -> None:
+    (project / "strategies.py").write_text(STRATEGY + REFUSING)
+    edited(project, "strategies.py:Buys", f"strategies.py:{name}")
+    path = edited(project, "{ quantity = 3 }", f"{{ {params} }}")
+    status, _, err = command("run", path, "--no-report")
+    lines = (project / "strategies.py").read_text().splitlines()
+    raised = "too much" if "too much" in message else "raise RuntimeError"
+    line = next(n for n, text in enumerate(lines, start=1) if raised in text)
+    joint = "." if message.startswith("params") else ": "
+    told = message.replace("{line}", str(line)).replace("{}", f"strategies.py:{name}")
+    assert err == f"Error: {path}: strategies[0]{joint}{told}\n"
+    assert status == 1
+    assert not (project / "runs").exists()
+
+
+def test_what_a_constructor_raises_keeps_its_type_in_python_and_is_shown_whole_when_asked_for(
+    command: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "strategies.py").write_text(STRATEGY + REFUSING)
+    edited(project, "strategies.py:Buys", "strategies.py:Strict")
+    path = edited(project, "{ quantity = 3 }", "{ band = -1 }")
+    with pytest.raises(ValueError, match="'band' must be") as raised:
+        engine_of(load_config(path)).run()
+    assert type(raised.value) is ValueError
+    assert raised.value.__notes__ == ["raised while making strategy Strict"]
+    monkeypatch.setenv("ML4T_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="'band' must be") as raised:
+        command("run", path, "--no-report")
+    assert type(raised.value) is ValueError
+
+
+def test_of_two_runs_into_one_folder_at_once_one_is_kept_there_and_one_elsewhere(
+    project: Path, tmp_path: Path
+) -> None:
+    waits = """
+class Waits(Buys):
+    def on_stop(self):
+        import os, time
+        # So much to write that both are at it for a while.
+        for n in range(200_000):
+            self.log(str(n * 7919 % 1_000_003), level="info")
+        here = Path(__file__).parent
+        (here / f"ended.{os.getpid()}").touch()
+        while len(list(here.glob("ended.*"))) < 2:
+            time.sleep(0.001)
+"""
+    (project / "strategies.py").write_text(STRATEGY + waits)
+    path = edited(project, "strategies.py:Buys", "strategies.py:Waits")
+    script = [sys.executable, "-c", "import sys; from ml4t.core.cli import main; sys.exit(main())"]
+    for turn in range(3):
+        folder, spare = tmp_path / f"out-{turn}", tmp_path / f"spare-{turn}"
+        spare.mkdir()
+        both = [
+            subprocess.Popen(
+                [*script, "run", str(path), "--no-report", "--quiet", "-o", str(folder)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "TMPDIR": str(spare), "TEMP": str(spare), "TMP": str(spare)},
+            )
+            for _ in range(2)
+        ]
+        told = [each.communicate(timeout=60) for each in both]
+        assert sorted(each.returncode for each in both) == [0, 1], told
+        loser = next(n for n, each in enumerate(both) if each.returncode == 1)
+        (kept,) = spare.glob("ml4t-*/small")
+        assert told[1 - loser] == (f"{folder}\n", "")
+        assert told[loser][1] == (
+            f"Error: {folder} already holds a run; choose another folder, or allow a run to be replaced "
+            f"(overwrite=True, --overwrite)\nThe results (complete) were kept: they are in {kept}\n"
+        )
+        for found in (folder, kept):
+            assert Results.load(found).fills["quantity"].to_list() == [3.0]
+        for mark in project.glob("ended.*"):
+            mark.unlink()
 
 
 def test_the_help_names_every_option(command: Run) -> None:

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from ml4t.backtest import DataFeed, Engine, Strategy, Timestamp
+from ml4t.backtest.executors import ChildOrder, ExecutorArgs
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.engine import _engine
 from ml4t.engine.compile import describe
@@ -197,6 +198,14 @@ def test_every_function_is_documented(name: str) -> None:
 # -- types -----------------------------------------------------------------------------------------------
 
 
+@attrs.frozen
+class AtOnce:
+    """An execution algorithm that sends all at once."""
+
+    def evaluate(self, ctx: ExecutorArgs, /) -> tuple[ChildOrder, ...]:
+        return (ChildOrder(quantity=ctx.to_send),) if ctx.to_send > 0 else ()
+
+
 @pytest.fixture(scope="module")
 def objects(engine: Callable[..., Engine], daily: Callable[..., DataFeed]) -> dict[str, Any]:
     """One instance of every class, from a run that fills, rejects, slips and predicts."""
@@ -221,6 +230,7 @@ def objects(engine: Callable[..., Engine], daily: Callable[..., DataFeed]) -> di
             for value in (timestamp, data, data["A"], data["A"]["signals"], context, broker):
                 keep(value)
             keep(broker.open_orders[0])
+            keep(broker.execute("A", 1, AtOnce()))
             if broker.positions:
                 keep(broker.positions["A"])
 

@@ -8,8 +8,10 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -193,6 +195,51 @@ def test_a_save_that_fails_leaves_everything_as_it_was(
         unwritable.save(folder, overwrite=True)
     assert (contents(folder) if folder.exists() else None) == before
     assert [path.name for path in tmp_path.iterdir()] == (["run"] if exists else [])
+
+
+def saved_at_once(runs: list[Results], folder: Path, *, overwrite: bool) -> list[BaseException | None]:
+    """Save several runs into one folder, begun at the same moment, and return how each ended."""
+    gate = Barrier(len(runs))
+
+    def save(results: Results) -> BaseException | None:
+        gate.wait()
+        try:
+            results.save(folder, overwrite=overwrite)
+        except ResultsError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        return list(pool.map(save, runs))
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "empty"])
+def test_of_several_that_save_at_once_exactly_one_gets_the_folder(
+    exists: bool,  # noqa: FBT001 - a parameter of the test
+    make: Make,
+    tmp_path: Path,
+) -> None:
+    runs = [make(nav=[float(number)]) for number in range(1, 5)]
+    for turn in range(25):
+        folder = tmp_path / str(turn)
+        if exists:
+            folder.mkdir()
+        ended = saved_at_once(runs, folder, overwrite=False)
+        assert ended.count(None) == 1, f"turn {turn}: {ended}"
+        for refusal in filter(None, ended):
+            assert str(refusal).startswith(f"{folder} already holds a run; choose another folder")
+        winner = runs[ended.index(None)]
+        assert Results.load(folder).nav["nav"].to_list() == winner.nav["nav"].to_list()
+    assert len(list(tmp_path.iterdir())) == 25
+
+
+def test_of_several_that_replace_a_run_at_once_the_last_one_stays(make: Make, tmp_path: Path) -> None:
+    runs = [make(nav=[float(number)]) for number in range(1, 5)]
+    folder = make(nav=[9.0]).save(tmp_path / "run")
+    for _ in range(25):
+        assert saved_at_once(runs, folder, overwrite=True) == [None] * 4
+        assert Results.load(folder).nav["nav"][0] in {1.0, 2.0, 3.0, 4.0}
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 # ------------------------------------------------------------------------------- damage

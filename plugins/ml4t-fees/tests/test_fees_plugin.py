@@ -42,7 +42,8 @@ def test_a_registered_model_says_its_kind_and_its_native_table(name: str) -> Non
 @pytest.mark.parametrize("name", SPECS)
 def test_the_schema_of_a_model_names_its_parameters(name: str) -> None:
     schema = SPECS[name].params_schema()
-    assert set(schema["properties"]) == {field.name for field in attrs.fields(SPECS[name].load())}
+    fields = {field.name for field in attrs.fields(SPECS[name].load())}
+    assert set(schema["properties"]) == fields | {"schema_version"}
     assert schema["additionalProperties"] is False
 
 

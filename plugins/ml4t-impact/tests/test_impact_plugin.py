@@ -18,12 +18,15 @@ from ml4t.core.types import ModelKind
 from ml4t.impact import plugin
 
 SPECS = {spec.name: spec for spec in plugin.ml4t_register_models()}
+EXECUTORS = plugin.ml4t_register_executors()
 
 
 def test_every_model_of_the_package_is_registered_under_its_own_name() -> None:
     exported = [getattr(ml4t.impact, name) for name in ml4t.impact.__all__]
-    models = {each for each in exported if hasattr(each, "evaluate")}
+    algorithms = {spec.load() for spec in EXECUTORS}
+    models = {each for each in exported if hasattr(each, "evaluate")} - algorithms
     assert {spec.load() for spec in SPECS.values()} == models
+    assert algorithms <= {*exported}
     for cls in models:
         assert SPECS[cls.__name__].load() is cls
 
@@ -37,10 +40,22 @@ def test_a_registered_model_is_of_the_kind_impact_and_native(name: str) -> None:
     assert not hasattr(spec.load(), "native_builtin")
 
 
+def test_an_execution_algorithm_is_registered_under_its_own_name_and_native() -> None:
+    (spec,) = EXECUTORS
+    assert (spec.name, spec.kind, spec.native) == (
+        "AlmgrenChrissTrajectory",
+        ModelKind.EXECUTOR,
+        Native.CAPSULE,
+    )
+    assert spec.load() is ml4t.impact.AlmgrenChrissTrajectory
+    assert spec.summary
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_the_schema_of_a_model_names_its_parameters(name: str) -> None:
     schema = SPECS[name].params_schema()
-    assert set(schema["properties"]) == {field.name for field in attrs.fields(SPECS[name].load())}
+    fields = {field.name for field in attrs.fields(SPECS[name].load())}
+    assert set(schema["properties"]) == fields | {"schema_version"}
     assert schema["additionalProperties"] is False
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -284,6 +285,39 @@ def test_a_closed_state_is_not_asked(library: Path) -> None:
         state.evaluate(ASKED)
 
 
+@pytest.mark.parametrize("symbol", [None, 7, b"fraction"])
+def test_a_symbol_that_is_no_text_is_refused(symbol: Any, library: Path) -> None:  # noqa: ANN401 - of any type
+    with pytest.raises(ConfigError, match=r"symbol is .*; expected the name of a function of /.*\.so"):
+        load(library, symbol, [0.1])
+
+
+@pytest.mark.parametrize("way", ["closed twice", "unused", "the process ends"])
+def test_a_state_is_freed_once(way: str, compile_c: Compile) -> None:
+    text = LIBRARY.replace(".drop = free, .eval", ".drop = told, .eval").replace(
+        "ml4t_model_table *fraction(",
+        "static void told(void *state) {\n"
+        "    free(state);\n"
+        '    fputs("freed\\n", stderr);\n'
+        "}\n"
+        "ml4t_model_table *fraction(",
+        1,
+    )
+    ways = {"closed twice": "state.close(); state.close()", "unused": "del state", "the process ends": ""}
+    program = (
+        "import ctypes, ml4t.native as n\n"
+        f"state = n.NativeState(n.load({str(compile_c(text))!r}, 'fraction', [0.5]))\n"
+        f"{ways[way]}\n"
+        "ctypes.kept = globals().get('state')\n"
+        "print('end', file=__import__('sys').stderr, flush=True)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert text != LIBRARY
+    ended = ["end", "freed"] if way == "the process ends" else ["freed", "end"]
+    assert (ran.returncode, ran.stderr.split()) == (0, ended)
+
+
 def test_what_is_no_capsule_is_refused() -> None:
     class Liar:
         kind = ModelKind.FEE
@@ -303,6 +337,8 @@ def test_a_process_that_ends_with_capsules_at_hand_ends_in_peace(library: Path) 
         f"sys.kept = n.load({str(library)!r}, 'fraction', [0.5]).capsule('slippage')\n"
         f"kept = n.load({str(library)!r}, 'fraction', [0.5]).capsule('slippage')\n"
         f"state = n.NativeState(n.load({str(library)!r}, 'fraction', [0.5]))\n"
+        # What another module holds outlives the module of NativeState.
+        f"import ctypes; ctypes.kept = n.NativeState(n.load({str(library)!r}, 'fraction', [0.5]))\n"
     )
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False

@@ -569,7 +569,7 @@ def test_columns_of_two_feeds_are_told_apart(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("native", ["require", "never"])
 def test_a_column_of_two_feeds_of_one_instrument_is_refused(native: str, rng: np.random.Generator) -> None:
     message = (
-        r'kernel Cross 1: column "close" is in the feeds hour and day of one instrument; '
+        r'kernel Cross version 1: column "close" is in the feeds hour and day of one instrument; '
         r"write hour\.close or day\.close"
     )
     with pytest.raises(ConfigError, match=message):
@@ -584,7 +584,9 @@ def test_one_column_of_feeds_of_different_instruments_is_one_column(rng: np.rand
 
 @pytest.mark.parametrize("native", ["require", "never"])
 def test_a_column_that_nobody_has_is_refused(native: str, rng: np.random.Generator) -> None:
-    with pytest.raises(UnknownNameError, match=r"kernel Compares 1.*day\.close.*known: close, high, low"):
+    with pytest.raises(
+        UnknownNameError, match=r"kernel Compares version 1.*day\.close.*known: close, high, low"
+    ):
         result(Compares, feed(daily(rng, 5), name="bars"), native)
 
 

@@ -42,7 +42,7 @@ def spec() -> dict[str, Any]:
                 "calendar": 0,
                 "matching": 0,
                 "prints": None,
-                "latency": {"submit": [0], "modify": [0], "cancel": [0]},
+                "latency": {"submit": [0], "modify": [0], "cancel": [0], "venue": 0},
             }
         ],
         "feeds": [
@@ -68,6 +68,7 @@ def spec() -> dict[str, Any]:
         "fill_model": {"object": Default(), "builtin": "default", "params": {}},
         "slippage_model": {"object": NoSlippage(), "builtin": "none", "params": {}},
         "fee_model": {"object": NoFee(), "builtin": "none", "params": {}},
+        "latency_models": [],
     }
 
 

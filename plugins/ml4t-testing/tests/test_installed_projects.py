@@ -26,7 +26,7 @@ pytestmark = pytest.mark.plugins
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/how-to/write-a-plugin.md"
-KINDS = ("fill", "slippage", "impact", "fee", "strategy")
+KINDS = ("fill", "slippage", "impact", "fee", "latency", "executor", "strategy")
 MINUTES = 15
 
 
@@ -129,7 +129,10 @@ def test_a_reader_is_built_installed_tested_and_run_by_name(environment: Environ
     project = write_project(Plan(name="csv-folder", kind="reader"), into=tmp_path)
     environment.python("-m", "pip", "install", "-q", "--no-deps", str(project), cwd=tmp_path)
     environment.run("pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=project)
-    assert re.search(r"\d{3} fills", environment.python("examples/backtest.py", cwd=project))
+    environment.run("ml4t", "run", "examples/backtest.toml", "--output", "results", cwd=project)
+    results = Results.load(project / "results")
+    assert [each["distribution"] for each in results.manifest["readers"]] == ["ml4t-csv-folder"]
+    assert results.fills.height > 10
 
 
 # -- the page ----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from ml4t.backtest import Results
 
 Folder = Any
-KINDS = ("fill", "slippage", "impact", "fee", "strategy")
+KINDS = ("fill", "slippage", "impact", "fee", "latency", "executor", "strategy")
 COMMAND = "import sys; from ml4t.core.cli import main; sys.exit(main())"
 
 
@@ -69,11 +69,19 @@ def test_a_project_that_was_just_written_passes_its_tests(
 
 
 def test_a_reader_that_was_just_written_passes_its_tests(outcomes: dict[str, Counter[str]]) -> None:
-    assert outcomes["ml4t-reader-none"] == Counter(passed=10)
+    assert outcomes["ml4t-reader-none"] == Counter(passed=11)
 
 
 @pytest.mark.usefixtures("outcomes")
-@pytest.mark.parametrize(("project", "path"), [("ml4t-fee-c", "capsule"), ("ml4t-fill-none", "python")])
+@pytest.mark.parametrize(
+    ("project", "path"),
+    [
+        ("ml4t-fee-c", "capsule"),
+        ("ml4t-fill-none", "python"),
+        ("ml4t-executor-c", "capsule"),
+        ("ml4t-latency-c", "capsule"),
+    ],
+)
 def test_the_example_runs_by_the_name_in_its_configuration(folder: Folder, project: str, path: str) -> None:
     example = folder.path / project / "examples/backtest.toml"
     output = folder.path / "runs" / project
@@ -85,6 +93,29 @@ def test_the_example_runs_by_the_name_in_its_configuration(folder: Folder, proje
     ours = models[project.removeprefix("ml4t-")]
     assert (ours["path"], ours["distribution"]) == (path, project)
     assert results.fills.height > 100
+
+
+@pytest.mark.usefixtures("outcomes")
+def test_the_example_of_a_reader_runs_by_the_name_in_its_configuration(folder: Folder) -> None:
+    example = folder.path / "ml4t-reader-none/examples/backtest.toml"
+    output = folder.path / "runs/reader"
+    command = [sys.executable, "-c", COMMAND, "run", str(example), "--no-report", "--output", str(output)]
+    ran = folder.run(command)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    results = Results.load(output)
+    (used,) = results.manifest["readers"]
+    assert (used["plugin"], used["distribution"]) == ("reader-none", "ml4t-reader-none")
+    assert "examples" not in str(results.manifest["inputs"]), "an input is named from the folder of the file"
+    assert results.fills.height > 10
+    text = example.read_text(encoding="utf-8")
+    example.with_name("scheme.toml").write_text(
+        text.replace('type = "reader-none"\npath = "prices"', 'path = "reader-none:prices"'), encoding="utf-8"
+    )
+    ran = folder.run(
+        [*command[:4], str(example.with_name("scheme.toml")), "--no-report", "--output", f"{output}2"]
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert Results.load(Path(f"{output}2")).fills.equals(results.fills)
 
 
 def test_a_formula_that_was_changed_wrongly_fails_its_tests(folder: Folder) -> None:
@@ -160,5 +191,5 @@ def test_a_project_in_rust_passes_its_tests_and_its_panic_is_an_error(
     ]
     ran = folder.run(command)
     assert ran.returncode == 1
-    assert "model Panics 1, " in ran.stdout + ran.stderr
+    assert "model Panics version 1, " in ran.stdout + ran.stderr
     assert "too much for this model" in ran.stdout + ran.stderr

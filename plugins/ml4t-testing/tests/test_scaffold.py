@@ -79,7 +79,8 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_kind_or_native_form_lists_the_known_ones() -> None:
     assert (
-        "'fill', 'slippage', 'impact', 'fee', 'reader', 'strategy'" in command("x", "--kind", "fills").output
+        "'fill', 'slippage', 'impact', 'fee', 'latency', 'executor', 'reader', 'strategy'"
+        in command("x", "--kind", "fills").output
     )
     with pytest.raises(
         UnknownNameError, match=r"unknown kind of plugin 'fills'; known: .*did you mean 'fill'"
@@ -165,7 +166,7 @@ def test_the_python_of_every_combination_compiles_and_is_clean(written: Path) ->
 
 
 def test_a_plugin_in_python_is_less_than_fifty_lines(written: Path) -> None:
-    for kind in ("fill", "slippage", "impact", "fee", "strategy"):
+    for kind in ("fill", "slippage", "impact", "fee", "latency", "executor", "strategy"):
         package = written / f"ml4t-{kind}-none/src/ml4t_{kind}_none"
         lines = [
             line for path in package.glob("*.py") for line in path.read_text().splitlines() if line.strip()
@@ -208,7 +209,7 @@ def test_the_crate_that_is_carried_is_that_of_the_workspace() -> None:
 
 def test_native_projects_carry_what_they_compile_against(written: Path) -> None:
     crate = ROOT / "ml4t-engine-rs/crates/abi"
-    for kind in ("fill", "slippage", "impact", "fee", "strategy"):
+    for kind in ("fill", "slippage", "impact", "fee", "latency", "executor", "strategy"):
         header = written / f"ml4t-{kind}-c/c/ml4t_abi.h"
         assert header.read_bytes() == (crate / "include/ml4t_abi.h").read_bytes()
         vendored = written / f"ml4t-{kind}-rust/rust/vendor/ml4t-abi"

@@ -5,7 +5,7 @@ They make `isinstance(event, FillEvent)` mean the same in every engine. An event
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from typing import TYPE_CHECKING, Any
 
 from ml4t.core.sources import OrderHandle
@@ -19,23 +19,13 @@ class Event(ABC):
 
     __slots__ = ()
 
-    @property
-    @abstractmethod
-    def asset(self) -> str:
-        """Symbol of the instrument."""
-
-    @property
-    @abstractmethod
-    def timestamp(self) -> Any:  # noqa: ANN401 - each engine has a class of its own
-        """When it happened: an instant that compares with aware datetimes.
-
-        For a late row or a signal that is before the instant at which it is told.
-        """
-
-    @property
-    @abstractmethod
-    def ts_event(self) -> int:
-        """When it happened, in nanoseconds since 1970 UTC."""
+    #: Symbol of the instrument.
+    asset: str
+    #: When it happened: an instant that compares with aware datetimes. For a late row or a signal that is
+    #: before the instant at which it is told.
+    timestamp: Any
+    #: When it happened, in nanoseconds since 1970 UTC.
+    ts_event: int
 
 
 class MarketEvent(Event):
@@ -43,30 +33,16 @@ class MarketEvent(Event):
 
     __slots__ = ()
 
-    @property
-    @abstractmethod
-    def kind(self) -> str:
-        """`bar`, `quote` or `trade`."""
-
-    @property
-    @abstractmethod
-    def feed(self) -> str:
-        """Name of the feed."""
-
-    @property
-    @abstractmethod
-    def bar(self) -> Any:  # noqa: ANN401 - a mapping of the engine's own
-        """The values by field name; `quote` and `trade` are the same."""
-
-    @property
-    @abstractmethod
-    def quote(self) -> Any:  # noqa: ANN401
-        """The values by field name."""
-
-    @property
-    @abstractmethod
-    def trade(self) -> Any:  # noqa: ANN401
-        """The values by field name."""
+    #: `bar`, `quote` or `trade`.
+    kind: str
+    #: Name of the feed.
+    feed: str
+    #: The values by field name; `quote` and `trade` are the same.
+    bar: Any
+    #: The values by field name.
+    quote: Any
+    #: The values by field name.
+    trade: Any
 
     if TYPE_CHECKING:
 
@@ -78,30 +54,16 @@ class SignalEvent(Event):
 
     __slots__ = ()
 
-    @property
-    @abstractmethod
-    def score(self) -> float:
-        """The prediction."""
-
-    @property
-    @abstractmethod
-    def confidence(self) -> float:
-        """Confidence; NaN where not given."""
-
-    @property
-    @abstractmethod
-    def model_id(self) -> str:
-        """Model that made it, or the column name of a wide frame."""
-
-    @property
-    @abstractmethod
-    def version(self) -> str:
-        """Version of the model; empty where none is stated."""
-
-    @property
-    @abstractmethod
-    def ts_arrival(self) -> int:
-        """When it became readable, in nanoseconds since 1970 UTC."""
+    #: The prediction.
+    score: float
+    #: Confidence; NaN where not given.
+    confidence: float
+    #: Model that made it, or the column name of a wide frame.
+    model_id: str
+    #: Version of the model; empty where none is stated.
+    version: str
+    #: When it became readable, in nanoseconds since 1970 UTC.
+    ts_arrival: int
 
 
 class FillEvent(Event):
@@ -109,50 +71,24 @@ class FillEvent(Event):
 
     __slots__ = ()
 
-    @property
-    @abstractmethod
-    def order(self) -> OrderHandle:
-        """Live view of the order."""
-
-    @property
-    @abstractmethod
-    def order_id(self) -> int:
-        """Id of the order."""
-
-    @property
-    @abstractmethod
-    def side(self) -> Side:
-        """Buy or sell."""
-
-    @property
-    @abstractmethod
-    def quantity(self) -> float:
-        """Units, above zero."""
-
-    @property
-    @abstractmethod
-    def price(self) -> float:
-        """Price per unit, spread, slippage and impact included."""
-
-    @property
-    @abstractmethod
-    def reference_price(self) -> float:
-        """Price that the market offered."""
-
-    @property
-    @abstractmethod
-    def fee(self) -> float:
-        """Money, negative for a rebate."""
-
-    @property
-    @abstractmethod
-    def liquidity(self) -> str:
-        """`maker` or `taker`."""
-
-    @property
-    @abstractmethod
-    def phase(self) -> str:
-        """Where it filled: `open`, `range` or `close` of a bar, `quote`, `trade`."""
+    #: Live view of the order.
+    order: OrderHandle
+    #: Id of the order.
+    order_id: int
+    #: Buy or sell.
+    side: Side
+    #: Units, above zero.
+    quantity: float
+    #: Price per unit, spread, slippage and impact included.
+    price: float
+    #: Price that the market offered.
+    reference_price: float
+    #: Money, negative for a rebate.
+    fee: float
+    #: `maker` or `taker`.
+    liquidity: str
+    #: Where it filled: `open`, `range` or `close` of a bar, `quote`, `trade`.
+    phase: str
 
 
 class OrderEvent(Event):
@@ -160,32 +96,15 @@ class OrderEvent(Event):
 
     __slots__ = ()
 
-    @property
-    @abstractmethod
-    def order(self) -> OrderHandle:
-        """Live view of the order."""
-
-    @property
-    @abstractmethod
-    def order_id(self) -> int:
-        """Id of the order."""
-
-    @property
-    @abstractmethod
-    def status(self) -> OrderStatus:
-        """State after the change."""
-
-    @property
-    @abstractmethod
-    def previous_status(self) -> OrderStatus:
-        """State before the change."""
-
-    @property
-    @abstractmethod
-    def reason_code(self) -> str:
-        """Code of the reason; empty where nothing is to explain."""
-
-    @property
-    @abstractmethod
-    def reason(self) -> str:
-        """Sentence of the reason, with what the engine knows about it."""
+    #: Live view of the order.
+    order: OrderHandle
+    #: Id of the order.
+    order_id: int
+    #: State after the change.
+    status: OrderStatus
+    #: State before the change.
+    previous_status: OrderStatus
+    #: Code of the reason; empty where nothing is to explain.
+    reason_code: str
+    #: Sentence of the reason, with what the engine knows about it.
+    reason: str

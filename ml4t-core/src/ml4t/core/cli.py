@@ -16,6 +16,7 @@ import attrs
 import click
 
 from ml4t.core import __version__
+from ml4t.core.config import blocked_plugins
 from ml4t.core.errors import Ml4tError, PluginError, PluginWarning, unknown_name
 from ml4t.core.hookspecs import KINDS, Check, ModelSpec, Native
 from ml4t.core.manifest import canonical_json
@@ -28,6 +29,11 @@ class _Shell(click.Group):
     """A group that asks plugins for commands only when one is wanted that it does not have itself."""
 
     is_complete = False
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        files = [arg for arg in args if arg.endswith((".toml", ".yaml", ".yml"))]
+        ctx.ensure_object(dict)["unwanted"] = [name for file in files for name in blocked_plugins(file)]
+        return super().parse_args(ctx, args)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         if (name := name or cmd.name) in self.commands:
@@ -67,7 +73,8 @@ def plugins_of(ctx: click.Context, *, strict: bool | None = None) -> PluginManag
     state = ctx.find_root().ensure_object(dict)
     if "plugins" not in state:
         # `ml4t --help` is answered before the options that follow it are read.
-        state["plugins"] = load_plugins(**state.get("switches", {}), strict=strict)
+        unwanted = state.get("unwanted", ())
+        state["plugins"] = load_plugins(**state.get("switches", {}), unwanted=unwanted, strict=strict)
     manager: PluginManager = state["plugins"]
     return manager
 
@@ -161,43 +168,38 @@ def _runs(offer: Registered) -> str | None:
 
 
 @cli.command()
+@click.argument("config", required=False, type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def doctor(ctx: click.Context, *, as_json: bool) -> None:
-    """Check the installation and every plugin; exit with 1 when something is wrong."""
+def doctor(ctx: click.Context, config: str | None, *, as_json: bool) -> None:
+    """Check the installation, every plugin and a configuration; exit with 1 when something is wrong."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)
-        checks = [*_installation_checks(), *plugins_of(ctx, strict=False).checks()]
+        checks = [*_installation_checks(), *plugins_of(ctx, strict=False).checks(config)]
     if as_json:
         click.echo(canonical_json([attrs.asdict(check) for check in checks], indent=2))
     else:
         for check in checks:
-            click.secho(
-                f"{'ok   ' if check.ok else 'WRONG'} {check.name}: {check.detail}",
-                fg=None if check.ok else "red",
-            )
+            mark, color = ("ok   ", None) if check.ok else ("WRONG", "red")
+            click.secho(f"{mark} {check.name}: {check.detail}", fg=color)
             click.echo(f"      fix: {check.fix}\n" if check.fix else "", nl=False)
     ctx.exit(0 if all(check.ok for check in checks) else 1)
 
 
 def _installation_checks() -> Iterable[Check]:
-    yield Check(
-        name="python", ok=sys.version_info >= (3, 11), detail=f"{platform.python_version()}, {sys.prefix}"
-    )
+    detail = f"{platform.python_version()}, {sys.prefix}"
+    yield Check(name="python", ok=sys.version_info >= (3, 11), detail=detail)
     missing = [name for name in _LIBRARIES if not any(metadata.distributions(name=name))]
-    found = ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES if name not in missing)
-    fix = f"pip install {' '.join(missing)}" if missing else ""
-    yield Check(
-        name="libraries", ok=not missing, detail=found + "".join(f", {m} missing" for m in missing), fix=fix
-    )
-    versions = {d.name: d.version for d in metadata.distributions() if d.name and d.name.startswith("ml4t")}
-    parts = {name: versions.get(name) for name in ("ml4t-core", "ml4t-engine")}
-    agree = len(set(parts.values()) - {None}) <= 1
-    every = sorted((versions | parts).items())
-    detail = ", ".join(f"{name} {version or 'not installed'}" for name, version in every)
-    yield Check(
-        name="ml4t", ok=agree, detail=detail, fix="" if agree else "install core and engine of one version"
-    )
+    found = [f"{name} {metadata.version(name)}" for name in _LIBRARIES if name not in missing]
+    detail, fix = ", ".join([*found, *(f"{m} missing" for m in missing)]), f"pip install {' '.join(missing)}"
+    yield Check(name="libraries", ok=not missing, detail=detail, fix=fix if missing else "")
+    ours = {(d.name, d.version) for d in metadata.distributions() if d.name and d.name.startswith("ml4t")}
+    pair = ("ml4t-core", "ml4t-engine")
+    agree = len({version for name, version in ours if name in pair}) <= 1
+    absent = [(name, "not installed") for name in pair if name not in dict(ours)]
+    detail = ", ".join(f"{name} {version}" for name, version in sorted([*ours, *absent]))
+    fix = "" if agree else "install core and engine of one version"
+    yield Check(name="ml4t", ok=agree, detail=detail, fix=fix)
     paths = {(Path(folder) / "ml4t" / "__init__.py").resolve() for folder in sys.path}
     intruders = sorted(path for path in paths if path.is_file())
     for path in intruders:
@@ -209,10 +211,11 @@ def _installation_checks() -> Iterable[Check]:
 
 
 def _owners(path: Path) -> set[str]:
-    """Return the names of the distributions whose records list a file `ml4t/__init__.py` at this path."""
+    """Return names and versions of the distributions whose records list this `ml4t/__init__.py`."""
     name = "ml4t/__init__.py"
     lists = [each for each in metadata.distributions() if name in map(str, each.files or ())]
-    return {each.name for each in lists if Path(str(each.locate_file(name))).resolve() == path}
+    owners = [each for each in lists if Path(str(each.locate_file(name))).resolve() == path]
+    return {f"{each.name} {each.version}" for each in owners}
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:

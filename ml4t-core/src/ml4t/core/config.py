@@ -115,6 +115,7 @@ class BacktestSection(Checked):
     engine: str = setting("rust")
     native: NativePolicy = setting(NativePolicy.PREFER)
     required_plugins: tuple[str, ...] = setting((), convert=tuple)
+    blocked_plugins: tuple[str, ...] = setting((), convert=tuple)
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -221,9 +222,19 @@ class BrokerSection(Checked):
                 yield attrs.evolve(_fault(f"{key}.type", message), code="missing")
 
 
+FILE_FEEDS = ("ParquetFeed", "CsvFeed")  #: types of `[[data_feeds]]` that no plugin offers
+
+
+def _address(value: Any) -> Any:  # noqa: ANN401
+    return value if "://" in str(value) else Path(value)
+
+
 @attrs.frozen
 class FeedSection(Checked):
-    """`[[data_feeds]]`: a file of market data and what its time stamps mean.
+    """`[[data_feeds]]`: a file of market data, or an address for a reader, and what its time stamps mean.
+
+    `type` is ParquetFeed, CsvFeed or the name of a reader, which gets `options`; without it the scheme or the
+    suffix of `path` decides. Both are checked where plugins are loaded.
 
     `columns` maps our names to the file's, `symbols` restricts what is loaded, `timezone` is the zone of
     stamps that carry none, `instrument_defaults` are fields of instruments without a section of their own.
@@ -234,8 +245,9 @@ class FeedSection(Checked):
     """
 
     name: str = setting()
-    type: Literal["ParquetFeed", "CsvFeed"] = setting()
-    path: Path = setting(convert=Path)
+    type: str | None = setting(None)
+    path: Path | str = setting(alias="uri", convert=_address)
+    options: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
     kind: DataKind = setting(DataKind.BAR)
     stamp: StampMeaning = setting()
     interval: str | None = setting(None)
@@ -272,6 +284,10 @@ class FeedSection(Checked):
         ):
             message = "required for bars stamped 'open' or 'close', but missing; for example \"1m\" or \"1d\""
             yield attrs.evolve(_fault("interval", message), code="missing")
+        if values.get("type") in FILE_FEEDS and isinstance(path := values.get("path"), str):
+            yield _fault(
+                "path", f"expected a local path, found {path!r}; other addresses need a reader", path
+            )
         yield from _zone_faults(values)
         if defaults := values.get("instrument_defaults"):
             findings, _ = read_fields({"symbol": "-"} | instrument_fields(defaults), Instrument)
@@ -463,7 +479,10 @@ def load_config(
     if plugins is None and isinstance(broker, Mapping) and (profile := broker.get("profile")) is not None:
         message = "profiles are offered by plugins; read the configuration with plugins=load_plugins()"
         findings.append(Finding(path="broker.profile", message=message, found=str(profile)))
-    findings += [] if plugins is None else plugins.check_document(document)
+    # What is wrong already is not told of twice.
+    known = {finding.path for finding in findings}
+    more = [] if plugins is None else plugins.check_document(document)
+    findings += [finding for finding in more if finding.path not in known]
     findings += [] if check is None else check(document)
     config: RunConfig | None = None
     if not findings:
@@ -476,6 +495,15 @@ def load_config(
     for finding in findings:
         warnings.warn(str(finding), ConfigWarning, stacklevel=2)
     return config
+
+
+def blocked_plugins(source: object) -> tuple[str, ...]:
+    """Return the plugins that a file or mapping blocks, before any is loaded; of one with faults, none."""
+    try:
+        document: Any = _parse(Path(source))[0] if isinstance(source, str | Path) else source
+        return tuple(map(str, document["backtest"]["blocked_plugins"]))
+    except (ConfigError, KeyError, TypeError):
+        return ()
 
 
 def _parse(path: Path) -> tuple[dict[str, Any], str]:

@@ -37,9 +37,8 @@ class Finding:
 
     path: str  #: where, for example `data_feeds[0].stamp`; empty for the document as a whole
     message: str  #: a phrase that completes the path
-    code: str = (
-        "invalid_value"  #: for programs; also unknown_key, missing, invalid_type, unknown_name, syntax
-    )
+    #: for programs; also unknown_key, missing, invalid_type, unknown_name, syntax
+    code: str = "invalid_value"
     severity: Severity = Severity.ERROR
     found: str | None = None  #: the offending text
     allowed: tuple[str, ...] = ()  #: all texts that would be accepted, where that is a list

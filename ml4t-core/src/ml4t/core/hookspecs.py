@@ -36,6 +36,12 @@ _is_name = attrs.validators.matches_re(r"[\w./-]+")
 _is_target = attrs.validators.matches_re(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
+def _is_version(spec: Any, _: object, value: object) -> None:  # noqa: ANN401
+    if type(value) is not int or value < 1:
+        msg = f"schema_version of {spec.name!r}: expected a whole number of 1 or more, found {value!r}"
+        raise ValueError(msg)
+
+
 class Native(enum.Enum):
     """How a model can run without Python: not at all, by its own capsule, or by a table in the engine."""
 
@@ -74,17 +80,24 @@ def _model_kind(kind: ModelKind | str) -> ModelKind:
 
 @attrs.frozen
 class ModelSpec(Spec):
-    """A market model: `ModelSpec("fee", "PerShare", "package.module:Class")`."""
+    """A market model: `ModelSpec("fee", "PerShare", "package.module:Class")`.
+
+    `schema_version` counts the forms that its parameters had. It rises when a parameter gets another name,
+    another meaning or no longer exists, and `ml4t_migrate_model` then reads what was stored before.
+    """
 
     kind: ModelKind = attrs.field(converter=_model_kind)
     name: str = attrs.field(validator=_is_name)
     target: str = attrs.field(validator=_is_target)
     native: Native = setting(Native.NONE, convert=Native)
     summary: str = setting("")
+    schema_version: int = attrs.field(default=1, kw_only=True, validator=_is_version)
 
     def params_schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of the parameters; imports the model."""
-        return json_schema(self.load())
+        """Return the JSON Schema of the parameters and of their version; imports the model."""
+        schema, newest = json_schema(self.load()), self.schema_version
+        version = {"type": "integer", "minimum": 1, "maximum": newest, "default": newest}
+        return schema | {"properties": schema["properties"] | {"schema_version": version}}
 
 
 @attrs.frozen
@@ -128,8 +141,11 @@ class EngineSpec(_Named):
     native: bool = attrs.field(default=False, kw_only=True)
 
 
-class ExecutorSpec(_Named):
-    """An execution algorithm that works a parent order."""
+@attrs.frozen
+class ExecutorSpec(ModelSpec):
+    """An execution algorithm, which works a big order by smaller ones: a model of kind executor."""
+
+    kind: ModelKind = attrs.field(default=ModelKind.EXECUTOR, init=False)
 
 
 class OptimizerSpec(_Named):
@@ -237,7 +253,10 @@ class ResolveSpecs(Protocol):
 
     @hookspec(firstresult=True)
     def ml4t_open_data(self, uri: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """Return a reader for an address, or None."""
+        """Return a reader for an address that no registered reader has the scheme or suffix of, or None.
+
+        A reader is a function `read(uri, *, ...)`; it is called with the address and the options.
+        """
 
     @hookspec(firstresult=True)
     def ml4t_detect_strategy(self, source: str) -> str | None:
@@ -259,6 +278,16 @@ class ConfigSpecs(Protocol):
         """Return a document of an older version brought up to date, or None to leave it as it is.
 
         Plugins are asked by name, each with a copy of what the one before returned.
+        """
+
+    @hookspec
+    def ml4t_migrate_model(
+        self, kind: str, name: str, params: dict[str, Any], from_version: int
+    ) -> dict[str, Any] | None:
+        """Return parameters of an older schema of a model as its present schema has them.
+
+        Only the plugin that offers the model is asked, with a copy; what it returns is checked like what a
+        file says. With None, or where it raises, the configuration is refused.
         """
 
 
@@ -294,8 +323,11 @@ class HealthSpecs(Protocol):
     """Diagnosis."""
 
     @hookspec
-    def ml4t_doctor(self) -> Sequence[Check]:
-        """Return checks for `ml4t doctor`; a plugin that raises is shown as a check that failed."""
+    def ml4t_doctor(self, registry: PluginManager, config: str | None) -> Sequence[Check]:
+        """Return checks for `ml4t doctor`; a plugin that raises is shown as a check that failed.
+
+        `config` is the configuration file that the command was given, None without one.
+        """
 
 
 SPEC_CLASSES = (RegistrySpecs, ResolveSpecs, ConfigSpecs, RunSpecs, HealthSpecs)

@@ -58,9 +58,8 @@ class Instrument(Checked):
     price_exponent: int = setting(9)  #: decimals the engine keeps of prices
     quantity_exponent: int = setting(0)  #: decimals the engine keeps of quantities
     allows_negative_prices: bool = attrs.field(default=False, kw_only=True)
-    venue: str | None = setting(
-        None
-    )  #: where it trades, for latencies by venue; None: the name of its calendar
+    #: where it trades, for latencies by venue; None: the name of its calendar
+    venue: str | None = setting(None)
     matching_source: str | None = setting(None)  #: feed that fills and marks it; None: the only one it has
 
     @classmethod
@@ -108,11 +107,8 @@ def _fault(path: str, what: str, found: object) -> Finding:
 
 def _precision_faults(steps: Mapping[str, Decimal], exponents: Mapping[str, int]) -> Iterator[Finding]:
     """Compare the decimals that steps need with those the engine keeps."""
-    for path, name in (
-        ("tick_size", "price_exponent"),
-        ("lot_size", "quantity_exponent"),
-        ("multiplier", ""),
-    ):
+    kept = {"tick_size": "price_exponent", "lot_size": "quantity_exponent", "multiplier": ""}
+    for path, name in kept.items():
         step = steps.get(path, Decimal(1))
         needed, text = decimal_places(step), decimal_text(step)
         if needed > exponents.get(name, needed):

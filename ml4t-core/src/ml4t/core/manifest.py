@@ -129,9 +129,8 @@ def _faults(manifest: Mapping[str, Any]) -> Iterator[Finding]:
         if key not in manifest:
             yield Finding(path=key, message="required, but missing", code="missing")
         elif not isinstance(manifest[key], expected):
-            yield Finding(
-                path=key, message=f"has the wrong type, found {manifest[key]!r}", code="invalid_type"
-            )
+            message = f"has the wrong type, found {manifest[key]!r}"
+            yield Finding(path=key, message=message, code="invalid_type")
     if manifest.get("manifest_version", MANIFEST_VERSION) != MANIFEST_VERSION:
         message = f"this ml4t reads version {MANIFEST_VERSION}, found {manifest['manifest_version']!r}"
         yield Finding(path="manifest_version", message=message)
@@ -139,9 +138,8 @@ def _faults(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     for index, item in enumerate(inputs if isinstance(inputs, list) else ()):
         path = f"inputs[{index}]"
         if not isinstance(item, Mapping) or not {"name", "sha256", "size"} <= item.keys():
-            yield Finding(
-                path=path, message=f"expected name, sha256 and size, found {item!r}", code="missing"
-            )
+            message = f"expected name, sha256 and size, found {item!r}"
+            yield Finding(path=path, message=message, code="missing")
         elif Path(str(item["name"])).is_absolute():
             message = f"an absolute path means something else on another machine, found {item['name']!r}"
             yield Finding(path=f"{path}.name", message=message)
@@ -155,15 +153,11 @@ def canonical_json(value: object, *, indent: int | None = None) -> str:
     Keys are sorted; a float that is a whole number is written as one (1.0 as 1, as RFC 8785 does), any other
     as its shortest exact text. NaN and infinity, for which JSON has no text, are a ValueError.
     """
-    colon = ":" if indent is None else ": "
-    return json.dumps(
-        _canonical(value),
-        sort_keys=True,
-        indent=indent,
-        separators=(",", colon),
-        ensure_ascii=False,
-        allow_nan=False,
+    pair = (",", ":" if indent is None else ": ")
+    form = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, sort_keys=True, indent=indent, separators=pair
     )
+    return form.encode(_canonical(value))
 
 
 def _canonical(value: object) -> object:

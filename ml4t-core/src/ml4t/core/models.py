@@ -5,15 +5,16 @@ from one frozen argument struct; new fields may be added to a struct, so its fie
 numbers are plain floats and NaN means missing. Prices and amounts are in the instrument's currency,
 quantities are positive, and `side` carries the sign: +1 buy, -1 sell.
 
-Protocols exist for fill, slippage, impact and fee; the other kinds of `ModelKind` are reserved numbers. A
-class may say more about itself. `native_builtin` names the function table compiled into the engine that
+Protocols exist for fill, slippage, impact, fee and latency; the other kinds of `ModelKind` are numbers only.
+A class may say more about itself. `native_builtin` names the function table compiled into the engine that
 computes the same numbers without Python; a method `__ml4t_model_v1__(kind)` answers a capsule with a table
 of its own. `needs_volume = True` says that its answer uses the volume of the bar it is asked about: a fill
 at such a bar's open is priced at the open, but booked when the bar is complete, so that nothing earlier can
 know it. `average_days` is the number of sessions over which `average_volume` and `volatility` go, estimated
 from the data before the session at hand; 0 where it needs neither. A model with state has `clone()`, an
 independent copy as it is when a run begins, and may have `observe(fill)`, called with an `ObservedFill`
-after every fill of the run.
+after every fill of the run; a fill model may have `on_market(event)`, called with an `ObservedMarket` after
+every quote or print that a limit at work was active for.
 """
 
 from __future__ import annotations
@@ -28,7 +29,15 @@ from ml4t.core.errors import Finding
 from ml4t.core.types import ModelKind
 
 __all__ = ["FeeArgs", "FeeModel", "FeeOut", "FillArgs", "FillModel", "FillOut"]
-__all__ += ["ImpactArgs", "ImpactModel", "ImpactOut", "ObservedFill"]
+__all__ += [
+    "ImpactArgs",
+    "ImpactModel",
+    "ImpactOut",
+    "LatencyArgs",
+    "LatencyModel",
+    "LatencyOut",
+    "ObservedFill",
+]
 __all__ += ["SlippageArgs", "SlippageModel", "SlippageOut", "number", "outside"]
 
 NAN = math.nan
@@ -65,6 +74,8 @@ class FillArgs:
     tick_size: float = NAN
     average_volume: float = NAN  #: of the `average_days` sessions before this one, 0 where there is none
     session_used: float = 0.0  #: taken in this session by earlier orders, likewise
+    order_id: int = 0
+    queue_ahead: float = NAN  #: what is known to be ahead of a resting limit at its price
 
 
 @attrs.frozen
@@ -156,6 +167,25 @@ class FeeOut:
     fee: float
 
 
+@attrs.frozen(kw_only=True)
+class LatencyArgs:
+    """The question to a latency model: how long is this message under way."""
+
+    ts_ns: int  #: instant at which it leaves, ns UTC
+    side: int  #: of its order: +1 buys, -1 sells
+    message: str = "submit"  #: submit, modify or cancel
+    asset: int = 0  #: index of the instrument in the run
+    venue: int = 0  #: index of the venue among those of the run, by name
+    random: tuple[float, ...] = ()  #: four uniform draws in [0, 1), the same whenever the run is repeated
+
+
+@attrs.frozen
+class LatencyOut:
+    """The delay in nanoseconds, 0 or more; a part of one is cut off."""
+
+    delay_ns: float
+
+
 @runtime_checkable
 class FillModel(Protocol):
     """Decides whether, where and how much of an order trades on the data at hand."""
@@ -188,6 +218,33 @@ class FeeModel(Protocol):
         """Answer for one fill."""
 
 
+@runtime_checkable
+class LatencyModel(Protocol):
+    """Decides how long messages are under way to the venue."""
+
+    def evaluate(self, ctx: LatencyArgs, /) -> LatencyOut:
+        """Answer for one message."""
+
+
+@attrs.frozen(kw_only=True)
+class ObservedMarket:
+    """A quote or print that a limit at work was active for, as `on_market` of a fill model is told of it."""
+
+    ts_ns: int
+    side: int  #: of the order
+    asset: int  #: index of the instrument in the run
+    order_id: int
+    phase: str  #: quote or trade
+    limit_price: float
+    leaves_quantity: float
+    bid: float = NAN
+    ask: float = NAN
+    bid_size: float = NAN
+    ask_size: float = NAN
+    price: float = NAN  #: of the print
+    size: float = NAN
+
+
 @attrs.frozen(kw_only=True)
 class ObservedFill:
     """A fill that was booked, as `observe` of a model is told of it. Costs are per unit, the fee is money."""
@@ -206,12 +263,10 @@ class ObservedFill:
 
 
 # Argument and answer struct of every kind that has a protocol.
-MODEL_STRUCTS: dict[ModelKind, tuple[type, type]] = {
-    ModelKind.FILL: (FillArgs, FillOut),
-    ModelKind.SLIPPAGE: (SlippageArgs, SlippageOut),
-    ModelKind.IMPACT: (ImpactArgs, ImpactOut),
-    ModelKind.FEE: (FeeArgs, FeeOut),
-}
+MODEL_STRUCTS: dict[ModelKind, tuple[type, type]] = {ModelKind.FILL: (FillArgs, FillOut)}
+MODEL_STRUCTS |= {ModelKind.SLIPPAGE: (SlippageArgs, SlippageOut)}
+MODEL_STRUCTS |= {ModelKind.IMPACT: (ImpactArgs, ImpactOut), ModelKind.FEE: (FeeArgs, FeeOut)}
+MODEL_STRUCTS |= {ModelKind.LATENCY: (LatencyArgs, LatencyOut)}
 
 
 def number(value: SupportsFloat) -> Any:  # noqa: ANN401 - a float, or what `outside` is to refuse

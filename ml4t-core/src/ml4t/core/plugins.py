@@ -38,6 +38,7 @@ from ml4t.core.errors import (
 from ml4t.core.hookspecs import KINDS, REGISTRY, SPEC_CLASSES, Check, ModelSpec, Spec
 from ml4t.core.structuring import structure
 from ml4t.core.types import ModelKind
+from ml4t.core.values import thawed
 
 if TYPE_CHECKING:
     from ml4t.core.config import RunConfig
@@ -94,6 +95,9 @@ class PluginManager(pluggy.PluginManager):
         Entry or distribution names to load whatever the environment variables say (`-p NAME`).
     block : collection of str
         Names not to import (`-p no:NAME`); they win over `enable`.
+    unwanted : collection of str
+        Names that a configuration blocks (`backtest.blocked_plugins`); they win over all else, and a name of
+        nothing that is installed is none to speak of.
     environ : Mapping or None
         Environment variables, by default those of the process. `ML4T_BLOCK_PLUGINS` and `ML4T_PLUGINS` are
         comma-separated names to refuse and the only ones to load. `ML4T_DISABLE_PLUGIN_AUTOLOAD=1` leaves
@@ -107,12 +111,13 @@ class PluginManager(pluggy.PluginManager):
         *,
         enable: Collection[str] = (),
         block: Collection[str] = (),
+        unwanted: Collection[str] = (),
         environ: Mapping[str, str] | None = None,
         strict: bool | None = None,
     ) -> None:
         super().__init__("ml4t")
         environ = os.environ if environ is None else environ
-        self._enable, self._block = _names(enable), _names(block)
+        self._enable, self._block, self._unwanted = _names(enable), _names(block), _names(unwanted)
         self._env_block = _names(environ.get("ML4T_BLOCK_PLUGINS", "").split(","))
         self._env_allow = _names(environ.get("ML4T_PLUGINS", "").split(","))
         self._autoload = not _is_on(environ, "ML4T_DISABLE_PLUGIN_AUTOLOAD")
@@ -155,6 +160,8 @@ class PluginManager(pluggy.PluginManager):
                 self._load(entry, info)
 
     def _why_blocked(self, names: frozenset[str]) -> str:
+        if names & self._unwanted:
+            return "blocked by backtest.blocked_plugins"
         if names & self._block:
             return "blocked by -p no:"
         if names & self._enable:
@@ -199,14 +206,9 @@ class PluginManager(pluggy.PluginManager):
     def _fail(self, info: PluginInfo, error: BaseException, *, key: str | None = None) -> None:
         """Keep a failure, drop what the plugin had registered, and warn or raise."""
         prefix = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
-        failure = PluginFailure(
-            name=info.name,
-            dist=info.dist,
-            version=info.version,
-            status="incompatible" if isinstance(error, _IncompatibleError) else "failed",
-            reason=prefix + " ".join(str(error).split()),
-            traceback="".join(traceback.format_exception(error)),
-        )
+        status = "incompatible" if isinstance(error, _IncompatibleError) else "failed"
+        told = attrs.asdict(info) | {"status": status, "reason": prefix + " ".join(str(error).split())}
+        failure = PluginFailure(**told, traceback="".join(traceback.format_exception(error)))
         self._infos[key or info.name] = failure
         if self.has_plugin(info.name):
             self.unregister(name=info.name)
@@ -319,15 +321,58 @@ class PluginManager(pluggy.PluginManager):
     def build_model(self, kind: ModelKind, table: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """Build a model from its configuration `{"type": name, **parameters}`.
 
-        ConfigError with every unknown, missing or wrong parameter; else as `resolve`.
+        ConfigError with every unknown, missing or wrong parameter; else as `current_table` and `resolve`.
+        """
+        given = table
+        table = self.current_table(kind, given)
+        cls = self.resolve(kind, name := table["type"])
+        if not attrs.has(cls) or not callable(getattr(cls, "evaluate", None)):
+            info = self._infos[self.find(kind, name).plugin]
+            owner = f"{kind.label} {name!r} of {info.dist} {info.version}"
+            msg = f"{owner}: {cls!r} must be an attrs class with a method evaluate(ctx)"
+            raise PluginError(msg)
+        params = {key: value for key, value in table.items() if key not in ("type", "schema_version")}
+        try:
+            return structure(params, cls)
+        except ConfigError as error:
+            if (old := given.get("schema_version", table["schema_version"])) == table["schema_version"]:
+                raise
+            note = f", in what ml4t_migrate_model of {name!r} made of schema {old}"
+            raise ConfigError(attrs.evolve(f, message=f.message + note) for f in error.findings) from error
+
+    def current_table(self, kind: ModelKind, table: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the table of a model as its present schema has it, with `schema_version`.
+
+        Parameters of an older schema are migrated by the plugin that offers the model. ConfigError if it does
+        not do that, or if they are of a newer schema; else as `find`.
         """
         if not isinstance(name := table.get("type"), str):
             raise ConfigError(Finding(path="type", message="required, but missing", code="missing"))
-        cls = self.resolve(kind, name)
-        if not attrs.has(cls) or not callable(getattr(cls, "evaluate", None)):
-            msg = f"{kind.label} {name!r}: {cls!r} must be an attrs class with a method evaluate(ctx)"
-            raise PluginError(msg)
-        return structure({key: value for key, value in table.items() if key != "type"}, cls)
+        offer, params = self.find(kind, name), thawed(table)
+        present = offer.spec.schema_version
+        if type(version := params.pop("schema_version", present)) is not int or version < 1:
+            message = f"expected a whole number of 1 or more, found {version!r}"
+            raise ConfigError(Finding(path="schema_version", message=message, found=str(version)))
+        del params["type"]
+        params = params if version == present else self._migrated(offer, params, version)
+        return {**params, "type": name, "schema_version": present}
+
+    def _migrated(self, offer: Registered, params: dict[str, Any], version: int) -> dict[str, Any]:
+        info, present, cause = self._infos[offer.plugin], offer.spec.schema_version, None
+        why = f"they were written by a newer {info.dist}; upgrade it"
+        if version < present:
+            told = {"kind": offer.kind, "name": offer.spec.name, "params": params, "from_version": version}
+            try:
+                found = self._ask("ml4t_migrate_model", self.get_plugin(offer.plugin), **told)
+                if found and isinstance(found[0], Mapping):
+                    return dict(found[0])
+                why = f"ml4t_migrate_model answered {found[0]!r}" if found else "the plugin migrates none"
+            except Exception as error:
+                why, cause = f"ml4t_migrate_model failed, {type(error).__name__}: {error}", error
+            why += f"; write those of schema {present}, or install the {info.dist} that wrote these"
+        what = f"{offer.kind} {offer.qualified!r} of plugin {info.name!r}, {info.dist} {info.version}"
+        message = f"{what}, has schema {present}, and these parameters are of schema {version}: {why}"
+        raise ConfigError(Finding(path="schema_version", message=message, found=str(version))) from cause
 
     # -- configuration -----------------------------------------------------------------------------
 
@@ -387,7 +432,9 @@ class PluginManager(pluggy.PluginManager):
                 try:
                     self.build_model(kind, table)
                 except ConfigError as error:
-                    findings.extend(finding.under(f"broker.{given}") for finding in error.findings)
+                    info = self._infos[self.find(kind, table["type"]).plugin]
+                    who, under = f"{info.name} of {info.dist} {info.version}", f"broker.{given}"
+                    findings.extend(attrs.evolve(f.under(under), plugin=who) for f in error.findings)
                 except Ml4tError as error:
                     path = f"broker.{given}.type"
                     findings.append(Finding(path=path, message=str(error), code="unknown_name"))
@@ -429,8 +476,8 @@ class PluginManager(pluggy.PluginManager):
                     findings.append(attrs.evolve(warning, code="plugin"))
         return findings
 
-    def checks(self) -> list[Check]:
-        """Return the health of every plugin found, and what the plugins' own checks say."""
+    def checks(self, config: str | None = None) -> list[Check]:
+        """Return the health of every plugin found, and what the plugins' checks say, also of a file."""
         found: list[Check] = []
         for unmatched in sorted((self._env_block | self._env_allow) - self._known):
             detail = f"ML4T_BLOCK_PLUGINS or ML4T_PLUGINS names {unmatched!r}, which is not installed"
@@ -442,7 +489,7 @@ class PluginManager(pluggy.PluginManager):
         for offer in self.registry():
             if (fault := _import_fault(offer.spec)) is not None:
                 found.append(Check(name=f"{offer.kind} {offer.qualified}", ok=False, detail=fault))
-        for name, answer in self.ask_each("ml4t_doctor"):
+        for name, answer in self.ask_each("ml4t_doctor", registry=self, config=config):
             for check in [answer] if isinstance(answer, Exception) else answer:
                 if isinstance(check, Check):
                     found.append(attrs.evolve(check, name=f"{name}: {check.name}"))

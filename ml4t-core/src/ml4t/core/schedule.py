@@ -59,9 +59,7 @@ class Schedule:
         count: object = self.sessions
         is_whole = isinstance(count, int) and not isinstance(count, bool)
         if self.kind is ScheduleKind.EVERY_SESSIONS and not (is_whole and self.sessions >= 1):
-            msg = (
-                f"the number of sessions of a schedule must be a whole number of at least 1, found {count!r}"
-            )
+            msg = f"the sessions of a schedule must be a whole number of at least 1, found {count!r}"
             raise ConfigError(msg)
 
     def __str__(self) -> str:
@@ -69,9 +67,8 @@ class Schedule:
             return f"every {format_duration(self.interval_ns)}"
         what = f"every {self.sessions} sessions" if self.sessions else self.kind.value
         sign = "+" if self.offset_ns > 0 else ""
-        return f"{what} {self.at.value}" + (
-            f" {sign}{format_duration(self.offset_ns)}" if self.offset_ns else ""
-        )
+        offset = f" {sign}{format_duration(self.offset_ns)}" if self.offset_ns else ""
+        return f"{what} {self.at.value}{offset}"
 
 
 def session_open(offset: str = "0m") -> Schedule:

@@ -19,7 +19,7 @@ _TABLES = {
     "orders": """order_id:u64 client_order_id:str book:u16 symbol:str side:str order_type:str
         time_in_force:str quantity:f64 limit_price:f64? stop_price:f64? trail_amount:f64? trail_fraction:f64?
         limit_offset:f64? activation_price:f64? display_quantity:f64? instructions:str parent_order_id:u64?
-        group:str status:str
+        worked_order_id:u64? group:str status:str
         filled_quantity:f64 avg_fill_price:f64? ts_submitted:ts ts_accepted:ts? ts_expires:ts? ts_closed:ts?
         reason_code:str reason:str tag:str""",
     "order_events": """sequence:u64 ts_event:ts order_id:u64 status_from:str status:str reason_code:str
@@ -64,14 +64,8 @@ def table_schema(name: str) -> pa.Schema:
     layout = (_TABLES | _INPUTS).get(name)
     if layout is None:
         raise unknown_name("table", name, (*TABLES, *INPUTS))  # noqa: EM101
-    types = {
-        "u16": pa.uint16(),
-        "u64": pa.uint64(),
-        "i64": pa.int64(),
-        "f64": pa.float64(),
-        "str": pa.string(),
-    }
-    types |= {"bool": pa.bool_(), "date": pa.date32(), "ts": pa.timestamp("ns", tz="UTC")}
-    types |= {"money": pa.decimal128(38, 18)}
+    types = {"u16": pa.uint16(), "u64": pa.uint64(), "i64": pa.int64(), "f64": pa.float64()}
+    types |= {"bool": pa.bool_(), "str": pa.string(), "money": pa.decimal128(38, 18)}
+    types |= {"date": pa.date32(), "ts": pa.timestamp("ns", tz="UTC")}
     columns = [column.partition(":") for column in layout.split()]
     return pa.schema([pa.field(c, types[t.rstrip("?")], nullable=t.endswith("?")) for c, _, t in columns])

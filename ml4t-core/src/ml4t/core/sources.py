@@ -47,7 +47,14 @@ class SignalSource(ABC):
         """Return the next signal, or None when there are no more."""
 
 
-class OrderTerms(TypedDict, total=False):
+class TargetTerms(TypedDict, total=False):
+    """What the orders that reach a target may say."""
+
+    time_in_force: TimeInForce | str | None
+    tag: str | None
+
+
+class OrderTerms(TargetTerms, total=False):
     """What an order may say beside what, how much and at which prices; see `docs/concepts/order-types.md`."""
 
     trail_amount: Number  #: distance of a trailing stop from its water mark, in units of price
@@ -62,8 +69,6 @@ class OrderTerms(TypedDict, total=False):
     parent: OrderHandle  #: the order that has to fill first
     oco: OrderHandle  #: an order of the group in which one cancels the other
     ouo: OrderHandle  #: an order of the group in which one updates the other
-    time_in_force: TimeInForce | str
-    tag: str | None
 
 
 class PricedTerms(OrderTerms, total=False):
@@ -135,6 +140,9 @@ class Broker(Protocol):
     ) -> tuple[OrderHandle, OrderHandle]:
         """Send a stop and a target that wait for `entry` and cancel each other; return their handles."""
 
+    def execute(self, asset: str, quantity: Number, algorithm: object, *, tag: str | None = None) -> object:
+        """Let an execution algorithm work a signed quantity; return a live view of the worked order."""
+
     def modify_order(self, order: OrderHandle, **changes: Unpack[OrderChanges]) -> bool:
         """Ask for another total quantity or other prices; False when the order was already closed."""
 
@@ -154,52 +162,26 @@ class Broker(Protocol):
         """Return equity: cash, receivables, and positions at their marks."""
 
     def order_target_percent(
-        self,
-        asset: str,
-        percent: Number,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
+        self, asset: str, percent: Number, **terms: Unpack[TargetTerms]
     ) -> OrderHandle | None:
         """Trade towards a fraction of equity: 0.5 is half of it. None when there is nothing to trade."""
 
     def order_target_value(
-        self,
-        asset: str,
-        value: Number,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
+        self, asset: str, value: Number, **terms: Unpack[TargetTerms]
     ) -> OrderHandle | None:
         """Trade towards a market value."""
 
     def order_target_quantity(
-        self,
-        asset: str,
-        quantity: Number,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
+        self, asset: str, quantity: Number, **terms: Unpack[TargetTerms]
     ) -> OrderHandle | None:
         """Trade towards a number of units."""
 
     def order_target_weights(
-        self,
-        weights: Mapping[str, Number],
-        *,
-        keep_others: bool = False,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
+        self, weights: Mapping[str, Number], *, keep_others: bool = False, **terms: Unpack[TargetTerms]
     ) -> Sequence[OrderHandle]:
         """Trade a basket towards fractions of equity, sells first; closes the rest unless `keep_others`."""
 
-    def close_position(
-        self,
-        asset: str,
-        *,
-        time_in_force: TimeInForce | str | None = None,
-        tag: str | None = None,
-    ) -> OrderHandle | None:
+    def close_position(self, asset: str, **terms: Unpack[TargetTerms]) -> OrderHandle | None:
         """Trade towards zero units."""
 
 

@@ -89,8 +89,8 @@ class Strategy:
                 what = "subscribe, schedule, record and log" if name == "_runtime" else f"self.{name}"
                 msg = (
                     f"{what} of {type(self).__name__} cannot be used before the run begins; move it from the"
-                    " constructor to on_start"
                 )
+                msg += " constructor to on_start"
                 raise EngineStateError(msg)
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(msg, name=name, obj=self)
@@ -154,9 +154,8 @@ class Strategy:
                 raise unknown_name("event type", event_type, names)  # noqa: EM101
             event_type = EventType(event_type.lower())
         interval = None if frequency is None else parse_duration(frequency)
-        self._runtime.subscribe(
-            Subscription(asset=asset, event_type=event_type, frequency_ns=interval, model_id=model_id)
-        )
+        wanted = Subscription(asset=asset, event_type=event_type, frequency_ns=interval, model_id=model_id)
+        self._runtime.subscribe(wanted)
 
     def schedule(self, callback: Callable[[], object] | None = None, *, rule: Schedule) -> None:
         """Have `callback`, by default `on_rebalance_trigger`, called by a rule of `ml4t.core.schedule`."""

@@ -185,9 +185,7 @@ def wrong(
     """Build the error for one value that is not `what` was expected."""
     text = value if isinstance(value, str) else repr(value)
     text = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
-    message = (
-        f"expected {what}, found {text!r}" if isinstance(value, str) else f"expected {what}, found {text}"
-    )
+    message = f"expected {what}, found {repr(text) if isinstance(value, str) else text}"
     names = tuple(allowed)
     guess = nearest(value, names) if isinstance(value, str) else None
     return ConfigError(Finding(path="", message=message, code=code, found=text, allowed=names, nearest=guess))
@@ -229,9 +227,8 @@ def _scalar(what: str, accepts: Callable[[Any], bool], convert: Callable[[Any], 
             if accepts(value):
                 return convert(value)
         except DataError as error:
-            raise ConfigError(
-                Finding(path="", message=str(error), code="invalid_type", found=str(value))
-            ) from None
+            fault = Finding(path="", message=str(error), code="invalid_type", found=str(value))
+            raise ConfigError(fault) from None
         except (ValueError, OverflowError):
             pass
         raise wrong(value, what)
@@ -339,11 +336,7 @@ def _read_union(value: object, cls: Any) -> Any:  # noqa: ANN401
     members = [member for member in get_args(cls) if member is not types.NoneType]
     # A table is meant for the tables among them and anything else for the others, so only those complain.
     is_table = isinstance(value, Mapping) or attrs.has(type(value))
-    meant = [
-        each
-        for each in members
-        if (attrs.has(each) or _is_mapping(each) if is_table else not attrs.has(each))
-    ]
+    meant = [m for m in members if (attrs.has(m) or _is_mapping(m) if is_table else not attrs.has(m))]
     for member in meant or members:
         try:
             return _read(value, member)

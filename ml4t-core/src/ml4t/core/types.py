@@ -123,8 +123,8 @@ class EventType(enum.Enum):
 class ModelKind(enum.IntEnum):
     """Kinds of models, numbered as in the native model interface.
 
-    Protocols exist for FILL, SLIPPAGE and FEE; the other numbers are reserved, so that a native table
-    compiled today keeps its meaning.
+    `ml4t.core.models` has protocols of the kinds that a run asks for by configuration; the other numbers are
+    settled, so that a native table compiled today keeps its meaning.
     """
 
     FILL = 1

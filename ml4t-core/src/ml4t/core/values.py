@@ -196,3 +196,10 @@ def freeze(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Mapping) and not isinstance(value, FrozenMapping):
         return FrozenMapping(value)
     return tuple(freeze(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def thawed(value: Any) -> Any:  # noqa: ANN401
+    """Return a copy of plain data in dicts and lists, which may be changed."""
+    if isinstance(value, Mapping):
+        return {key: thawed(item) for key, item in value.items()}
+    return [thawed(item) for item in value] if isinstance(value, list | tuple) else value

@@ -557,6 +557,12 @@ typedef struct ml4t_market_event {
     double trade_price;
     /* Size of the print. */
     double trade_size;
+    /* Number of the order in the run. */
+    uint64_t order;
+    /* Its limit. */
+    double limit_price;
+    /* Still to fill. */
+    double leaves_quantity;
 } ml4t_market_event;
 
 /* What a margin model sees beside the arrays of the portfolio. */
@@ -832,6 +838,70 @@ typedef struct ml4t_strategy_context {
     uint64_t instant;
 } ml4t_strategy_context;
 
+/* What an execution algorithm sees: one order that it works, and its market. `header.side` and `header.asset`
+ * are those of the order. */
+typedef struct ml4t_executor_context {
+    /* Size of the whole context as the engine was compiled. */
+    uint32_t size;
+    /* Minor version of the context. */
+    uint16_t version;
+    /* +1 buys, -1 sells, 0 where there is no side. */
+    int8_t side;
+    /* Zero. */
+    uint8_t pad;
+    /* Index of the instrument in the run. */
+    uint32_t asset;
+    /* What is missing: bits of `Missing`. */
+    uint32_t flags;
+    /* Instant at which the fill is booked, ns UTC. */
+    int64_t ts_ns;
+    /* Instant at which the order was given, ns UTC. */
+    int64_t begin_ns;
+    /* Number of the call for this order, from 0. */
+    uint64_t call;
+    /* Orders at work. */
+    uint32_t n_open_orders;
+    /* Zero. */
+    uint32_t reserved;
+    /* Time since it was given, in sessions of the instrument's calendar: 0.5 is half of a session, and what
+     * lies between sessions does not count. */
+    double elapsed;
+    /* The whole order, positive. */
+    double quantity;
+    /* What has traded of it. */
+    double filled;
+    /* What its orders at work still have to trade. */
+    double working;
+    /* Average price of its fills; NaN before the first. */
+    double average_price;
+    /* Last price that is known: close of a bar, print, or middle of a quote. */
+    double price;
+    /* Best bid of the last quote. */
+    double bid;
+    /* Best ask. */
+    double ask;
+    /* Size at the bid. */
+    double bid_size;
+    /* Size at the ask. */
+    double ask_size;
+    /* Volume of the market since the call before. */
+    double volume;
+    /* Volume of the market since the order was given. */
+    double total_volume;
+    /* Mean volume of the sessions before the present one, over `average_days`. */
+    double average_volume;
+    /* Standard deviation of their daily returns, a fraction per day. */
+    double volatility;
+    /* Smallest step of a quantity. */
+    double lot_size;
+    /* Smallest step of a price. */
+    double tick_size;
+    /* Contract multiplier. */
+    double multiplier;
+    /* Uniform draws in [0, 1), as many as the table's `n_random`. */
+    double random[4];
+} ml4t_executor_context;
+
 /* What an indicator sees beside its column: `header.asset` is the instrument. */
 typedef struct ml4t_indicator_context {
     /* Size of the whole context as the engine was compiled. */
@@ -865,6 +935,7 @@ typedef int32_t (*ml4t_eval_settlement)(void *state, const ml4t_settlement_conte
 typedef int32_t (*ml4t_eval_fill)(void *state, const ml4t_fill_context *context, void *order_state, const ml4t_level *levels, uint32_t n_levels, ml4t_fill_slice *fills, uint32_t capacity, ml4t_fill_output *output);
 typedef int32_t (*ml4t_eval_margin)(void *state, const ml4t_margin_context *context, const double *quantity, const double *mark, const double *multiplier, const double *rate, const double *fx, uint32_t n, double *requirement, ml4t_margin_output *output);
 typedef int32_t (*ml4t_eval_strategy)(void *state, const ml4t_strategy_context *context, const uint32_t *changed, const double *columns, const double *positions, const ml4t_open_order *open_orders, const ml4t_fill_event *fills, ml4t_order_record *orders, uint32_t capacity, uint32_t *n_orders);
+typedef int32_t (*ml4t_eval_executor)(void *state, const ml4t_executor_context *context, const ml4t_open_order *open_orders, ml4t_order_record *orders, uint32_t capacity, uint32_t *n_orders);
 typedef int32_t (*ml4t_eval_indicator)(void *state, const ml4t_indicator_context *context, const double *values, double *output);
 
 /* A native model: what it is, and its functions. */
@@ -913,7 +984,8 @@ typedef struct ml4t_model_table {
     int32_t (*load)(void *state, const uint8_t *bytes, size_t size);
     /* Frees the table and its `proto`; called once, by whoever owns the table. Optional. */
     void (*release)(struct ml4t_model_table *table);
-    /* Of a fill model: a quote or print that a working order of its instrument sees. Optional. */
+    /* Of a fill model: a quote or print that an order at work was active for, after it was matched. Optional.
+     * */
     int32_t (*on_market)(void *state, void *order_state, const ml4t_market_event *event);
     /* Sessions over which `average_volume` and `volatility` go; 0 where the model needs neither. */
     uint32_t average_days;
@@ -1098,7 +1170,7 @@ _Static_assert(offsetof(ml4t_fill_event, slippage) == 64, "ml4t_fill_event.slipp
 _Static_assert(offsetof(ml4t_fill_event, impact) == 72, "ml4t_fill_event.impact");
 _Static_assert(offsetof(ml4t_fill_event, liquidity) == 80, "ml4t_fill_event.liquidity");
 _Static_assert(offsetof(ml4t_fill_event, reserved) == 84, "ml4t_fill_event.reserved");
-_Static_assert(sizeof(ml4t_market_event) == 80, "ml4t_market_event");
+_Static_assert(sizeof(ml4t_market_event) == 104, "ml4t_market_event");
 _Static_assert(offsetof(ml4t_market_event, size) == 0, "ml4t_market_event.size");
 _Static_assert(offsetof(ml4t_market_event, version) == 4, "ml4t_market_event.version");
 _Static_assert(offsetof(ml4t_market_event, side) == 6, "ml4t_market_event.side");
@@ -1114,6 +1186,9 @@ _Static_assert(offsetof(ml4t_market_event, bid_size) == 48, "ml4t_market_event.b
 _Static_assert(offsetof(ml4t_market_event, ask_size) == 56, "ml4t_market_event.ask_size");
 _Static_assert(offsetof(ml4t_market_event, trade_price) == 64, "ml4t_market_event.trade_price");
 _Static_assert(offsetof(ml4t_market_event, trade_size) == 72, "ml4t_market_event.trade_size");
+_Static_assert(offsetof(ml4t_market_event, order) == 80, "ml4t_market_event.order");
+_Static_assert(offsetof(ml4t_market_event, limit_price) == 88, "ml4t_market_event.limit_price");
+_Static_assert(offsetof(ml4t_market_event, leaves_quantity) == 96, "ml4t_market_event.leaves_quantity");
 _Static_assert(sizeof(ml4t_margin_context) == 40, "ml4t_margin_context");
 _Static_assert(offsetof(ml4t_margin_context, size) == 0, "ml4t_margin_context.size");
 _Static_assert(offsetof(ml4t_margin_context, version) == 4, "ml4t_margin_context.version");
@@ -1235,6 +1310,36 @@ _Static_assert(offsetof(ml4t_strategy_context, session_closed) == 44, "ml4t_stra
 _Static_assert(offsetof(ml4t_strategy_context, cash) == 48, "ml4t_strategy_context.cash");
 _Static_assert(offsetof(ml4t_strategy_context, equity) == 56, "ml4t_strategy_context.equity");
 _Static_assert(offsetof(ml4t_strategy_context, instant) == 64, "ml4t_strategy_context.instant");
+_Static_assert(sizeof(ml4t_executor_context) == 216, "ml4t_executor_context");
+_Static_assert(offsetof(ml4t_executor_context, size) == 0, "ml4t_executor_context.size");
+_Static_assert(offsetof(ml4t_executor_context, version) == 4, "ml4t_executor_context.version");
+_Static_assert(offsetof(ml4t_executor_context, side) == 6, "ml4t_executor_context.side");
+_Static_assert(offsetof(ml4t_executor_context, pad) == 7, "ml4t_executor_context.pad");
+_Static_assert(offsetof(ml4t_executor_context, asset) == 8, "ml4t_executor_context.asset");
+_Static_assert(offsetof(ml4t_executor_context, flags) == 12, "ml4t_executor_context.flags");
+_Static_assert(offsetof(ml4t_executor_context, ts_ns) == 16, "ml4t_executor_context.ts_ns");
+_Static_assert(offsetof(ml4t_executor_context, begin_ns) == 24, "ml4t_executor_context.begin_ns");
+_Static_assert(offsetof(ml4t_executor_context, call) == 32, "ml4t_executor_context.call");
+_Static_assert(offsetof(ml4t_executor_context, n_open_orders) == 40, "ml4t_executor_context.n_open_orders");
+_Static_assert(offsetof(ml4t_executor_context, reserved) == 44, "ml4t_executor_context.reserved");
+_Static_assert(offsetof(ml4t_executor_context, elapsed) == 48, "ml4t_executor_context.elapsed");
+_Static_assert(offsetof(ml4t_executor_context, quantity) == 56, "ml4t_executor_context.quantity");
+_Static_assert(offsetof(ml4t_executor_context, filled) == 64, "ml4t_executor_context.filled");
+_Static_assert(offsetof(ml4t_executor_context, working) == 72, "ml4t_executor_context.working");
+_Static_assert(offsetof(ml4t_executor_context, average_price) == 80, "ml4t_executor_context.average_price");
+_Static_assert(offsetof(ml4t_executor_context, price) == 88, "ml4t_executor_context.price");
+_Static_assert(offsetof(ml4t_executor_context, bid) == 96, "ml4t_executor_context.bid");
+_Static_assert(offsetof(ml4t_executor_context, ask) == 104, "ml4t_executor_context.ask");
+_Static_assert(offsetof(ml4t_executor_context, bid_size) == 112, "ml4t_executor_context.bid_size");
+_Static_assert(offsetof(ml4t_executor_context, ask_size) == 120, "ml4t_executor_context.ask_size");
+_Static_assert(offsetof(ml4t_executor_context, volume) == 128, "ml4t_executor_context.volume");
+_Static_assert(offsetof(ml4t_executor_context, total_volume) == 136, "ml4t_executor_context.total_volume");
+_Static_assert(offsetof(ml4t_executor_context, average_volume) == 144, "ml4t_executor_context.average_volume");
+_Static_assert(offsetof(ml4t_executor_context, volatility) == 152, "ml4t_executor_context.volatility");
+_Static_assert(offsetof(ml4t_executor_context, lot_size) == 160, "ml4t_executor_context.lot_size");
+_Static_assert(offsetof(ml4t_executor_context, tick_size) == 168, "ml4t_executor_context.tick_size");
+_Static_assert(offsetof(ml4t_executor_context, multiplier) == 176, "ml4t_executor_context.multiplier");
+_Static_assert(offsetof(ml4t_executor_context, random) == 184, "ml4t_executor_context.random");
 _Static_assert(sizeof(ml4t_indicator_context) == 32, "ml4t_indicator_context");
 _Static_assert(offsetof(ml4t_indicator_context, size) == 0, "ml4t_indicator_context.size");
 _Static_assert(offsetof(ml4t_indicator_context, version) == 4, "ml4t_indicator_context.version");

@@ -171,6 +171,49 @@ macro_rules! export_strategy {
     };
 }
 
+/// Export a [`crate::ExecutorModel`], as [`export_model`] does.
+#[macro_export]
+macro_rules! export_executor {
+    ($symbol:ident : $model:ty) => {
+        #[doc(hidden)]
+        mod $symbol {
+            use super::*;
+
+            $crate::__export!($symbol, $model, $crate::ExecutorModel, $crate::Kind::EXECUTOR);
+
+            unsafe extern "C" fn eval(
+                state: *mut ::core::ffi::c_void,
+                context: *const $crate::ExecutorContext,
+                open_orders: *const $crate::OpenOrder,
+                orders: *mut $crate::OrderRecord,
+                capacity: u32,
+                n_orders: *mut u32,
+            ) -> $crate::Status {
+                // SAFETY: the engine passes arrays of the lengths that are said, and never null ones.
+                let (context, open_orders, mut orders) = unsafe {
+                    let context = &*context;
+                    let open = ::core::slice::from_raw_parts(open_orders, context.n_open_orders as usize);
+                    let room = ::core::slice::from_raw_parts_mut(orders, capacity as usize);
+                    (context, open, $crate::Orders::new(room, &mut *n_orders))
+                };
+                guarded(state, |model| $crate::ExecutorModel::evaluate(model, context, open_orders, &mut orders))
+            }
+
+            fn table(model: &$model) -> $crate::ModelTable {
+                $crate::ModelTable {
+                    context_size: size_of::<$crate::ExecutorContext>() as u32,
+                    // SAFETY: the engine casts it back by the kind of the table.
+                    eval: Some(unsafe { ::core::mem::transmute::<$crate::EvalExecutor, unsafe extern "C" fn()>(eval) }),
+                    n_random: <$model as $crate::ExecutorModel>::N_RANDOM,
+                    average_days: $crate::ExecutorModel::average_days(model),
+                    flags: $crate::Flag::SEND.0,
+                    ..common()
+                }
+            }
+        }
+    };
+}
+
 /// What every table has: state with its error, clone, reset, drop, the text of the error, and the guard.
 #[doc(hidden)]
 #[macro_export]

@@ -866,6 +866,12 @@ pub struct MarketEvent {
     pub trade_price: f64,
     /// Size of the print.
     pub trade_size: f64,
+    /// Number of the order in the run.
+    pub order: u64,
+    /// Its limit.
+    pub limit_price: f64,
+    /// Still to fill.
+    pub leaves_quantity: f64,
 }
 
 impl MarketEvent {
@@ -880,11 +886,14 @@ impl MarketEvent {
         ask_size: f64::NAN,
         trade_price: f64::NAN,
         trade_size: f64::NAN,
+        order: 0,
+        limit_price: f64::NAN,
+        leaves_quantity: f64::NAN,
     };
 }
 
 const _: () = {
-    assert!(size_of::<MarketEvent>() == 80);
+    assert!(size_of::<MarketEvent>() == 104);
     assert!(offset_of!(MarketEvent, phase) == 24);
     assert!(offset_of!(MarketEvent, reserved) == 28);
     assert!(offset_of!(MarketEvent, bid) == 32);
@@ -893,6 +902,9 @@ const _: () = {
     assert!(offset_of!(MarketEvent, ask_size) == 56);
     assert!(offset_of!(MarketEvent, trade_price) == 64);
     assert!(offset_of!(MarketEvent, trade_size) == 72);
+    assert!(offset_of!(MarketEvent, order) == 80);
+    assert!(offset_of!(MarketEvent, limit_price) == 88);
+    assert!(offset_of!(MarketEvent, leaves_quantity) == 96);
 };
 
 /// What a margin model sees beside the arrays of the portfolio.
@@ -1342,6 +1354,115 @@ const _: () = {
     assert!(offset_of!(StrategyContext, instant) == 64);
 };
 
+/// What an execution algorithm sees: one order that it works, and its market. `header.side` and `header.asset` are
+/// those of the order.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ExecutorContext {
+    /// Common header.
+    pub header: Header,
+    /// Instant at which the order was given, ns UTC.
+    pub begin_ns: i64,
+    /// Number of the call for this order, from 0.
+    pub call: u64,
+    /// Orders at work.
+    pub n_open_orders: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Time since it was given, in sessions of the instrument's calendar: 0.5 is half of a session, and what lies
+    /// between sessions does not count.
+    pub elapsed: f64,
+    /// The whole order, positive.
+    pub quantity: f64,
+    /// What has traded of it.
+    pub filled: f64,
+    /// What its orders at work still have to trade.
+    pub working: f64,
+    /// Average price of its fills; NaN before the first.
+    pub average_price: f64,
+    /// Last price that is known: close of a bar, print, or middle of a quote.
+    pub price: f64,
+    /// Best bid of the last quote.
+    pub bid: f64,
+    /// Best ask.
+    pub ask: f64,
+    /// Size at the bid.
+    pub bid_size: f64,
+    /// Size at the ask.
+    pub ask_size: f64,
+    /// Volume of the market since the call before.
+    pub volume: f64,
+    /// Volume of the market since the order was given.
+    pub total_volume: f64,
+    /// Mean volume of the sessions before the present one, over `average_days`.
+    pub average_volume: f64,
+    /// Standard deviation of their daily returns, a fraction per day.
+    pub volatility: f64,
+    /// Smallest step of a quantity.
+    pub lot_size: f64,
+    /// Smallest step of a price.
+    pub tick_size: f64,
+    /// Contract multiplier.
+    pub multiplier: f64,
+    /// Uniform draws in [0, 1), as many as the table's `n_random`.
+    pub random: [f64; 4],
+}
+
+impl ExecutorContext {
+    /// Nothing set: floats are NaN, everything else is zero.
+    pub const UNSET: Self = Self {
+        header: Header::UNSET,
+        begin_ns: 0,
+        call: 0,
+        n_open_orders: 0,
+        reserved: 0,
+        elapsed: f64::NAN,
+        quantity: f64::NAN,
+        filled: f64::NAN,
+        working: f64::NAN,
+        average_price: f64::NAN,
+        price: f64::NAN,
+        bid: f64::NAN,
+        ask: f64::NAN,
+        bid_size: f64::NAN,
+        ask_size: f64::NAN,
+        volume: f64::NAN,
+        total_volume: f64::NAN,
+        average_volume: f64::NAN,
+        volatility: f64::NAN,
+        lot_size: f64::NAN,
+        tick_size: f64::NAN,
+        multiplier: f64::NAN,
+        random: [f64::NAN; 4],
+    };
+}
+
+const _: () = {
+    assert!(size_of::<ExecutorContext>() == 216);
+    assert!(offset_of!(ExecutorContext, begin_ns) == 24);
+    assert!(offset_of!(ExecutorContext, call) == 32);
+    assert!(offset_of!(ExecutorContext, n_open_orders) == 40);
+    assert!(offset_of!(ExecutorContext, reserved) == 44);
+    assert!(offset_of!(ExecutorContext, elapsed) == 48);
+    assert!(offset_of!(ExecutorContext, quantity) == 56);
+    assert!(offset_of!(ExecutorContext, filled) == 64);
+    assert!(offset_of!(ExecutorContext, working) == 72);
+    assert!(offset_of!(ExecutorContext, average_price) == 80);
+    assert!(offset_of!(ExecutorContext, price) == 88);
+    assert!(offset_of!(ExecutorContext, bid) == 96);
+    assert!(offset_of!(ExecutorContext, ask) == 104);
+    assert!(offset_of!(ExecutorContext, bid_size) == 112);
+    assert!(offset_of!(ExecutorContext, ask_size) == 120);
+    assert!(offset_of!(ExecutorContext, volume) == 128);
+    assert!(offset_of!(ExecutorContext, total_volume) == 136);
+    assert!(offset_of!(ExecutorContext, average_volume) == 144);
+    assert!(offset_of!(ExecutorContext, volatility) == 152);
+    assert!(offset_of!(ExecutorContext, lot_size) == 160);
+    assert!(offset_of!(ExecutorContext, tick_size) == 168);
+    assert!(offset_of!(ExecutorContext, multiplier) == 176);
+    assert!(offset_of!(ExecutorContext, random) == 184);
+};
+
 /// What an indicator sees beside its column: `header.asset` is the instrument.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -1410,7 +1531,7 @@ pub struct ModelTable {
     pub load: Option<unsafe extern "C" fn(*mut c_void, *const u8, usize) -> Status>,
     /// Frees the table and its `proto`; called once, by whoever owns the table. Optional.
     pub release: Option<unsafe extern "C" fn(*mut ModelTable)>,
-    /// Of a fill model: a quote or print that a working order of its instrument sees. Optional.
+    /// Of a fill model: a quote or print that an order at work was active for, after it was matched. Optional.
     pub on_market: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, *const MarketEvent) -> Status>,
     /// Sessions over which `average_volume` and `volatility` go; 0 where the model needs neither.
     pub average_days: u32,
@@ -1486,12 +1607,11 @@ pub type EvalMargin = unsafe extern "C" fn(
     *mut MarginOutput,
 ) -> Status;
 
-/// `eval` of the kinds strategy, risk, liquidation, executor: the state, then context: the instant and the account;
-/// changed: instruments with a new row, `n_changed` of them, ascending; columns: last known values, `n_columns x
-/// n_assets`, one column after the other; NaN before the first; positions: signed positions, `n_assets` of them;
-/// `open_orders`: orders at work, `n_open_orders` of them, oldest first; fills: fills since the last call, `n_fills` of
-/// them; orders: room for what is asked; capacity: how many have room; `n_orders`: how many were written, 0 before the
-/// call.
+/// `eval` of the kinds strategy, risk, liquidation: the state, then context: the instant and the account; changed:
+/// instruments with a new row, `n_changed` of them, ascending; columns: last known values, `n_columns x n_assets`, one
+/// column after the other; NaN before the first; positions: signed positions, `n_assets` of them; `open_orders`: orders
+/// at work, `n_open_orders` of them, oldest first; fills: fills since the last call, `n_fills` of them; orders: room
+/// for what is asked; capacity: how many have room; `n_orders`: how many were written, 0 before the call.
 pub type EvalStrategy = unsafe extern "C" fn(
     *mut c_void,
     *const StrategyContext,
@@ -1500,6 +1620,18 @@ pub type EvalStrategy = unsafe extern "C" fn(
     *const f64,
     *const OpenOrder,
     *const FillEvent,
+    *mut OrderRecord,
+    u32,
+    *mut u32,
+) -> Status;
+
+/// `eval` of the kinds executor: the state, then context: the order and its market; `open_orders`: its orders at work,
+/// `n_open_orders` of them, oldest first; orders: room for what is asked: new orders, cancels, and changes of prices;
+/// capacity: how many have room; `n_orders`: how many were written, 0 before the call.
+pub type EvalExecutor = unsafe extern "C" fn(
+    *mut c_void,
+    *const ExecutorContext,
+    *const OpenOrder,
     *mut OrderRecord,
     u32,
     *mut u32,

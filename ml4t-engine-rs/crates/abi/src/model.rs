@@ -5,8 +5,8 @@ use alloc::string::String;
 use core::ffi::CStr;
 
 use crate::layout::{
-    FillContext, FillEvent, FillOutput, FillSlice, Kind, Level, Liquidity, OpenOrder, OrderRecord, Status,
-    StrategyContext,
+    ExecutorContext, FillContext, FillEvent, FillOutput, FillSlice, Kind, Level, Liquidity, OpenOrder, OrderRecord,
+    Status, StrategyContext,
 };
 
 /// What a call answers: a status, or the text of an error.
@@ -151,6 +151,38 @@ pub trait StrategyModel: Clone + Send + 'static {
     fn evaluate(&mut self, input: &StrategyInput<'_>, orders: &mut Orders<'_>) -> Answer;
 
     /// A run begins.
+    fn reset(&mut self, seed: u64) {
+        let _ = seed;
+    }
+}
+
+/// An execution algorithm: it works one order by others.
+pub trait ExecutorModel: Clone + Send + 'static {
+    /// Its name.
+    const NAME: &'static CStr;
+    /// Its version.
+    const VERSION: &'static CStr = c"1";
+    /// Uniform draws wanted for a call, at most 4.
+    const N_RANDOM: u32 = 0;
+
+    /// Make one from its parameters.
+    ///
+    /// # Errors
+    /// The parameters are too few, or out of their range.
+    fn new(params: &[f64]) -> Result<Self, String>;
+
+    /// Answer one call; `open_orders` are those at work, oldest first.
+    ///
+    /// # Errors
+    /// The algorithm cannot go on.
+    fn evaluate(&mut self, context: &ExecutorContext, open_orders: &[OpenOrder], orders: &mut Orders<'_>) -> Answer;
+
+    /// Sessions over which average volume and volatility go; 0 where neither is needed.
+    fn average_days(&self) -> u32 {
+        0
+    }
+
+    /// An order begins to be worked.
     fn reset(&mut self, seed: u64) {
         let _ = seed;
     }

@@ -9,7 +9,7 @@ use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
-use ml4t_sim::models::{Models, SlippageModel, builtin_fee, builtin_fill, builtin_slippage};
+use ml4t_sim::models::{LatencyModel, Models, SlippageModel, builtin_fee, builtin_fill, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
@@ -26,7 +26,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::convert::{float64, int32, int64, record_batch, uint32};
 use crate::error::{IntoPyResult, to_py};
-use crate::models::{Raised, params, python_fee, python_fill, python_impact, python_slippage, table};
+use crate::models::{Raised, params, python_fee, python_fill, python_impact, python_latency, python_slippage, table};
 
 type Dict<'py> = Bound<'py, PyDict>;
 
@@ -127,8 +127,16 @@ fn instrument(description: &Dict<'_>) -> PyResult<Instrument> {
 }
 
 fn latency(description: &Dict<'_>) -> PyResult<Latency> {
-    let delay = |key: &str| Delay::new(&take::<Vec<i64>>(description, key)?).into_py(description.py());
-    Ok(Latency { submit: delay("submit")?, modify: delay("modify")?, cancel: delay("cancel")? })
+    // A list of quantiles, or the index of a model.
+    let delay = |key: &str| -> PyResult<Delay> {
+        let given = get(description, key)?;
+        if let Ok(index) = given.extract::<usize>() {
+            return Ok(Delay::of_model(index));
+        }
+        Delay::new(&given.extract::<Vec<i64>>()?).into_py(description.py())
+    };
+    let venue = take(description, "venue")?;
+    Ok(Latency { submit: delay("submit")?, modify: delay("modify")?, cancel: delay("cancel")?, venue })
 }
 
 fn feed_columns(description: &Dict<'_>) -> PyResult<FeedColumns> {
@@ -286,6 +294,17 @@ pub(crate) fn slippage_model(description: &Dict<'_>, raised: &Raised) -> PyResul
     })
 }
 
+fn latency_model(description: &Dict<'_>, raised: &Raised) -> PyResult<LatencyModel> {
+    match Form::of(description, Kind::LATENCY)? {
+        Form::Table(table) => Ok(table.into_latency()),
+        Form::Python(object) => python_latency(&object, raised),
+        Form::Builtin(name, _) => {
+            let text = format!("no latency model is compiled into the engine, {name:?} was asked for");
+            Err(SimError::unknown_name(text)).into_py(description.py())
+        }
+    }
+}
+
 fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
     let py = spec.py();
     let form = |key: &str, kind: Kind| Form::of(&get(spec, key)?.cast_into::<PyDict>()?, kind);
@@ -313,6 +332,10 @@ fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
             Form::Table(table) => table.into_fee(),
             Form::Python(object) => python_fee(&object, raised)?,
         },
+        latency: each(spec, "latency_models")?
+            .iter()
+            .map(|model| latency_model(model, raised))
+            .collect::<PyResult<_>>()?,
     })
 }
 

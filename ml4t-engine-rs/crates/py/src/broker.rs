@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard};
 use ml4t_sim::account::{UNLIMITED, Worth, buying_power};
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
-use ml4t_sim::order::Side;
+use ml4t_sim::order::{OrderRequest, Side};
 use ml4t_sim::replace::Changes;
 use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::time::{Ns, render};
@@ -14,10 +14,12 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::convert::decimal;
 use crate::error::{IntoPyResult, argument, to_py, unknown_name};
+use crate::executors::WorkedHandle;
 use crate::handle::OrderHandle;
+use crate::models::Raised;
 use crate::position::Position;
 use crate::shared::{Core, Shared, Stage};
-use crate::terms::{CHANGES, Given, TERMS, name_of};
+use crate::terms::{CHANGES, Given, TERMS, lots, name_of};
 
 mod draft;
 mod targets;
@@ -30,11 +32,14 @@ const MAX_COMMANDS: usize = 1_000_000;
 pub(crate) struct Broker {
     shared: Arc<Shared>,
     book: BookId,
+    /// Finds an execution algorithm: a callable that answers the object and its capsule, or None for that.
+    algorithms: Option<Py<PyAny>>,
+    raised: Raised,
 }
 
 impl Broker {
-    pub(crate) fn new(shared: &Arc<Shared>, book: BookId) -> Self {
-        Self { shared: Arc::clone(shared), book }
+    pub(crate) fn new(shared: &Arc<Shared>, book: BookId, algorithms: Option<Py<PyAny>>, raised: &Raised) -> Self {
+        Self { shared: Arc::clone(shared), book, algorithms, raised: Arc::clone(raised) }
     }
 
     /// Refuse orders from outside a callback, or from another thread.
@@ -151,6 +156,47 @@ impl Broker {
         terms: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<OrderHandle> {
         self.place_sided("sell", Side::Sell, asset, quantity, terms)
+    }
+
+    /// Let an execution algorithm work a signed quantity: it sends the orders, now and as the market goes on.
+    ///
+    /// `algorithm` is an object with `evaluate`, or its table as in a configuration: `{"type": name, **parameters}`.
+    #[pyo3(signature = (asset, quantity, algorithm, *, tag = None))]
+    fn execute<'py>(
+        &self,
+        asset: &Bound<'py, PyAny>,
+        quantity: &Bound<'py, PyAny>,
+        algorithm: &Bound<'py, PyAny>,
+        tag: Option<&str>,
+    ) -> PyResult<WorkedHandle> {
+        let py = asset.py();
+        let i = self.shared.instrument(asset)?;
+        let instrument = &self.shared.plan.instruments[i];
+        let (units, is_whole) = lots(quantity, instrument, self.shared.plan.policies.lot_rounding, "quantity")?;
+        let now = self.sending_at(py)?;
+        if !is_whole || units == 0 {
+            let lot = instrument.scale.quantity_f64(instrument.lot_size);
+            let text = format!(
+                "execute: quantity {} of {} is no multiple of lot_size {lot} other than zero; its sign tells the \
+                 direction ({})",
+                quantity.str()?,
+                instrument.symbol,
+                render(now)
+            );
+            return Err(to_py(py, &SimError::order(text)));
+        }
+        let (object, capsule) = match &self.algorithms {
+            Some(find) => find.bind(py).call1((algorithm,))?.extract()?,
+            None => (algorithm.clone(), py.None().into_bound(py)),
+        };
+        let side = if units < 0 { Side::Sell } else { Side::Buy };
+        let mut core = self.shared.core(py)?;
+        let request = OrderRequest {
+            book: self.book,
+            tag: Self::tag(&mut core, tag),
+            ..OrderRequest::market(instrument_id(i), side, units.saturating_abs())
+        };
+        WorkedHandle::begin(&self.shared, &mut core, &request, (&object, &capsule, &self.raised))
     }
 
     /// Send a stop and a target that wait for `entry` and cancel each other; returns their handles.

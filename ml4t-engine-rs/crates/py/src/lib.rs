@@ -10,6 +10,7 @@ mod broker;
 mod convert;
 mod error;
 mod events;
+mod executors;
 mod handle;
 mod indicators;
 mod measure;
@@ -85,6 +86,8 @@ mod _engine {
     use super::broker::Broker;
     #[pymodule_export]
     use super::events::{Event, EventFields, FillEvent, MarketEvent, OrderEvent, SignalEvent};
+    #[pymodule_export]
+    use super::executors::WorkedHandle;
     #[pymodule_export]
     use super::handle::OrderHandle;
     #[pymodule_export]

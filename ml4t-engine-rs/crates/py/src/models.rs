@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use ml4t_abi::{
-    CAPSULE, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput, Header, ImpactContext, ImpactOutput, Kind,
-    Liquidity, OrderKind, SlippageContext, SlippageOutput, Status, StrategyContext,
+    CAPSULE, ExecutorContext, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput, Header, ImpactContext,
+    ImpactOutput, Kind, LatencyContext, LatencyOutput, Liquidity, MarketEvent, Message, OrderKind, SlippageContext,
+    SlippageOutput, Status, StrategyContext,
 };
-use ml4t_sim::foreign::ForeignTable;
+use ml4t_sim::error::SimError;
+use ml4t_sim::foreign::{ForeignTable, MOST_DAYS};
 use ml4t_sim::models::{
-    FeeModel, FillAnswer, FillModel, ImpactModel, MOST_SLICES, Model, Param, Params, SlippageModel,
+    FeeModel, FillAnswer, FillModel, ImpactModel, LatencyModel, MOST_SLICES, Model, Param, Params, SlippageModel,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -18,6 +20,7 @@ use crate::error::IntoPyResult;
 use crate::events::{liquidity_name, phase_name};
 
 /// A Python object with `evaluate`, and the class of its argument struct.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a class")]
 struct PythonModel {
     object: Py<PyAny>,
     arguments: Py<PyAny>,
@@ -25,6 +28,7 @@ struct PythonModel {
     needs_volume: bool,
     average_days: usize,
     has_observe: bool,
+    has_on_market: bool,
     has_clone: bool,
     error: String,
     raised: Raised,
@@ -33,16 +37,46 @@ struct PythonModel {
 /// The exception that a model raised last, for the cause of the error that stops the run.
 pub(crate) type Raised = Arc<Mutex<Option<PyErr>>>;
 
+/// Keep an exception for the cause of the error that stops the run; its text.
+pub(crate) fn keep(py: Python<'_>, raised: &Raised, error: PyErr) -> String {
+    let name = error.get_type(py).name().map_or_else(|_| "error".to_owned(), |n| n.to_string());
+    // A model that says itself what is wrong is not told of twice.
+    let text = match name.as_str() {
+        "ModelError" => error.value(py).to_string(),
+        _ => format!("{name}: {}", error.value(py)),
+    };
+    if let Ok(mut raised) = raised.lock() {
+        *raised = Some(error);
+    }
+    text
+}
+
+/// Sessions that an object asks averages over, 0 where it does not.
+pub(crate) fn average_days(object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let Some(days) = object.getattr("average_days").ok().filter(|days| !days.is_none()) else { return Ok(0) };
+    let found = if days.is_instance_of::<PyBool>() { None } else { days.extract::<u32>().ok() };
+    found.filter(|&days| days <= MOST_DAYS).map(|days| days as usize).ok_or_else(|| {
+        let (name, shown) = (object.get_type().name(), days.repr());
+        let text = match (name, shown) {
+            (Ok(name), Ok(shown)) => {
+                format!("{name}: average_days = {shown}; expected a whole number from 0 to {MOST_DAYS}")
+            }
+            (Err(error), _) | (_, Err(error)) => return error,
+        };
+        crate::error::to_py(object.py(), &SimError::config(text))
+    })
+}
+
 impl PythonModel {
     fn new(object: &Bound<'_, PyAny>, arguments: &str, raised: &Raised) -> PyResult<Self> {
         let py = object.py();
         let needs_volume = object.getattr("needs_volume").is_ok_and(|x| x.is_truthy().unwrap_or(false));
-        let days = object.getattr("average_days").ok().filter(|days| !days.is_none());
         Ok(Self {
-            average_days: days.map_or(Ok(0), |days| days.extract())?,
+            average_days: average_days(object)?,
             arguments: py.import("ml4t.core.models")?.getattr(arguments)?.unbind(),
             name: object.get_type().name()?.to_string(),
             has_observe: object.hasattr("observe")?,
+            has_on_market: object.hasattr("on_market")?,
             has_clone: object.hasattr("clone")?,
             object: object.clone().unbind(),
             needs_volume,
@@ -67,20 +101,15 @@ impl PythonModel {
             needs_volume: self.needs_volume,
             average_days: self.average_days,
             has_observe: self.has_observe,
+            has_on_market: self.has_on_market,
             has_clone: self.has_clone,
             error,
             raised: Arc::clone(&self.raised),
         })
     }
 
-    /// Keep an exception for the cause of the error that stops the run; its text.
     fn keep(&self, py: Python<'_>, error: PyErr) -> String {
-        let name = error.get_type(py).name().map_or_else(|_| "error".to_owned(), |n| n.to_string());
-        let text = format!("{name}: {}", error.value(py));
-        if let Ok(mut raised) = self.raised.lock() {
-            *raised = Some(error);
-        }
-        text
+        keep(py, &self.raised, error)
     }
 
     /// A run begins: tells of a copy that could not be made.
@@ -142,12 +171,25 @@ impl PythonModel {
     }
 }
 
+/// A number of an answer, which has to be of a class that has it.
+fn number(answer: &Bound<'_, PyAny>, field: &str, class: &str) -> PyResult<f64> {
+    let py = answer.py();
+    let fault = |text: String| crate::error::model(py, &text);
+    let Ok(value) = answer.getattr(field) else {
+        return Err(fault(format!("evaluate answered {}; expected {class}", answer.repr()?)));
+    };
+    value.extract().map_err(|_| match value.repr() {
+        Ok(found) => fault(format!("evaluate answered {class} with {field} = {found}; expected a number")),
+        Err(error) => error,
+    })
+}
+
 fn write_header(fields: &Bound<'_, PyDict>, header: &Header) -> PyResult<()> {
     fields.set_item("ts_ns", header.ts_ns)?;
     fields.set_item("side", header.side)
 }
 
-fn write_floats(fields: &Bound<'_, PyDict>, values: &[(&str, f64)]) -> PyResult<()> {
+pub(crate) fn write_floats(fields: &Bound<'_, PyDict>, values: &[(&str, f64)]) -> PyResult<()> {
     values.iter().try_for_each(|(name, value)| fields.set_item(name, value))
 }
 
@@ -217,6 +259,7 @@ impl Model<FillContext, FillAnswer> for PythonFill {
     fn eval(&mut self, c: &FillContext, out: &mut FillAnswer) -> Status {
         let write = |fields: &Bound<'_, PyDict>| {
             write_header(fields, &c.header)?;
+            fields.set_item("order_id", c.order)?;
             fields.set_item("order_type", if c.kind == OrderKind::LIMIT { "limit" } else { "market" })?;
             fields.set_item("phase", phase_name(c.phase))?;
             fields.set_item("liquidity", liquidity_name(c.liquidity))?;
@@ -242,6 +285,7 @@ impl Model<FillContext, FillAnswer> for PythonFill {
                     ("tick_size", c.tick_size),
                     ("average_volume", c.average_volume),
                     ("session_used", c.session_used),
+                    ("queue_ahead", c.queue_ahead),
                 ],
             )
         };
@@ -258,8 +302,8 @@ impl Model<FillContext, FillAnswer> for PythonFill {
             }
             for slice in &slices {
                 let place = &mut out.slices[out.count];
-                place.price = slice.getattr("price")?.extract()?;
-                place.quantity = slice.getattr("quantity")?.extract()?;
+                place.price = number(slice, "price", "FillOut")?;
+                place.quantity = number(slice, "quantity", "FillOut")?;
                 let liquidity: String = slice.getattr("liquidity")?.extract()?;
                 place.liquidity = match liquidity.as_str() {
                     "maker" => Liquidity::MAKER,
@@ -270,7 +314,7 @@ impl Model<FillContext, FillAnswer> for PythonFill {
                     }
                 };
                 rejects |= slice.getattr("rejects")?.extract::<bool>()?;
-                out.count += usize::from(!place.price.is_nan());
+                out.count += usize::from(!place.price.is_nan() || place.quantity > 0.0);
             }
             declines = out.count == 0;
             Ok(())
@@ -279,6 +323,43 @@ impl Model<FillContext, FillAnswer> for PythonFill {
             Status::OK if rejects => Status::REJECT,
             Status::OK if declines => Status::DEFER,
             status => status,
+        }
+    }
+
+    fn wants_market(&self) -> bool {
+        self.0.has_on_market
+    }
+
+    fn on_market(&mut self, event: &MarketEvent) -> Status {
+        let outcome = Python::attach(|py| -> PyResult<()> {
+            let fields = PyDict::new(py);
+            write_header(&fields, &event.header)?;
+            fields.set_item("asset", event.header.asset)?;
+            fields.set_item("order_id", event.order)?;
+            fields.set_item("phase", phase_name(event.phase))?;
+            write_floats(
+                &fields,
+                &[
+                    ("limit_price", event.limit_price),
+                    ("leaves_quantity", event.leaves_quantity),
+                    ("bid", event.bid),
+                    ("ask", event.ask),
+                    ("bid_size", event.bid_size),
+                    ("ask_size", event.ask_size),
+                    ("price", event.trade_price),
+                    ("size", event.trade_size),
+                ],
+            )?;
+            let class = py.import("ml4t.core.models")?.getattr("ObservedMarket")?;
+            let seen = class.call(PyTuple::empty(py), Some(&fields))?;
+            self.0.object.bind(py).call_method1("on_market", (seen,)).map(drop)
+        });
+        match outcome {
+            Ok(()) => Status::OK,
+            Err(error) => {
+                self.0.error = Python::attach(|py| self.0.keep(py, error));
+                Status::ERROR
+            }
         }
     }
 
@@ -295,9 +376,9 @@ impl Model<SlippageContext, SlippageOutput> for PythonSlippage {
             write_floats(fields, &slippage_fields!(c))
         };
         self.0.call(write, |answer| {
-            out.adjustment = answer.getattr("price_adjustment")?.extract()?;
-            out.spread = answer.getattr("spread")?.extract()?;
-            out.quantity_cap = answer.getattr("quantity_cap")?.extract()?;
+            out.adjustment = number(answer, "price_adjustment", "SlippageOut")?;
+            out.spread = number(answer, "spread", "SlippageOut")?;
+            out.quantity_cap = number(answer, "quantity_cap", "SlippageOut")?;
             Ok(())
         })
     }
@@ -324,8 +405,8 @@ impl Model<ImpactContext, ImpactOutput> for PythonImpact {
             )
         };
         self.0.call(write, |answer| {
-            out.temporary = answer.getattr("temporary")?.extract()?;
-            out.permanent = answer.getattr("permanent")?.extract()?;
+            out.temporary = number(answer, "temporary", "ImpactOut")?;
+            out.permanent = number(answer, "permanent", "ImpactOut")?;
             Ok(())
         })
     }
@@ -356,12 +437,45 @@ impl Model<FeeContext, FeeOutput> for PythonFee {
             )
         };
         self.0.call(write, |answer| {
-            out.fee = answer.getattr("fee")?.extract()?;
+            out.fee = number(answer, "fee", "FeeOut")?;
             Ok(())
         })
     }
 
     shared!(FeeModel);
+}
+
+struct PythonLatency(PythonModel);
+
+impl Model<LatencyContext, LatencyOutput> for PythonLatency {
+    fn eval(&mut self, c: &LatencyContext, out: &mut LatencyOutput) -> Status {
+        let write = |fields: &Bound<'_, PyDict>| {
+            write_header(fields, &c.header)?;
+            fields.set_item("asset", c.header.asset)?;
+            fields.set_item("venue", c.venue)?;
+            let message = match c.message {
+                Message::SUBMIT => "submit",
+                Message::MODIFY => "modify",
+                _ => "cancel",
+            };
+            fields.set_item("message", message)?;
+            fields.set_item("random", PyTuple::new(fields.py(), c.random)?)
+        };
+        self.0.call(write, |answer| {
+            out.delay_ns = number(answer, "delay_ns", "LatencyOut")?;
+            Ok(())
+        })
+    }
+
+    fn draws(&self) -> usize {
+        4
+    }
+
+    shared!(LatencyModel);
+}
+
+pub(crate) fn python_latency(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<LatencyModel> {
+    Ok(Box::new(PythonLatency(PythonModel::new(object, "LatencyArgs", raised)?)))
 }
 
 pub(crate) fn python_fill(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<FillModel> {
@@ -387,6 +501,8 @@ const fn sizes(kind: Kind) -> (usize, usize) {
         Kind::SLIPPAGE => (size_of::<SlippageContext>(), size_of::<SlippageOutput>()),
         Kind::IMPACT => (size_of::<ImpactContext>(), size_of::<ImpactOutput>()),
         Kind::FEE => (size_of::<FeeContext>(), size_of::<FeeOutput>()),
+        Kind::LATENCY => (size_of::<LatencyContext>(), size_of::<LatencyOutput>()),
+        Kind::EXECUTOR => (size_of::<ExecutorContext>(), 0),
         _ => (size_of::<StrategyContext>(), 0),
     }
 }

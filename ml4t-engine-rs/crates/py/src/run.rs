@@ -464,8 +464,9 @@ impl PyRun {
         #[cfg(feature = "fault-injection")]
         let run = crate::assemble::with_fault(run, spec)?;
         let shared = Shared::new(py, run)?;
+        let algorithms = spec.get_item("algorithms")?.filter(|find| !find.is_none()).map(Bound::unbind);
         Ok(Self {
-            broker: Py::new(py, Broker::new(&shared, BookId(0)))?,
+            broker: Py::new(py, Broker::new(&shared, BookId(0), algorithms, &raised))?,
             shared,
             raised,
             intervals,

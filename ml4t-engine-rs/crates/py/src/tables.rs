@@ -174,6 +174,8 @@ fn orders(shared: &Shared, core: &Core) -> PyResult<Table> {
     );
     c.texts("instructions", rows.iter().map(|o| o.request.instructions.names()));
     c.optional_ids("parent_order_id", ids_of(n).map(|id| state.parent_of(id).map(|parent| parent.0 + 1)));
+    let worked = |o: &Order| (o.request.worked != 0).then(|| u64::from(o.request.worked));
+    c.optional_ids("worked_order_id", rows.iter().map(worked));
     c.texts("group", ids_of(n).map(|id| state.group_name(id)));
     c.texts("status", rows.iter().map(|o| o.status.as_str()));
     c.floats("filled_quantity", (0..n).map(|k| scale(k).quantity_f64(rows[k].filled)));

@@ -11,6 +11,7 @@ use crate::contingent::GroupKind;
 use crate::corporate::Corporate;
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, OrderId};
+use crate::latency::LatencyModels;
 use crate::metrics::ReturnStatistics;
 use crate::money::Cash;
 use crate::order::{Order, OrderRequest, Reason};
@@ -169,6 +170,7 @@ pub struct Simulator<S, V, R> {
     pub state: State,
     /// Return statistics so far, one observation a NAV.
     pub metrics: ReturnStatistics,
+    pub(crate) latencies: LatencyModels,
     last_nav: Cash,
     /// Time of the last row.
     last: Ns,
@@ -185,7 +187,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let last_nav = plan.account.initial_cash;
         let metrics = ReturnStatistics::new(0.0, 252.0)?;
         let (start, last) = plan.span().unwrap_or((0, i64::MIN));
-        let mut simulator = Self { plan, source, venue, recorder, state, metrics, last_nav, last };
+        let latencies = LatencyModels::new(&plan)?;
+        let mut simulator = Self { plan, source, venue, recorder, state, metrics, latencies, last_nav, last };
         simulator.catch_up(start)?;
         simulator.state.due = simulator.next_due();
         let cash = simulator.plan.account.initial_cash;
@@ -404,6 +407,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 }
             }
             if let ActionKind::Split(ratio) = action.kind {
+                self.state.split_worked(&plan, action.instrument, ratio)?;
                 let mut desk = Desk { plan: &plan, state: &mut self.state, recorder: &mut self.recorder };
                 self.venue.on_split(&mut desk, action.instrument, ratio)?;
             }

@@ -70,3 +70,8 @@ impl std::error::Error for SimError {}
 
 /// Result of everything fallible in this crate.
 pub type Result<T> = std::result::Result<T, SimError>;
+
+/// A number for a message: what a model answers may have three hundred digits.
+pub(crate) fn shown(x: f64) -> String {
+    if x.abs() >= 1e15 { format!("{x:e}") } else { x.to_string() }
+}

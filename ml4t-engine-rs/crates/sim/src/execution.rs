@@ -3,12 +3,12 @@
 use ml4t_abi::{FeeContext, FeeOutput, FillEvent, Liquidity, Phase, Status};
 
 use crate::account::{Exposure, Worth, affords, buying_power, short_text};
-use crate::error::{Result, SimError};
+use crate::error::{Result, SimError, shown};
 use crate::ids::OrderId;
 use crate::instrument::Instrument;
 use crate::ledger::LedgerFill;
 use crate::matching::Reach;
-use crate::models::Models;
+use crate::models::{Models, said};
 use crate::money::{CASH_EXPONENT, Cash, Price, Qty};
 use crate::order::{Order, OrderStatus, Reason, Side, TimeInForce};
 use crate::phase::PhaseMarket;
@@ -21,7 +21,7 @@ use crate::venue::{Averages, Desk};
 mod asked;
 mod impact;
 
-use asked::{Offered, Row, Slice, Slipped, shown};
+use asked::{Offered, Row, Slice, Slipped};
 
 /// The event at which an order executes.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,8 @@ pub(crate) struct Execution {
     pub most: i64,
     /// What the sessions before tell the fill, slippage and impact model.
     pub averages: [Averages; 3],
+    /// What is known to be ahead of a resting limit at its price.
+    pub queue_ahead: Option<i64>,
 }
 
 /// What came of an execution.
@@ -117,15 +119,20 @@ impl Execution {
             }
         };
         let mut taken = Taken::NOTHING_OFFERED;
+        let is_cut = slices.is_cut;
+        let mut is_full = true;
         for slice in slices.of(is_whole) {
             let part = Self { volume_used: self.volume_used.saturating_add(taken.filled), ..*self };
             let least = if is_whole { all } else { 0 };
             let found = part.trade(desk, models, &row, (slice, least))?;
             taken = Taken { filled: taken.filled + found.filled, must_wait: found.must_wait };
-            if found.filled < slice.quantity || desk.state.order(self.id).status.is_terminal() {
+            is_full = found.filled == slice.quantity;
+            if !is_full || desk.state.order(self.id).status.is_terminal() {
                 break;
             }
         }
+        // What its limit keeps out of the rest leaves it as marketable as before.
+        taken.must_wait &= !(is_cut && is_full);
         Ok(taken)
     }
 
@@ -438,11 +445,6 @@ impl Execution {
             crate::time::render(now)
         ))
     }
-}
-
-/// What is said of an answer that is none.
-fn said(status: Status, text: &str) -> String {
-    if text.is_empty() { format!("it answered status {} and said nothing", status.0) } else { text.to_owned() }
 }
 
 impl Market {

@@ -5,6 +5,7 @@
 //! threads. What a function does with its pointers is the author's word; a panic that leaves a library ends the process,
 //! which is why the export macros of `ml4t-abi` catch them.
 
+mod executor;
 mod kernel;
 
 use std::any::Any;
@@ -16,18 +17,21 @@ use std::sync::Arc;
 
 use ml4t_abi::{
     ABI_MAJOR, ABI_MINOR, Eval, EvalFill, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput, FillSlice, Flag,
-    ImpactContext, ImpactOutput, Kind, MAGIC, ModelTable, SlippageContext, SlippageOutput, Status,
+    ImpactContext, ImpactOutput, Kind, LatencyContext, LatencyOutput, MAGIC, MarketEvent, ModelTable, SlippageContext,
+    SlippageOutput, Status,
 };
 
 pub use kernel::Kernel;
 
 use crate::error::{Result, SimError};
-use crate::models::{FeeModel, FillAnswer, FillModel, ImpactModel, MOST_SLICES, Model, SlippageModel};
+use crate::models::{FeeModel, FillAnswer, FillModel, ImpactModel, LatencyModel, MOST_SLICES, Model, SlippageModel};
 
 /// Bytes of a table up to and with `eval`: what every table must have.
 const LEAST_TABLE: usize = std::mem::offset_of!(ModelTable, observe);
 /// Bytes that a fill model may keep for every order.
 const MOST_ORDER_STATE: u32 = 256;
+/// Sessions that a model may ask averages over.
+pub const MOST_DAYS: u32 = 999_999;
 const TEXT: usize = 1024;
 
 /// A table that was read and checked, with what keeps its library alive.
@@ -58,6 +62,8 @@ fn label(kind: Kind) -> &'static str {
         Kind::IMPACT => "impact",
         Kind::FEE => "fee",
         Kind::STRATEGY => "strategy",
+        Kind::LATENCY => "latency",
+        Kind::EXECUTOR => "executor",
         _ => "other",
     }
 }
@@ -147,11 +153,15 @@ impl ForeignTable {
             let found = table.order_state_size;
             return Err(refuse(format!("it wants {found} bytes for every order; at most {MOST_ORDER_STATE}")));
         }
+        if table.average_days > MOST_DAYS {
+            let found = table.average_days;
+            return Err(refuse(format!("it wants averages over {found} sessions; at most {MOST_DAYS}")));
+        }
         let (name, version) = (text(table.name), text(table.model_version));
         let name = match (name.is_empty(), version.is_empty()) {
             (true, _) => owner.to_owned(),
             (false, true) => name,
-            (false, false) => format!("{name} {version}"),
+            (false, false) => format!("{name} version {version}"),
         };
         Ok(Self { table, name, keep })
     }
@@ -184,6 +194,18 @@ impl ForeignTable {
     #[must_use]
     pub fn into_impact(self) -> ImpactModel {
         Box::new(Foreign::<ImpactContext, ImpactOutput>::new(self))
+    }
+
+    /// The model as a latency model.
+    #[must_use]
+    pub fn into_latency(self) -> LatencyModel {
+        Box::new(Foreign::<LatencyContext, LatencyOutput>::new(self))
+    }
+
+    /// The model as an execution algorithm.
+    #[must_use]
+    pub fn into_executor(self) -> Box<dyn crate::worked::Executor> {
+        Box::new(executor::ForeignExecutor::new(self))
     }
 
     /// The model as a fee model.
@@ -308,6 +330,15 @@ impl<C, O> Foreign<C, O> {
         Self { state: State::of_proto(table), orders: BTreeMap::new(), kind: PhantomData }
     }
 
+    /// What the model keeps for an order, null where it keeps nothing.
+    fn own(&mut self, order: u64) -> *mut c_void {
+        let words = self.state.table.table.order_state_size.div_ceil(8) as usize;
+        if words == 0 {
+            return ptr::null_mut();
+        }
+        self.orders.entry(order).or_insert_with(|| vec![0; words].into()).as_mut_ptr().cast()
+    }
+
     fn copy(&self) -> Self {
         Self { state: self.state.clone(), orders: self.orders.clone(), kind: PhantomData }
     }
@@ -371,6 +402,7 @@ macro_rules! one_context {
 one_context!(SlippageContext, SlippageOutput, SlippageModel);
 one_context!(ImpactContext, ImpactOutput, ImpactModel);
 one_context!(FeeContext, FeeOutput, FeeModel);
+one_context!(LatencyContext, LatencyOutput, LatencyModel);
 
 impl Model<FillContext, FillAnswer> for Foreign<FillContext, FillAnswer> {
     fn eval(&mut self, context: &FillContext, answer: &mut FillAnswer) -> Status {
@@ -379,12 +411,7 @@ impl Model<FillContext, FillAnswer> for Foreign<FillContext, FillAnswer> {
         let mut output = FillOutput::UNSET;
         #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
         let capacity = MOST_SLICES as u32;
-        let words = self.state.table.table.order_state_size.div_ceil(8) as usize;
-        let own = if words == 0 {
-            ptr::null_mut()
-        } else {
-            self.orders.entry(context.order).or_insert_with(|| vec![0; words].into()).as_mut_ptr().cast()
-        };
+        let own = self.own(context.order);
         // SAFETY: a state of this table; the arrays are as long as is said, and there is no book.
         let status = unsafe {
             eval(self.state.at, context, own, ptr::null(), 0, slices.as_mut_ptr(), capacity, &raw mut output)
@@ -393,6 +420,19 @@ impl Model<FillContext, FillAnswer> for Foreign<FillContext, FillAnswer> {
         answer.count = (output.n_fills as usize).min(MOST_SLICES);
         answer.slices = slices;
         status
+    }
+
+    fn wants_market(&self) -> bool {
+        self.state.table.table.on_market.is_some()
+    }
+
+    fn on_market(&mut self, event: &MarketEvent) -> Status {
+        let Some(on_market) = self.state.table.table.on_market.filter(|_| self.state.is_there()) else {
+            return Status::ERROR;
+        };
+        let own = self.own(event.order);
+        // SAFETY: a state of this table, what it keeps for the order, and an event that lives through the call.
+        unsafe { on_market(self.state.at, own, event) }
     }
 
     shared!(FillModel);

@@ -42,6 +42,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// As [`Simulator::begin`].
     pub fn intake(&mut self) -> Result<()> {
+        self.work_orders()?;
         self.arrived_requests()?;
         if self.state.commands.is_empty() {
             return Ok(());
@@ -97,21 +98,20 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn request(&mut self, id: OrderId, changes: Option<Box<Changes>>) -> Result<()> {
         let now = self.state.now;
         let order = self.state.order_mut(id);
-        let latency = &self.plan.instrument(order.request.instrument).latency;
-        let (reason, travels) = match &changes {
+        let (reason, message) = match &changes {
             // One cancel is enough.
             None if order.status.is_terminal() || order.has_cancel => return Ok(()),
             None => {
                 order.has_cancel = true;
-                (Reason::CancelRequested, latency.of(self.plan.seed, Message::Cancel, id, 0))
+                (Reason::CancelRequested, (Message::Cancel, 0))
             }
             Some(_) => {
                 order.changes += 1;
                 order.changes_sent += 1;
-                let number = order.changes_sent - 1;
-                (Reason::ReplaceRequested, latency.of(self.plan.seed, Message::Modify, id, number))
+                (Reason::ReplaceRequested, (Message::Modify, order.changes_sent - 1))
             }
         };
+        let travels = self.latencies.of(&self.plan, (id, order), message, now)?;
         // What was sent earlier about the same order arrives before it.
         let arrives = now.saturating_add(travels).max(order.ts_arrival);
         order.ts_arrival = arrives;
@@ -253,7 +253,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         // After the opens of T an order is one moment late for the bars that opened at T.
         let request = self.state.order(id).request;
         let instrument = plan.instrument(request.instrument);
-        let travels = instrument.latency.of(plan.seed, Message::Submit, id, 0);
+        let travels = self.latencies.of(&plan, (id, self.state.order(id)), (Message::Submit, 0), now)?;
         let arrival = now.saturating_add(travels);
         let active = now.saturating_add(travels.max(i64::from(self.state.is_after_opens)));
         let water = match request.trail {

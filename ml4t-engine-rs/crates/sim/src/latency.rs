@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use ml4t_abi::{Header, LatencyContext, LatencyOutput, Message as AbiMessage, Status};
+
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
+use crate::models::LatencyModel;
+use crate::order::Order;
+use crate::plan::Plan;
 use crate::rng::Occasion;
-use crate::time::Ns;
+use crate::time::{Ns, render};
 
-/// A latency: always the same, or drawn anew for every message.
+/// A latency: always the same, drawn anew for every message, or what a model answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delay(Kind);
 
@@ -16,6 +21,8 @@ enum Kind {
     Fixed(Ns),
     /// Evenly spaced quantiles from the smallest to the largest, linear between them.
     Quantiles(Arc<[Ns]>),
+    /// The latency model of that index in the plan.
+    Model(usize),
 }
 
 /// What a message is about; the numbers are those of its random stream.
@@ -38,6 +45,8 @@ pub struct Latency {
     pub modify: Delay,
     /// Of cancels.
     pub cancel: Delay,
+    /// Number of the venue, for models.
+    pub venue: u32,
 }
 
 impl Delay {
@@ -57,23 +66,19 @@ impl Delay {
         }
     }
 
-    /// The largest that can come.
+    /// What a latency model of the plan answers.
     #[must_use]
-    pub fn largest(&self) -> Ns {
-        match &self.0 {
-            Kind::Fixed(ns) => *ns,
-            Kind::Quantiles(quantiles) => quantiles.last().copied().unwrap_or(0),
-        }
+    pub const fn of_model(index: usize) -> Self {
+        Self(Kind::Model(index))
     }
 
-    /// The latency of one message: the n-th of its kind about an order.
-    fn of(&self, seed: u64, message: Message, order: OrderId, attempt: u32) -> Ns {
+    /// The largest that can come; `None` where a model decides.
+    #[must_use]
+    pub fn largest(&self) -> Option<Ns> {
         match &self.0 {
-            Kind::Fixed(ns) => *ns,
-            Kind::Quantiles(quantiles) => {
-                let occasion = Occasion { model: message as u32, order: order.0, attempt };
-                between(quantiles, occasion.first_bits(seed))
-            }
+            Kind::Fixed(ns) => Some(*ns),
+            Kind::Quantiles(quantiles) => quantiles.last().copied(),
+            Kind::Model(_) => None,
         }
     }
 }
@@ -85,18 +90,107 @@ impl Latency {
     /// It is below zero.
     pub fn fixed(ns: Ns) -> Result<Self> {
         let delay = Delay::new(&[ns])?;
-        Ok(Self { submit: delay.clone(), modify: delay.clone(), cancel: delay })
+        Ok(Self { submit: delay.clone(), modify: delay.clone(), cancel: delay, venue: 0 })
     }
 
-    /// How long a message is under way: the n-th of its kind about an order.
-    #[must_use]
-    pub fn of(&self, seed: u64, message: Message, order: OrderId, attempt: u32) -> Ns {
-        let delay = match message {
+    const fn delay(&self, message: Message) -> &Delay {
+        match message {
             Message::Submit => &self.submit,
             Message::Modify => &self.modify,
             Message::Cancel => &self.cancel,
+        }
+    }
+}
+
+/// The latency models of a run, each with a state of its own.
+#[derive(Debug)]
+pub struct LatencyModels(Vec<LatencyModel>);
+
+impl Clone for LatencyModels {
+    fn clone(&self) -> Self {
+        Self(self.0.iter().map(|model| model.boxed_clone()).collect())
+    }
+}
+
+impl LatencyModels {
+    /// Copies of those of a plan, at the begin of a run.
+    ///
+    /// # Errors
+    /// A model cannot begin.
+    pub fn new(plan: &Plan) -> Result<Self> {
+        let mut models = Vec::with_capacity(plan.models.latency.len());
+        for model in &plan.models.latency {
+            let mut model = model.boxed_clone();
+            crate::models::begin(&mut *model, plan.seed)?;
+            models.push(model);
+        }
+        Ok(Self(models))
+    }
+
+    /// How long the n-th message of its kind about an order is under way.
+    ///
+    /// # Errors
+    /// A model fails, or answers what is no latency.
+    pub fn of(
+        &mut self,
+        plan: &Plan,
+        (id, order): (OrderId, &Order),
+        (message, attempt): (Message, u32),
+        now: Ns,
+    ) -> Result<Ns> {
+        let latency = &plan.instrument(order.request.instrument).latency;
+        let occasion = Occasion { model: message as u32, order: id.0, attempt };
+        match &latency.delay(message).0 {
+            Kind::Fixed(ns) => Ok(*ns),
+            Kind::Quantiles(quantiles) => Ok(between(quantiles, occasion.first_bits(plan.seed))),
+            Kind::Model(index) => self.ask(plan, *index, (id, order, latency.venue), (message, occasion, now)),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        (id, order, venue): (OrderId, &Order, u32),
+        (message, occasion, now): (Message, Occasion, Ns),
+    ) -> Result<Ns> {
+        let model = &mut self.0[index];
+        let instrument = order.request.instrument;
+        let mut context = LatencyContext {
+            header: Header::of::<LatencyContext>(if order.request.side.sign() > 0 { 1 } else { -1 }, instrument.0, now),
+            message: match message {
+                Message::Submit => AbiMessage::SUBMIT,
+                Message::Modify => AbiMessage::MODIFY,
+                Message::Cancel => AbiMessage::CANCEL,
+            },
+            venue,
+            ..LatencyContext::UNSET
         };
-        delay.of(seed, message, order, attempt)
+        let draws = model.draws().min(context.random.len());
+        if draws > 0 {
+            context.random[..draws].copy_from_slice(&occasion.uniforms(plan.seed)[..draws]);
+        }
+        let mut output = LatencyOutput::UNSET;
+        let status = model.eval(&context, &mut output);
+        let refuse = |text: &str| {
+            SimError::model(format!(
+                "model {}, {}, order {}, {}: {text}",
+                model.name(),
+                plan.instrument(instrument).symbol,
+                id.0 + 1,
+                render(now)
+            ))
+        };
+        if status != Status::OK {
+            return Err(refuse(&crate::models::said(status, &model.last_error())));
+        }
+        // The upper bound is the first number beyond 64 bits.
+        if !(0.0..9_223_372_036_854_775_808.0).contains(&output.delay_ns) {
+            return Err(refuse(&format!("delay_ns {}; it must be 0 or more, and within 64 bits", output.delay_ns)));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "checked above; a part of a nanosecond is none")]
+        let ns = output.delay_ns as Ns;
+        Ok(ns)
     }
 }
 
@@ -131,17 +225,6 @@ mod tests {
         for bad in [&[][..], &[-1], &[-1, 3], &[3, 2]] {
             assert!(Delay::new(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(Delay::new(&[7]).map(|d| d.largest()).ok(), Some(7));
-    }
-
-    #[test]
-    fn a_fixed_latency_draws_nothing_and_a_drawn_one_is_the_same_each_time() -> Result<()> {
-        let fixed = Latency::fixed(5)?;
-        assert_eq!(fixed.of(1, Message::Cancel, OrderId(3), 9), 5);
-        let drawn = Latency { submit: Delay::new(&[0, 1_000_000])?, ..fixed };
-        let draw = |seed, order| drawn.of(seed, Message::Submit, OrderId(order), 0);
-        assert_eq!(draw(1, 3), draw(1, 3));
-        assert!(draw(1, 3) != draw(1, 4) && draw(1, 3) != draw(2, 3));
-        Ok(())
+        assert_eq!(Delay::new(&[7]).map(|d| d.largest()).ok(), Some(Some(7)));
     }
 }

@@ -401,6 +401,8 @@ pub struct OrderRequest {
     pub instructions: Instructions,
     /// Index of a free text in the run's texts, 0 for none.
     pub tag: u32,
+    /// Number of the worked order that it belongs to, 0 for none.
+    pub worked: u32,
 }
 
 impl OrderRequest {
@@ -421,6 +423,7 @@ impl OrderRequest {
             expires_at: NEVER,
             instructions: Instructions::NONE,
             tag: 0,
+            worked: 0,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::recorder::{OrderEvent, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
 use crate::time::{NEVER, Ns};
+use crate::worked::WorkedOrder;
 
 /// Rows of one feed that became readable at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,8 @@ pub struct State {
     pub keeps_fills: bool,
     /// Fills since the last call of such a kernel.
     pub told: Vec<ml4t_abi::FillEvent>,
+    /// Orders that algorithms work, by number from 1.
+    pub(crate) worked: Vec<WorkedOrder>,
     /// Position rules of each book.
     pub rules: Vec<PositionRules>,
     /// All orders ever submitted, by id.
@@ -167,6 +170,7 @@ impl State {
             displacement: vec![0; instruments],
             keeps_fills: false,
             told: Vec::new(),
+            worked: Vec::new(),
             rules: vec![PositionRules::default(); usize::from(plan.books)],
             orders: Vec::new(),
             rejected: Vec::new(),

@@ -37,8 +37,8 @@ mod rows;
 
 pub use interface::{Desk, Venue};
 
-pub(crate) use averages::Averages;
 use averages::Sessions;
+pub(crate) use averages::{Averages, averages_before, volume_in_todays_shares};
 use late::Late;
 use pass::Candidate;
 use queue_position::Place;

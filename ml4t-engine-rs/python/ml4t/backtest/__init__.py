@@ -35,6 +35,7 @@ from ml4t.engine._engine import (
     PITData,
     Position,
     Timestamp,
+    WorkedOrder,
 )
 from ml4t.engine.results import Results
 
@@ -73,6 +74,7 @@ __all__ = [
     "Timestamp",
     "TradeTick",
     "TrailingStop",
+    "WorkedOrder",
     "datasets",
     "load_config",
     "run",

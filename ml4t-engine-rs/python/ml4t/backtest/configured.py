@@ -7,11 +7,13 @@ from typing import Any
 
 from ml4t.backtest import datasets
 from ml4t.backtest.data import DataFeed, Signals, read_actions
-from ml4t.backtest.data.feed import LoadedFeed
+from ml4t.backtest.data.feed import FeedOptions, LoadedFeed
+from ml4t.backtest.data.frames import Files
+from ml4t.backtest.data.plugged import find_reader, read_section, reader_faults
 from ml4t.backtest.engine import Engine
-from ml4t.core.config import ActionsSection, FeedSection, RunConfig, SignalSection
+from ml4t.core.config import ActionsSection, FeedSection, RunConfig, SignalSection, to_mapping
 from ml4t.core.errors import ArgumentError, DataError, Finding
-from ml4t.core.plugins import PluginManager
+from ml4t.core.plugins import PluginManager, load_plugins
 
 __all__ = ["engine_of"]
 
@@ -22,7 +24,9 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
     Raises
     ------
     ConfigError
-        If it names no feed, or not exactly one strategy.
+        If it names no feed, a reader that is not known, or not exactly one strategy.
+    DataError
+        If a reader fails.
     """
     missing = []
     if not config.data_feeds:
@@ -35,8 +39,10 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
     if missing:
         raise config.refused(missing)
     (strategy,) = config.strategies
+    if plugins is None:
+        plugins = load_plugins(unwanted=config.backtest.blocked_plugins)
     return Engine(
-        _feeds(config),
+        _feeds(config, plugins),
         strategy.type,
         config=config,
         params=dict(strategy.params),
@@ -52,12 +58,18 @@ def _file(path: Path) -> Path:
     return datasets.path(name) if scheme == "dataset" and name else path
 
 
-def _feeds(config: RunConfig) -> list[LoadedFeed]:
+def _feeds(config: RunConfig, plugins: PluginManager) -> list[LoadedFeed]:
     """Return the feeds of all sections, and the bars that are built of them."""
     feeds: list[LoadedFeed] = []
     findings = []
+    tables = to_mapping(config)["data_feeds"]
+    # A configuration may have been read without plugins; nothing is read before all names are known.
+    for index, table in enumerate(tables):
+        findings += [fault.under(f"data_feeds[{index}]") for fault in reader_faults(table, plugins)]
+    if findings:
+        raise config.refused(findings)
     for index, section in enumerate(config.data_feeds):
-        feed = _feed(section)
+        feed = _feed(index, section, tables[index]["path"], config, plugins)
         feeds.append(feed)
         for number, given in enumerate(section.consolidate):
             rule: dict[str, Any] = {"every": given} if isinstance(given, str) else dict(given)
@@ -74,10 +86,23 @@ def _feeds(config: RunConfig) -> list[LoadedFeed]:
     return feeds
 
 
-def _feed(section: FeedSection) -> DataFeed:
+def _feed(
+    index: int, section: FeedSection, address: str, config: RunConfig, plugins: PluginManager
+) -> DataFeed:
+    settings = _settings(section)
+    reader = find_reader(address, section.type, section.options, plugins)
+    if reader is not None:
+        return read_section(
+            section, reader, config=config, path=f"data_feeds[{index}]", settings=dict(settings)
+        )
+    if section.type is None:
+        return DataFeed(Files((_file(Path(section.path)),)), **settings)
     make = DataFeed.from_csv if section.type == "CsvFeed" else DataFeed.from_parquet
-    return make(
-        _file(section.path),
+    return make(_file(Path(section.path)), **settings)
+
+
+def _settings(section: FeedSection) -> FeedOptions:
+    return FeedOptions(
         name=section.name,
         kind=section.kind,
         stamp=section.stamp,

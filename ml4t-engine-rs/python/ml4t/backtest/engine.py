@@ -15,28 +15,40 @@ import attrs
 from ml4t.backtest.data import assemble
 from ml4t.backtest.data.assemble import listed_feeds
 from ml4t.backtest.data.bounds import custom_calendars
+from ml4t.backtest.data.plugged import ReadEvents, ReadFeed
 from ml4t.backtest.data.settings import instruments_by_symbol
 from ml4t.backtest.kernels import KernelStrategy
 from ml4t.backtest.names import checker_of
 from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
-from ml4t.core.config import MODEL_KEYS, NativePolicy, RunConfig, load_config, to_mapping
+from ml4t.core.config import (
+    RunConfig,
+    blocked_plugins,
+    load_config,
+    to_mapping,
+)
 from ml4t.core.errors import (
     ConfigError,
     EngineInternalError,
     EngineStateError,
-    Finding,
     Ml4tError,
     ModelError,
 )
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed, EngineRun
 from ml4t.core.strategy import Strategy, check_callbacks, overridden_callbacks
-from ml4t.core.types import ModelKind
 from ml4t.core.values import format_ns
+from ml4t.engine.algorithms import Algorithms
 from ml4t.engine.benchmark import symbol_returns
-from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
-from ml4t.engine.hooks import RunHooks, all_calendars
-from ml4t.engine.provenance import manifest_of, model_notes, run_info_of, strategy_identity
+from ml4t.engine.chosen import chosen_models
+from ml4t.engine.compile import ChosenModel, describe, warm_from_ns
+from ml4t.engine.hooks import RunHooks, all_calendars, in_spite_of
+from ml4t.engine.provenance import (
+    manifest_of,
+    model_notes,
+    run_info_of,
+    strategy_identity,
+    with_algorithms,
+)
 from ml4t.engine.results import Results, RunStatus
 from ml4t.engine.runtime import Runtime, handlers_of
 
@@ -64,6 +76,7 @@ class _Origin:
 
     manifest: Mapping[str, Any]
     benchmark: object
+    algorithms: Algorithms
 
 
 class Engine:
@@ -86,7 +99,8 @@ class Engine:
     calendars : optional
         Calendars of your own; they win over those of plugins, and those over the library's.
     models : Mapping or None
-        Model objects by kind (`fill`, `slippage`, `impact`, `fee`), in place of the configured ones.
+        Model objects by kind (`fill`, `slippage`, `impact`, `fee`, `latency`), in place of the configured
+        ones.
     plugins : PluginManager or None
         Loaded plugins; those of the environment by default.
 
@@ -121,14 +135,15 @@ class Engine:
         models: Mapping[str, Any] | None = None,
         plugins: PluginManager | None = None,
     ) -> None:
-        self._plugins = load_plugins() if plugins is None else plugins
+        self._plugins = load_plugins(unwanted=_unwanted(config)) if plugins is None else plugins
         self._calendars = all_calendars(custom_calendars(calendars), self._plugins)
         self.config = _config(config, self._plugins, self._calendars)
         self._source = StrategySource.of(strategy, params, root=self.config.root)
         self._feeds = listed_feeds(feed)
         self._parts = _Parts(signals=signals, actions=actions, instruments=instruments)
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
-        self._models = _models(self.config, models or {}, self._plugins, runs_native=self._engine.spec.native)
+        runs_native = self._engine.spec.native
+        self._models = chosen_models(self.config, models or {}, self._plugins, runs_native=runs_native)
         self._data: MarketData | None = None
         self._running: set[int] = set()
         self.results: Results | None = None
@@ -193,14 +208,17 @@ class Engine:
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
         warm_from = warm_from_ns(strategy.warmup, sessions, start_ns=start)
         engine = self._plugins.resolve("engine", self._engine.qualified)
-        backtest: EngineRun = engine(describe(self.config, data, self._models, warm_from=warm_from))
+        runs_native = self._engine.spec.native
+        algorithms = Algorithms(self.config, self._plugins, runs_native=runs_native)
+        description = describe(self.config, data, self._models, warm_from=warm_from)
+        backtest: EngineRun = engine(description | {"algorithms": algorithms})
         runtime = Runtime(backtest, strategy, sessions=sessions, span=(start, end))
         strategy.bind(runtime, broker=backtest.broker, data=backtest.data)
         hooks = RunHooks(self._plugins)
         hooks.before(self)
         try:
             # What decides the run is written down before it: a fault found afterwards would cost the results.
-            origin = self._origin(strategy, kernel, hooks)
+            origin = self._origin(strategy, kernel, hooks, algorithms)
         except Exception as error:
             hooks.failed(self, error)
             raise
@@ -224,7 +242,7 @@ class Engine:
             if _lacks_its_time(error) and backtest.now is not None:
                 _note(error, f"at {format_ns(backtest.now)}")
             if isinstance(error, ModelError):
-                for note in model_notes(used, self._plugins):
+                for note in model_notes([*used, *algorithms.chosen], self._plugins):
                     _note(error, note)
             _note(
                 error, f"the results up to here ({status}) are in engine.results and in error.partial_results"
@@ -250,7 +268,9 @@ class Engine:
             raise self.config.refused(error.findings) from None
         return (strategy if kernel.capsule is not None else strategy.in_python(self.data)), kernel
 
-    def _origin(self, strategy: Strategy, kernel: ChosenModel | None, hooks: RunHooks) -> _Origin:
+    def _origin(
+        self, strategy: Strategy, kernel: ChosenModel | None, hooks: RunHooks, algorithms: Algorithms
+    ) -> _Origin:
         benchmark = self.config.report.benchmark
         decides: object = strategy if kernel is None else kernel.model
         params = self._source.params if kernel is None else kernel.params
@@ -262,9 +282,11 @@ class Engine:
                 strategy=strategy_identity(decides, params),
                 plugins=self._plugins,
                 engine=self._engine,
+                reads=[feed.reader_use for feed in self._feeds if isinstance(feed, ReadFeed | ReadEvents)],
                 extra=hooks.manifest(self),
             ),
             benchmark=None if benchmark is None else self._benchmark(benchmark),
+            algorithms=algorithms,
         )
 
     def _benchmark(self, symbol: str) -> object:
@@ -280,7 +302,7 @@ class Engine:
         clock.lap("finish")
         self.results = Results(
             tables,
-            manifest=origin.manifest,
+            manifest=with_algorithms(origin.manifest, origin.algorithms.chosen, self._plugins),
             run_info=run_info_of(started=started, durations=clock.laps, counts=backtest.counts()),
             status=status,
             benchmark=origin.benchmark,
@@ -350,7 +372,7 @@ class _Stopwatch:
 
 
 def _config(given: ConfigLike, plugins: PluginManager, calendars: Mapping[str, Any]) -> RunConfig:
-    check = checker_of(calendars)
+    check = checker_of(calendars, plugins)
     if not isinstance(given, RunConfig):
         config = load_config(given or {}, plugins=plugins, check=check)
     elif findings := check(to_mapping(given)):
@@ -358,72 +380,14 @@ def _config(given: ConfigLike, plugins: PluginManager, calendars: Mapping[str, A
     else:
         config = given
     plugins.require(config.backtest.required_plugins)
+    if findings := in_spite_of(config.backtest.blocked_plugins, plugins):
+        raise config.refused(findings)
     return config
 
 
-def _models(
-    config: RunConfig, given: Mapping[str, Any], plugins: PluginManager, *, runs_native: bool
-) -> dict[str, ChosenModel]:
-    found: object = given
-    if not isinstance(found, Mapping):
-        msg = f"models = {found!r}; expected a mapping of kind (fill, slippage, impact, fee) to model"
-        raise ConfigError(msg)
-    tables = {
-        "fill": config.broker.fill_model,
-        "slippage": config.broker.slippage_model,
-        "impact": config.broker.impact_model,
-        "fee": config.broker.commission_model,
-    }
-    if unknown := sorted(given.keys() - tables.keys()):
-        msg = f"models {unknown} are of no known kind; allowed: fill, slippage, impact, fee"
-        raise ConfigError(msg)
-    chosen = {}
-    for kind, table in tables.items():
-        model = given.get(kind)
-        if model is None:
-            if table is None:
-                continue
-            model = _configured(config, ModelKind[kind.upper()], table, plugins)
-        elif not attrs.has(type(model)) or not (_evaluates(model) or hasattr(model, "__ml4t_model_v1__")):
-            msg = f"{kind} model {model!r} must be an instance of an attrs class with a method evaluate(ctx)"
-            raise ConfigError(msg)
-        try:
-            chosen[kind] = model_path(kind, model, config.backtest.native, runs_native=runs_native)
-            if chosen[kind].path == "python" and not _evaluates(model):
-                raise ConfigError(_without_python(kind, model, config, runs_native=runs_native))
-        except ConfigError as error:
-            raise config.refused(error.findings) from None
-    return chosen
-
-
-def _evaluates(model: object) -> bool:
-    return callable(getattr(model, "evaluate", None))
-
-
-def _without_python(kind: str, model: object, config: RunConfig, *, runs_native: bool) -> Finding:
-    """Say why a model that is native alone cannot run."""
-    native, name = config.backtest.native, type(model).__name__
-    if not runs_native:
-        path, found = "backtest.engine", config.backtest.engine
-        why = f"the engine {found!r} calls no native code; choose another engine"
-    elif native is NativePolicy.NEVER:
-        path, found = "backtest.native", native.value
-        why = 'backtest.native = "never" calls none; set it to "prefer"'
-    else:
-        path, found = "backtest.native", native.value
-        missing = getattr(model, "native_missing", None)
-        why = "it has no native form here" + (f" ({missing})" if missing else "")
-    message = f"{kind} model {name} is native code without evaluate(ctx), and {why}"
-    return Finding(path=path, message=message, found=found)
-
-
-def _configured(config: RunConfig, kind: ModelKind, table: Mapping[str, Any], plugins: PluginManager) -> Any:  # noqa: ANN401
-    """Build a model of the configuration, which may have been read without plugins, and so unchecked."""
-    try:
-        return plugins.build_model(kind, table)
-    except ConfigError as error:
-        path = f"broker.{MODEL_KEYS[kind]}"
-        raise config.refused(finding.under(path) for finding in error.findings) from None
+def _unwanted(config: ConfigLike) -> tuple[str, ...]:
+    """Return the plugins that a configuration blocks, before any is imported."""
+    return config.backtest.blocked_plugins if isinstance(config, RunConfig) else blocked_plugins(config)
 
 
 def _declared(config: RunConfig, given: Any) -> Any:  # noqa: ANN401 - instruments in any of the forms of a feed

@@ -1,7 +1,8 @@
-"""How long orders, changes and cancels are on their way to the venue: always the same time, or a drawn one.
+"""How long orders, changes and cancels are on their way to the venue: the same time, a drawn one, a model's.
 
 What is drawn becomes quantiles in whole nanoseconds here, so that an engine draws without a logarithm. A
-duration may be a text such as "5ms", or nanoseconds.
+duration may be a text such as "5ms", or nanoseconds. A latency model is an attrs-frozen class whose
+`evaluate(ctx)` gets `ml4t.core.models.LatencyArgs` and answers `LatencyOut`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ml4t.core.values import FrozenMapping, format_duration, parse_duration
 SHARES = (*(step / 1_024 for step in range(1_024)), 1 - 1 / 2_048)
 LARGEST_SIGMA = 4
 SCALES = ("mean", "median")
+MESSAGES = ("submit", "modify", "cancel")
 PARAMETERS = {"exponential": ["mean", "minimum"], "lognormal": ["median", "sigma"]}
 PARAMETERS |= {"uniform": ["low", "high"], "quantiles": ["quantiles"]}
 Distribution = Literal["uniform", "exponential", "lognormal"]
@@ -130,12 +132,15 @@ class VenueLatency(Checked):
     submit: Delay | None = setting(None, convert=reader(Delay | None))
     modify: Delay | None = setting(None, convert=reader(Delay | None))
     cancel: Delay | None = setting(None, convert=reader(Delay | None))
+    model: Mapping[str, Any] | None = setting(None)  #: table of the model that decides all three
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
-        """Check the durations that are always the same."""
-        for name, value in values.items():
-            yield from negative(name, value)
+        """Check the durations that are always the same, and that a model stands alone."""
+        for name in MESSAGES:
+            yield from negative(name, values.get(name))
+            if values.get("model") is not None and values.get(name) is not None:
+                yield Finding(path=name, message="the model decides it; leave out one of the two", found=name)
 
 
 @attrs.frozen
@@ -163,12 +168,26 @@ class Latency(VenueLatency):
             found = [attrs.evolve(each, path=f"{place}.{each.path}") for each in error.findings]
             raise ConfigError(found) from None
 
-    def at(self, venue: str) -> dict[str, tuple[int, ...]]:
-        """Return the quantiles of orders, changes and cancels at a venue in ns; one alone: always that."""
-        own = self.venues.get(venue)
-        found: dict[str, tuple[int, ...]] = {}
-        for name in ("submit", "modify", "cancel"):
-            delay = getattr(own, name, None)
-            delay = getattr(self, name) if delay is None else delay
-            found[name] = delay.quantiles_ns if isinstance(delay, Drawn) else (int(delay or 0),)
+    @property
+    def models(self) -> dict[str, Mapping[str, Any]]:
+        """Tables of the models, by the place in the section where each stands."""
+        places = {"": self, **{f"venues.{name}.": own for name, own in sorted(self.venues.items())}}
+        return {f"{place}model": own.model for place, own in places.items() if own.model is not None}
+
+    def at(self, venue: str) -> dict[str, tuple[int, ...] | str]:
+        """Return what decides orders, changes and cancels at a venue.
+
+        Quantiles in ns, where one alone means always that; or the place of a model.
+        """
+        own = self.venues.get(venue, VenueLatency())
+        found: dict[str, tuple[int, ...] | str] = {}
+        for name in MESSAGES:
+            delay = getattr(own, name)
+            if delay is None and own.model is not None:
+                found[name] = f"venues.{venue}.model"
+            elif delay is None and self.model is not None:
+                found[name] = "model"
+            else:
+                delay = getattr(self, name) if delay is None else delay
+                found[name] = delay.quantiles_ns if isinstance(delay, Drawn) else (int(delay or 0),)
         return found

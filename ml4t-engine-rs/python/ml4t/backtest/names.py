@@ -1,4 +1,4 @@
-"""What of a configuration can be found wrong before any data are read: calendars, currencies, latencies."""
+"""What of a configuration can be found wrong before any data are read: readers, calendars, currencies."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ml4t.backtest.calendars import BUILT_IN, calendar_names, is_calendar
+from ml4t.backtest.data.plugged import reader_faults
 from ml4t.backtest.latency import Latency
 from ml4t.core.errors import ConfigError, Finding, nearest
+from ml4t.core.plugins import PluginManager
 from ml4t.core.structuring import structure
 from ml4t.core.values import FrozenMapping
 
@@ -16,13 +18,23 @@ __all__ = ["checker_of"]
 _CURRENCY = "USD"
 
 
-def checker_of(calendars: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], list[Finding]]:
+def checker_of(
+    calendars: Mapping[str, Any], plugins: PluginManager
+) -> Callable[[Mapping[str, Any]], list[Finding]]:
     """Return a check of documents for `load_config`; `calendars` are those of the caller and of plugins."""
     return lambda document: [
+        *_feed_faults(document, plugins),
         *_calendar_faults(document, calendars),
         *_currency_faults(document),
         *_latency_faults(document),
     ]
+
+
+def _feed_faults(document: Mapping[str, Any], plugins: PluginManager) -> Iterator[Finding]:
+    tables = document.get("data_feeds")
+    for index, table in enumerate(tables if isinstance(tables, list | tuple) else ()):
+        if isinstance(table, Mapping):
+            yield from (each.under(f"data_feeds[{index}]") for each in reader_faults(table, plugins))
 
 
 def _calendar_faults(document: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[Finding]:

@@ -7,19 +7,27 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import frozen
+from attrs import Attribute, frozen
 
 from ml4t.backtest.kernels import KernelStrategy, is_kernel
-from ml4t.core.errors import StrategyError, nearest, unknown_name
+from ml4t.core.errors import ConfigError, Finding, StrategyError, nearest, unknown_name
 from ml4t.core.strategy import CALLBACKS, Strategy
+from ml4t.core.values import shown
 
-__all__ = ["StrategyLike", "StrategySource", "load_class", "warn_of_near_misses"]
+if TYPE_CHECKING:
+    from ml4t.core.config import RunConfig
+
+__all__ = ["StrategyLike", "StrategySource", "load_class", "refusal_of", "warn_of_near_misses"]
+
+_MAKING = "raised while making strategy"
 
 # Above it are plurals, lost or swapped letters and other case (`on_bars`, `on_bra`, `onData`); below it are
 # helpers with a word more (`on_exit_signal`, `on_stop_loss`).
@@ -192,7 +200,7 @@ def _called(factory: Callable[..., object], params: Mapping[str, Any]) -> Strate
     try:
         made = factory(**params)
     except Exception as error:
-        error.add_note(f"raised while making strategy {name}")
+        error.add_note(f"{_MAKING} {name}")
         raise
     if is_kernel(made):
         return KernelStrategy(made)
@@ -200,6 +208,53 @@ def _called(factory: Callable[..., object], params: Mapping[str, Any]) -> Strate
         msg = f"{factory!r} returned {made!r}, which is no Strategy"
         raise StrategyError(msg)
     return made
+
+
+def refusal_of(error: Exception, config: RunConfig) -> ConfigError | None:
+    """Return what a constructor raised as a fault of the configuration that names the strategy.
+
+    It is located at the parameter where that can be told: by what the error says of itself, by the field that
+    attrs was about to check, or by the only parameter that its text names.
+
+    Returns
+    -------
+    ConfigError or None
+        None where the error is of something else than the making of the strategy.
+    """
+    if not any(note.startswith(_MAKING) for note in getattr(error, "__notes__", ())):
+        return None
+    (section,) = config.strategies
+    path, params = "strategies[0]", section.params
+    found = error.findings if isinstance(error, ConfigError) else ()
+    if found and all(fault.path.partition(".")[0] in params for fault in found):
+        return config.refused(fault.under(f"{path}.params") for fault in found)
+    # Of a validator of attrs the first argument is the sentence, the others are what it looked at.
+    is_of_attrs = any(isinstance(argument, Attribute) for argument in error.args)
+    text = " ".join(str(error.args[0] if is_of_attrs else error).split())
+    why = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if (name := _parameter_of(error, text, params)) is not None:
+        message = f"{section.type} refuses {shown(params[name])}: {why}"
+        return config.refused([Finding(path=f"{path}.params.{name}", message=message)])
+    given = ", ".join(f"{key} = {shown(value)}" for key, value in params.items()) or "no parameters"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    message = f"{section.type} cannot be made with {given}: {why}, raised at {place}"
+    return config.refused([Finding(path=path, message=message)])
+
+
+def _parameter_of(error: Exception, text: str, params: Mapping[str, Any]) -> str | None:
+    """Return the parameter that an error is about, None where it cannot be told."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    looked_at = [*error.args, *(value for frame in frames for value in frame.f_locals.values())]
+    checked = {value.alias for value in looked_at if isinstance(value, Attribute)} & params.keys()
+    named = {name for name in params if re.search(_naming(name), text)}
+    found = checked or named
+    return found.pop() if len(found) == 1 else None
+
+
+def _naming(name: str) -> str:
+    """Return the pattern of a text that names a parameter; a short name has to be in quotes."""
+    return rf"\b{re.escape(name)}\b" if len(name) > 2 else rf"['\"`]{re.escape(name)}['\"`]"
 
 
 def warn_of_near_misses(strategy: Strategy) -> None:

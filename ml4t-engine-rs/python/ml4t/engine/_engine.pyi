@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, Unpack, final, overload
 import numpy as np
 import numpy.typing as npt
 
+from ml4t.backtest.executors import ExecutionAlgorithm
 from ml4t.backtest.rules import CompositeRule, PositionRule
 from ml4t.core.sources import OrderChanges, OrderTerms, PricedTerms
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
@@ -196,6 +197,39 @@ class Broker:
     def sell(self, asset: str, quantity: _Number, **terms: Unpack[PricedTerms]) -> OrderHandle:
         """Send a sell order; without `order_type` the given prices say which."""
 
+    def execute(
+        self,
+        asset: str,
+        quantity: _Number,
+        algorithm: ExecutionAlgorithm | Mapping[str, Any] | str,
+        *,
+        tag: str | None = None,
+    ) -> WorkedOrder:
+        """Let an execution algorithm work a signed quantity by orders of its own.
+
+        Parameters
+        ----------
+        asset : str
+            Symbol.
+        quantity : int, float, str or Decimal
+            Units, whole lots; above zero buys, below sells.
+        algorithm : ExecutionAlgorithm, mapping or str
+            An object with `evaluate(ctx)`, the name of a registered one, or its table as in a configuration:
+            `{"type": name, **parameters}`. See `docs/how-to/execution-algorithms.md`.
+        tag : str, optional
+            Text that all its orders carry.
+
+        Returns
+        -------
+        WorkedOrder
+            A live view; its `id` is `worked_order_id` in the table `orders`.
+
+        Raises
+        ------
+        ConfigError, ModelError
+            If the algorithm is not known, has wrong parameters, or cannot be used.
+        """
+
     def bracket(
         self,
         entry: _Order,
@@ -327,6 +361,59 @@ class Broker:
         ------
         ConfigError
             If a fraction is not above 0, a loss is 1 or more, or a rule is given twice.
+        """
+
+@final
+class WorkedOrder:
+    """Live view of an order that an execution algorithm works: every attribute is read when asked for."""
+
+    @property
+    def id(self) -> int:
+        """Number of the worked order in its run, from 1: `worked_order_id` in the table `orders`."""
+
+    @property
+    def asset(self) -> str:
+        """Symbol."""
+
+    @property
+    def side(self) -> Side:
+        """Side of all its orders."""
+
+    @property
+    def quantity(self) -> float:
+        """The whole, positive; follows splits."""
+
+    @property
+    def filled_quantity(self) -> float:
+        """What has traded of it."""
+
+    @property
+    def remaining_quantity(self) -> float:
+        """What has not traded yet."""
+
+    @property
+    def average_price(self) -> float:
+        """Average price of its fills; NaN before the first."""
+
+    @property
+    def status(self) -> str:
+        """`working`, `filled` (all has traded) or `canceled` (it was taken back, or given up)."""
+
+    @property
+    def begun(self) -> Timestamp:
+        """Instant at which it was given."""
+
+    @property
+    def orders(self) -> list[OrderHandle]:
+        """The orders that the algorithm has sent so far."""
+
+    def cancel(self) -> bool:
+        """Take it back, with its orders at work; False when it is over.
+
+        Raises
+        ------
+        EngineStateError
+            Outside the callbacks of the run, or from another thread.
         """
 
 @final

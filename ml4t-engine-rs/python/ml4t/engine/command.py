@@ -58,7 +58,7 @@ def run_command(
     console = Console(quiet=quiet)
     plugins = plugins_of(context)
     try:
-        settings = load_config(config, plugins=plugins, check=checker_of(all_calendars({}, plugins)))
+        settings = load_config(config, plugins=plugins, check=checker_of(all_calendars({}, plugins), plugins))
         folder = output or settings.backtest.output_folder
         # Hours of computing must not end in a refusal that could be known before.
         check_folder(folder, overwrite=overwrite)
@@ -68,7 +68,7 @@ def run_command(
         results, failure = _run(engine, console)
         _save(results, folder, overwrite=overwrite, failure=failure)
     except Ml4tError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException("\n".join([str(error), *getattr(error, "__notes__", ())])) from error
     page, fault = None, None
     if not no_report:
         try:
@@ -93,6 +93,8 @@ def run_command(
 def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # noqa: ANN401 - rich is imported lazily
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from ml4t.backtest.strategies import refusal_of
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -106,6 +108,10 @@ def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # 
         except BaseException as error:
             # What was computed until then is worth keeping; the caller saves it and raises again.
             if engine.results is None:
+                if isinstance(error, Exception) and not os.environ.get("ML4T_TRACEBACK"):
+                    refusal = refusal_of(error, engine.config)
+                    if refusal is not None:
+                        raise refusal from error
                 raise
             return engine.results, error
 

@@ -6,7 +6,7 @@ writes it from the configuration and the assembled market data, and nothing else
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -23,11 +23,13 @@ from ml4t.core.types import DataKind, ModelKind
 from ml4t.core.values import decimal_text, parse_duration
 from ml4t.engine._engine import native_table
 
-__all__ = ["ChosenModel", "describe", "model_path", "warm_from_ns"]
+__all__ = ["LATENCY", "ChosenModel", "describe", "model_path", "warm_from_ns"]
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
 NEVER_NS = 2**63 - 1
+LATENCY = "latency "
+"""Begin of the names of latency models among those of a run; their place in `broker.latency` follows."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +39,7 @@ class ChosenModel:
     Attributes
     ----------
     kind : str
-        `fill`, `slippage`, `impact` or `fee`.
+        `fill`, `slippage`, `impact`, `fee`, `latency`, `executor` or `strategy`.
     model : object
         The attrs-frozen model.
     builtin : str or None
@@ -120,13 +122,15 @@ def describe(
     data : MarketData
         Universe, columns, calendars.
     models : Mapping of str to ChosenModel
-        Keys `fill`, `slippage`, `fee`, and `impact` where there is such a model.
+        Keys `fill`, `slippage`, `fee`, and `impact` where there is such a model; of latency models `LATENCY`
+        and their place.
     warm_from : int
         Instant until which orders are refused, ns UTC.
     """
     calendars = [table.name for table in data.calendars]
     account = config.broker
-    latencies = _latencies(config, data.instruments)
+    waits = [kind for kind in models if kind.startswith(LATENCY)]
+    latencies = _latencies(config, data.instruments, waits)
     return {
         "instruments": [
             _instrument(instrument, calendars.index(instrument.calendar), matching)
@@ -151,7 +155,8 @@ def describe(
             "posting_quantum": decimal_text(account.posting_quantum),
         },
         "policies": {name: value.value for name, value in attrs.asdict(account.policies).items()},
-        **{f"{kind}_model": _model(model) for kind, model in models.items()},
+        "latency_models": [_model(models[kind]) for kind in waits],
+        **{f"{kind}_model": _model(model) for kind, model in models.items() if kind not in waits},
     }
 
 
@@ -195,9 +200,12 @@ def _venue(instrument: Instrument) -> str:
     return instrument.calendar if instrument.venue is None else instrument.venue
 
 
-def _latencies(config: RunConfig, instruments: Iterable[Instrument]) -> dict[str, dict[str, list[int]]]:
-    """Return by venue the quantiles of orders, changes and cancels in ns; one alone: always that.
+def _latencies(
+    config: RunConfig, instruments: Iterable[Instrument], models: Sequence[str]
+) -> dict[str, dict[str, list[int] | int]]:
+    """Return by venue the quantiles of orders, changes and cancels in ns, or the index of a model.
 
+    And the venue's own number. One quantile alone means always that.
     Instruments of a venue share them, since a universe may have thousands.
 
     Raises
@@ -206,6 +214,9 @@ def _latencies(config: RunConfig, instruments: Iterable[Instrument]) -> dict[str
         If latencies are given for venues that no instrument of the run has.
     """
     latency = Latency.of(config.broker.latency)
+    if models and not latency.models:
+        # One that was given as an object stands for all.
+        latency = Latency(model={})
     venues = tuple(sorted({_venue(each) for each in instruments}))
     findings = [
         Finding(
@@ -220,7 +231,12 @@ def _latencies(config: RunConfig, instruments: Iterable[Instrument]) -> dict[str
     ]
     if findings:
         raise config.refused(findings)
-    return {venue: {name: list(ns) for name, ns in latency.at(venue).items()} for venue in venues}
+    found: dict[str, dict[str, list[int] | int]] = {}
+    for number, venue in enumerate(venues):
+        waits = latency.at(venue).items()
+        each = {n: models.index(LATENCY + w) if isinstance(w, str) else list(w) for n, w in waits}
+        found[venue] = {**each, "venue": number}
+    return found
 
 
 def _feed(feed: FeedTable) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ml4t.core.errors import PluginError
+from ml4t.core.errors import Finding, PluginError
 
 if TYPE_CHECKING:
     from ml4t.backtest.calendars import SessionTable
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from ml4t.core.sources import Calendar
     from ml4t.engine.results import Results
 
-__all__ = ["RunHooks", "all_calendars"]
+__all__ = ["RunHooks", "all_calendars", "in_spite_of"]
+
+
+_LOAD_WITHOUT = "give this run plugins without it: load_plugins(unwanted=config.backtest.blocked_plugins)"
 
 
 class RunHooks:
@@ -114,3 +118,27 @@ def all_calendars(
 ) -> Mapping[str, Calendar | SessionTable]:
     """Return the caller's calendars and, where those have no such name, the ones that plugins offer."""
     return _Calendars(own, plugins)
+
+
+def in_spite_of(blocked: Iterable[str], plugins: PluginManager) -> list[Finding]:
+    """Find the plugins that a configuration blocks and that are loaded all the same.
+
+    They were given to the run, or loaded before its configuration was known; what was imported cannot be
+    taken back.
+    """
+    return [
+        Finding(
+            path=f"backtest.blocked_plugins[{index}]",
+            message=f"{info}; {_LOAD_WITHOUT}",
+            code="plugin",
+            found=text,
+        )
+        for index, text in enumerate(blocked)
+        for info in plugins.infos
+        if info.status == "active" and _normal(text) in (_normal(info.name), _normal(info.dist))
+    ]
+
+
+def _normal(name: str) -> str:
+    """Normalize a name as package indexes do: `ML4T_Fees` and `ml4t-fees` are one."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()

@@ -1,13 +1,15 @@
-"""What the engine registers: itself, and the command `ml4t run`."""
+"""What the engine registers: itself, the command `ml4t run`, and what `ml4t doctor` tries of models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ml4t.core.hookspecs import EngineSpec, hookimpl
+from ml4t.core.hookspecs import Check, EngineSpec, hookimpl
 
 if TYPE_CHECKING:
     import click
+
+    from ml4t.core.plugins import PluginManager
 
 
 @hookimpl
@@ -22,3 +24,11 @@ def ml4t_register_commands(cli: click.Group) -> None:
     from ml4t.engine.command import run_command
 
     cli.add_command(run_command)
+
+
+@hookimpl
+def ml4t_doctor(registry: PluginManager, config: str | None) -> list[Check]:
+    """Try every model that plugins offer, and read the configuration."""
+    from ml4t.engine.doctor import checks
+
+    return checks(registry, config)

@@ -16,17 +16,19 @@ import attrs
 import polars as pl
 
 from ml4t.backtest import datasets
+from ml4t.backtest.data.plugged import ReaderUse
 from ml4t.backtest.data.tables import MarketData
-from ml4t.core.config import RunConfig, to_mapping
-from ml4t.core.errors import PluginError
-from ml4t.core.manifest import InputFile, ModelUse, build_manifest, sha256_file
+from ml4t.core.config import MODEL_KEYS, RunConfig, to_mapping
+from ml4t.core.errors import Ml4tError, PluginError
+from ml4t.core.manifest import InputFile, ModelUse, build_manifest, installed_versions, sha256_file
 from ml4t.core.plugins import PluginManager, Registered
 from ml4t.core.policies import PrintFills, QueuePosition
 from ml4t.core.types import AssetClass, DataKind, ModelKind
-from ml4t.core.values import format_ns
+from ml4t.core.values import FrozenMapping, format_ns
 from ml4t.engine.compile import ChosenModel
 
-__all__ = ["RULES_VERSION", "manifest_of", "model_notes", "run_info_of", "strategy_identity"]
+__all__ = ["RULES_VERSION", "manifest_of", "model_notes", "origin_note", "run_info_of", "strategy_identity"]
+__all__ += ["with_algorithms"]
 
 RULES_VERSION = 1
 """Version of the rules of execution and accounting; it rises when equal inputs give other results."""
@@ -41,9 +43,15 @@ def manifest_of(  # noqa: PLR0913 - what decides a run, each by its name
     plugins: PluginManager,
     engine: Registered,
     extra: Mapping[str, Any],
+    reads: Iterable[ReaderUse] = (),
 ) -> dict[str, Any]:
-    """Build the manifest of a run; `extra` is what plugins add, under keys of their own."""
-    chosen = list(models)
+    """Build the manifest of a run; `extra` is what plugins add, under keys of their own.
+
+    Its configuration has the parameters of each model as the plugin that is installed has them, with the
+    version of their schema, so that a later plugin can tell.
+    """
+    chosen, used = list(models), list(reads)
+    stored, migrated = _as_stored(config, plugins)
     entries = {
         "rules_version": RULES_VERSION,
         "engine": _engine_use(engine, plugins),
@@ -52,15 +60,56 @@ def manifest_of(  # noqa: PLR0913 - what decides a run, each by its name
         "data": [_data_entry(feed.name, feed.frame) for feed in data.feeds]
         + ([] if data.signals is None else [_data_entry("signals", data.signals.frame)])
         + ([] if data.actions is None else [_data_entry("corporate_actions", data.actions)]),
-        "warnings": _warnings(config, chosen, data),
+        "readers": [use.entry() for use in used],
+        "warnings": [*_warnings(config, chosen, data), *migrated],
     }
-    return build_manifest(
-        config=to_mapping(config),
+    manifest = build_manifest(
+        config=to_mapping(stored),
         seed=config.backtest.seed,
-        inputs=_inputs(data, config.root),
+        inputs=[*_inputs(data, config.root), *(use.input() for use in used)],
         models=[_model_use(model, plugins) for model in chosen],
         extra=entries | {key: value for key, value in extra.items() if _is_free(key, entries)},
     )
+    manifest["versions"] |= installed_versions(use.reader.dist for use in used)
+    return manifest
+
+
+def _as_stored(config: RunConfig, plugins: PluginManager) -> tuple[RunConfig, list[str]]:
+    """Return the configuration with each model as its present schema has it, and what was migrated."""
+    broker = config.broker
+    notes: list[str] = []
+
+    def current(kind: ModelKind, table: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            found = plugins.current_table(kind, table)
+        except Ml4tError:
+            # An object was given in its place, or it would have been refused by now.
+            return table
+        old, new = table.get("schema_version", found["schema_version"]), found["schema_version"]
+        if old != new:
+            offer = plugins.find(kind, found["type"])
+            notes.append(
+                f"{kind.label} model {offer.qualified}: its parameters of schema {old} were migrated to "
+                f"schema {new} by plugin {offer.plugin}"
+            )
+        return FrozenMapping(found)
+
+    def with_model(section: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return `[broker.latency]`, or the table of a venue, with its model as it is now."""
+        model = section.get("model")
+        return section if model is None else {**section, "model": current(ModelKind.LATENCY, model)}
+
+    tables: dict[str, Any] = {
+        key: current(kind, table)
+        for kind, key in MODEL_KEYS.items()
+        if (table := getattr(broker, key)) is not None
+    }
+    if isinstance(waits := broker.latency, Mapping):
+        found = dict(with_model(waits))
+        if "venues" in found:
+            found["venues"] = {name: with_model(own) for name, own in found["venues"].items()}
+        tables["latency"] = FrozenMapping(found)
+    return attrs.evolve(config, broker=attrs.evolve(broker, **tables)), notes
 
 
 def _engine_use(engine: Registered, plugins: PluginManager) -> dict[str, str]:
@@ -208,6 +257,14 @@ def _model_use(chosen: ChosenModel, plugins: PluginManager) -> ModelUse:
     )
 
 
+def with_algorithms(
+    manifest: Mapping[str, Any], algorithms: Iterable[ChosenModel], plugins: PluginManager
+) -> Mapping[str, Any]:
+    """Return the manifest with the execution algorithms that the strategy asked for while it ran."""
+    used = [attrs.asdict(_model_use(chosen, plugins)) for chosen in algorithms]
+    return {**manifest, "models": [*manifest["models"], *used]} if used else manifest
+
+
 def model_notes(models: Iterable[ChosenModel], plugins: PluginManager) -> list[str]:
     """Name the models of a run that are not the engine's own, each with where it comes from, for an error."""
     notes = []
@@ -215,14 +272,21 @@ def model_notes(models: Iterable[ChosenModel], plugins: PluginManager) -> list[s
         if chosen.path == "builtin":
             continue
         use = _model_use(chosen, plugins)
-        origin = (
-            f"plugin {use.plugin}, distribution {use.distribution} {use.version}"
-            if use.plugin
-            else "given by the caller, of no plugin"
-        )
         abi = f", native interface {use.abi}" if use.abi else ""
-        notes.append(f"{use.kind} model {use.type} ran as {use.path}{abi}: {origin}")
+        notes.append(f"{use.kind} model {use.type} ran as {use.path}{abi}: {_origin_of(use)}")
     return notes
+
+
+def origin_note(kind: str, model: object, plugins: PluginManager) -> str:
+    """Say where a model comes from that cannot be used, for an error."""
+    use = _model_use(ChosenModel(kind=kind, model=model), plugins)
+    return f"{use.kind} model {use.type}: {_origin_of(use)}"
+
+
+def _origin_of(use: ModelUse) -> str:
+    if not use.plugin:
+        return "given by the caller, of no plugin"
+    return f"plugin {use.plugin}, distribution {use.distribution} {use.version}"
 
 
 def strategy_identity(strategy: object, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -132,8 +132,18 @@ class Results:
 
     @property
     def execution_paths(self) -> Mapping[str, str]:
-        """What executed each model: `builtin` (the engine's own), `capsule` (native), or `python`."""
-        return {str(model["kind"]): str(model["path"]) for model in self._manifest.get("models", ())}
+        """What executed each model: `builtin` (the engine's own), `capsule` (native), or `python`.
+
+        By kind: `fill`, `slippage` and `fee` always, `impact` and `latency` where the run has such a model,
+        `executor` where an algorithm worked an order, and `strategy` for a kernel, not for a `Strategy` in
+        Python. Where execution algorithms ran by different ways, those are named together.
+        """
+        paths: dict[str, str] = {}
+        for model in self._manifest.get("models", ()):
+            kind, path = str(model["kind"]), str(model["path"])
+            known = paths.get(kind, path)
+            paths[kind] = known if path in known.split(" and ") else f"{known} and {path}"
+        return paths
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -6,6 +6,9 @@ with fixed settings, and what differs between machines and days (`run_info.json`
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import json
 import math
 import os
@@ -71,7 +74,8 @@ def write_folder(
     """Write the folder of a run: all of it or nothing.
 
     The files are written into a hidden folder beside `path`, which is then renamed, so that a reader never
-    meets half a run and an interrupted save leaves what was there.
+    meets half a run and an interrupted save leaves what was there. Of several that write to one new folder at
+    the same time, in any process, exactly one gets it; with `overwrite` the last one does.
 
     Parameters
     ----------
@@ -98,7 +102,10 @@ def write_folder(
             run = staging / "run"
             run.mkdir()
             _write_files(run, tables=tables, documents=documents)
-            _put_in_place(run, path, aside=staging / "replaced")
+            if overwrite:
+                _replace(run, path, staging)
+            else:
+                _put_in_place(run, path)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
@@ -117,16 +124,49 @@ def _write_files(run: Path, *, tables: Mapping[str, pa.Table], documents: Mappin
     (run / INFO_FILE).write_text(dump_json(info), encoding="utf-8")
 
 
-def _put_in_place(run: Path, path: Path, *, aside: Path) -> None:
-    """Rename the new folder to its place; whatever interrupts it, one of the two runs is there afterwards."""
+def _rename(run: Path, path: Path) -> bool:
+    """Rename a folder to where nothing is, or an empty folder, and say whether that was so.
+
+    It is one step of the file system, which refuses a folder that holds anything.
+    """
+    # Elsewhere than on Windows the renaming does this too.
+    with contextlib.suppress(OSError):
+        path.rmdir()
     try:
-        if path.exists():
-            path.rename(aside)
         run.rename(path)
-    except BaseException:
-        if aside.exists() and not path.exists():
-            aside.rename(path)
-        raise
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
+
+
+def _put_in_place(run: Path, path: Path) -> None:
+    """Rename the new folder to its place, unless another run was saved there since it was looked at."""
+    if not _rename(run, path):
+        check_folder(path, overwrite=False)
+        msg = f"{path} was in use while the run was saved; nothing was changed there. Save again"
+        raise ResultsError(msg)
+
+
+def _replace(run: Path, path: Path, staging: Path) -> None:
+    """Put the new folder in the place of another; whatever interrupts it, one of the two is there afterwards.
+
+    A run that was saved there between the two steps is replaced in its turn.
+    """
+    for number in itertools.count():
+        check_folder(path, overwrite=True)
+        aside = staging / f"replaced-{number}"
+        try:
+            # Another that replaces it may have taken it away.
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(aside)
+            if _rename(run, path):
+                return
+        except BaseException:
+            if aside.exists() and not path.exists():
+                aside.rename(path)
+            raise
 
 
 def _unwritable(path: Path, error: OSError) -> str:
@@ -161,7 +201,11 @@ def check_folder(path: Path, *, overwrite: bool) -> None:
     if not path.is_dir() or path.is_symlink():
         message = f"{path} exists and is not a folder; choose another place for the run"
         raise ResultsError(message)
-    present = {entry.name for entry in path.iterdir()}
+    try:
+        present = {entry.name for entry in path.iterdir()}
+    except FileNotFoundError:
+        # Another that replaces it has just taken it away.
+        return
     if not present:
         return
     if not overwrite:

@@ -11,6 +11,7 @@ mod estimates;
 mod linear;
 mod propagator;
 mod square_root;
+mod trajectory;
 
 /// The extension module: importing it shows where the library is, which is all that Python needs of it.
 #[pyo3::pymodule]

@@ -28,17 +28,17 @@ def volumes(*sizes: float, **options: Any) -> DataFeed:  # noqa: ANN401 - keywor
     return daily(*((100, 100, 100, 100, size) for size in sizes), **options)
 
 
-@attrs.define
+@attrs.frozen
 class Asked:
     """A fill model that keeps what it is shown of sessions, and takes no order for more than `most`."""
 
     average_days: int
-    most: float = math.inf
+    most: list[float] = attrs.field(factory=lambda: [math.inf])
     seen: list[tuple[float, float]] = attrs.field(factory=list)
 
     def evaluate(self, ctx: FillArgs, /) -> FillOut:
         self.seen.append((ctx.average_volume, ctx.session_used))
-        if ctx.leaves_quantity > self.most:
+        if ctx.leaves_quantity > self.most[0]:
             return FillOut(rejects=True)
         return FillOut(price=ctx.price, quantity=min(ctx.leaves_quantity, 2.0), liquidity=ctx.liquidity)
 
@@ -179,7 +179,7 @@ def test_what_is_left_of_an_order_with_fills_is_canceled() -> None:
     model = Asked(1)
 
     def lower(now: Any) -> None:  # noqa: ANN401 - the running strategy
-        model.most = 2
+        model.most[0] = 2.0
 
     results = ask(model, volumes(9, 9, 9, 9), in_turn(send("buy", 5), lower))
     assert model.seen == [(9.0, 0.0), (9.0, 0.0)]

@@ -1,8 +1,8 @@
 //! What models are asked about an execution, and what their answers mean.
 
-use ml4t_abi::{FillContext, Header, Liquidity, Missing, Phase, SlippageContext, SlippageOutput, Status};
+use ml4t_abi::{FillContext, Header, Liquidity, Missing, OrderKind, Phase, SlippageContext, SlippageOutput, Status};
 
-use crate::error::Result;
+use crate::error::{Result, shown};
 use crate::matching::Reach;
 use crate::models::{FillAnswer, MOST_SLICES, Models};
 use crate::money::{Price, mul_div_half_even};
@@ -12,7 +12,8 @@ use crate::recorder::Recorder;
 use crate::rng::Occasion;
 use crate::venue::Desk;
 
-use super::{Execution, UnitCosts, said};
+use super::{Execution, UnitCosts};
+use crate::models::said;
 
 /// A part of an order that trades at one price.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +28,13 @@ pub(super) struct Slice {
 pub(super) struct SliceList {
     slices: [Slice; MOST_SLICES],
     count: usize,
+    /// Whether more were offered, beyond the limit of the order.
+    pub(super) is_cut: bool,
 }
 
 impl SliceList {
     const fn one(slice: Slice) -> Self {
-        Self { slices: [slice; MOST_SLICES], count: 1 }
+        Self { slices: [slice; MOST_SLICES], count: 1, is_cut: false }
     }
 
     /// The slices, or one of all at their average price for an order that trades as a whole.
@@ -180,7 +183,7 @@ impl Execution {
             random: self.draws(desk, models.fill.draws(), 1, order),
             average_volume: averages.volume_or_zero(),
             session_used: scale.quantity_f64(averages.used),
-            queue_ahead: f64::NAN,
+            queue_ahead: self.queue_ahead.map_or(f64::NAN, |ahead| scale.quantity_f64(ahead)),
         };
         let mut answer = FillAnswer::UNSET;
         match models.fill.eval(&context, &mut answer) {
@@ -195,7 +198,7 @@ impl Execution {
                 return Err(self.model_error(desk, models.fill.name(), &said(status, &models.fill.last_error())));
             }
         }
-        self.slices(desk, models.fill.name(), &context, (&answer, wanted))
+        self.slices(desk, models.fill.name(), &context, (order, &answer, wanted))
     }
 
     /// Check what a fill model answered.
@@ -204,7 +207,7 @@ impl Execution {
         desk: &Desk<'_, R>,
         model: &str,
         context: &FillContext,
-        (answer, wanted): (&FillAnswer, i64),
+        (order, answer, wanted): (&Order, &FillAnswer, i64),
     ) -> Result<Offered> {
         let instrument = &desk.plan.instruments[self.market.instrument];
         let scale = &instrument.scale;
@@ -221,7 +224,7 @@ impl Execution {
             };
             let (Some(price), Some(quantity)) = (scale.price(slice.price), quantity) else {
                 let text =
-                    format!("price {} and quantity {} must be finite", shown(slice.price), shown(slice.quantity));
+                    format!("price {} and quantity {} must be {RANGE}", shown(slice.price), shown(slice.quantity));
                 return Err(self.model_error(desk, model, &text));
             };
             if quantity > left || quantity < 0 {
@@ -233,6 +236,16 @@ impl Execution {
                 let (found, market) = (slice.price, context.price);
                 let text = format!("price {found} where the market's is {market}; it must be above zero");
                 return Err(self.model_error(desk, model, &text));
+            }
+            // What trading costs is for the models of slippage and impact; a fill itself keeps the limit.
+            let limit = order.request.limit_price.filter(|_| quantity > 0 && self.reach.kind == OrderKind::LIMIT);
+            if let Some(limit) = limit.filter(|limit| (price.0 - limit.0) * order.request.side.sign() > 0) {
+                if list.count > 0 {
+                    list.is_cut = true;
+                    break;
+                }
+                let (found, limit) = (slice.price, scale.price_f64(limit));
+                return Err(self.model_error(desk, model, &format!("price {found} is worse than the limit {limit}")));
             }
             if ![Liquidity::TAKER, Liquidity::MAKER].contains(&slice.liquidity) {
                 let text = format!("liquidity {} is neither 1 (taker) nor 2 (maker)", slice.liquidity.0);
@@ -306,7 +319,7 @@ impl Execution {
         let quantity = capped;
         let (Some(slippage), Some(spread)) = (scale.price(output.adjustment), scale.price(output.spread)) else {
             let (adjustment, spread) = (shown(output.adjustment), shown(output.spread));
-            let text = format!("adjustment {adjustment} and spread {spread} must be finite");
+            let text = format!("adjustment {adjustment} and spread {spread} must be {RANGE}");
             return Err(self.model_error(desk, models.slippage.name(), &text));
         };
         Ok(Slipped::Fills(UnitCosts { spread, slippage, ..UnitCosts::default() }, quantity))
@@ -348,7 +361,5 @@ impl Execution {
     }
 }
 
-/// A number for a message: what a model answers may have three hundred digits.
-pub(super) fn shown(x: f64) -> String {
-    if x.abs() >= 1e15 { format!("{x:e}") } else { x.to_string() }
-}
+/// What numbers of models have to be, in words.
+pub(super) const RANGE: &str = "finite and within the instrument's range";

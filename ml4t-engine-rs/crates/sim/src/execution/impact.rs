@@ -2,7 +2,7 @@
 
 use ml4t_abi::{ImpactContext, ImpactOutput, Liquidity, OrderKind, Status};
 
-use crate::error::Result;
+use crate::error::{Result, shown};
 use crate::models::Models;
 use crate::money::Price;
 use crate::order::{Order, Side};
@@ -10,8 +10,9 @@ use crate::policies::LimitSlippage;
 use crate::recorder::Recorder;
 use crate::venue::Desk;
 
-use super::asked::{Row, Slice, shown};
-use super::{Execution, UnitCosts, said};
+use super::asked::{RANGE, Row, Slice};
+use super::{Execution, UnitCosts};
+use crate::models::said;
 
 /// What a fill pays for the moves of the price by our fills, and by how much it moves it itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,7 +73,7 @@ impl Execution {
         }
         let (Some(temporary), Some(pushes)) = (scale.price(output.temporary), scale.price(output.permanent)) else {
             let (temporary, permanent) = (shown(output.temporary), shown(output.permanent));
-            let text = format!("temporary {temporary} and permanent {permanent} must be finite");
+            let text = format!("temporary {temporary} and permanent {permanent} must be {RANGE}");
             let name = model.name().to_owned();
             return Err(self.model_error(desk, &name, &text));
         };

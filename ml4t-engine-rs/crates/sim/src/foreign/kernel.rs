@@ -7,23 +7,19 @@
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
-use ml4t_abi::{
-    Action, EvalStrategy, Header, Life, OpenOrder, OrderRecord, OrderType as AbiType, Status, StrategyContext,
-};
+use ml4t_abi::{Action, EvalStrategy, Header, OpenOrder, OrderRecord, StrategyContext};
 
 use super::{ForeignTable, State};
 use crate::contingent::GroupKind;
 use crate::engine::{Api, Strategy};
-use crate::error::{Result, SimError};
+use crate::error::{Result, SimError, shown};
 use crate::ids::{BookId, InstrumentId, OrderId};
-use crate::instrument::Instrument;
-use crate::money::Price;
-use crate::order::{Order, OrderRequest, OrderType, Reason, Side, TimeInForce};
+use crate::order::{OrderRequest, Side};
 use crate::plan::{FeedKind, Plan};
-use crate::policies::LotRounding;
+use crate::records::{Author, open_order, send};
 use crate::replace::Changes;
-use crate::state::{Asked, State as RunState};
-use crate::time::render;
+use crate::state::State as RunState;
+use crate::worked::answered;
 
 /// Orders that a kernel may ask for at one instant, beside two of every instrument.
 const SPARE_RECORDS: usize = 64;
@@ -258,20 +254,17 @@ impl Kernel {
                 &raw mut n,
             )
         };
-        match status {
-            Status::OK if n as usize <= capacity => Ok(n as usize),
-            Status::OK => Err(self.error(state, &format!("it wrote {n} orders where {capacity} have room"))),
-            Status::NO_OPINION => Ok(0),
-            status => {
-                let text = self.state.last_error();
-                let said = format!("it answered status {} and said nothing", status.0);
-                Err(self.error(state, if text.is_empty() { &said } else { &text }))
-            }
-        }
+        let answer = answered(status, n as usize, capacity, || self.state.last_error());
+        let answer = answer.and_then(|n| n.ok_or_else(|| format!("it answered status {} and said nothing", status.0)));
+        answer.map_err(|text| self.error(state, &text))
+    }
+
+    fn author(&self, state: &RunState) -> Author<'_> {
+        Author { what: "kernel", name: &self.state.table.name, symbol: None, now: state.now }
     }
 
     fn error(&self, state: &RunState, text: &str) -> SimError {
-        SimError::model(format!("kernel {}, {}: {text}", self.state.table.name, render(state.now)))
+        self.author(state).error(text)
     }
 
     fn carry_out(&mut self, api: &mut Api<'_>, record: &OrderRecord) -> Result<()> {
@@ -286,13 +279,14 @@ impl Kernel {
                 let id = self.order(api.state, record.client_id)?;
                 let plan = api.plan;
                 let instrument = &plan.instruments[api.state.order(id).request.instrument.index()];
-                let limit_price = self.price(api.state, instrument, "limit_price", record.limit_price)?;
-                let stop_price = self.price(api.state, instrument, "stop_price", record.stop_price)?;
+                let author = self.author(api.state);
+                let limit_price = author.price(instrument, "limit_price", record.limit_price)?;
+                let stop_price = author.price(instrument, "stop_price", record.stop_price)?;
                 let (mut quantity, mut refusal) = (None, None);
                 if !record.quantity.is_nan() {
                     let asked = record.quantity.abs();
                     let rounding = plan.policies.lot_rounding;
-                    let (units, is_exact) = self.quantity(api.state, (instrument, rounding), asked)?;
+                    let (units, is_exact) = author.quantity(instrument, rounding, asked)?;
                     quantity = Some(units);
                     let lot = instrument.scale.quantity_f64(instrument.lot_size);
                     refusal = (!is_exact).then(|| format!("quantity {asked} is not a multiple of lot_size {lot}"));
@@ -313,30 +307,18 @@ impl Kernel {
         let plan = api.plan;
         let instrument = &plan.instruments[record.asset as usize];
         let rounding = plan.policies.lot_rounding;
-        let (quantity, is_exact) = self.quantity(api.state, (instrument, rounding), record.quantity.abs())?;
+        self.check_number(api.state, record.client_id)?;
+        let author = self.author(api.state);
+        let (quantity, is_exact) = author.quantity(instrument, rounding, record.quantity.abs())?;
         let side = if record.quantity > 0.0 { Side::Buy } else { Side::Sell };
-        let request = OrderRequest {
-            order_type: self.order_type(api.state, record.order_type)?,
-            time_in_force: self.life(api.state, record.life)?,
-            limit_price: self.price(api.state, instrument, "limit_price", record.limit_price)?,
-            stop_price: self.price(api.state, instrument, "stop_price", record.stop_price)?,
-            ..OrderRequest::market(InstrumentId(record.asset), side, quantity)
-        };
+        let template = OrderRequest::market(InstrumentId(record.asset), side, quantity);
+        let request = author.request(instrument, template, record)?;
         let parent = if record.parent == 0 { None } else { Some(self.order(api.state, record.parent)?) };
         let group = (record.group != 0).then(|| self.groups.get(&record.group).copied()).flatten();
         let group = group.map(|first| (GroupKind::Oco, first));
-        let named =
-            |error: SimError| SimError { message: format!("{} ({})", error.message, instrument.symbol), ..error };
         api.check_group(group)?;
-        let id = if is_exact {
-            api.submit(request).map_err(named)?
-        } else {
-            let (found, lot) = (record.quantity.abs(), instrument.scale.quantity_f64(instrument.lot_size));
-            let at = render(api.state.now);
-            let text = format!("quantity {found} is not a multiple of lot_size {lot} ({}, {at})", instrument.symbol);
-            let asked = Asked { quantity: found, limit_price: record.limit_price, stop_price: record.stop_price };
-            api.submit_refused(request, Reason::OffLot, text, Some(asked)).map_err(named)?
-        };
+        let author = self.author(api.state);
+        let id = send(api, author, instrument, (request, is_exact), record)?;
         api.link(id, parent, group)?;
         if record.group != 0 {
             self.groups.entry(record.group).or_insert(id);
@@ -348,23 +330,34 @@ impl Kernel {
     fn send_target(&mut self, api: &mut Api<'_>, record: &OrderRecord) -> Result<()> {
         let plan = api.plan;
         let instrument = &plan.instruments[record.asset as usize];
-        if !record.quantity.is_finite() {
-            return Err(self.error(api.state, &format!("{}: target {}", instrument.symbol, record.quantity)));
-        }
-        let Some(target) = instrument.scale.quantity_floor(record.quantity.abs(), instrument.lot_size) else {
-            let found = record.quantity;
-            return Err(self.error(api.state, &format!("{}: target {found} leaves its range", instrument.symbol)));
+        let units = instrument.scale.quantity_floor(record.quantity.abs(), instrument.lot_size);
+        let Some(target) = units.filter(|_| record.quantity.is_finite()) else {
+            let (symbol, found) = (&instrument.symbol, shown(record.quantity));
+            let text = format!("{symbol}: target {found}; it must be a number of units within the instrument's range");
+            return Err(self.error(api.state, &text));
         };
         let target = if record.quantity < 0.0 { -target } else { target };
+        self.check_number(api.state, record.client_id)?;
         // What waits for its parent has not been sent to the market.
         let waiting = &api.state.links.waiting;
         let own: Vec<OrderId> = self.live.iter().map(|&(id, _)| id).filter(|id| !waiting.contains(id)).collect();
         let template = OrderRequest {
-            time_in_force: self.life(api.state, record.life)?,
+            time_in_force: self.author(api.state).life(record.life)?,
             ..OrderRequest::market(InstrumentId(record.asset), Side::Buy, 0)
         };
         if let Some(id) = api.order_target(template, target, &own)? {
             self.remember(id, record.client_id);
+        }
+        Ok(())
+    }
+
+    /// A number names one order: one at work cannot share it.
+    fn check_number(&self, state: &RunState, client_id: u64) -> Result<()> {
+        let is_taken =
+            client_id != 0 && self.known.get(&client_id).is_some_and(|&id| !state.order(id).status.is_terminal());
+        if is_taken {
+            let text = format!("an order record has client_id {client_id}, and an order at work has it already");
+            return Err(self.error(state, &text));
         }
         Ok(())
     }
@@ -379,56 +372,6 @@ impl Kernel {
     fn order(&self, state: &RunState, client_id: u64) -> Result<OrderId> {
         self.known.get(&client_id).copied().ok_or_else(|| {
             self.error(state, &format!("an order record names order {client_id}, which it has not sent"))
-        })
-    }
-
-    /// A quantity in units, and whether it is one.
-    fn quantity(
-        &self,
-        state: &RunState,
-        (instrument, rounding): (&Instrument, LotRounding),
-        quantity: f64,
-    ) -> Result<(i64, bool)> {
-        let scale = &instrument.scale;
-        let units = scale.quantity_floor(quantity, 1).filter(|_| quantity > 0.0);
-        let Some(units) = units else {
-            let text = format!("{}: quantity {quantity} of an order record; it must be above zero", instrument.symbol);
-            return Err(self.error(state, &text));
-        };
-        let is_exact = units > 0 && scale.quantity_f64(units).to_bits() == quantity.to_bits();
-        Ok(instrument.in_lots((units.max(1), is_exact), rounding))
-    }
-
-    fn price(&self, state: &RunState, instrument: &Instrument, name: &str, price: f64) -> Result<Option<Price>> {
-        if price.is_nan() {
-            return Ok(None);
-        }
-        instrument.scale.price(price).map(Some).ok_or_else(|| {
-            self.error(state, &format!("{}: {name} {price} of an order record leaves its range", instrument.symbol))
-        })
-    }
-
-    fn order_type(&self, state: &RunState, found: AbiType) -> Result<OrderType> {
-        Ok(match found {
-            AbiType::MARKET => OrderType::Market,
-            AbiType::LIMIT => OrderType::Limit,
-            AbiType::STOP => OrderType::Stop,
-            AbiType::STOP_LIMIT => OrderType::StopLimit,
-            AbiType::MARKET_IF_TOUCHED => OrderType::MarketIfTouched,
-            AbiType::LIMIT_IF_TOUCHED => OrderType::LimitIfTouched,
-            other => return Err(self.error(state, &format!("order_type {} of an order record is not known", other.0))),
-        })
-    }
-
-    fn life(&self, state: &RunState, found: Life) -> Result<TimeInForce> {
-        Ok(match found {
-            Life::GTC => TimeInForce::Gtc,
-            Life::DAY => TimeInForce::Day,
-            Life::IOC => TimeInForce::Ioc,
-            Life::FOK => TimeInForce::Fok,
-            Life::OPG => TimeInForce::Opg,
-            Life::CLS => TimeInForce::Cls,
-            other => return Err(self.error(state, &format!("life {} of an order record is not known", other.0))),
         })
     }
 }
@@ -454,26 +397,6 @@ impl Strategy for Kernel {
 }
 
 /// Where an array begins; one without elements somewhere aligned, so that a slice of no elements may be made of it.
-const fn pointer<T>(values: &[T]) -> *const T {
+pub(super) const fn pointer<T>(values: &[T]) -> *const T {
     if values.is_empty() { NonNull::dangling().as_ptr() } else { values.as_ptr() }
-}
-
-fn open_order(plan: &Plan, order: &Order, client_id: u64) -> OpenOrder {
-    let scale = &plan.instruments[order.request.instrument.index()].scale;
-    let price = |price: Option<Price>| price.map_or(f64::NAN, |price| scale.price_f64(price));
-    OpenOrder {
-        asset: order.request.instrument.0,
-        order_type: match order.request.order_type {
-            OrderType::Market => AbiType::MARKET,
-            OrderType::Limit => AbiType::LIMIT,
-            OrderType::Stop | OrderType::TrailingStop => AbiType::STOP,
-            OrderType::StopLimit | OrderType::TrailingStopLimit => AbiType::STOP_LIMIT,
-            OrderType::MarketIfTouched => AbiType::MARKET_IF_TOUCHED,
-            OrderType::LimitIfTouched => AbiType::LIMIT_IF_TOUCHED,
-        },
-        client_id,
-        leaves_quantity: scale.quantity_f64(order.signed_leaves()),
-        limit_price: price(order.request.limit_price),
-        stop_price: price(order.request.stop_price),
-    }
 }

@@ -15,8 +15,8 @@ mod params;
 mod slippage;
 
 use ml4t_abi::{
-    FeeContext, FeeOutput, FillContext, FillEvent, FillSlice, ImpactContext, ImpactOutput, Liquidity, SlippageContext,
-    SlippageOutput, Status,
+    FeeContext, FeeOutput, FillContext, FillEvent, FillSlice, ImpactContext, ImpactOutput, LatencyContext,
+    LatencyOutput, Liquidity, MarketEvent, SlippageContext, SlippageOutput, Status,
 };
 
 pub use fee::builtin_fee;
@@ -91,6 +91,16 @@ pub trait Model<C, O>: Send + Sync {
         Status::OK
     }
 
+    /// Whether the model wants to be told of quotes and prints that orders at work see.
+    fn wants_market(&self) -> bool {
+        false
+    }
+
+    /// An order at work saw a quote or print.
+    fn on_market(&mut self, _event: &MarketEvent) -> Status {
+        Status::OK
+    }
+
     /// Text of the last error.
     fn last_error(&self) -> String {
         "the model raised or wrote nothing".to_owned()
@@ -117,6 +127,8 @@ pub type FillModel = Box<dyn Model<FillContext, FillAnswer>>;
 pub type SlippageModel = Box<dyn Model<SlippageContext, SlippageOutput>>;
 /// An impact model.
 pub type ImpactModel = Box<dyn Model<ImpactContext, ImpactOutput>>;
+/// A latency model.
+pub type LatencyModel = Box<dyn Model<LatencyContext, LatencyOutput>>;
 /// A fee model.
 pub type FeeModel = Box<dyn Model<FeeContext, FeeOutput>>;
 
@@ -130,6 +142,8 @@ pub struct Models {
     pub impact: Option<ImpactModel>,
     /// What is charged.
     pub fee: FeeModel,
+    /// How long messages are under way, for instruments that name one by its index.
+    pub latency: Vec<LatencyModel>,
 }
 
 impl Clone for Models {
@@ -139,13 +153,25 @@ impl Clone for Models {
             slippage: self.slippage.boxed_clone(),
             impact: self.impact.as_ref().map(|model| model.boxed_clone()),
             fee: self.fee.boxed_clone(),
+            latency: self.latency.iter().map(|model| model.boxed_clone()).collect(),
         }
     }
 }
 
-fn begin<C, O>(model: &mut dyn Model<C, O>, seed: u64) -> Result<()> {
+pub(crate) fn begin<C, O>(model: &mut dyn Model<C, O>, seed: u64) -> Result<()> {
     let begun = model.reset(seed);
     begun.map_err(|text| SimError::model(format!("model {}, at the start of the run: {text}", model.name())))
+}
+
+/// What is said of an answer that is none.
+pub(crate) fn said(status: Status, text: &str) -> String {
+    if text.is_empty() { format!("it answered status {} and said nothing", status.0) } else { text.to_owned() }
+}
+
+impl<C, O> std::fmt::Debug for dyn Model<C, O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl Models {
@@ -216,6 +242,12 @@ impl std::fmt::Debug for Models {
 
 impl Default for Models {
     fn default() -> Self {
-        Self { fill: fill::default_model(), slippage: slippage::no_slippage(), impact: None, fee: fee::no_fee() }
+        Self {
+            fill: fill::default_model(),
+            slippage: slippage::no_slippage(),
+            impact: None,
+            fee: fee::no_fee(),
+            latency: Vec::new(),
+        }
     }
 }

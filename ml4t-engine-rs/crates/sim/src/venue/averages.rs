@@ -107,6 +107,60 @@ fn deviation(returns: &[f64]) -> f64 {
     (squares / (n - 1.0)).sqrt()
 }
 
+/// Averages over the `days` sessions with rows before a session (its place plus one), of rows that are known.
+fn over(plan: &Plan, state: &State, (i, feed, seen): (usize, &Feed, &[u32]), session: usize, days: usize) -> Averages {
+    let today = |past: u32| {
+        let row = past as usize;
+        in_todays_shares(plan, state, (i, row), (volume(feed, row), last_price(feed, row)))
+    };
+    // Back from the newest: sessions are met in reverse, and the first row met of each is its last.
+    let (mut from, mut to, mut last) = (seen.len(), seen.len(), session);
+    let mut closes = Vec::with_capacity(days + 1);
+    for (at, &past) in seen.iter().enumerate().rev() {
+        let own = session_of(plan, i, feed, past as usize) + 1;
+        if own == session {
+            (from, to) = (at, at);
+            continue;
+        }
+        if own != last {
+            // One session more than `days`, for the return into the first of them.
+            if closes.len() > days {
+                break;
+            }
+            closes.push(f64::NAN);
+            last = own;
+        }
+        // The last price of a session that there is: its last quote may have one side alone.
+        if let Some(close) = closes.last_mut().filter(|close| close.is_nan()) {
+            *close = today(past).1;
+        }
+        if closes.len() <= days {
+            from = at;
+        }
+    }
+    let count = closes.len().min(days);
+    let total: f64 = seen[from.min(to)..to].iter().map(|&past| today(past).0).sum();
+    #[expect(clippy::cast_precision_loss, reason = "sessions are few")]
+    let average = if count == 0 { f64::NAN } else { total / count as f64 };
+    closes.reverse();
+    let returns: Vec<f64> = closes.windows(2).map(|pair| (pair[1] - pair[0]) / pair[0]).collect();
+    Averages { volume: average, volatility: deviation(&returns), used: 0, count }
+}
+
+/// Volume of a past row in the shares of now; NaN where it is missing.
+pub(crate) fn volume_in_todays_shares(plan: &Plan, state: &State, i: usize, row: usize) -> f64 {
+    let Some(id) = plan.instruments[i].matching else { return f64::NAN };
+    in_todays_shares(plan, state, (i, row), (volume(plan.feed(id), row), f64::NAN)).0
+}
+
+/// Averages over the `days` sessions before the one that now is or comes next, of rows that a strategy may read.
+pub(crate) fn averages_before(plan: &Plan, state: &State, i: usize, days: usize) -> Averages {
+    let Some(id) = plan.instruments[i].matching else { return Averages::UNKNOWN };
+    let sessions = &plan.calendars[plan.instruments[i].calendar.index()];
+    let session = sessions.closing_after(state.now).unwrap_or(sessions.close.len()) + 1;
+    over(plan, state, (i, plan.feed(id), state.readable_rows(plan, id.index(), i)), session, days)
+}
+
 impl Sessions {
     /// Move to the session of a row that orders meet; the rows before it count with the `days` sessions they end.
     ///
@@ -125,43 +179,9 @@ impl Sessions {
             return self.known;
         }
         let seen = &feed.rows_of(i)[..state.completed[id.index()][i] as usize];
-        let today = |past: u32| {
-            let row = past as usize;
-            in_todays_shares(plan, state, (i, row), (volume(feed, row), last_price(feed, row)))
-        };
-        // Back from the newest: sessions are met in reverse, and the first row met of each is its last.
-        let (mut from, mut to, mut last) = (seen.len(), seen.len(), session);
-        let mut closes = Vec::with_capacity(days + 1);
-        for (at, &past) in seen.iter().enumerate().rev() {
-            let own = session_of(plan, i, feed, past as usize) + 1;
-            if own == session {
-                (from, to) = (at, at);
-                continue;
-            }
-            if own != last {
-                // One session more than `days`, for the return into the first of them.
-                if closes.len() > days {
-                    break;
-                }
-                closes.push(f64::NAN);
-                last = own;
-            }
-            // The last price of a session that there is: its last quote may have one side alone.
-            if let Some(close) = closes.last_mut().filter(|close| close.is_nan()) {
-                *close = today(past).1;
-            }
-            if closes.len() <= days {
-                from = at;
-            }
-        }
-        let count = closes.len().min(days);
-        let total: f64 = seen[from.min(to)..to].iter().map(|&past| today(past).0).sum();
-        #[expect(clippy::cast_precision_loss, reason = "sessions are few")]
-        let average = if count == 0 { f64::NAN } else { total / count as f64 };
-        closes.reverse();
-        let returns: Vec<f64> = closes.windows(2).map(|pair| (pair[1] - pair[0]) / pair[0]).collect();
+        let found = over(plan, state, (i, feed, seen), session, days);
         let used = if self.session == session { self.known.used } else { 0 };
-        let known = Averages { volume: average, volatility: deviation(&returns), used, count };
+        let known = Averages { used, ..found };
         *self = Self { session, known, is_stale: false };
         known
     }

@@ -168,7 +168,8 @@ impl SimulatedVenue {
             if is_out || live.pass == self.pass || order.status.is_terminal() || !market.is_eligible(order.ts_active) {
                 continue;
             }
-            if order.request.trail.is_some() && order.water_mark.is_none() {
+            let is_from_inside = market.is_from_inside(order.ts_active);
+            if order.request.trail.is_some() && order.water_mark.is_none() && !is_from_inside {
                 trailing::begin(desk.state.order_mut(live.id), &market, &desk.plan.instruments[i])?;
             }
             let order = desk.state.order(live.id);
@@ -234,7 +235,8 @@ impl SimulatedVenue {
             }
         }
         let volume_used = self.used[i][slot].1;
-        let execution = Execution { id, reach: candidate.reach, market, volume_used, most, averages };
+        let queue_ahead = self.ahead_of(i, desk.state.order(id), id);
+        let execution = Execution { id, reach: candidate.reach, market, volume_used, most, averages, queue_ahead };
         let taken = execution.run(desk, &mut self.models)?;
         let filled = taken.filled;
         // What no volume can hold caps nothing more.

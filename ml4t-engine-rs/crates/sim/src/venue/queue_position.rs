@@ -2,16 +2,18 @@
 
 use std::cmp::Ordering;
 
-use ml4t_abi::Phase;
+use ml4t_abi::{Header, MarketEvent, Phase, Status};
 
-use crate::error::Result;
+use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::instrument::Instrument;
+use crate::models::said;
 use crate::money::Price;
 use crate::order::{Order, Side};
 use crate::phase::PhaseMarket;
-use crate::plan::{Feed, quote, trade};
+use crate::plan::{Feed, FeedKind, quote, trade};
 use crate::policies::QueuePosition;
+use crate::time::{Ns, render};
 
 use super::pass::is_due;
 use super::{Desk, SimulatedVenue};
@@ -83,8 +85,41 @@ fn against(side: Side, limit: Price, price: Price) -> Ordering {
     if side == Side::Buy { limit.cmp(&price) } else { price.cmp(&limit) }
 }
 
+/// A quote or print as a fill model is told of it.
+fn market_event(
+    now: Ns,
+    (instrument, feed, row): (&Instrument, &Feed, usize),
+    (id, order, limit): (OrderId, &Order, Price),
+) -> MarketEvent {
+    let (scale, request) = (&instrument.scale, &order.request);
+    let side = if request.side == Side::Buy { 1 } else { -1 };
+    let event = MarketEvent {
+        header: Header::of::<MarketEvent>(side, request.instrument.0, now),
+        order: id.0 + 1,
+        limit_price: scale.price_f64(limit),
+        leaves_quantity: scale.quantity_f64(order.leaves),
+        ..MarketEvent::UNSET
+    };
+    if feed.data.kind == FeedKind::Quote {
+        return MarketEvent {
+            phase: Phase::QUOTE,
+            bid: feed.value(quote::BID, row),
+            ask: feed.value(quote::ASK, row),
+            bid_size: feed.value(quote::BID_SIZE, row),
+            ask_size: feed.value(quote::ASK_SIZE, row),
+            ..event
+        };
+    }
+    MarketEvent {
+        phase: Phase::TRADE,
+        trade_price: feed.value(trade::PRICE, row),
+        trade_size: feed.value(trade::SIZE, row),
+        ..event
+    }
+}
+
 impl SimulatedVenue {
-    fn ahead_of(&self, i: usize, order: &Order, id: OrderId) -> Option<i64> {
+    pub(super) fn ahead_of(&self, i: usize, order: &Order, id: OrderId) -> Option<i64> {
         let places = &self.queues[i];
         let at = places.binary_search_by_key(&id, |place| place.id).ok()?;
         Some(places[at]).filter(|place| place.is_of(order)).map(|place| place.ahead)
@@ -138,6 +173,39 @@ impl SimulatedVenue {
                 places.extend(ahead.map(|ahead| Place { id, ahead, leaves: order.leaves, limit }));
             }
             self.places = std::mem::replace(&mut self.queues[i], places);
+        }
+        Ok(())
+    }
+
+    /// Tell a fill model that wants it of a quote or a print that was matched, for every limit at work that was active.
+    pub(super) fn tell_market<R>(&mut self, desk: &Desk<'_, R>, set: &[(u32, u32)], phase: Phase) -> Result<()> {
+        if !self.models.fill.wants_market() || !matches!(phase, Phase::QUOTE | Phase::TRADE) {
+            return Ok(());
+        }
+        for &(i, row) in set {
+            let (i, row) = (i as usize, row as usize);
+            let instrument = &desk.plan.instruments[i];
+            let Some(met) = instrument.met_in(phase) else { continue };
+            let (market, feed) = (PhaseMarket::read(desk.plan, i, row, phase)?, desk.plan.feed(met));
+            for id in self.live[i].ids() {
+                let order = desk.state.order(id);
+                let is_met = market.is_eligible(order.ts_active) && !order.status.is_terminal();
+                let Some(limit) = order.request.limit_price.filter(|_| is_met && order.acts_as_limit()) else {
+                    continue;
+                };
+                let event = market_event(desk.state.now, (instrument, feed, row), (id, order, limit));
+                let status = self.models.fill.on_market(&event);
+                if status != Status::OK && status != Status::NO_OPINION {
+                    let text = said(status, &self.models.fill.last_error());
+                    return Err(SimError::model(format!(
+                        "model {}, {}, order {}, {}: told of the market: {text}",
+                        self.models.fill.name(),
+                        instrument.symbol,
+                        id.0 + 1,
+                        render(desk.state.now)
+                    )));
+                }
+            }
         }
         Ok(())
     }

@@ -202,6 +202,7 @@ impl SimulatedVenue {
             }
             self.match_set(desk, &round, phase)?;
             self.count_ahead(desk, &round, phase)?;
+            self.tell_market(desk, &round, phase)?;
             if phase == Phase::TRADE {
                 // Prints beside quotes move no stop and set no mark.
                 round.retain(|&(i, _)| desk.plan.instruments[i as usize].prints.is_none());

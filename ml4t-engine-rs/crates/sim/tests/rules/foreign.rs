@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::common::{TestResult, World, at, buy, day_bar, flat, sell};
 use ml4t_abi::{
-    Answer, FillContext, FillEvent, FillModel, FillOutput, Flag, ImpactContext, ImpactOutput, Kind, Level, Liquidity,
-    Model, ModelTable, Slices, SlippageContext, SlippageOutput, Status, export_fill_model, export_model,
+    Answer, ExecutorContext, FillContext, FillEvent, FillModel, FillOutput, Flag, ImpactContext, ImpactOutput, Kind,
+    LatencyContext, LatencyOutput, Level, Liquidity, Model, ModelTable, Slices, SlippageContext, SlippageOutput,
+    Status, export_fill_model, export_model,
 };
 use ml4t_sim::error::{ErrorKind, SimError};
 use ml4t_sim::foreign::ForeignTable;
@@ -122,7 +123,7 @@ impl Drop for Owned {
 type Constructor = unsafe extern "C" fn(*const f64, usize, *mut u8, usize) -> *mut ModelTable;
 
 /// Make a table, change it, and read it as the engine does.
-fn read(
+pub(crate) fn read(
     symbol: Constructor,
     params: &[f64],
     kind: Kind,
@@ -138,6 +139,8 @@ fn read(
     let sizes = match kind {
         Kind::FILL => (size_of::<FillContext>(), size_of::<FillOutput>()),
         Kind::IMPACT => (size_of::<ImpactContext>(), size_of::<ImpactOutput>()),
+        Kind::LATENCY => (size_of::<LatencyContext>(), size_of::<LatencyOutput>()),
+        Kind::EXECUTOR => (size_of::<ExecutorContext>(), 0),
         _ => (size_of::<SlippageContext>(), size_of::<SlippageOutput>()),
     };
     // SAFETY: the table lives as long as `owned`.
@@ -244,7 +247,7 @@ fn errors_name_model_instrument_order_and_time() -> TestResult {
         world.sends(at(1, 16, 0), buy("AAA", 1));
         let error = world.run_once().err().ok_or_else(|| SimError::internal("no error"))?;
         assert_eq!(error.kind, ErrorKind::Model, "{error}");
-        for part in ["Fraction 0.3", "AAA", "order 1", "1970-01-03T09:30", expected] {
+        for part in ["Fraction version 0.3", "AAA", "order 1", "1970-01-03T09:30", expected] {
             assert!(error.message.contains(part), "{part} in {error}");
         }
     }

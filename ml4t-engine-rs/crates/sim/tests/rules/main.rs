@@ -17,3 +17,4 @@ mod random;
 mod readable;
 mod sessions;
 mod ticks;
+mod worked;

@@ -294,7 +294,7 @@ fn check_times(outcome: &Outcome, _: Rules) -> Result<()> {
     for fill in &outcome.recorder().fills {
         let offer = offer(outcome, fill)?;
         let order = outcome.run.state.order(fill.order);
-        let active = order.ts_accepted + outcome.run.plan().instruments[0].latency.submit.largest();
+        let active = order.ts_accepted + outcome.run.plan().instruments[0].latency.submit.largest().unwrap_or(0);
         let is_decision_close = outcome.run.plan().policies.fill_timing == FillTiming::SameClose
             && fill.phase == Phase::CLOSE
             && fill.ts == order.ts_accepted;

@@ -335,7 +335,7 @@ fn latency_of(scenario: &Scenario, venue: &str) -> Result<Latency> {
         Some(value) => delay(value),
         None => Delay::new(&[0]),
     };
-    Ok(Latency { submit: delay("submit")?, modify: delay("modify")?, cancel: delay("cancel")? })
+    Ok(Latency { submit: delay("submit")?, modify: delay("modify")?, cancel: delay("cancel")?, venue: 0 })
 }
 
 /// `"5ms"`, `{ quantiles = ["1ms", "2ms"] }`, `{ distribution = "uniform", low = "1ms", high = "2ms" }`.

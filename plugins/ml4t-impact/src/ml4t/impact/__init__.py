@@ -8,18 +8,19 @@ constants instead.
 Each model is a frozen class. In a configuration it is named by type, `impact_model = { type = "SquareRoot",
 Y = 0.7 }`; from Python an instance is passed.
 
-`optimal_trajectory` is not asked by the engine: it works out how Almgren and Chriss would trade a quantity,
-for a strategy to send.
+`AlmgrenChrissTrajectory` is an execution algorithm: it works a big order by the optimal trajectory of Almgren
+and Chriss. `optimal_trajectory` shows that trajectory with its mean cost and variance.
 """
 
 from __future__ import annotations
 
 from ml4t.impact.almgren_2005 import Almgren2005
 from ml4t.impact.almgren_chriss import AlmgrenChriss
+from ml4t.impact.execution import AlmgrenChrissTrajectory
 from ml4t.impact.linear import Linear
 from ml4t.impact.propagator import Propagator
 from ml4t.impact.square_root import SquareRoot
 from ml4t.impact.trajectory import Trajectory, optimal_trajectory, trajectory_of
 
-__all__ = ["Almgren2005", "AlmgrenChriss", "Linear", "Propagator", "SquareRoot"]
+__all__ = ["Almgren2005", "AlmgrenChriss", "AlmgrenChrissTrajectory", "Linear", "Propagator", "SquareRoot"]
 __all__ += ["Trajectory", "optimal_trajectory", "trajectory_of"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml4t.core.hookspecs import ModelSpec, Native, hookimpl
+from ml4t.core.hookspecs import ExecutorSpec, ModelSpec, Native, hookimpl
 from ml4t.core.types import ModelKind
 
 ml4t_hook_api = ">=1.0,<2"
@@ -18,6 +18,14 @@ def ml4t_register_models() -> list[ModelSpec]:
         _impact("AlmgrenChriss", "almgren_chriss", "Almgren and Chriss, linear, in prices"),
         _impact("Propagator", "propagator", "moves that decay, exponentially or by a power law"),
     ]
+
+
+@hookimpl
+def ml4t_register_executors() -> list[ExecutorSpec]:
+    """Offer the execution algorithm."""
+    target = "ml4t.impact.execution:AlmgrenChrissTrajectory"
+    summary = "the optimal trajectory of Almgren and Chriss"
+    return [ExecutorSpec("AlmgrenChrissTrajectory", target, native=Native.CAPSULE, summary=summary)]
 
 
 def _impact(name: str, module: str, summary: str) -> ModelSpec:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
+from numbers import Real
 
 import attrs
 
 from ml4t.core.errors import ConfigError, Finding
-
-if TYPE_CHECKING:
-    from ml4t.impact.almgren_chriss import AlmgrenChriss
+from ml4t.impact.almgren_chriss import AlmgrenChriss
 
 __all__ = ["Trajectory", "optimal_trajectory", "trajectory_of"]
 
@@ -82,7 +80,8 @@ def optimal_trajectory(
     ------
     ConfigError
         If an argument is out of its range, if `eta <= gamma * tau / 2`, for which the cost of a period falls
-        with its trade, or if risk is sought so much that no trajectory is optimal.
+        with its trade, if risk is sought so much that no trajectory is optimal, or if the cost or the urgency
+        is too large for a number.
 
     Notes
     -----
@@ -109,9 +108,13 @@ def optimal_trajectory(
     1140715
     """
     _check(quantity=quantity, costs=costs, volatility=volatility, periods=periods)
+    _check_number(risk_aversion, path="risk_aversion")
     if not math.isfinite(risk_aversion):
         raise _fault(risk_aversion, path="risk_aversion", message="expected a finite number")
     kappa_tau, shape = _urgency(costs, volatility, risk_aversion)
+    if risk_aversion > 0.0 and not math.isfinite(kappa_tau):
+        message = "is so large that the urgency is beyond all numbers; take it or volatility nearer to 0"
+        raise _fault(risk_aversion, path="risk_aversion", message=message)
     if risk_aversion < 0.0 and kappa_tau * periods >= math.pi:
         message = (
             "seeks so much risk that no trajectory is optimal: kappa x duration has to be below pi and is "
@@ -121,7 +124,7 @@ def optimal_trajectory(
     left = [quantity * shape(periods - j, periods) for j in range(1, periods)]
     holdings = (quantity, *left, 0.0)
     trades = tuple(before - after for before, after in pairwise(holdings))
-    plan = _costed(holdings, trades, costs, volatility)
+    plan = _costed(holdings, trades, costs, volatility, path="quantity")
     return attrs.evolve(plan, kappa=kappa_tau / costs.tau)
 
 
@@ -140,7 +143,7 @@ def trajectory_of(trades: Sequence[float], *, costs: AlmgrenChriss, volatility: 
     Raises
     ------
     ConfigError
-        If an argument is out of its range.
+        If an argument is out of its range, or the cost is too large for a number.
 
     Examples
     --------
@@ -150,15 +153,29 @@ def trajectory_of(trades: Sequence[float], *, costs: AlmgrenChriss, volatility: 
     >>> round(at_once.expected_cost), at_once.variance
     (2562500, 0.0)
     """
+    for index, trade in enumerate(trades):
+        _check_number(trade, path=f"trades[{index}]")
+        if not math.isfinite(trade):
+            raise _fault(trade, path=f"trades[{index}]", message="expected a finite number of units")
     given = tuple(float(trade) for trade in trades)
-    _check(quantity=math.fsum(given), costs=costs, volatility=volatility, periods=len(given))
+    _check(quantity=_sum(given), costs=costs, volatility=volatility, periods=len(given))
     sold = list(accumulate(given))
     holdings = (sold[-1], *(sold[-1] - part for part in sold[:-1]), 0.0)
-    return _costed(holdings, given, costs, volatility)
+    return _costed(holdings, given, costs, volatility, path="trades")
+
+
+def _check_number(found: object, *, path: str) -> None:
+    if not isinstance(found, Real):
+        raise _fault(found, path=path, message="expected a number")
 
 
 def _check(*, quantity: float, costs: AlmgrenChriss, volatility: float, periods: int) -> None:
     """Refuse what has no meaning."""
+    model: object = costs
+    if not isinstance(model, AlmgrenChriss):
+        raise _fault(costs, path="costs", message="expected an AlmgrenChriss")
+    _check_number(quantity, path="quantity")
+    _check_number(volatility, path="volatility")
     if not 0.0 < quantity < math.inf:
         raise _fault(quantity, path="quantity", message="expected units to trade, above 0 in all")
     if not 0.0 <= volatility < math.inf:
@@ -203,13 +220,29 @@ def _urgency(
     return angle, lambda k, n: math.sin(k * angle) / math.sin(n * angle)
 
 
+def _sum(numbers: Sequence[float]) -> float:
+    """Return the sum, rounded once; infinite where it is too large for a number."""
+    try:
+        return math.fsum(numbers)
+    except OverflowError:
+        return math.inf
+
+
 def _costed(
-    holdings: tuple[float, ...], trades: tuple[float, ...], costs: AlmgrenChriss, volatility: float
+    holdings: tuple[float, ...],
+    trades: tuple[float, ...],
+    costs: AlmgrenChriss,
+    volatility: float,
+    *,
+    path: str,
 ) -> Trajectory:
-    """Return the trajectory with the mean and the variance of its cost."""
+    """Return the trajectory with the mean and the variance of its cost; `path` is what decides them."""
     quantity = holdings[0]
     mean = costs.gamma * quantity * quantity / 2.0
-    mean += costs.epsilon * math.fsum(abs(trade) for trade in trades)
-    mean += _eta_tilde(costs) / costs.tau * math.fsum(trade * trade for trade in trades)
-    variance = volatility * volatility * costs.tau * math.fsum(left * left for left in holdings[1:])
+    mean += costs.epsilon * _sum([abs(trade) for trade in trades])
+    mean += _eta_tilde(costs) / costs.tau * _sum([trade * trade for trade in trades])
+    variance = volatility * volatility * costs.tau * _sum([left * left for left in holdings[1:]])
+    if not (math.isfinite(mean) and math.isfinite(variance)):
+        message = f"mean {mean} and variance {variance} of the cost are too large for a number"
+        raise _fault(quantity, path=path, message=message)
     return Trajectory(holdings=holdings, trades=trades, expected_cost=mean, variance=variance)

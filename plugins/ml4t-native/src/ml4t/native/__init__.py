@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ml4t.native.constants import (
     DEFER,
+    GIVE_UP,
     NO_OPINION,
     OK,
     REJECT,
@@ -28,7 +29,7 @@ from ml4t.native.library import NativeTable, include_folder, load
 from ml4t.native.state import NativeState
 from ml4t.native.structs import struct, unset
 
-__all__ = ["DEFER", "NO_OPINION", "OK", "REJECT"]
+__all__ = ["DEFER", "GIVE_UP", "NO_OPINION", "OK", "REJECT"]
 __all__ += ["Action", "Life", "Liquidity", "Message", "Missing", "OrderKind", "OrderType", "Phase"]
 __all__ += [
     "NativeState",

@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 from numba import carray, types
-from numba.core.errors import NumbaError
-from numba.extending import overload, register_jitable
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic, overload, register_jitable
 
 from ml4t.core.errors import ModelError
 from ml4t.core.types import ModelKind
 from ml4t.native import layouts
 from ml4t.native import math as exact
-from ml4t.native.constants import OK
+from ml4t.native.constants import GIVE_UP, OK, REJECT
 from ml4t.native.kernel import HELPERS
-from ml4t.native.spec import STRATEGY_LIKE, ZERO, Spec
+from ml4t.native.refusals import ENDS_WITH, why
+from ml4t.native.spec import STRATEGY_LIKE, WRITES_ORDERS, ZERO, Spec
 from ml4t.native.structs import Made, record, struct
 from ml4t.native.table import Owner, sizes
 
@@ -47,7 +48,7 @@ _SENTENCES = {
     _RAISED: "the kernel raised an exception; evaluate() of the class shows it, with the same arguments",
     _TOO_MANY: "the kernel answered more records than have room",
 }
-_RAISED_STRATEGY = 'the kernel raised an exception; a run with backtest.native = "never" shows it'
+_RAISED_IN_A_RUN = 'the kernel raised an exception; a run with backtest.native = "never" shows it'
 _HEAD = np.dtype({"names": ["size", "start", "error"], "formats": ["i8", "i8", "i8"]}, align=True)
 _STATUS = types.int32
 
@@ -162,14 +163,17 @@ class Compiled:
         arguments = layouts.EVALS[kind] if kind else (("fill", "const FillEvent*"),)
         block = types.CPointer(numba.from_dtype(self._block))
         signature = _STATUS(block, *(_numba_type(code) for _, code in arguments))
+        compiled = numba.njit(**_JIT)(kernel)
         try:
-            return numba.cfunc(signature, **_JIT)(wrap(numba.njit(**_JIT)(kernel)))
-        except NumbaError as error:
-            msg = (
-                f"{kernel.__name__} of {self._spec.name} cannot be compiled: {error}\n"
-                "A kernel calls numpy, math, ml4t.native.math and functions marked with ml4t.native.helper."
-            )
+            function = numba.cfunc(signature, **_JIT)(wrap(compiled))
+        except Exception as error:
+            msg = f"{kernel.__name__} of {self._spec.name} cannot be compiled: {why(error, kernel)}"
             raise ModelError(msg) from error
+        for made in compiled.nopython_signatures:
+            if not isinstance(made.return_type, types.Integer):
+                msg = f"{kernel.__name__} of {self._spec.name} returns {made.return_type}; {ENDS_WITH}"
+                raise ModelError(msg)
+        return function
 
     def owner(self, model: object) -> Owner:
         """Return a table for an instance, with its parameters."""
@@ -242,7 +246,20 @@ def _eval_of(kind: ModelKind) -> Callable[[Any], Any]:
     """Return what wraps a kernel into the C signature of its kind."""
     if kind in STRATEGY_LIKE:
         return _eval_strategy
+    if kind is ModelKind.EXECUTOR:
+        return _eval_executor
     return _eval_fill if kind is ModelKind.FILL else _eval_one
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def sealed(_context: Any, array: Any) -> Any:  # noqa: ANN401 - types of numba
+    """Return an array as one that cannot be written: what a kernel reads stays as the engine keeps it."""
+    plain = types.Array(array.dtype, array.ndim, array.layout, readonly=True, aligned=array.aligned)
+
+    def same(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        return impl_ret_borrowed(context, builder, signature.return_type, arguments[0])
+
+    return plain(array), same
 
 
 # The wrappers are compiled; their names and arguments are those of the interface.
@@ -328,17 +345,42 @@ def _eval_strategy(kernel: Made) -> Made:
                     own.params,
                     own.state,
                     ctx,
-                    carray(changed, ctx.n_changed),
-                    carray(columns, (ctx.n_columns, ctx.n_assets)),
-                    carray(positions, ctx.n_assets),
-                    carray(open_orders, ctx.n_open_orders),
-                    carray(fills, ctx.n_fills),
+                    sealed(carray(changed, ctx.n_changed)),
+                    sealed(carray(columns, (ctx.n_columns, ctx.n_assets))),
+                    sealed(carray(positions, ctx.n_assets)),
+                    sealed(carray(open_orders, ctx.n_open_orders)),
+                    sealed(carray(fills, ctx.n_fills)),
                     carray(orders, capacity),
                 )
             )
         except Exception:
             own.head.error = _RAISED
             return _STATUS(0)
+        if count > capacity:
+            count = _TOO_MANY
+        if count < 0:
+            own.head.error = count
+            return _STATUS(count)
+        carray(n_orders, 1)[0] = count
+        return _STATUS(OK)
+
+    return evaluate
+
+
+def _eval_executor(kernel: Made) -> Made:
+    def evaluate(
+        state: Made, context: Made, open_orders: Made, orders: Made, capacity: Made, n_orders: Made
+    ) -> Made:
+        own = carray(state, 1)[0]
+        ctx = carray(context, 1)[0]
+        try:
+            at_work = carray(open_orders, ctx.n_open_orders)
+            count = int(kernel(own.params, own.state, ctx, at_work, carray(orders, capacity)))
+        except Exception:
+            own.head.error = _RAISED
+            return _STATUS(0)
+        if count == GIVE_UP:
+            return _STATUS(REJECT)
         if count > capacity:
             count = _TOO_MANY
         if count < 0:
@@ -365,8 +407,8 @@ def _write_digits(room: Made, at: Made, number: Made) -> Made:
 def _last_error(spec: Spec) -> Made:
     """Compile what writes the sentence of the last error."""
     sentences = {-number: text for number, text in spec.errors.items()} | _SENTENCES
-    if spec.kind in STRATEGY_LIKE:
-        sentences[_RAISED] = _RAISED_STRATEGY
+    if spec.kind in WRITES_ORDERS:
+        sentences[_RAISED] = _RAISED_IN_A_RUN
     texts = [text.encode() for text in (*sentences.values(), *spec.unnamed)]
     numbers = np.array(list(sentences), dtype=np.int64)
     ends = np.cumsum([len(text) for text in texts])

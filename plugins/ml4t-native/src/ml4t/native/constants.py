@@ -9,13 +9,17 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-__all__ = ["DEFER", "NO_OPINION", "OK", "REJECT"]
+__all__ = ["DEFER", "GIVE_UP", "NO_OPINION", "OK", "REJECT"]
 __all__ += ["Action", "Life", "Liquidity", "Message", "Missing", "OrderKind", "OrderType", "Phase"]
 
 OK: Final = 1  #: the output holds the answer
 NO_OPINION: Final = 2  #: the engine goes on without the model
 REJECT: Final = 3  #: the order is refused; the reason stands in the output's `code`
 DEFER: Final = 4  #: nothing now; the model is asked again at the next event
+
+#: What an execution algorithm written as a kernel answers instead of a count, to give up; its table answers
+#: `REJECT`, which as a count would be three records. Errors of kernels are nearer to 0.
+GIVE_UP: Final = -(2**31)
 
 
 class Missing(enum.IntEnum):

@@ -22,7 +22,8 @@ import attrs
 
 from ml4t.core.errors import ConfigError, ModelError
 from ml4t.core.types import ModelKind
-from ml4t.native.constants import OK
+from ml4t.native.constants import GIVE_UP, OK
+from ml4t.native.executor import work
 from ml4t.native.spec import STRATEGY_LIKE, Options, Spec, read_spec
 from ml4t.native.structs import Made, struct, unset
 from ml4t.native.table import capsule, kind_of
@@ -71,8 +72,8 @@ def native_model(*, kind: ModelKind | str, **options: Unpack[Options]) -> Callab
     Parameters
     ----------
     kind : ModelKind or str
-        What the model decides: `fill`, `slippage`, `impact`, `fee`, `strategy`, or another kind with one
-        context.
+        What the model decides: `fill`, `slippage`, `impact`, `fee`, `executor`, `strategy`, or another kind
+        with one context.
     state : mapping of str to int
         Fields that the kernel may change, each with its number of floats: `state.total[0]`. Zero when a run
         begins.
@@ -104,7 +105,9 @@ def native_model(*, kind: ModelKind | str, **options: Unpack[Options]) -> Callab
     `REJECT`, `DEFER`, or a negative error. `kernel(params, state, ctx, out)` writes `out`. That of a fill
     model, `kernel(params, state, ctx, fills, out)`, writes `fills[0]` and on, and how many in `out.n_fills`.
     That of a strategy, `kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders)`,
-    writes `orders` and answers how many, 0 or more.
+    writes `orders` and answers how many, 0 or more. So does that of an execution algorithm,
+    `kernel(params, state, ctx, open_orders, orders)`, or it answers `GIVE_UP`; its state is zero when an
+    order begins to be worked.
 
     Examples
     --------
@@ -173,7 +176,7 @@ def _methods(runtime: _Runtime) -> dict[str, Any]:
         return None if missing() is not None else capsule(_of(self).compiled().owner(self))
 
     def evaluate(self: Made, ctx: Made, /, *arrays: Made) -> Made:
-        """Answer in Python; arrays are those of a strategy kernel, after its context."""
+        """Answer in Python; arrays are those of a kernel that writes order records, after its context."""
         return _of(self).evaluate(self, ctx, arrays)
 
     def clone(self: Made) -> Made:
@@ -270,6 +273,13 @@ class _Runtime:
         """Call the kernel in Python."""
         spec = self.spec
         params, state = self._held(model)
+        if spec.kind is ModelKind.EXECUTOR:
+
+            def ask(context: Made, open_orders: Made, orders: Made) -> int | None:
+                count = spec.kernel(params, state, context, open_orders, orders)
+                return None if count == GIVE_UP else self._count(count, len(orders), spec.name)
+
+            return work(given, arrays, ask, n_random=spec.n_random, who=spec.name)
         context = context_of(spec.kind, given, n_random=spec.n_random, who=spec.name)
         if spec.kind in STRATEGY_LIKE:
             return self._count(spec.kernel(params, state, context, *arrays), len(arrays[-1]), spec.name)

@@ -158,6 +158,10 @@ def include_folder() -> Path:
 
 def _open(path: str, symbol: str, params: tuple[float, ...]) -> Owner:
     """Call the function and take over its table."""
+    found: object = symbol
+    if not isinstance(found, str):
+        msg = f"symbol is {found!r}; expected the name of a function of {path}"
+        raise ConfigError(msg)
     if not Path(path).is_file():
         msg = f"native library {path} does not exist, wanted for {symbol}; build it first, {_BUILD}"
         raise ConfigError(msg)

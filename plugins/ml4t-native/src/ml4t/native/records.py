@@ -91,7 +91,16 @@ class Desk:
             msg = f"{who}: action {record.action} of an order record is not known"
             raise ModelError(msg)
 
+    def _check_number(self, record: Made, who: str) -> None:
+        """Refuse a number that an order at work has."""
+        taken = self._known.get(int(record.client_id)) if record.client_id else None
+        if taken is not None and taken.is_open:
+            number = record.client_id
+            msg = f"{who}: an order record has client_id {number}, and an order at work has it already"
+            raise ModelError(msg)
+
     def _send(self, record: Made, who: str) -> None:
+        self._check_number(record, who)
         instrument = self._instruments[record.asset]
         given = abs(float(record.quantity))
         units = _quantity_units(given, instrument, who)
@@ -118,14 +127,13 @@ class Desk:
         self._remember(handle, record)
 
     def _send_target(self, record: Made, who: str) -> None:
+        self._check_number(record, who)
         instrument = self._instruments[record.asset]
         found = float(record.quantity)
-        if not math.isfinite(found):
-            msg = f"{who}: {instrument.symbol}: target {_shown(found)}"
-            raise ModelError(msg)
         units = _floor(abs(found), instrument)
         if units is None:
-            msg = f"{who}: {instrument.symbol}: target {_shown(found)} leaves its range"
+            rule = "it must be a number of units within the instrument's range"
+            msg = f"{who}: {instrument.symbol}: target {_shown(found)}; {rule}"
             raise ModelError(msg)
         lot = int(instrument.lot_size.scaleb(instrument.quantity_exponent))
         whole = units - units % lot
@@ -207,7 +215,8 @@ def _quantity_units(quantity: float, instrument: Instrument, who: str) -> int:
     units = _floor(quantity, instrument) if quantity > 0.0 else None
     if units is None:
         found = f"{instrument.symbol}: quantity {_shown(quantity)}"
-        msg = f"{who}: {found} of an order record; it must be above zero"
+        rule = "it must be above zero and within the instrument's range"
+        msg = f"{who}: {found} of an order record; {rule}"
         raise ModelError(msg)
     return units
 
@@ -217,7 +226,9 @@ def _text(units: int, exponent: int) -> str:
 
 
 def _shown(number: float) -> str:
-    """Write a number with all its digits, as the engine does."""
+    """Write a number as the engine does: with all its digits, unless they are many."""
     if not math.isfinite(number):
         return {"nan": "NaN"}.get(str(number), str(number))
+    if abs(number) >= 1e15:
+        return repr(number).replace("e+", "e")
     return f"{Decimal(repr(number)):f}".removesuffix(".0")

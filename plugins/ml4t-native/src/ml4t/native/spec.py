@@ -25,11 +25,16 @@ ONE_CONTEXT = tuple(
 )
 #: Kinds whose kernel gets arrays and writes order records.
 STRATEGY_LIKE = tuple(kind for kind in ModelKind if EVALS[kind.name] == EVALS["STRATEGY"])
-ALLOWED = (ModelKind.FILL, *ONE_CONTEXT, *STRATEGY_LIKE)
+#: Kinds whose kernel writes order records and answers how many.
+WRITES_ORDERS = (*STRATEGY_LIKE, ModelKind.EXECUTOR)
+ALLOWED = (ModelKind.FILL, *ONE_CONTEXT, *WRITES_ORDERS)
 MOST_RANDOM = 4
 ZERO = "the kernel answered 0, which is no status: OK is 1, an error is negative"
-#: Options that strategies do not have: fills are an argument of theirs, and nothing draws for them.
-_OF_MODELS = ("average_days", "n_random", "needs_bar", "observe")
+#: Options that do not fit: a strategy gets its fills as an argument and nothing draws for it; an executor
+#: sees what it traded in its context, and no bar waits for it; a message leaves before any of that is known.
+_UNFIT: dict[ModelKind, tuple[str, ...]] = {ModelKind.EXECUTOR: ("needs_bar", "observe")}
+_UNFIT |= {ModelKind.LATENCY: ("average_days", "needs_bar", "observe")}
+_UNFIT |= dict.fromkeys(STRATEGY_LIKE, ("average_days", "n_random", "needs_bar", "observe"))
 _CODES = {float: "f8", int: "i8", bool: "?"}
 
 
@@ -120,8 +125,8 @@ def read_spec(cls: type, kind: ModelKind | str | int, options: Options) -> Spec:
     if unknown := sorted(set(options) - set(Options.__annotations__)):
         msg = f"{where}: unknown option {', '.join(unknown)}; allowed: {', '.join(Options.__annotations__)}"
         raise ConfigError(msg)
-    if wanted in STRATEGY_LIKE and (beside := sorted(option for option in _OF_MODELS if options.get(option))):
-        msg = f"{where}: a {wanted.label} takes no {', '.join(beside)}; its arguments hold what it may see"
+    if beside := [option for option in _UNFIT.get(wanted, ()) if options.get(option)]:
+        msg = f"{where}: {_a(wanted)} takes no {', '.join(beside)}; its arguments hold what it may see"
         raise ConfigError(msg)
     if not attrs.has(cls) or "__attrs_attrs__" not in vars(cls):
         msg = f"{where}: the class is no attrs class; write @native_model(...) above @attrs.frozen"
@@ -143,6 +148,10 @@ def read_spec(cls: type, kind: ModelKind | str | int, options: Options) -> Spec:
     )
 
 
+def _a(kind: ModelKind) -> str:
+    return f"{'an' if kind.label[0] in 'aeiou' else 'a'} {kind.label}"
+
+
 def _function(cls: type, name: str, where: str) -> Callable[..., Any]:
     found = vars(cls).get(name)
     if not isinstance(found, staticmethod):
@@ -154,6 +163,9 @@ def _function(cls: type, name: str, where: str) -> Callable[..., Any]:
 
 
 def _observe(cls: type, where: str, *, wanted: bool) -> Callable[..., Any] | None:
+    if hasattr(cls, "on_market"):
+        msg = f"{where}: the class has on_market, which no kernel can have; write it in C, Rust or Python"
+        raise ConfigError(msg)
     if wanted:
         return _function(cls, "observe", where)
     if "observe" in vars(cls):
@@ -210,7 +222,7 @@ def _n_random(given: Made, where: str) -> int:
 
 def _columns(given: Made, kind: ModelKind, where: str) -> tuple[str, ...]:
     if given and kind not in STRATEGY_LIKE:
-        msg = f"{where}: a {kind.label} model has no columns; its context holds what it may see"
+        msg = f"{where}: {_a(kind)} model has no columns; its context holds what it may see"
         raise ConfigError(msg)
     names = (given,) if isinstance(given, str) else tuple(given)
     for name in names:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
+from collections.abc import Callable
 from typing import Self
 
 from ml4t.core.errors import ConfigError, ModelError
 from ml4t.core.types import ModelKind
-from ml4t.native.constants import OK
+from ml4t.native.constants import DEFER, NO_OPINION, OK, REJECT
+from ml4t.native.executor import work
 from ml4t.native.spec import ALLOWED, STRATEGY_LIKE
 from ml4t.native.structs import Made, eval_type, struct, unset
 from ml4t.native.table import address_in, kind_of, read_table, text_at
@@ -70,6 +73,7 @@ class NativeState:
         self._name = text_at(self._table.name) or self._name
         self._eval = eval_type(self.kind.name)(self._table.eval)
         self._state = self._copied()
+        self._free = self._freeing()
         self.reset(seed)
 
     def _copied(self) -> int | None:
@@ -81,8 +85,16 @@ class NativeState:
             raise ModelError(msg)
         return int(made)
 
-    def __del__(self) -> None:
-        self.close()
+    def _freeing(self) -> weakref.finalize[..., Self] | None:
+        """Return what frees the state: once, when it is closed, unused, or when the process ends.
+
+        `__del__` may run after the interpreter has taken the modules apart, and then has nothing to call.
+        """
+        if not self._table.clone:
+            return None
+        drop = ctypes.CFUNCTYPE(None, _VOID)(self._table.drop)
+        # The capsule keeps the code of `drop`.
+        return weakref.finalize(self, _drop, drop, self._state, self._capsule)
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +104,9 @@ class NativeState:
 
     def close(self) -> None:
         """Free the state. It cannot be asked any more."""
-        state, self._state = getattr(self, "_state", None), None
-        if state is not None and self._table.clone:
-            ctypes.CFUNCTYPE(None, _VOID)(self._table.drop)(state)
+        self._state = None
+        if self._free is not None:
+            self._free()
 
     def _held(self) -> int:
         if self._state is None:
@@ -129,10 +141,11 @@ class NativeState:
         Parameters
         ----------
         ctx : object
-            The argument class of `ml4t.core.models`, or the context of the interface.
+            The argument class of `ml4t.core.models`, or the context of the interface. Of an execution
+            algorithm `ml4t.backtest.executors.ExecutorArgs`, and the answer is as there.
         arrays : object
-            Of a strategy kernel the arrays after its context; the last are the order records, and the answer
-            is how many were written.
+            Of a strategy kernel or an execution algorithm the arrays after its context; the last are the
+            order records, and the answer is how many were written, None where an algorithm gives up.
 
         Raises
         ------
@@ -142,6 +155,8 @@ class NativeState:
         if self.kind not in ALLOWED:
             msg = f"{self._name}: a {self.kind.label} model is asked with call()"
             raise ModelError(msg)
+        if self.kind is ModelKind.EXECUTOR:
+            return work(ctx, arrays, self._asked, n_random=self._table.n_random, who=self._name)
         context = context_of(self.kind, ctx, n_random=self._table.n_random, who=self._name)
         if self.kind in STRATEGY_LIKE:
             count = ctypes.c_uint32(0)
@@ -156,6 +171,20 @@ class NativeState:
             status = self.call(context, output)
         self._refuse(status)
         return answer(self.kind, status, (context, output, slices), who=self._name)
+
+    def _asked(self, context: Made, open_orders: Made, orders: Made) -> int | None:
+        """Ask an execution algorithm, and take its status as the engine takes it."""
+        count, room = ctypes.c_uint32(0), len(orders)
+        status = self.call(context, open_orders, orders, room, count)
+        self._refuse(status)
+        if status == OK and count.value > room:
+            msg = f"{self._name}: it wrote {count.value} orders where {room} have room"
+            raise ModelError(msg)
+        if status not in (OK, NO_OPINION, DEFER, REJECT):
+            msg = f"{self._name} answered the status {status}, which means nothing for an executor"
+            raise ModelError(msg)
+        nothing = None if status == REJECT else 0
+        return count.value if status == OK else nothing
 
     def observe(self, fill: Made, /) -> None:
         """Tell the model of a fill, if it listens.
@@ -188,6 +217,10 @@ class NativeState:
             text = self.last_error() or f"status {status}"
             msg = f"{self._name}: {what}{text}"
             raise ModelError(msg)
+
+
+def _drop(drop: Callable[[int | None], None], state: int | None, _kept: object) -> None:
+    drop(state)
 
 
 def _wanted(model: Made, kind: ModelKind | str | int | None) -> ModelKind:

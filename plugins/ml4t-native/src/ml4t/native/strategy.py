@@ -51,7 +51,7 @@ class KernelInPython(Strategy):
         self.warmup = warmup
         self._spec = spec
         self._ask = ask
-        self._who = f"kernel {spec.name} {spec.version}".strip()
+        self._who = f"kernel {spec.name}" + (f" version {spec.version}" if spec.version else "")
         self._columns: list[_Column] = []
         self._instruments: tuple[Any, ...] = ()
         self._index: dict[str, int] = {}

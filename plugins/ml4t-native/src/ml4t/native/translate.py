@@ -15,10 +15,28 @@ from typing import Any, cast
 import attrs
 
 from ml4t.core.errors import ModelError
-from ml4t.core.models import MODEL_STRUCTS, FeeOut, FillOut, ImpactOut, ObservedFill, SlippageOut
+from ml4t.core.models import (
+    MODEL_STRUCTS,
+    FeeOut,
+    FillOut,
+    ImpactOut,
+    LatencyOut,
+    ObservedFill,
+    SlippageOut,
+)
 from ml4t.core.types import ModelKind
 from ml4t.native import layouts
-from ml4t.native.constants import DEFER, NO_OPINION, OK, REJECT, Liquidity, Missing, OrderKind, Phase
+from ml4t.native.constants import (
+    DEFER,
+    NO_OPINION,
+    OK,
+    REJECT,
+    Liquidity,
+    Message,
+    Missing,
+    OrderKind,
+    Phase,
+)
 from ml4t.native.structs import Made, struct, unset
 from ml4t.native.table import sizes
 
@@ -31,12 +49,16 @@ _CORE_NAMES: dict[ModelKind, dict[str, str]] = {
     ModelKind.SLIPPAGE: {"price": "reference_price"},
     ModelKind.IMPACT: {"price": "reference_price"},
     ModelKind.FEE: {},
+    ModelKind.LATENCY: {},
 }
 _TEXTS: dict[str, tuple[str, dict[str, int]]] = {
     "kind": ("order_type", {kind.name.lower(): kind for kind in OrderKind}),
     "phase": ("phase", {phase.name.lower(): phase for phase in Phase}),
     "liquidity": ("liquidity", {liquidity.name.lower(): liquidity for liquidity in Liquidity}),
+    "message": ("message", {message.name.lower(): message for message in Message}),
 }
+# Whole numbers of a context beside its header, and where they stand in core.
+_COUNTS = {"order": "order_id", "venue": "venue"}
 _MISSING = {
     "high": Missing.BAR,
     "volume": Missing.VOLUME,
@@ -91,6 +113,19 @@ def context_of(kind: ModelKind, given: Made, *, n_random: int = 0, who: str) -> 
     texts, numbers, has_draws = _fields(kind)
     context, asked = unset(name), cast("Made", given)
     _write_header(context, asked, asked.ts_ns)
+    _write_texts(context, asked, texts, who)
+    _write_numbers(context, asked, numbers)
+    if n_random > 0 and not has_draws:
+        msg = f"{who} wants {n_random} random numbers for a call, which {wanted.__name__} does not carry"
+        raise ModelError(msg)
+    if has_draws:
+        # As from the engine: what the model did not ask for stays NaN.
+        for at, number in enumerate(_wanted(asked.random, n_random, who)):
+            context.random[at] = number
+    return context
+
+
+def _write_texts(context: Made, asked: Made, texts: tuple[str, ...], who: str) -> None:
     for field in texts:
         core, values = _TEXTS[field]
         text = getattr(asked, core)
@@ -98,17 +133,24 @@ def context_of(kind: ModelKind, given: Made, *, n_random: int = 0, who: str) -> 
             msg = f"{who}: {core} is {text!r}; allowed: {', '.join(values)}"
             raise ModelError(msg)
         setattr(context, field, values[text])
+
+
+def _write_numbers(context: Made, asked: Made, numbers: tuple[tuple[str, str], ...]) -> None:
     for field, core in numbers:
         value = getattr(asked, core)
         setattr(context, field, value)
         if field in _MISSING and math.isnan(value):
             context.flags |= _MISSING[field]
-    if has_draws:
-        context.random = type(context.random)(*asked.random)
-    elif n_random > 0:
-        msg = f"{who} wants {n_random} random numbers for a call, which {wanted.__name__} does not carry"
+    for field, core in _COUNTS.items():
+        if hasattr(context, field) and hasattr(asked, core):
+            setattr(context, field, getattr(asked, core))
+
+
+def _wanted(draws: tuple[float, ...], n_random: int, who: str) -> tuple[float, ...]:
+    if len(draws) < n_random:
+        msg = f"{who} wants {n_random} random numbers for a call, and is asked with {len(draws)}"
         raise ModelError(msg)
-    return context
+    return draws[:n_random]
 
 
 def _write_header(context: Made, given: Made, ts_ns: int) -> None:
@@ -191,6 +233,8 @@ def answer(kind: ModelKind, status: int, parts: tuple[Any, Any, Any], *, who: st
         return SlippageOut(output.adjustment, output.spread, output.quantity_cap)
     if kind is ModelKind.IMPACT:
         return ImpactOut(output.temporary, output.permanent)
+    if kind is ModelKind.LATENCY:
+        return LatencyOut(output.delay_ns)
     return FeeOut(output.fee) if kind is ModelKind.FEE else output
 
 

@@ -209,6 +209,16 @@ class Broker:
             order.group = other.group
             order.group.members.append(order)
 
+    def execute(self, asset: str, quantity: object, algorithm: object, *, tag: str | None = None) -> Any:  # noqa: ANN401
+        """Refuse: this engine works no orders by execution algorithms."""
+        del quantity, tag
+        symbol = self._desk.instrument(asset).symbol
+        message = (
+            f"the engine 'reference' works no orders by execution algorithms, {algorithm!r} was asked for "
+            f'({symbol}, {text_of(self._desk.now)}); set backtest.engine = "rust"'
+        )
+        raise OrderError(message)
+
     def bracket(
         self,
         entry: OrderHandle | int,

@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 
 from ml4t.core.errors import ModelError
-from ml4t.core.models import FeeArgs, FillArgs, FillOut, ImpactArgs, SlippageArgs
+from ml4t.core.models import FeeArgs, FillArgs, FillOut, ImpactArgs, LatencyArgs, SlippageArgs
 from ml4t.core.policies import LimitSlippage, Policies
 from ml4t.reference.events import number_text
 from ml4t.reference.matching import Bar, Offer, Quote, Trade
@@ -36,9 +36,10 @@ from ml4t.reference.numbers import (
 from ml4t.reference.orders import Fill, Order
 from ml4t.reference.past import Past, observed
 from ml4t.reference.plan import Instrument, Plan
+from ml4t.reference.queueing import known_ahead
 from ml4t.reference.timestamp import text_of
 
-__all__ = ["Costs", "Execution", "Meeting", "Parts", "Passed", "Shown", "Slice"]
+__all__ = ["Costs", "Execution", "Meeting", "Parts", "Passed", "Shown", "Slice", "delay_of"]
 
 NAN = math.nan
 
@@ -167,7 +168,7 @@ class Costs:
         """Policies of the run."""
         return self.plan.policies
 
-    def slices(self, meeting: Meeting, *, most: int, is_one_fill: bool) -> list[Slice] | Passed:
+    def slices(self, meeting: Meeting, *, most: int, is_one_fill: bool) -> tuple[list[Slice], bool] | Passed:
         """Ask the fill model what an order would do with an offer: at one price, or in slices at several.
 
         Parameters
@@ -176,9 +177,17 @@ class Costs:
             Units of the order that may fill here.
         is_one_fill : bool
             Whether the order trades as a whole or not at all: then slices become one, at their average price.
+
+        Returns
+        -------
+        tuple or Passed
+            The slices, and whether more were offered beyond the limit of the order.
         """
         order, offer, instrument = meeting.order, meeting.offer, meeting.order.instrument
+        ahead = known_ahead(order)
         args = FillArgs(
+            order_id=order.id,
+            queue_ahead=NAN if ahead is None else instrument.quantity(ahead),
             ts_ns=meeting.now,
             side=order.sign,
             order_type="limit" if offer.is_limit else "market",
@@ -199,16 +208,21 @@ class Costs:
             outs = answer if isinstance(answer, tuple) else (answer,)
             if any(out.rejects for out in outs):
                 return Passed.REFUSED
-            left = most
+            left, is_cut = most, False
             for out in outs:
                 units = _units(out, offer, instrument, left)
+                if units and (worse := _beyond_limit(out, order, offer)):
+                    if not found:
+                        _refuse(worse)
+                    is_cut = True
+                    break
                 if units:
                     reference = units_of_float(float(out.price), instrument.price_exponent)
                     found.append(Slice(reference=reference, quantity=units, liquidity=out.liquidity))
                 left -= units
         if not found:
             return Passed.FOR_WANT
-        return [_merged(found)] if is_one_fill else found
+        return ([_merged(found)] if is_one_fill else found), is_cut
 
     def quote(self, meeting: Meeting, slice_: Slice, *, least: int) -> Execution | Passed:
         """Ask what a slice would cost: slippage once, and again for what a cap leaves; impact; the fee.
@@ -290,7 +304,7 @@ class Costs:
             out = model.evaluate(SlippageArgs(**fields))
             adjustment, spread, cap = float(out.price_adjustment), float(out.spread), float(out.quantity_cap)
             if not (_is_price(adjustment, instrument) and _is_price(spread, instrument)):
-                _refuse(f"adjustment {_digits(adjustment)} and spread {_digits(spread)} must be finite")
+                _refuse(f"adjustment {_digits(adjustment)} and spread {_digits(spread)} must be {_RANGE}")
             if math.isnan(cap):
                 _refuse(f"quantity cap {number_text(cap)} is not a number")
         return adjustment, spread, cap
@@ -313,7 +327,7 @@ class Costs:
             out = model.evaluate(args)
             temporary, permanent = float(out.temporary), float(out.permanent)
             if not (_is_price(temporary, instrument) and _is_price(permanent, instrument)):
-                _refuse(f"temporary {_digits(temporary)} and permanent {_digits(permanent)} must be finite")
+                _refuse(f"temporary {_digits(temporary)} and permanent {_digits(permanent)} must be {_RANGE}")
         return temporary, permanent
 
     def _refuse_negative(self, meeting: Meeting, reference: int, parts: Parts) -> None:
@@ -362,6 +376,15 @@ class Costs:
         return units
 
 
+def delay_of(model: Any, order: Order, args: LatencyArgs) -> int:  # noqa: ANN401 - a model of any class
+    """Ask a latency model how many whole nanoseconds a message about an order is under way."""
+    with _asked(model, order, args.ts_ns):
+        delay = float(model.evaluate(args).delay_ns)
+        if not 0 <= delay < 2**63:
+            _refuse(f"delay_ns {number_text(delay)}; it must be 0 or more, and within 64 bits")
+        return int(delay)
+
+
 @contextlib.contextmanager
 def _asked(model: object, order: Order, now: int, what: str = "") -> Iterator[None]:
     """While a model is asked: what it raises becomes an error naming model, instrument, order and time."""
@@ -371,6 +394,10 @@ def _asked(model: object, order: Order, now: int, what: str = "") -> Iterator[No
     except _Refused as error:
         message = f"{where}: {error}"
         raise ModelError(message) from None
+    except ModelError as error:
+        # A model that says itself what is wrong is not told of twice.
+        message = f"{where}: {what}{error}"
+        raise ModelError(message) from error
     except Exception as error:
         message = f"{where}: {what}{type(error).__name__}: {error}"
         raise ModelError(message) from error
@@ -384,13 +411,17 @@ def _refuse(text: str) -> None:
     raise _Refused(text)
 
 
+# What numbers of models have to be, in words.
+_RANGE = "finite and within the instrument's range"
+
+
 def _units(out: FillOut, offer: Offer, instrument: Instrument, left: int) -> int:
     """Return the whole lots of an answer of a fill model, of what is `left` to fill; it has to make sense."""
     price, quantity = float(out.price), float(out.quantity)
-    if math.isnan(price):
+    if math.isnan(price) and not quantity > 0:
         return 0
     if not (_is_price(price, instrument) and math.isfinite(quantity)):
-        _refuse(f"price {_digits(price)} and quantity {_digits(quantity)} must be finite")
+        _refuse(f"price {_digits(price)} and quantity {_digits(quantity)} must be {_RANGE}")
     units = left if quantity == instrument.quantity(left) else _whole_lots(quantity, instrument)
     if not 0 <= units <= left:
         _refuse(f"quantity {number_text(quantity)} of {number_text(instrument.quantity(left))} open")
@@ -400,6 +431,17 @@ def _units(out: FillOut, offer: Offer, instrument: Instrument, left: int) -> int
     if out.liquidity not in ("maker", "taker"):
         _refuse(f"liquidity {out.liquidity!r} is neither maker nor taker")
     return units
+
+
+def _beyond_limit(out: FillOut, order: Order, offer: Offer) -> str:
+    """Say that the price of a slice is worse than the limit of the order; nothing where it is not."""
+    instrument, limit = order.instrument, order.limit_price
+    if not offer.is_limit or limit is None:
+        return ""
+    price = float(out.price)
+    if (units_of_float(price, instrument.price_exponent) - limit) * order.sign <= 0:
+        return ""
+    return f"price {number_text(price)} is worse than the limit {number_text(instrument.price(limit))}"
 
 
 def _merged(slices: list[Slice]) -> Slice:

@@ -13,14 +13,16 @@ from fractions import Fraction
 
 import attrs
 
+from ml4t.core.models import LatencyArgs
 from ml4t.core.policies import InsufficientCash
 from ml4t.core.types import OrderStatus, TimeInForce
 from ml4t.reference import lifetimes, trailing
+from ml4t.reference.costs import delay_of
 from ml4t.reference.numbers import cash_text, plain_text
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Plan
 from ml4t.reference.pricing import Pricing
-from ml4t.reference.randoms import draw, fraction_of
+from ml4t.reference.randoms import draw, fraction_of, uniforms
 from ml4t.reference.refusals import Refusal, off_lot, off_tick, too_late
 from ml4t.reference.replace import Replace, Replacing
 from ml4t.reference.rules import Rule
@@ -132,13 +134,26 @@ class Intake:
         """Count a message about an order and return when it arrives: not before what was sent earlier."""
         attempt = order.sent.get(kind, 0)
         order.sent[kind] = attempt + 1
-        latency, *others = order.instrument.latency[kind]
-        if others:
-            # Orders are numbered from 1.
-            k = fraction_of(self.plan.seed, order.id - 1, DRAWS[kind], attempt)
-            latency = draw((latency, *others), k)
-        order.arrives = max(order.arrives, now + latency)
+        order.arrives = max(order.arrives, now + self._travels(order, kind, attempt, now))
         return order.arrives
+
+    def _travels(self, order: Order, kind: str, attempt: int, now: int) -> int:
+        """Return how long a message is under way: quantiles tell, or a model."""
+        instrument = order.instrument
+        wait = instrument.latency[kind]
+        # Orders are numbered from 1.
+        occasion = (self.plan.seed, order.id - 1, DRAWS[kind], attempt)
+        if isinstance(wait, int):
+            args = LatencyArgs(
+                ts_ns=now,
+                side=order.sign,
+                message=kind,
+                asset=instrument.index,
+                venue=instrument.venue,
+                random=uniforms(*occasion),
+            )
+            return delay_of(self.plan.models.latency[wait], order, args)
+        return draw(wait, fraction_of(*occasion)) if len(wait) > 1 else wait[0]
 
     def _decide(self, order: Order, batch: list[Order], now: int, *, after_opens: bool) -> None:
         if order.status is not OrderStatus.SUBMITTED:

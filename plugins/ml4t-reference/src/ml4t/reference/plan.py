@@ -21,7 +21,7 @@ __all__ = ["Account", "Action", "Feed", "Instrument", "Models", "Plan", "Session
 
 _SECTIONS = ["instruments", "feeds", "signals", "actions", "calendars", "nav_calendar", "base_currency"]
 _SECTIONS += ["seed", "record_ns", "warm_from_ns", "account", "policies"]
-_SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model"]
+_SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
 
 VALUE_COLUMNS = {
     DataKind.BAR: ("open", "high", "low", "close", "volume"),
@@ -45,9 +45,9 @@ class Instrument:
     lot: int  #: smallest step of an order's quantity, in quantity units
     allows_negative_prices: bool
     calendar: int  #: position of its calendar in the plan
-    latency: Mapping[
-        str, tuple[int, ...]
-    ]  #: quantiles in ns of `submit`, `modify`, `cancel`; one: always that
+    latency: Mapping[str, int | tuple[int, ...]]
+    """Quantiles in ns of `submit`, `modify`, `cancel`, one alone for always that; or the index of a model."""
+    venue: int  #: position of its venue among those of the run
     matching: int | None  #: position of the feed that fills its orders and sets its marks
     prints: int | None  #: position of the feed of trade ticks that fills what rests beside its quotes
 
@@ -163,6 +163,7 @@ class Models:
     slippage: Any
     impact: Any  #: None where there is none
     fee: Any
+    latency: list[Any]  #: those that instruments name by their index
 
     @property
     def all(self) -> list[Any]:
@@ -258,10 +259,16 @@ def _instrument(index: int, spec: Mapping[str, Any]) -> Instrument:
         lot=scaled(spec["lot_size"], spec["quantity_exponent"]),
         allows_negative_prices=spec["allows_negative_prices"],
         calendar=spec["calendar"],
-        latency={name: tuple(quantiles) for name, quantiles in spec["latency"].items()},
+        latency={name: _wait(spec["latency"][name]) for name in ("submit", "modify", "cancel")},
+        venue=spec["latency"]["venue"],
         matching=spec["matching"],
         prints=spec["prints"],
     )
+
+
+def _wait(given: int | Sequence[int]) -> int | tuple[int, ...]:
+    """Return the index of a latency model, or quantiles in ns."""
+    return given if isinstance(given, int) else tuple(given)
 
 
 def _refuse_quotes(instruments: Sequence[Instrument], feeds: Sequence[Feed]) -> None:
@@ -364,12 +371,19 @@ def _models(spec: Mapping[str, Any]) -> Models:
         slippage=_copy(spec["slippage_model"]),
         impact=_copy(spec["impact_model"]) if "impact_model" in spec else None,
         fee=_copy(spec["fee_model"]),
+        latency=[_copy(each) for each in spec["latency_models"]],
     )
 
 
 def _copy(spec: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a model of any kind
     """Return the model of a run: one with state starts from a copy of itself."""
     model = spec["object"]
+    if hasattr(model, "on_market"):
+        message = (
+            f"{type(model).__name__} wants to be told of the market (on_market), which the reference engine "
+            'does not cover; set backtest.engine = "rust"'
+        )
+        raise ConfigError(message)
     clone = getattr(model, "clone", None)
     if clone is None:
         return model

@@ -15,7 +15,7 @@ from ml4t.reference.numbers import units_of_float
 from ml4t.reference.orders import Order, Place
 from ml4t.reference.plan import Instrument
 
-__all__ = ["after_print", "after_quote", "left_by"]
+__all__ = ["after_print", "after_quote", "known_ahead", "left_by"]
 
 
 def after_quote(order: Order, quote: Quote) -> None:
@@ -27,7 +27,7 @@ def after_quote(order: Order, quote: Quote) -> None:
     if not (order.resting and order.acts_as_limit):
         return
     assert order.limit_price is not None
-    ahead = _known(order)
+    ahead = known_ahead(order)
     side, size = ("bid", "bid_size") if order.sign > 0 else ("ask", "ask_size")
     price: int | None = getattr(quote, side)
     shown = quote.values.get(size, math.nan)
@@ -43,7 +43,7 @@ def after_quote(order: Order, quote: Quote) -> None:
 def after_print(order: Order, data: Trade) -> None:
     """Count an order that rests after a print at its limit, which was for those ahead, or beyond it."""
     assert order.limit_price is not None
-    ahead = _known(order)
+    ahead = known_ahead(order)
     if is_beyond(data.price, order.limit_price, -order.sign, strictly=True):
         ahead = 0
     elif ahead is not None:
@@ -59,11 +59,11 @@ def left_by(data: Trade, order: Order, taken: int) -> int | None:
     assert order.limit_price is not None
     if is_beyond(data.price, order.limit_price, -order.sign, strictly=True):
         return None
-    ahead = _known(order)
+    ahead = known_ahead(order)
     return 0 if ahead is None else max(_traded(data, order.instrument) - ahead - taken, 0)
 
 
-def _known(order: Order) -> int | None:
+def known_ahead(order: Order) -> int | None:
     """Return what is known to be ahead; an order that has grown since it was counted has lost its place."""
     place = order.place
     return None if place is None or order.leaves > place.open else place.ahead

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["draw", "fraction_of", "philox"]
+__all__ = ["draw", "fraction_of", "philox", "uniforms"]
 
 WORD = 2**32
 ROUNDS = 10
@@ -51,9 +51,22 @@ def fraction_of(seed: int, order: int, model: int, attempt: int) -> int:
     attempt : int
         Which of the draws of that kind about that order, counted from 0.
     """
-    counter = (order % WORD, order // WORD, 2 * model, attempt)
-    first, second, _, _ = philox(counter, (seed % WORD, seed // WORD))
-    return (first * WORD + second) >> (64 - BITS)
+    return _fractions(seed, (order, 2 * model, attempt))[0]
+
+
+def uniforms(seed: int, order: int, model: int, attempt: int) -> tuple[float, float, float, float]:
+    """Return the four draws in [0, 1) of an occasion; the parameters are those of `fraction_of`."""
+    pairs = [_fractions(seed, (order, 2 * model + block, attempt)) for block in (0, 1)]
+    first, second, third, fourth = (k / (1 << BITS) for pair in pairs for k in pair)
+    return first, second, third, fourth
+
+
+def _fractions(seed: int, occasion: tuple[int, int, int]) -> tuple[int, int]:
+    """Return the two numbers below 2**53 of a block."""
+    order, stream, attempt = occasion
+    words = philox((order % WORD, order // WORD, stream, attempt), (seed % WORD, seed // WORD))
+    first, second = ((words[at] * WORD + words[at + 1]) >> (64 - BITS) for at in (0, 2))
+    return first, second
 
 
 def draw(quantiles: Sequence[int], k: int) -> int:

@@ -128,6 +128,7 @@ def _order(order: Order) -> Row:
         "display_quantity": _maybe(order.display_quantity, instrument.quantity),
         "instructions": order.instructions,
         "parent_order_id": None if order.parent is None else order.parent.id,
+        "worked_order_id": None,
         "group": "" if order.group is None else order.group.name,
         "status": order.status.value,
         "filled_quantity": instrument.quantity(order.filled),

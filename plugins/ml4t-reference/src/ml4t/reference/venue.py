@@ -356,23 +356,27 @@ class Venue:
             most = min(most, offer.most)
         meeting = Meeting(order=order, offer=offer, shown=shown, used=used, now=now)
         needs_all = order.all_or_none or order.time_in_force is TimeInForce.FOK
-        slices = self.costs.slices(meeting, most=most, is_one_fill=needs_all)
-        if isinstance(slices, Passed):
-            if slices is Passed.FOR_WANT:
+        offered = self.costs.slices(meeting, most=most, is_one_fill=needs_all)
+        if isinstance(offered, Passed):
+            if offered is Passed.FOR_WANT:
                 self._wait(order, offer)
             else:
                 self.book.end(order, now, "REFUSED_BY_MODEL", self.costs.refusal_text(order, most, now))
             return
+        slices, is_cut = offered
         fills: list[Fill] = []
         fill: Fill | None = None
+        is_full = True
         for each in slices:
             # Each knows the ones before it, and the first that does not fill in full is the last.
             meeting = attrs.evolve(meeting, used=self.taken_from(order, data))
             fill = self._take(meeting, each, data, needs_all=needs_all)
             fills += [] if fill is None else [fill]
-            if fill is None or fill.quantity < each.quantity or not order.is_working:
+            is_full = fill is not None and fill.quantity == each.quantity
+            if not is_full or not order.is_working:
                 break
-        if fill is not None:
+        # What its limit keeps out of the rest leaves it as marketable as before.
+        if fill is not None and not (is_cut and is_full):
             self._wait(order, offer)
         if fills:
             self._follow(fills, offer, data)

@@ -16,15 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ml4t.testing.capabilities import Capabilities
+    from ml4t.testing.executors import ExecutorCompliance
+    from ml4t.testing.latencies import LatencyCompliance
     from ml4t.testing.models import FeeCompliance, FillCompliance, ImpactCompliance, SlippageCompliance
     from ml4t.testing.project import Project, ProjectRun
     from ml4t.testing.readers import ReaderCompliance
     from ml4t.testing.strategies import StrategyCompliance
 
-__all__ = ["Capabilities", "FeeCompliance", "FillCompliance", "ImpactCompliance", "Project", "ProjectRun"]
-__all__ += ["ReaderCompliance", "SlippageCompliance", "StrategyCompliance"]
+__all__ = ["Capabilities", "ExecutorCompliance", "FeeCompliance", "FillCompliance", "ImpactCompliance"]
+__all__ += ["LatencyCompliance", "Project", "ProjectRun", "ReaderCompliance", "SlippageCompliance"]
+__all__ += ["StrategyCompliance"]
 
 _MODULES = {"Capabilities": "capabilities", "Project": "project", "ProjectRun": "project"}
+_MODULES |= {"ExecutorCompliance": "executors", "LatencyCompliance": "latencies"}
 _MODULES |= {"ReaderCompliance": "readers", "StrategyCompliance": "strategies"}
 
 

@@ -54,6 +54,9 @@ class Capabilities:
         It runs in Python only.
     no_python : bool
         A strategy that runs as native code only.
+    leaves_rest : bool
+        An execution algorithm that does not trade all of an order on a plain market: it waits for a price, or
+        gives up.
     not_registered : bool
         No plugin offers it, so it is not looked for by name.
     n_random : int
@@ -82,6 +85,7 @@ class Capabilities:
     stateful: bool = False
     no_native: bool = False
     no_python: bool = False
+    leaves_rest: bool = False
     not_registered: bool = False
     n_random: int = attrs.field(default=0, validator=attrs.validators.in_(range(5)))
     native_tolerance: float = attrs.field(default=0.0, converter=_tolerance)

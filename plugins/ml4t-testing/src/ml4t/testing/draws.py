@@ -91,7 +91,7 @@ class Draw:
 
     def _fill(self, random: Random, ts_ns: int) -> FillArgs:
         phase, side = self._phase(random), random.choice((1, -1))
-        market = self._market(random, phase)
+        market: dict[str, Any] = self._market(random, phase)
         market.pop("volatility")
         order_type = random.choice(("market", "limit"))
         if order_type == "limit":

@@ -1,8 +1,8 @@
 """The suite of data readers.
 
 A reader is a function `read(uri, *, ...)` with named options. It returns a table that `DataFeed` takes
-(polars, pandas or pyarrow), or an event source: an instance of `ml4t.core.sources.DataFeed`. What it cannot
-read is a `DataError`::
+(polars, pandas or pyarrow), an iterator of such tables, or an event source: an instance of
+`ml4t.core.sources.DataFeed`. What it cannot read is a `DataError`::
 
     class TestFolder(ReaderCompliance):
         reader = staticmethod(read)
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
@@ -105,6 +105,7 @@ class ReaderCompliance:
 
     def test_a_backtest_runs_on_what_it_reads(self, uri: str) -> None:
         table = self.read(uri)
+        table = _rows(table) if isinstance(table, Iterator) else table
         feed = table if isinstance(table, EventSource) else DataFeed(table, **self.feed)
         found = run(Strategy, feed)
         if found.nav.height == 0:
@@ -161,6 +162,8 @@ def _rows(table: Made) -> Made:
         while (event := table.get_next_event()) is not None:
             events.append(repr(event))
         return pl.DataFrame({"event": events})
+    if isinstance(table, Iterator):
+        return pl.concat([_rows(each) for each in table], how="vertical_relaxed")
     if isinstance(table, pl.LazyFrame):
         return table.collect()
     return table if isinstance(table, pl.DataFrame) else pl.DataFrame(table)

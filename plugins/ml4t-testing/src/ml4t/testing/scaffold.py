@@ -18,7 +18,7 @@ from ml4t.core.errors import ConfigError, unknown_name
 __all__ = ["KINDS", "NATIVES", "Plan", "write_project"]
 
 READER = "reader"  # is asked once before a run, so it has no native form
-KINDS = ("fill", "slippage", "impact", "fee", READER, "strategy")
+KINDS = ("fill", "slippage", "impact", "fee", "latency", "executor", READER, "strategy")
 NATIVES = ("none", "numba", "rust", "c")
 OURS = frozenset(("core", "engine", "fees", "fills", "impact", "native", "profiles", "reference", "report"))
 OURS |= {"slippage", "testing"}
@@ -34,6 +34,8 @@ _SUMMARIES = {
     "slippage": "loses a fraction of the price",
     "impact": "the square-root law of market impact",
     "fee": "a rate on the notional, with a minimum",
+    "latency": "delays by message and chance",
+    "executor": "works orders by a share of what the market trades",
     "reader": "daily bars from a folder of CSV files",
     "strategy": "equal parts of equity, kept within a band",
 }
@@ -102,6 +104,7 @@ class Plan:
             "module": self.module,
             "model": self.model,
             "kind": self.kind,
+            "a_kind": f"An {self.kind}" if self.kind[0] in "aeiou" else f"A {self.kind}",
             "kind_title": self.kind.capitalize(),
             "native_form": "NONE" if self.native == "none" else "CAPSULE",
             "what": self.kind if self.kind == "strategy" else f"{self.kind} model",
@@ -120,6 +123,8 @@ _PARAMETERS = {
     "slippage": "fraction = 0.0005",
     "impact": "eta = 0.5",
     "fee": "rate = 0.001, minimum = 1.0",
+    "latency": "base_ms = 2.0",
+    "executor": "rate = 0.0001",
     "reader": "",
     "strategy": "invested = 0.9, band = 0.1",
 }
@@ -180,8 +185,8 @@ def _files(plan: Plan) -> dict[str, str]:
         "examples/backtest.toml": "examples/backtest.toml",
     }
     if plan.kind == READER:
-        wanted["examples/backtest.py"] = "examples/backtest.py"
-    elif plan.kind != "strategy":
+        wanted |= {name: name for name in ("examples/prices/ABC.csv", "examples/prices/XYZ.csv")}
+    if plan.kind != "strategy":
         wanted["examples/strategy.py"] = "examples/strategy.py"
     if plan.native in ("rust", "c"):
         wanted[f"{package}/library.py"] = "package/library.py"

@@ -1,0 +1,151 @@
+"""Decide which models a run has, and what executes each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ml4t.backtest.latency import Latency
+from ml4t.core.config import MODEL_KEYS, NativePolicy, RunConfig
+from ml4t.core.errors import ConfigError, Finding, Ml4tError, ModelError
+from ml4t.core.types import ModelKind
+from ml4t.engine.compile import LATENCY, ChosenModel, model_path
+from ml4t.engine.provenance import origin_note
+
+if TYPE_CHECKING:
+    from ml4t.core.plugins import PluginManager
+
+__all__ = ["changeable", "chosen_models"]
+
+# Kinds of the models that a run may be given as objects.
+_GIVEN = ("fill", "slippage", "impact", "fee", "latency")
+
+
+def chosen_models(
+    config: RunConfig, given: Mapping[str, Any], plugins: PluginManager, *, runs_native: bool
+) -> dict[str, ChosenModel]:
+    """Find the models of a run: those `given` as objects by kind, else those that the configuration names.
+
+    Returns
+    -------
+    dict
+        By kind; latency models as `LATENCY` and their place in `broker.latency`.
+
+    Raises
+    ------
+    ConfigError
+        If something else than models is given, a table is wrong, or only native models are allowed.
+    ModelError
+        If a native form is none that the engine can use.
+    """
+    found: object = given
+    if not isinstance(found, Mapping):
+        msg = f"models = {found!r}; expected a mapping of kind ({', '.join(_GIVEN)}) to model"
+        raise ConfigError(msg)
+    if unknown := sorted(given.keys() - {*_GIVEN}):
+        msg = f"models {unknown} are of no known kind; allowed: {', '.join(_GIVEN)}"
+        raise ConfigError(msg)
+    chosen = {}
+    for name, (kind, path, table) in _tables(config, given).items():
+        model = given.get(kind)
+        if model is None and table is None:
+            continue
+        if model is None:
+            model = _configured(config, ModelKind[kind.upper()], table or {}, plugins, path=path)
+        if message := _no_model(kind, model) or changeable(kind, model):
+            raise ConfigError(message)
+        try:
+            chosen[name] = model_path(kind, model, config.backtest.native, runs_native=runs_native)
+            if chosen[name].path == "python" and not _evaluates(model):
+                raise ConfigError(_without_python(kind, model, config, runs_native=runs_native))
+        except ConfigError as error:
+            raise config.refused(error.findings) from None
+        except ModelError as error:
+            error.add_note(origin_note(kind, model, plugins))
+            raise
+    return chosen
+
+
+def _no_model(kind: str, model: object) -> str:
+    """Say that an object cannot be asked."""
+    if attrs.has(type(model)) and (_evaluates(model) or hasattr(model, "__ml4t_model_v1__")):
+        return ""
+    return f"{kind} model {model!r} must be an instance of an attrs class with a method evaluate(ctx)"
+
+
+def changeable(kind: str, model: object) -> str:
+    """Say that a model can change and cannot be copied: a run would begin where the last one ended."""
+    # Frozen attrs classes share one function that refuses to set an attribute.
+    refuses: object = attrs.frozen(type("", (), {})).__setattr__
+    is_frozen = type(model).__setattr__ is refuses
+    if is_frozen or callable(getattr(model, "clone", None)):
+        return ""
+    return (
+        f"{kind} model {model!r} can change, so that a run would begin where the last one ended; make its "
+        "class attrs.frozen, or give it clone(), which returns it as it is when a run begins"
+    )
+
+
+def _tables(
+    config: RunConfig, given: Mapping[str, Any]
+) -> dict[str, tuple[str, str, Mapping[str, Any] | None]]:
+    """Return kind, path and table of every model that a run may have, by its name."""
+    broker = config.broker
+    tables = {
+        "fill": broker.fill_model,
+        "slippage": broker.slippage_model,
+        "impact": broker.impact_model,
+        "fee": broker.commission_model,
+    }
+    found: dict[str, tuple[str, str, Mapping[str, Any] | None]] = {
+        kind: (kind, f"broker.{MODEL_KEYS[ModelKind[kind.upper()]]}", table) for kind, table in tables.items()
+    }
+    latency = Latency.of(broker.latency)
+    if given.get("latency") is None:
+        for place, table in latency.models.items():
+            found[f"{LATENCY}{place}"] = ("latency", f"broker.latency.{place}", table)
+        return found
+    if latency != Latency.of(0):
+        message = (
+            "a latency model was given as an object, which decides all messages; leave out one of the two"
+        )
+        raise config.refused([Finding(path="broker.latency", message=message)])
+    return {**found, f"{LATENCY}model": ("latency", "broker.latency", None)}
+
+
+def _evaluates(model: object) -> bool:
+    return callable(getattr(model, "evaluate", None))
+
+
+def _without_python(kind: str, model: object, config: RunConfig, *, runs_native: bool) -> Finding:
+    """Say why a model that is native alone cannot run."""
+    native, name = config.backtest.native, type(model).__name__
+    if not runs_native:
+        path, found = "backtest.engine", config.backtest.engine
+        why = f"the engine {found!r} calls no native code; choose another engine"
+    elif native is NativePolicy.NEVER:
+        path, found = "backtest.native", native.value
+        why = 'backtest.native = "never" calls none; set it to "prefer"'
+    else:
+        path, found = "backtest.native", native.value
+        missing = getattr(model, "native_missing", None)
+        why = "it has no native form here" + (f" ({missing})" if missing else "")
+    message = f"{kind} model {name} is native code without evaluate(ctx), and {why}"
+    return Finding(path=path, message=message, found=found)
+
+
+def _configured(
+    config: RunConfig, kind: ModelKind, table: Mapping[str, Any], plugins: PluginManager, *, path: str
+) -> Any:  # noqa: ANN401 - a model of any class
+    """Build a model of the configuration, which may have been read without plugins, and so unchecked."""
+    try:
+        return plugins.build_model(kind, table)
+    except ConfigError as error:
+        raise config.refused(finding.under(path) for finding in error.findings) from None
+    except Ml4tError as error:
+        # No plugin offers the name, several do, or the one that does cannot be used.
+        found = str(table.get("type"))
+        finding = Finding(path=f"{path}.type", message=str(error), code="unknown_name", found=found)
+        raise config.refused([finding]) from error
