@@ -518,4 +518,7 @@ def wheels(session: nox.Session) -> None:
             run(session, clean_python, "-m", "pip", "install", *find, "ml4t[all]", env=offline)
         with watch.step("checks"):
             env: dict[str, str | None] = {"ML4T_DIST": str(dist), "ML4T_CLEAN_PYTHON": clean_python}
-            python(session, "-m", "pytest", "-m", "wheels", "tests/packaging", *session.posargs, env=env)
+            env["ML4T_WHEELHOUSE"] = str(house)
+            python(
+                session, "-m", "pytest", "-m", "wheels", "-s", "tests/packaging", *session.posargs, env=env
+            )

@@ -4,7 +4,7 @@
 
 `VolumeShare` compiled into the engine, as a Rust library, as a C library, as a numba kernel and in Python,
 asked the same questions in one process; the sums of their answers must be equal. Then a strategy that trades
-50 instruments every bar, with no, one and four models of plugins, native and in Python, to the same equity.
+50 instruments every bar, with no, one and five models of plugins, native and in Python, to the same equity.
 """
 
 from __future__ import annotations
@@ -82,6 +82,20 @@ class PerLot:
     def kernel(params, state, ctx, out):  # noqa: ANN001, ANN205
         """Answer the fee."""
         out.fee = params.fee * ctx.quantity
+        return OK
+
+
+@native_model(kind="latency")
+@attrs.frozen
+class Wire:
+    """Takes the same time for every message."""
+
+    delay_ns: float
+
+    @staticmethod
+    def kernel(params, state, ctx, out):  # noqa: ANN001, ANN205
+        """Answer the delay."""
+        out.delay_ns = params.delay_ns
         return OK
 
 
@@ -175,7 +189,7 @@ def market(bars: int, symbols: int) -> tuple[DataFeed, list[Instrument]]:
 
 
 def backtests(bars: int = 400, symbols: int = 50) -> None:
-    """Print what a whole run costs with no, one and four models of plugins."""
+    """Print what a whole run costs with no, one and five models of plugins."""
     print(f"a Python strategy with {bars * symbols:,} orders; seconds of the run, native and in Python")
     feed, instruments = market(bars, symbols)
     known = {"volatility": 0.01, "average_volume": 1e9, "average_days": 0}
@@ -184,8 +198,9 @@ def backtests(bars: int = 400, symbols: int = 50) -> None:
         "fill": AtOnce(),
         "impact": Linear(1.0, permanent=0.1, **known),
         "fee": PerLot(0.01),
+        "latency": Wire(1e6),
     }
-    for n in (0, 1, 4):
+    for n in (0, 1, 5):
         models = dict(list(every.items())[:n])
         taken, ends = {}, set()
         for policy in (NativePolicy.PREFER, NativePolicy.NEVER) if n else (NativePolicy.PREFER,):

@@ -1,4 +1,4 @@
-"""The built wheels, and `ml4t[all]` installed from them alone. `nox -s wheels` builds and names them."""
+"""The built wheels, and what is installed from them alone. `nox -s wheels` builds and names them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+import tomllib
+import venv
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from conftest import Member
 
 pytestmark = pytest.mark.wheels
+
+MOST_ENGINE_BYTES = 5_000_000
+WORKSPACE = tomllib.loads(
+    (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+)
+EXTRAS = sorted(WORKSPACE["project"]["optional-dependencies"])
+# What a process of an extra may import, and must not without it.
+SHOWS = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
 
 
 def from_environment(name: str) -> Path:
@@ -80,6 +90,63 @@ def test_the_engine_wheel_holds_the_extension_and_the_data_pack(wheels: dict[str
         sum(file.startswith("ml4t/backtest/datasets/") and file.endswith(".parquet") for file in files) == 2
     )
     assert not any(file.endswith((".rs", "Cargo.toml")) for file in files)
+
+
+def test_the_wheel_of_the_engine_is_small(wheels: dict[str, zipfile.ZipFile]) -> None:
+    sizes = {name: Path(str(wheel.filename)).stat().st_size for name, wheel in wheels.items()}
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        print(f"{name:<16}{size / 1e6:8.3f} MB")
+    assert sizes["ml4t-engine"] < MOST_ENGINE_BYTES
+
+
+def installed(folder: Path, *requirements: str) -> Path:
+    """Make an environment with nothing but these requirements, from the wheelhouse alone; its interpreter."""
+    venv.create(folder, with_pip=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    env = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "PYTHON", "VIRTUAL"))
+    }
+    house = ["--no-index", "--find-links", str(from_environment("ML4T_WHEELHOUSE"))]
+    for command in (["install", "--quiet", *house, *requirements], ["check"]):
+        done = subprocess.run(
+            [str(python), "-m", "pip", *command], env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return python
+
+
+def has_module(python: Path, module: str) -> bool:
+    return subprocess.run([str(python), "-I", "-c", SHOWS, module], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_is_installed_as_it_is_typed(extra: str, tmp_path: Path) -> None:
+    python = installed(tmp_path / "environment", f"ml4t[{extra}]")
+    wanted = EXTRAS if extra == "all" else [extra]
+    for each in EXTRAS:
+        if each != "all":
+            assert has_module(python, f"ml4t.{each}") or each not in wanted, each
+    listed = subprocess.run(
+        [str(python.with_name("ml4t")), "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+
+
+def test_a_kernel_alone_says_what_to_install_for_a_run(tmp_path: Path) -> None:
+    python = installed(tmp_path / "environment", "ml4t-core")
+    assert not has_module(python, "ml4t.engine")
+    (tmp_path / "run.toml").write_text("[backtest]\n")
+    done = subprocess.run(
+        [str(python.with_name("ml4t")), "run", "run.toml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(done.stderr)
+    assert done.returncode != 0
+    assert "pip install ml4t-engine" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_clean_installation_finds_every_plugin(member: dict[str, Member], tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ pub struct State {
     pub told: Vec<ml4t_abi::FillEvent>,
     /// Orders that algorithms work, by number from 1.
     pub(crate) worked: Vec<WorkedOrder>,
+    /// Those whose algorithms go on, in the sequence in which they were given.
+    pub(crate) worked_now: Vec<u32>,
     /// Position rules of each book.
     pub rules: Vec<PositionRules>,
     /// All orders ever submitted, by id.
@@ -171,6 +173,7 @@ impl State {
             keeps_fills: false,
             told: Vec::new(),
             worked: Vec::new(),
+            worked_now: Vec::new(),
             rules: vec![PositionRules::default(); usize::from(plan.books)],
             orders: Vec::new(),
             rejected: Vec::new(),

@@ -412,6 +412,7 @@ impl Api<'_> {
             total_volume: 0.0,
             children: Vec::new(),
         });
+        self.state.worked_now.push(number);
         Ok(number)
     }
 
@@ -435,14 +436,13 @@ impl Api<'_> {
         Ok(true)
     }
 
-    /// Ask every algorithm that has something new.
-    fn work(&mut self, worked: &mut [WorkedOrder]) -> Result<()> {
+    /// Ask every algorithm of `active` that has something new.
+    fn work(&mut self, worked: &mut [WorkedOrder], active: &[u32]) -> Result<()> {
         let mut room = [OrderRecord::UNSET; MOST_RECORDS];
         let mut open = Vec::new();
-        for order in worked {
-            if !order.children.is_empty() {
-                order.look(self.state)?;
-            }
+        for &number in active {
+            let order = &mut worked[number as usize - 1];
+            order.look(self.state)?;
             if order.progress != Progress::Working {
                 continue;
             }
@@ -483,12 +483,14 @@ impl Api<'_> {
 impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// Before what was asked for is taken in: algorithms send their orders after the strategy has sent its own.
     pub(crate) fn work_orders(&mut self) -> Result<()> {
-        if self.state.worked.is_empty() {
+        if self.state.worked_now.is_empty() {
             return Ok(());
         }
         let mut worked = std::mem::take(&mut self.state.worked);
-        let outcome = self.api().work(&mut worked);
-        self.state.worked = worked;
+        let mut active = std::mem::take(&mut self.state.worked_now);
+        let outcome = self.api().work(&mut worked, &active);
+        active.retain(|&number| worked[number as usize - 1].progress == Progress::Working);
+        (self.state.worked, self.state.worked_now) = (worked, active);
         outcome
     }
 }
