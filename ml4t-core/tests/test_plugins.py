@@ -340,6 +340,18 @@ def test_a_registry_hook_that_raises_fails_its_plugin_only(site: Site) -> None:
     assert site.ask("answer = pm.find('fee', 'Flat').qualified") == "acme:Flat"
 
 
+def test_a_target_without_an_attribute_is_told_in_one_sentence(site: Site) -> None:
+    body = """
+        @hookimpl
+        def ml4t_register_models():
+            return [ModelSpec("fee", "Odd", "nowhere")]
+    """
+    site.plugin("odd", body)
+    reason = site.ask("answer = [info.reason for info in pm.infos]")[0]
+    assert reason.startswith("ValueError: 'target' must match regex")
+    assert "Attribute(" not in reason
+
+
 def test_an_unknown_model_names_the_nearest_and_what_did_not_load(site: Site) -> None:
     site.plugin("acme", MODELS)
     site.plugin("broken", BROKEN)

@@ -413,6 +413,11 @@ def test_what_was_filled_before_a_model_failed_stays(engine: Make, daily: Build)
     assert made.results.fills.height == 2
 
 
+def test_a_model_of_another_kind_is_refused(engine: Make, daily: Build) -> None:
+    with pytest.raises(ConfigError, match="BasisPoints is a slippage model, and was given as the fee model"):
+        engine(Strategy, daily({"A": [10] * 3}), models={"fee": BasisPoints(5)})
+
+
 def test_a_model_that_can_change_and_cannot_be_copied_is_refused(engine: Make, daily: Build) -> None:
     @attrs.define
     class Counts:

@@ -206,8 +206,10 @@ class PluginManager(pluggy.PluginManager):
     def _fail(self, info: PluginInfo, error: BaseException, *, key: str | None = None) -> None:
         """Keep a failure, drop what the plugin had registered, and warn or raise."""
         prefix = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
+        # Validators of attrs put what they looked at behind their sentence.
+        said = error.args[0] if len(error.args) > 1 and isinstance(error, ValueError) else error
         status = "incompatible" if isinstance(error, _IncompatibleError) else "failed"
-        told = attrs.asdict(info) | {"status": status, "reason": prefix + " ".join(str(error).split())}
+        told = attrs.asdict(info) | {"status": status, "reason": prefix + " ".join(str(said).split())}
         failure = PluginFailure(**told, traceback="".join(traceback.format_exception(error)))
         self._infos[key or info.name] = failure
         if self.has_plugin(info.name):

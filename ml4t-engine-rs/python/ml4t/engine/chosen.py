@@ -54,7 +54,7 @@ def chosen_models(
             continue
         if model is None:
             model = _configured(config, ModelKind[kind.upper()], table or {}, plugins, path=path)
-        if message := _no_model(kind, model) or changeable(kind, model):
+        if message := _no_model(kind, model, plugins) or changeable(kind, model):
             raise ConfigError(message)
         try:
             chosen[name] = model_path(kind, model, config.backtest.native, runs_native=runs_native)
@@ -68,11 +68,16 @@ def chosen_models(
     return chosen
 
 
-def _no_model(kind: str, model: object) -> str:
-    """Say that an object cannot be asked."""
-    if attrs.has(type(model)) and (_evaluates(model) or hasattr(model, "__ml4t_model_v1__")):
+def _no_model(kind: str, model: object, plugins: PluginManager) -> str:
+    """Say that an object cannot be asked, or is of another kind."""
+    cls = type(model)
+    if not attrs.has(cls) or not (_evaluates(model) or hasattr(model, "__ml4t_model_v1__")):
+        return f"{kind} model {model!r} must be an instance of an attrs class with a method evaluate(ctx)"
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    kinds = {offer.kind for offer in plugins.registry() if getattr(offer.spec, "target", "") == target}
+    if not kinds or kind in kinds:
         return ""
-    return f"{kind} model {model!r} must be an instance of an attrs class with a method evaluate(ctx)"
+    return f"{cls.__name__} is a {' and '.join(sorted(kinds))} model, and was given as the {kind} model"
 
 
 def changeable(kind: str, model: object) -> str:

@@ -165,7 +165,14 @@ pub(crate) fn begin<C, O>(model: &mut dyn Model<C, O>, seed: u64) -> Result<()> 
 
 /// What is said of an answer that is none.
 pub(crate) fn said(status: Status, text: &str) -> String {
-    if text.is_empty() { format!("it answered status {} and said nothing", status.0) } else { text.to_owned() }
+    match status {
+        Status::REJECT | Status::DEFER => {
+            let name = if status == Status::REJECT { "REJECT" } else { "DEFER" };
+            format!("it answered {name} (status {}), which is not for models of its kind", status.0)
+        }
+        _ if text.is_empty() => format!("it answered status {} and said nothing", status.0),
+        _ => text.to_owned(),
+    }
 }
 
 impl<C, O> std::fmt::Debug for dyn Model<C, O> {
