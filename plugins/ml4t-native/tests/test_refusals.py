@@ -117,6 +117,24 @@ def writes_changed(  # noqa: PLR0913 - the arguments of a strategy kernel
     return 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("params, state, ctx, open_orders, orders", "it returns nothing; it ends with"),
+        ("params, state, ctx, out", "it takes (params, state, ctx, out), which are not the arguments"),
+    ],
+)
+def test_an_algorithm_that_is_no_kernel_of_its_kind_is_told_so(arguments: str, says: str) -> None:
+    names: dict[str, Any] = {}
+    exec(f"def kernel({arguments}):\n    x = 1.0\n", names)
+    space = {"__annotations__": {"rate": float}, "rate": 0.1, "kernel": staticmethod(names["kernel"])}
+    made = native_model(kind="executor")(attrs.frozen(type("K", (), space)))
+    with pytest.raises(ModelError) as raised:
+        made().__ml4t_model_v1__(13)
+    assert says in str(raised.value)
+    assert len(str(raised.value)) < 500
+
+
 @pytest.mark.parametrize("what", ["columns", "positions", "changed"])
 def test_what_a_strategy_kernel_reads_it_cannot_write(what: str) -> None:
     kernel = {"columns": writes_columns, "positions": writes_positions, "changed": writes_changed}[what]

@@ -167,9 +167,15 @@ impl Broker {
         asset: &Bound<'py, PyAny>,
         quantity: &Bound<'py, PyAny>,
         algorithm: &Bound<'py, PyAny>,
-        tag: Option<&str>,
+        tag: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<WorkedHandle> {
         let py = asset.py();
+        let tag: Option<String> = match tag {
+            None => None,
+            Some(given) => Some(
+                given.extract().or_else(|_| Err(argument(py, &format!("tag is a str, found {}", given.repr()?))))?,
+            ),
+        };
         let i = self.shared.instrument(asset)?;
         let instrument = &self.shared.plan.instruments[i];
         let (units, is_whole) = lots(quantity, instrument, self.shared.plan.policies.lot_rounding, "quantity")?;
@@ -193,7 +199,7 @@ impl Broker {
         let mut core = self.shared.core(py)?;
         let request = OrderRequest {
             book: self.book,
-            tag: Self::tag(&mut core, tag),
+            tag: Self::tag(&mut core, tag.as_deref()),
             ..OrderRequest::market(instrument_id(i), side, units.saturating_abs())
         };
         WorkedHandle::begin(&self.shared, &mut core, &request, (&object, &capsule, &self.raised))

@@ -65,7 +65,8 @@ impl PythonExecutor {
             return Ok(None);
         }
         let mut n = 0;
-        for item in answer.try_iter()? {
+        let Ok(items) = answer.try_iter() else { return Err(no_answer(&answer)?) };
+        for item in items {
             let Some(place) = orders.get_mut(n) else {
                 return Err(PyValueError::new_err(format!("more than {n} orders in one answer have no room")));
             };
@@ -124,18 +125,38 @@ fn arguments<'py>(
 /// What one member of an answer asks for: its class tells.
 fn record(item: &Bound<'_, PyAny>, side: f64) -> PyResult<OrderRecord> {
     let name = item.get_type().name()?;
-    let number = |field: &str| -> PyResult<f64> { item.getattr(field)?.extract() };
-    let own = || -> PyResult<u64> { item.getattr("client_id")?.extract() };
+    let wrong = |field: &str, value: &Bound<'_, PyAny>, expected: &str| -> PyErr {
+        let shown = value.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
+        let class = name.to_string();
+        crate::error::model(
+            item.py(),
+            &format!("evaluate answered {class} with {field} = {shown}; expected {expected}"),
+        )
+    };
+    let number = |field: &str| -> PyResult<f64> {
+        let value = item.getattr(field)?;
+        value.extract().map_err(|_| wrong(field, &value, "a number"))
+    };
+    let own = || -> PyResult<u64> {
+        let value = item.getattr("client_id")?;
+        value.extract().map_err(|_| wrong("client_id", &value, "a whole number of 0 or more"))
+    };
     match name.to_cow()?.as_ref() {
         "ChildOrder" => {
             let kind = name_of(&item.getattr("order_type")?)?;
             let life = name_of(&item.getattr("time_in_force")?)?;
             let wanted = OrderType::parse(&kind).ok().filter(|kind| !kind.is_trailing());
             let lives = TimeInForce::parse(&life).ok().and_then(number_of_life);
+            let types = OrderType::ALL.iter().filter(|kind| !kind.is_trailing()).map(|kind| kind.as_str());
+            let allowed = TimeInForce::ALL.iter().filter(|life| number_of_life(**life).is_some()).map(|l| l.as_str());
+            let one_of = |names: &[&str]| format!("one of {}", names.join(", "));
+            let type_names = one_of(&types.collect::<Vec<_>>());
+            let life_names = one_of(&allowed.collect::<Vec<_>>());
+            let text = |found: &str| PyString::new(item.py(), found).into_any();
             Ok(OrderRecord {
                 action: Action::NEW,
-                order_type: number_of_type(wanted.ok_or_else(|| unknown("order_type", &kind))?),
-                life: lives.ok_or_else(|| unknown("time_in_force", &life))?,
+                order_type: number_of_type(wanted.ok_or_else(|| wrong("order_type", &text(&kind), &type_names))?),
+                life: lives.ok_or_else(|| wrong("time_in_force", &text(&life), &life_names))?,
                 client_id: own()?,
                 quantity: number("quantity")? * side,
                 limit_price: number("limit_price")?,
@@ -151,15 +172,13 @@ fn record(item: &Bound<'_, PyAny>, side: f64) -> PyResult<OrderRecord> {
             stop_price: number("stop_price")?,
             ..OrderRecord::UNSET
         }),
-        _ => Err(PyValueError::new_err(format!(
-            "evaluate answered {}; expected a sequence of ChildOrder, CancelChild and RepriceChild, or None to give up",
-            item.repr()?
-        ))),
+        _ => Err(no_answer(item)?),
     }
 }
 
-fn unknown(field: &str, found: &str) -> PyErr {
-    PyValueError::new_err(format!("{field} = {found:?} of a ChildOrder is none that an algorithm may use"))
+fn no_answer(found: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let expected = "expected a sequence of ChildOrder, CancelChild and RepriceChild, or None to give up";
+    Ok(crate::error::model(found.py(), &format!("evaluate answered {}; {expected}", found.repr()?)))
 }
 
 impl Executor for PythonExecutor {

@@ -33,11 +33,13 @@ from ml4t.core.models import (
 from ml4t.core.plugins import PluginInfo, PluginManager, Registered
 from ml4t.core.strategy import Strategy
 from ml4t.core.types import ModelKind
+from ml4t.engine.chosen import chosen_models
 from ml4t.engine.hooks import all_calendars
 
 __all__ = ["checks"]
 
-KINDS = tuple(kind.label for kind in (ModelKind.FILL, ModelKind.SLIPPAGE, ModelKind.IMPACT, ModelKind.FEE))
+_ASKED = (ModelKind.FILL, ModelKind.SLIPPAGE, ModelKind.IMPACT, ModelKind.FEE, ModelKind.LATENCY)
+KINDS = (*(kind.label for kind in _ASKED), ModelKind.EXECUTOR.label)
 SYMBOL = "TEST"
 # A volatility needs two returns; a buy, a sell and one more of each.
 _LEAST_SESSIONS, _TRADED = 4, 5
@@ -45,7 +47,7 @@ _LEAST_SESSIONS, _TRADED = 4, 5
 
 def checks(registry: PluginManager, config: str | None) -> list[Check]:
     """Return one check for the models of each plugin, one for names that are shared, one for a file."""
-    found = [*_model_checks(registry), *_name_checks(registry)]
+    found = [*_model_checks(registry), *_reader_checks(registry), *_name_checks(registry)]
     return found if config is None else [*found, _config_check(registry, config)]
 
 
@@ -90,6 +92,28 @@ def _plugin_check(info: PluginInfo, offers: Iterable[Registered], registry: Plug
     return Check(name=f"models of {info.name}", ok=not faults, detail=detail, fix=fix)
 
 
+def _reader_checks(registry: PluginManager) -> Iterator[Check]:
+    """Import the readers of every plugin; they are not asked for data."""
+    infos = {info.name: info for info in registry.infos}
+    for offer in registry.registry():
+        if offer.kind != "reader":
+            continue
+        info = infos[offer.plugin]
+        name = f"reader {offer.qualified!r}"
+        try:
+            target = registry.resolve(offer.kind, offer.qualified)
+        except Ml4tError as error:
+            fix = f"upgrade {info.dist}, or block it with ML4T_BLOCK_PLUGINS={info.dist}"
+            yield Check(name=name, ok=False, detail=_told(error), fix=fix)
+            continue
+        owner = f"plugin {info.name!r} of {info.dist} {info.version}"
+        is_callable = callable(target)
+        detail = f"{owner}: found" if is_callable else f"{owner}: {target!r} cannot be called"
+        yield Check(
+            name=name, ok=is_callable, detail=detail, fix="" if is_callable else f"upgrade {info.dist}"
+        )
+
+
 def _told(error: BaseException) -> str:
     """Return what an error says, in one line; whose it is says the line already."""
     kind = "" if isinstance(error, Ml4tError) else f"{type(error).__name__}: "
@@ -131,7 +155,10 @@ def _trade_with(kind: str, model: Any) -> None:  # noqa: ANN401 - a model of any
             setattr(model, field.name, getattr(model, field.name))
             msg = f"{field.name} can be changed; declare the class with attrs.frozen"
             raise PluginError(msg)
-    models = {"fill": _Fill(), "slippage": _Slippage(), "fee": _Fee(), kind: model}
+    models = {"fill": _Fill(), "slippage": _Slippage(), "fee": _Fee()}
+    # An algorithm works an order of the strategy; the other kinds are models of the run.
+    algorithm = model if kind == ModelKind.EXECUTOR.label else None
+    models |= {} if algorithm is not None else {kind: model}
     wait = max(getattr(model, "average_days", None) or 0, _LEAST_SESSIONS)
     feed = DataFeed(_market(sessions=wait + _TRADED), stamp="session", calendar="24/7")
     plugins = PluginManager(environ={}, strict=True)
@@ -140,9 +167,8 @@ def _trade_with(kind: str, model: Any) -> None:  # noqa: ANN401 - a model of any
         config = RunConfig(backtest=BacktestSection(native=native))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            Engine(
-                feed, _InAndOut, params={"wait": wait}, config=config, models=models, plugins=plugins
-            ).run()
+            params = {"wait": wait, "algorithm": algorithm}
+            Engine(feed, _InAndOut, params=params, config=config, models=models, plugins=plugins).run()
 
 
 def _market(*, sessions: int) -> pl.DataFrame:
@@ -162,16 +188,20 @@ def _market(*, sessions: int) -> pl.DataFrame:
 
 
 class _InAndOut(Strategy):
-    """Waits until averages are known, then buys and sells in turn."""
+    """Waits until averages are known, then buys and sells in turn, or lets an algorithm work orders."""
 
-    def __init__(self, wait: int) -> None:
+    def __init__(self, wait: int, algorithm: Any = None) -> None:  # noqa: ANN401 - one of any class
         self.wait = wait
+        self.algorithm = algorithm
 
     def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
         self.wait -= 1
         if self.wait > 0:
             return
-        if (held := broker.get_position(SYMBOL)) is None:
+        if self.algorithm is not None:
+            if self.wait == 0:
+                broker.execute(SYMBOL, 100, self.algorithm)
+        elif (held := broker.get_position(SYMBOL)) is None:
             broker.buy(SYMBOL, 100)
         else:
             broker.sell(SYMBOL, held.quantity)
@@ -233,6 +263,8 @@ def _config_check(registry: PluginManager, config: str) -> Check:
             warnings.simplefilter("always")
             check = checker_of(all_calendars({}, registry), registry)
             settings = load_config(config, plugins=registry, check=check)
+            # Latency models, which stand in a section of the engine's own, are built with the others here.
+            chosen_models(settings, {}, registry, runs_native=True)
     except ConfigError as error:
         texts = [str(finding).partition("\nTraceback")[0] for finding in error.findings]
         detail = "; ".join(" ".join(text.split()) for text in texts)

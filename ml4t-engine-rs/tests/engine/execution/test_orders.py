@@ -278,10 +278,22 @@ WRONG = [
     ((ChildOrder(quantity=0),), "quantity 0 of an order record; it must be above zero"),
     ((ChildOrder(quantity=-5),), "quantity -5 of an order record; it must be above zero"),
     (("buy",), "evaluate answered 'buy'; expected a sequence of ChildOrder, CancelChild and RepriceChild"),
-    (5, "'int' object is not iterable"),
-    ((ChildOrder(quantity=1, time_in_force="gtd"),), 'time_in_force = "gtd" of a ChildOrder'),
-    ((ChildOrder(quantity=1, order_type="trailing_stop"),), 'order_type = "trailing_stop" of a ChildOrder'),
-    ((ChildOrder(quantity=1, order_type="hidden"),), 'order_type = "hidden" of a ChildOrder'),
+    (ChildOrder(quantity=1), "expected a sequence of ChildOrder, CancelChild and RepriceChild"),
+    ((ChildOrder(quantity=1, client_id=-5),), "client_id = -5; expected a whole number of 0 or more"),
+    ((ChildOrder(quantity="much"),), "expected a number"),
+    (5, "evaluate answered 5; expected a sequence of ChildOrder, CancelChild and RepriceChild"),
+    (
+        (ChildOrder(quantity=1, time_in_force="gtd"),),
+        "time_in_force = 'gtd'; expected one of day, gtc, ioc, fok, opg, cls",
+    ),
+    (
+        (ChildOrder(quantity=1, order_type="trailing_stop"),),
+        "order_type = 'trailing_stop'; expected one of market, limit, stop",
+    ),
+    (
+        (ChildOrder(quantity=1, order_type="hidden"),),
+        "order_type = 'hidden'; expected one of market, limit, stop",
+    ),
     ([ChildOrder(quantity=1)] * 65, "more than 64 orders"),
     (boom, "ZeroDivisionError: no price"),
 ]

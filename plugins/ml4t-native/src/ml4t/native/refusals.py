@@ -10,6 +10,10 @@ __all__ = ["ENDS_WITH", "why"]
 
 ENDS_WITH = "it ends with a status, such as `return OK`, or a count of orders"
 _CALLS = "A kernel calls numpy, math, ml4t.native.math and functions marked with ml4t.native.helper."
+_TAKES = (
+    "of a model params, state, ctx, out, of a fill model with fills before out; of an algorithm params, "
+    "state, ctx, open_orders, orders; of a strategy see its page"
+)
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 # Lines in which numba speaks of itself.
 _NOISE: tuple[str, ...] = (
@@ -30,10 +34,11 @@ def why(error: Exception, kernel: Callable[..., Any]) -> str:
     if isinstance(error, KeyError):
         return f"none of its arguments has a field {error.args[0]!r}{_place(kernel, str(error.args[0]))}"
     text = _COLOR.sub("", str(error))
-    if "Casting none to int32" in text:
+    if "Casting none to int32" in text or ">>> int(none)" in text:
         return f"it returns nothing; {ENDS_WITH}"
     if "missing a required argument" in text or "too many positional arguments" in text:
-        return f"its arguments are not those of its kind: {_essence(text)}"
+        own = ", ".join(kernel.__code__.co_varnames[: kernel.__code__.co_argcount])
+        return f"it takes ({own}), which are not the arguments of its kind ({_TAKES})"
     file = kernel.__code__.co_filename
     lines = re.findall(rf"{re.escape(file)} \((\d+)\)", text) or re.findall(
         rf'{re.escape(file.rpartition("/")[2])}", line (\d+)', text
