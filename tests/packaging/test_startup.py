@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PLUGINS = 20
-ROUNDS = 5
+ROUNDS = 3
 MOST_S = 0.1
 
 # A plugin of usual size: hooks in a light module, its models in another one that needs a heavy library.
