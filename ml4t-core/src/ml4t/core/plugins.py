@@ -231,6 +231,11 @@ class PluginManager(pluggy.PluginManager):
         """Every plugin that could not be loaded or broke a contract, by name."""
         return tuple(info for info in self.infos if isinstance(info, PluginFailure))
 
+    def named(self, name: str) -> tuple[PluginInfo, ...]:
+        """Return what goes by a name, its own or that of its distribution, whatever became of it."""
+        wanted = _names((name,))
+        return tuple(info for info in self.infos if wanted & _names((info.name, info.dist)))
+
     def hooks_of(self, name: str) -> tuple[str, ...]:
         """Return the names of the hooks that an active plugin implements."""
         plugin = self.get_plugin(name)
@@ -455,9 +460,7 @@ class PluginManager(pluggy.PluginManager):
             requirement = Requirement(str(text))
         except InvalidRequirement:
             return f"{text!r} is no requirement such as 'ml4t-impact>=0.2'"
-        wanted = _names((requirement.name,))
-        infos = [info for info in self.infos if wanted & _names((info.name, info.dist))]
-        if not infos:
+        if not (infos := self.named(requirement.name)):
             return f"{requirement.name} is not installed; run: pip install '{text}'"
         if not (active := [info for info in infos if info.status == "active"]):
             return f"{text} is required: {_with_traceback(infos[0])}"

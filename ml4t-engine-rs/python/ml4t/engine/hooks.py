@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -134,11 +133,6 @@ def in_spite_of(blocked: Iterable[str], plugins: PluginManager) -> list[Finding]
             found=text,
         )
         for index, text in enumerate(blocked)
-        for info in plugins.infos
-        if info.status == "active" and _normal(text) in (_normal(info.name), _normal(info.dist))
+        for info in plugins.named(text)
+        if info.status == "active"
     ]
-
-
-def _normal(name: str) -> str:
-    """Normalize a name as package indexes do: `ML4T_Fees` and `ml4t-fees` are one."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()

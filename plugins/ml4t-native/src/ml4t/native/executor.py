@@ -13,10 +13,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ml4t.core import types
 from ml4t.core.errors import ModelError
 from ml4t.native import layouts
-from ml4t.native.constants import Action, Life, Missing, OrderType
+from ml4t.native.constants import Action, Missing
+from ml4t.native.records import LIVES, ORDER_TYPES
 from ml4t.native.structs import Made, struct, unset
 
 __all__ = ["MOST_RECORDS", "work"]
@@ -34,9 +34,7 @@ _MISSING = {
     "average_volume": Missing.AVERAGE_VOLUME,
     "volatility": Missing.VOLATILITY,
 }
-_TYPES = {kind.value: types.OrderType[kind.name] for kind in OrderType}
-_LIVES = {life.value: types.TimeInForce[life.name] for life in Life}
-_TYPE_NUMBERS = {kind.value: number for number, kind in _TYPES.items()}
+_TYPE_NUMBERS = {kind.value: number for number, kind in ORDER_TYPES.items()}
 
 
 def work(given: Made, arrays: tuple[Any, ...], ask: Ask, *, n_random: int, who: str) -> Made:
@@ -152,15 +150,18 @@ def _child_order(record: Made, side: int, classes: Made, who: str) -> Made:
     if record.group or record.parent:
         msg = f"{who}: its orders stand alone; an order record has a group or a parent"
         raise ModelError(msg)
-    for name, found, members in (("order_type", record.order_type, _TYPES), ("life", record.life, _LIVES)):
+    for name, found, members in (
+        ("order_type", record.order_type, ORDER_TYPES),
+        ("life", record.life, LIVES),
+    ):
         if found not in members:
             msg = f"{who}: {name} {found} of an order record is not known"
             raise ModelError(msg)
     return classes.ChildOrder(
         quantity=side * record.quantity,
-        order_type=_TYPES[record.order_type],
+        order_type=ORDER_TYPES[record.order_type],
         limit_price=record.limit_price,
         stop_price=record.stop_price,
-        time_in_force=_LIVES[record.life],
+        time_in_force=LIVES[record.life],
         client_id=record.client_id,
     )

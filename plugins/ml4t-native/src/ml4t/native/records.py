@@ -17,10 +17,11 @@ from ml4t.native.structs import Made, unset
 if TYPE_CHECKING:
     from ml4t.core.instrument import Instrument
 
-__all__ = ["Desk"]
+__all__ = ["LIVES", "ORDER_TYPES", "Desk"]
 
-_TYPES = {kind.value: OrderType[kind.name] for kind in constants.OrderType}
-_LIVES = {life.value: TimeInForce[life.name] for life in constants.Life}
+#: Order types and lives of a record, by their numbers in it.
+ORDER_TYPES = {kind.value: OrderType[kind.name] for kind in constants.OrderType}
+LIVES = {life.value: TimeInForce[life.name] for life in constants.Life}
 _MOST_UNITS = 2**63
 
 
@@ -106,8 +107,8 @@ class Desk:
         units = _quantity_units(given, instrument, who)
         is_exact = units > 0 and _quantity(units, instrument) == given
         terms: dict[str, Any] = {
-            "order_type": _member(_TYPES, "order_type", record.order_type, who),
-            "time_in_force": _member(_LIVES, "life", record.life, who),
+            "order_type": _member(ORDER_TYPES, "order_type", record.order_type, who),
+            "time_in_force": _member(LIVES, "life", record.life, who),
             **_prices(record, instrument, who),
         }
         if record.parent:
@@ -140,7 +141,7 @@ class Desk:
         handle = self._broker.order_target_quantity(
             instrument.symbol,
             _text(-whole if found < 0.0 else whole, instrument.quantity_exponent),
-            time_in_force=_member(_LIVES, "life", record.life, who),
+            time_in_force=_member(LIVES, "life", record.life, who),
         )
         if handle is not None:
             self._remember(handle, record)
