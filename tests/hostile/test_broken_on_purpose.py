@@ -200,7 +200,11 @@ def test_doctor_explains_what_is_wrong_with_a_configuration(
 @pytest.mark.parametrize(
     ("change", "parts", "status"),
     [
-        (("@attrs.frozen", "@attrs.define"), ["'odd:Deep': rate can be changed; declare the class with"], 1),
+        (
+            ("@attrs.frozen", "@attrs.define"),
+            ["'odd:Deep': slippage model Deep(rate=0.001) can change", "clone()"],
+            1,
+        ),
         (("import attrs", "raise SystemExit('gone')"), ["slippage model 'odd:Deep': SystemExit: gone"], 1),
         (("rate: float = 0.001", "rate: float"), ["0 tried; not tried: Deep (no default for rate)"], 0),
         (("return ", "return ctx.no_such_field or "), ["'odd:Deep'", "AttributeError", "no_such_field"], 1),

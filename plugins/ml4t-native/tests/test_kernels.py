@@ -340,6 +340,23 @@ def test_native_states_are_independent_and_reset_begins_again() -> None:
     assert (first.evaluate(ASKED), first.evaluate(ASKED)) == (one, two)
 
 
+def test_a_saved_state_goes_on_in_another_process_of_asking() -> None:
+    running = NativeState(Busy())
+    running.evaluate(ASKED)
+    saved = running.save()
+    assert saved is not None
+    two, three = running.evaluate(ASKED), running.evaluate(ASKED)
+    other = NativeState(Busy())
+    for _ in range(2):
+        other.load(saved)
+        assert (other.evaluate(ASKED), other.evaluate(ASKED)) == (two, three)
+    with pytest.raises(
+        ModelError, match="load: the saved state has another size than the state of this kernel"
+    ):
+        other.load(saved[:-8])
+    assert other.evaluate(ASKED) not in (two, three), "a refused state changes nothing"
+
+
 def test_a_clone_of_a_running_state_goes_on_by_itself() -> None:
     """The table promises it: `clone` takes any state, not only the prototype."""
     running = NativeState(Busy())

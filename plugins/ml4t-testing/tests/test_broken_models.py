@@ -559,15 +559,14 @@ def library(folder: Made, compilers: dict[str, Made]) -> Callable[..., Made]:
     """Write the C project of a slippage model, change a line, compile, and return the model."""
     numbers = itertools.count()
 
-    def make(line: str, by: str, evaluate: Made = None, *, before: str = "", drops: str = "") -> Made:
+    def make(line: str, by: str, evaluate: Made = None, *, before: str = "", sets: str = "") -> Made:
         from ml4t.native import load
 
         name = f"broken-{next(numbers)}"
         project: Path = folder.write("slippage", "c", name=name)
         text = (project / "c/model.c").read_text(encoding="utf-8")
         assert line in text
-        # What is dropped from the table stays in use, so that the compiler has nothing to say.
-        text = text.replace(drops, f"{drops}\n    table->last_error = NULL;") if drops else text
+        text = text.replace("= last_error;", f"= last_error;\n    {sets}")
         text = text.replace(line, by).replace(
             "static int32_t evaluate", f"{before}\nstatic int32_t evaluate", 1
         )
@@ -605,6 +604,34 @@ def test_static_variables_of_a_library_are_noticed(library: Callable[..., Made])
     assert "disturb one another" in text
 
 
+SAVING = """static double calls;
+static size_t save(const void *state, uint8_t *bytes, size_t capacity) {
+    (void)state, (void)bytes, (void)capacity;
+    return 0;
+}
+static int32_t load(void *state, const uint8_t *bytes, size_t size) {
+    (void)state, (void)bytes, (void)size;
+    return @;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"), [("1", "goes on differently"), ("-1", "refuses the state that it saved")]
+)
+def test_a_state_that_is_saved_in_part_is_noticed(
+    library: Callable[..., Made], answer: str, complaint: str
+) -> None:
+    model = library(
+        ADJUSTMENT,
+        "out->adjustment = params[0] * fabs(ctx->price) + 1e-6 * calls++;",
+        before=SAVING.replace("@", answer),
+        sets="table->save = save; table->load = load;",
+    )
+    stateful = attrs.evolve(NATIVE, stateful=True)
+    test = "test_a_saved_native_state_goes_on_where_it_was"
+    assert complaint in refuses(SlippageCompliance, test, model, stateful)
+
+
 def test_a_library_that_takes_the_process_down_is_noticed(library: Callable[..., Made]) -> None:
     model = library(ADJUSTMENT, f"if (isinf(ctx->price)) abort();\n    {ADJUSTMENT}")
     test = "test_nonsense_is_answered_or_refused_and_the_process_lives"
@@ -619,7 +646,7 @@ def test_a_library_that_refuses_without_a_text_is_noticed(library: Callable[...,
         return SlippageOut(0.001 * abs(ctx.reference_price))
 
     silent = f"if (isnan(ctx->tick_size)) return -9;\n    {ADJUSTMENT}"
-    model = library(ADJUSTMENT, silent, refusing, drops="= last_error;")
+    model = library(ADJUSTMENT, silent, refusing, sets="table->last_error = NULL;")
     test = "test_native_code_refuses_what_python_refuses_and_says_why"
     text = refuses(SlippageCompliance, test, model, attrs.evolve(NATIVE, needs={"tick_size"}))
     assert "refuses with" in text and "status -9" in text

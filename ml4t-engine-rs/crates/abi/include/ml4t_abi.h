@@ -978,9 +978,10 @@ typedef struct ml4t_model_table {
     int32_t (*observe)(void *state, const ml4t_fill_event *fill);
     /* Writes UTF-8 text of the last error and returns its length; called after an error only. Optional. */
     size_t (*last_error)(const void *state, uint8_t *text, size_t capacity);
-    /* Writes the state and returns its size, also when the room does not suffice. Optional. */
+    /* Writes the state and returns its size, also when the room does not suffice; the largest number is an
+     * error. Optional. */
     size_t (*save)(const void *state, uint8_t *bytes, size_t capacity);
-    /* Takes over what `save` wrote. Optional. */
+    /* Takes over what `save` wrote, in a state of equal parameters. Optional. */
     int32_t (*load)(void *state, const uint8_t *bytes, size_t size);
     /* Frees the table and its `proto`; called once, by whoever owns the table. Optional. */
     void (*release)(struct ml4t_model_table *table);

@@ -224,14 +224,56 @@ macro_rules! __export {
         struct State {
             model: $model,
             error: ::std::string::String,
+            asking: Asking,
         }
 
         ::std::thread_local! {
-            /// Whether a model is being asked.
-            static IS_ASKED: ::core::cell::Cell<bool> = const { ::core::cell::Cell::new(false) };
+            /// Flags of the states that this thread asks: one that is up says that a panic is a model's.
+            static ASKED_HERE: ::core::cell::RefCell<::std::vec::Vec<::std::sync::Weak<Up>>> =
+                const { ::core::cell::RefCell::new(::std::vec::Vec::new()) };
             /// What the last panic of a model said.
             static PANIC: ::core::cell::RefCell<::std::string::String> =
                 const { ::core::cell::RefCell::new(::std::string::String::new()) };
+        }
+
+        type Up = ::core::sync::atomic::AtomicBool;
+
+        /// Whether a state is being asked. Its thread keeps a list of the flags, because a look at a variable of
+        /// the thread at every call costs a third of the call; a flag beside the state costs nothing.
+        struct Asking {
+            up: ::std::sync::Arc<Up>,
+            listed: bool,
+        }
+
+        impl Asking {
+            fn new() -> Self {
+                Self { up: ::std::sync::Arc::new(Up::new(false)), listed: false }
+            }
+
+            #[cold]
+            fn list(&mut self) {
+                self.listed = true;
+                ASKED_HERE.with_borrow_mut(|flags| {
+                    flags.retain(|flag| flag.strong_count() > 0);
+                    flags.push(::std::sync::Arc::downgrade(&self.up));
+                });
+            }
+        }
+
+        impl Clone for Asking {
+            fn clone(&self) -> Self {
+                Self::new()
+            }
+        }
+
+        /// Whether this thread is inside a call of this model.
+        fn is_asked() -> bool {
+            ASKED_HERE.with_borrow(|flags| {
+                let up = |flag: &::std::sync::Weak<Up>| {
+                    flag.upgrade().is_some_and(|flag| flag.load(::core::sync::atomic::Ordering::Relaxed))
+                };
+                flags.iter().any(up)
+            })
         }
 
         /// Keep panics of models quiet: their text goes into the error. Others are told as before.
@@ -240,7 +282,7 @@ macro_rules! __export {
             ONCE.call_once(|| {
                 let before = ::std::panic::take_hook();
                 ::std::panic::set_hook(::std::boxed::Box::new(move |info| {
-                    if IS_ASKED.get() {
+                    if is_asked() {
                         PANIC.set(::std::format!("{info}").replace('\n', " "));
                     } else {
                         before(info);
@@ -249,12 +291,43 @@ macro_rules! __export {
             });
         }
 
+        /// Return what a panic said, without its place where the hook is not ours any more.
+        #[cold]
+        #[inline(never)]
+        fn told(panic: ::std::boxed::Box<dyn ::core::any::Any + ::core::marker::Send>) -> ::std::string::String {
+            let text = PANIC.take();
+            if !text.is_empty() {
+                return text;
+            }
+            let literal = panic.downcast_ref::<&str>().map(|text| ::std::string::String::from(*text));
+            let text = literal.or_else(|| panic.downcast_ref::<::std::string::String>().cloned());
+            text.unwrap_or_else(|| "a panic without a text".into())
+        }
+
         /// Call into a model; a panic is its text.
-        fn caught<T>(call: impl FnOnce() -> T) -> ::core::result::Result<T, ::std::string::String> {
-            IS_ASKED.set(true);
+        #[inline]
+        fn caught<T>(
+            asking: &mut Asking,
+            call: impl FnOnce() -> T,
+        ) -> ::core::result::Result<T, ::std::string::String> {
+            if !asking.listed {
+                asking.list();
+            }
+            asking.up.store(true, ::core::sync::atomic::Ordering::Relaxed);
             let answer = ::std::panic::catch_unwind(::std::panic::AssertUnwindSafe(call));
-            IS_ASKED.set(false);
-            answer.map_err(|_| PANIC.take())
+            asking.up.store(false, ::core::sync::atomic::Ordering::Relaxed);
+            answer.map_err(told)
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn failed(
+            error: &mut ::std::string::String,
+            text: ::std::string::String,
+            status: $crate::Status,
+        ) -> $crate::Status {
+            *error = text;
+            status
         }
 
         fn guarded(
@@ -263,27 +336,50 @@ macro_rules! __export {
         ) -> $crate::Status {
             // SAFETY: the engine passes what `clone` made, and asks one state once at a time.
             let state = unsafe { &mut *state.cast::<State>() };
-            let (text, status) = match caught(|| call(&mut state.model)) {
-                Ok(Ok(status)) => return status,
-                Ok(Err(text)) => (text, $crate::Status::ERROR),
-                Err(text) => (text, $crate::Status(-1)),
-            };
-            state.error = text;
-            status
+            match caught(&mut state.asking, || call(&mut state.model)) {
+                Ok(Ok(status)) => status,
+                Ok(Err(text)) => failed(&mut state.error, text, $crate::Status::ERROR),
+                Err(text) => failed(&mut state.error, text, $crate::Status(-1)),
+            }
         }
 
         unsafe extern "C" fn clone(proto: *const ::core::ffi::c_void) -> *mut ::core::ffi::c_void {
             // SAFETY: `proto` is the state that the table was made with.
             let state = unsafe { &*proto.cast::<State>() };
-            let copy = caught(|| ::std::boxed::Box::new(state.clone()));
+            let copy = caught(&mut Asking::new(), || ::std::boxed::Box::new(state.clone()));
             copy.map_or(::core::ptr::null_mut(), |copy| ::std::boxed::Box::into_raw(copy).cast())
         }
 
         unsafe extern "C" fn reset(state: *mut ::core::ffi::c_void, seed: u64) -> $crate::Status {
+            // SAFETY: as in `guarded`. A run may be on another thread than the one before.
+            unsafe { (*state.cast::<State>()).asking.listed = false };
             guarded(state, |model| {
                 <$model as $trait>::reset(model, seed);
                 Ok($crate::Status::OK)
             })
+        }
+
+        unsafe extern "C" fn save(state: *const ::core::ffi::c_void, bytes: *mut u8, capacity: usize) -> usize {
+            // SAFETY: the engine passes what `clone` made, and asks one state once at a time.
+            let state = unsafe { &mut *state.cast_mut().cast::<State>() };
+            let saved = match caught(&mut state.asking, || <$model as $trait>::save(&state.model)) {
+                Ok(saved) => saved,
+                Err(text) => {
+                    state.error = text;
+                    return usize::MAX;
+                }
+            };
+            if saved.len() <= capacity {
+                // SAFETY: both sides have that many bytes.
+                unsafe { ::core::ptr::copy_nonoverlapping(saved.as_ptr(), bytes, saved.len()) };
+            }
+            saved.len()
+        }
+
+        unsafe extern "C" fn load(state: *mut ::core::ffi::c_void, bytes: *const u8, size: usize) -> $crate::Status {
+            // SAFETY: the engine passes as many bytes as it says; an empty slice may come as null.
+            let bytes = if size == 0 { &[] } else { unsafe { ::core::slice::from_raw_parts(bytes, size) } };
+            guarded(state, |model| <$model as $trait>::load(model, bytes).map(|()| $crate::Status::OK))
         }
 
         unsafe extern "C" fn drop(state: *mut ::core::ffi::c_void) {
@@ -334,8 +430,8 @@ macro_rules! __export {
                 eval: None,
                 observe: None,
                 last_error: Some(last_error),
-                save: None,
-                load: None,
+                save: if <$model as $trait>::SAVES { Some(save) } else { None },
+                load: if <$model as $trait>::SAVES { Some(load) } else { None },
                 release: Some(release),
                 on_market: None,
                 average_days: 0,
@@ -358,10 +454,10 @@ macro_rules! __export {
             hush();
             // SAFETY: as promised; an empty slice may come as null.
             let params = if n == 0 { &[] } else { unsafe { ::core::slice::from_raw_parts(params, n) } };
-            let text = match caught(|| <$model as $trait>::new(params)) {
+            let text = match caught(&mut Asking::new(), || <$model as $trait>::new(params)) {
                 Ok(Ok(model)) => {
                     let mut table = table(&model);
-                    let state = State { model, error: ::std::string::String::new() };
+                    let state = State { model, error: ::std::string::String::new(), asking: Asking::new() };
                     table.proto = ::std::boxed::Box::into_raw(::std::boxed::Box::new(state)).cast();
                     return ::std::boxed::Box::into_raw(::std::boxed::Box::new(table));
                 }

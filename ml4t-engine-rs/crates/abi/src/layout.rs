@@ -1525,9 +1525,10 @@ pub struct ModelTable {
     pub observe: Option<unsafe extern "C" fn(*mut c_void, *const FillEvent) -> Status>,
     /// Writes UTF-8 text of the last error and returns its length; called after an error only. Optional.
     pub last_error: Option<unsafe extern "C" fn(*const c_void, *mut u8, usize) -> usize>,
-    /// Writes the state and returns its size, also when the room does not suffice. Optional.
+    /// Writes the state and returns its size, also when the room does not suffice; the largest number is an error.
+    /// Optional.
     pub save: Option<unsafe extern "C" fn(*const c_void, *mut u8, usize) -> usize>,
-    /// Takes over what `save` wrote. Optional.
+    /// Takes over what `save` wrote, in a state of equal parameters. Optional.
     pub load: Option<unsafe extern "C" fn(*mut c_void, *const u8, usize) -> Status>,
     /// Frees the table and its `proto`; called once, by whoever owns the table. Optional.
     pub release: Option<unsafe extern "C" fn(*mut ModelTable)>,

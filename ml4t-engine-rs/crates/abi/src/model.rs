@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::layout::{
@@ -11,6 +12,27 @@ use crate::layout::{
 
 /// What a call answers: a status, or the text of an error.
 pub type Answer = Result<Status, String>;
+
+/// What lets a run be kept and taken up again: the same in every kind of model.
+macro_rules! keeping {
+    () => {
+        /// Whether `save` and `load` work.
+        const SAVES: bool = false;
+
+        /// Write the state down, so that a copy that loads it goes on as this one would.
+        fn save(&self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        /// Take over what `save` wrote.
+        ///
+        /// # Errors
+        /// The bytes are of another version or another model.
+        fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+            Err(format!("{} bytes of a state, and this model keeps none", bytes.len()))
+        }
+    };
+}
 
 /// A model of a kind whose call has one context and one output.
 pub trait Model: Clone + Send + 'static {
@@ -60,6 +82,8 @@ pub trait Model: Clone + Send + 'static {
     fn observe(&mut self, fill: &FillEvent) {
         let _ = fill;
     }
+
+    keeping!();
 }
 
 /// A fill model: it may cut an order into slices at several prices.
@@ -99,6 +123,8 @@ pub trait FillModel: Clone + Send + 'static {
     fn reset(&mut self, seed: u64) {
         let _ = seed;
     }
+
+    keeping!();
 }
 
 /// Room for the slices of a fill.
@@ -154,6 +180,8 @@ pub trait StrategyModel: Clone + Send + 'static {
     fn reset(&mut self, seed: u64) {
         let _ = seed;
     }
+
+    keeping!();
 }
 
 /// An execution algorithm: it works one order by others.
@@ -186,6 +214,8 @@ pub trait ExecutorModel: Clone + Send + 'static {
     fn reset(&mut self, seed: u64) {
         let _ = seed;
     }
+
+    keeping!();
 }
 
 /// What a kernel sees.

@@ -48,9 +48,22 @@ impl Model for Growing {
     fn reset(&mut self, _seed: u64) {
         self.calls = 0.0;
     }
+
+    const SAVES: bool = true;
+
+    fn save(&self) -> Vec<u8> {
+        self.calls.to_le_bytes().to_vec()
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let bytes = bytes.try_into().map_err(|_| format!("expected 8 bytes, found {}", bytes.len()))?;
+        self.calls = f64::from_le_bytes(bytes);
+        Ok(())
+    }
 }
 
 export_model!(growing: Growing);
+export_model!(shrinking: Growing);
 
 /// Half at the price, half one tick worse.
 #[derive(Clone)]
@@ -151,6 +164,12 @@ impl Drop for Running {
     }
 }
 
+/// A state on its way to another thread.
+struct Sent(Running);
+
+// SAFETY: the tables say `SEND`.
+unsafe impl Send for Sent {}
+
 fn slip(running: &Running, price: f64, volume: f64) -> (Status, f64) {
     let context =
         SlippageContext { header: Header::of::<SlippageContext>(1, 0, 0), price, volume, ..SlippageContext::UNSET };
@@ -191,6 +210,32 @@ fn clones_have_states_of_their_own_and_reset_begins_anew() {
 }
 
 #[test]
+fn a_saved_state_goes_on_where_it_was() {
+    let running = Running::of(made(growing::growing, &[0.5]).expect("made"));
+    slip(&running, 10.0, 1.0);
+    // SAFETY: alive.
+    let (save, load) = unsafe { ((*running.table).save.expect("saves"), (*running.table).load.expect("loads")) };
+    let mut bytes = [0_u8; 8];
+    // SAFETY: as long as is said.
+    unsafe {
+        assert_eq!(save(running.state, bytes.as_mut_ptr(), 7), 8, "no room: nothing but the size");
+        assert_eq!(bytes, [0; 8]);
+        assert_eq!(save(running.state, bytes.as_mut_ptr(), 8), 8);
+    }
+    let other = Running::of(made(growing::growing, &[0.5]).expect("made"));
+    // SAFETY: as above.
+    unsafe {
+        assert_eq!(load(other.state, bytes.as_ptr(), 8), Status::OK);
+        assert_eq!(slip(&other, 10.0, 1.0), slip(&running, 10.0, 1.0));
+        assert_eq!(load(other.state, bytes.as_ptr(), 3), Status::ERROR);
+    }
+    assert_eq!(other.error(), "expected 8 bytes, found 3");
+    let buyer = Running::of(made(buyer::buyer, &[]).expect("made"));
+    // SAFETY: alive.
+    assert!(unsafe { (*buyer.table).save.is_none() && (*buyer.table).load.is_none() }, "kept by who says so");
+}
+
+#[test]
 fn an_error_has_its_text_and_a_panic_its_place() {
     let running = Running::of(made(growing::growing, &[0.0]).expect("made"));
     assert_eq!(slip(&running, 10.0, f64::NAN).0, Status::ERROR);
@@ -199,6 +244,56 @@ fn an_error_has_its_text_and_a_panic_its_place() {
     assert!(running.error().contains("price -1 in the model"), "{}", running.error());
     assert!(running.error().contains("export.rs"), "{}", running.error());
     assert_eq!(slip(&running, 10.0, 5.0).0, Status::OK, "it lives on");
+}
+
+/// What hooks before ours were told.
+static TOLD: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
+#[test]
+fn a_panic_of_no_model_is_told_as_before_also_between_calls() {
+    // Runs alone: the hook belongs to the process. The hooks of the models are set by their first constructor.
+    let child = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "hooks_in_a_process_of_their_own", "--ignored", "--nocapture"])
+        .output()
+        .expect("runs");
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+}
+
+#[test]
+#[ignore = "run by the test above in a process of its own"]
+fn hooks_in_a_process_of_their_own() {
+    std::panic::set_hook(Box::new(|info| TOLD.lock().expect("whole").push(info.to_string())));
+    let told = || core::mem::take(&mut *TOLD.lock().expect("whole"));
+    let panics = || std::panic::catch_unwind(|| panic!("of no model")).expect_err("panics");
+    // Two models with hooks of their own, both alive: each gets its own text.
+    let first = Running::of(made(growing::growing, &[0.0]).expect("made"));
+    let second = Running::of(made(shrinking::shrinking, &[0.0]).expect("made"));
+    for (each, price) in [(&first, -1.0), (&second, -2.0), (&first, -3.0)] {
+        assert_eq!(slip(each, price, 5.0).0, Status(-1));
+        assert!(each.error().contains(&format!("price {price} in the model")), "{}", each.error());
+    }
+    assert!(told().is_empty());
+    panics();
+    assert_eq!(told().len(), 1, "between calls");
+    std::thread::scope(|scope| scope.spawn(panics).join().map(drop).expect("caught"));
+    assert_eq!(told().len(), 1, "on a thread that asks no model");
+    // A state that goes to another thread is reset there, because a run begins.
+    let first = Sent(first);
+    let first = std::thread::scope(|scope| {
+        let elsewhere = scope.spawn(move || {
+            let whole = first;
+            // SAFETY: nobody else asks the state.
+            unsafe { (*whole.0.table).reset.expect("resets")(whole.0.state, 1) };
+            assert_eq!(slip(&whole.0, -4.0, 5.0).0, Status(-1));
+            assert!(whole.0.error().contains("price -4 in the model"), "{}", whole.0.error());
+            whole
+        });
+        elsewhere.join().expect("no panic")
+    });
+    assert!(told().is_empty());
+    drop((first, second));
+    panics();
+    assert_eq!(told().len(), 1, "after them");
 }
 
 #[test]

@@ -147,16 +147,16 @@ fn record(item: &Bound<'_, PyAny>, side: f64) -> PyResult<OrderRecord> {
             let life = name_of(&item.getattr("time_in_force")?)?;
             let wanted = OrderType::parse(&kind).ok().filter(|kind| !kind.is_trailing());
             let lives = TimeInForce::parse(&life).ok().and_then(number_of_life);
-            let types = OrderType::ALL.iter().filter(|kind| !kind.is_trailing()).map(|kind| kind.as_str());
-            let allowed = TimeInForce::ALL.iter().filter(|life| number_of_life(**life).is_some()).map(|l| l.as_str());
-            let one_of = |names: &[&str]| format!("one of {}", names.join(", "));
-            let type_names = one_of(&types.collect::<Vec<_>>());
-            let life_names = one_of(&allowed.collect::<Vec<_>>());
+            let one_of = |names: Vec<&str>| format!("one of {}", names.join(", "));
+            let types =
+                || one_of(OrderType::ALL.iter().filter(|kind| !kind.is_trailing()).map(|kind| kind.as_str()).collect());
+            let allowed = |life: &&TimeInForce| number_of_life(**life).is_some();
+            let lifetimes = || one_of(TimeInForce::ALL.iter().filter(allowed).map(|life| life.as_str()).collect());
             let text = |found: &str| PyString::new(item.py(), found).into_any();
             Ok(OrderRecord {
                 action: Action::NEW,
-                order_type: number_of_type(wanted.ok_or_else(|| wrong("order_type", &text(&kind), &type_names))?),
-                life: lives.ok_or_else(|| wrong("time_in_force", &text(&life), &life_names))?,
+                order_type: number_of_type(wanted.ok_or_else(|| wrong("order_type", &text(&kind), &types()))?),
+                life: lives.ok_or_else(|| wrong("time_in_force", &text(&life), &lifetimes()))?,
                 client_id: own()?,
                 quantity: number("quantity")? * side,
                 limit_price: number("limit_price")?,

@@ -6,7 +6,6 @@ in Python: what is broken shows as it would in a run, and costs a line of the re
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import warnings
 from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ from ml4t.backtest.data import DataFeed
 from ml4t.backtest.engine import Engine
 from ml4t.backtest.names import checker_of
 from ml4t.core.config import BacktestSection, NativePolicy, RunConfig, load_config
-from ml4t.core.errors import ConfigError, Ml4tError, PluginError
+from ml4t.core.errors import ConfigError, Ml4tError
 from ml4t.core.hookspecs import Check, EngineSpec, hookimpl
 from ml4t.core.models import (
     FeeArgs,
@@ -145,16 +144,9 @@ def _trade_with(kind: str, model: Any) -> None:  # noqa: ANN401 - a model of any
 
     Raises
     ------
-    PluginError
-        If it can be changed.
     Exception
         Whatever a run raises.
     """
-    for field in attrs.fields(type(model)):
-        with contextlib.suppress(attrs.exceptions.FrozenInstanceError):
-            setattr(model, field.name, getattr(model, field.name))
-            msg = f"{field.name} can be changed; declare the class with attrs.frozen"
-            raise PluginError(msg)
     models = {"fill": _Fill(), "slippage": _Slippage(), "fee": _Fee()}
     # An algorithm works an order of the strategy; the other kinds are models of the run.
     algorithm = model if kind == ModelKind.EXECUTOR.label else None

@@ -42,11 +42,12 @@ __all__ = ["Compiled"]
 # `nopython` is numba's default; `fastmath` stays off, or the same formula would have other bits here.
 _JIT: dict[str, Made] = {"error_model": "numpy", "boundscheck": True}
 # Numbers of errors that no kernel can answer: those of `errors` are below 2**30.
-_RAISED, _TOO_MANY = -(2**30), -(2**30) - 1
+_RAISED, _TOO_MANY, _OTHER_SIZE = -(2**30), -(2**30) - 1, -(2**30) - 2
 _SENTENCES = {
     0: ZERO,
     _RAISED: "the kernel raised an exception; evaluate() of the class shows it, with the same arguments",
     _TOO_MANY: "the kernel answered more records than have room",
+    _OTHER_SIZE: "the saved state has another size than the state of this kernel",
 }
 _RAISED_IN_A_RUN = 'the kernel raised an exception; a run with backtest.native = "never" shows it'
 _HEAD = np.dtype({"names": ["size", "start", "error"], "formats": ["i8", "i8", "i8"]}, align=True)
@@ -75,7 +76,7 @@ def _memory() -> tuple[Any, Any, Any, Any]:
 
 @functools.cache
 def _common() -> dict[str, Any]:
-    """Return clone, reset and drop, which work on any state because its head says how large it is."""
+    """Return what works on any state because its head says how large it is."""
     calloc, free, move, fill = _memory()
     head = types.CPointer(numba.from_dtype(_HEAD))
 
@@ -95,10 +96,27 @@ def _common() -> dict[str, Any]:
     def drop(state: Made) -> None:
         free(state)
 
+    def save(state: Made, saved: Made, capacity: Made) -> Made:
+        own = carray(state, 1)
+        size = own[0].size - own[0].start
+        if size <= capacity:
+            move(saved, own.ctypes.data + own[0].start, size)
+        return size
+
+    def load(state: Made, saved: Made, size: Made) -> Made:
+        own = carray(state, 1)
+        if size != own[0].size - own[0].start:
+            own[0].error = _OTHER_SIZE
+            return _STATUS(_OTHER_SIZE)
+        move(own.ctypes.data + own[0].start, saved, size)
+        return _STATUS(OK)
+
     return {
         "clone": numba.cfunc(types.uintp(head))(clone),
         "reset": numba.cfunc(_STATUS(head, types.uint64))(reset),
         "drop": numba.cfunc(types.void(types.uintp))(drop),
+        "save": numba.cfunc(types.uintp(head, types.uintp, types.uintp))(save),
+        "load": numba.cfunc(_STATUS(head, types.uintp, types.uintp))(load),
     }
 
 

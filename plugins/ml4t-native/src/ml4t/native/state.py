@@ -20,6 +20,7 @@ __all__ = ["NativeState"]
 
 _TEXT_CAPACITY = 4096
 _VOID, _I32, _SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_size_t
+_NO_SIZE = _SIZE(-1).value
 
 
 class NativeState:
@@ -119,6 +120,40 @@ class NativeState:
         if self._table.reset:
             status = ctypes.CFUNCTYPE(_I32, _VOID, ctypes.c_uint64)(self._table.reset)(self._held(), seed)
             self._refuse(status, "reset: ")
+
+    def save(self) -> bytes | None:
+        """Return the state, for `load` of another one of equal parameters; None where the model saves none.
+
+        Raises
+        ------
+        ModelError
+            If the model answers an error, or another size when it is asked again.
+        """
+        if not (self._table.save and self._table.load):
+            return None
+        write = ctypes.CFUNCTYPE(_SIZE, _VOID, _VOID, _SIZE)(self._table.save)
+        size = write(self._held(), None, 0)
+        if size == _NO_SIZE:
+            self._refuse(0, "save: ")
+        room = ctypes.create_string_buffer(size)
+        if (written := write(self._held(), room, size)) != size:
+            msg = f"{self._name}: save answered {size} bytes, and {written} when it was given room for them"
+            raise ModelError(msg)
+        return room.raw[:size]
+
+    def load(self, saved: bytes) -> None:
+        """Take over a state, and go on where it was.
+
+        Raises
+        ------
+        ModelError
+            If the model loads none, or refuses this one.
+        """
+        if not self._table.load:
+            msg = f"{self._name} loads no state: its table has no function load"
+            raise ModelError(msg)
+        read = ctypes.CFUNCTYPE(_I32, _VOID, ctypes.c_char_p, _SIZE)(self._table.load)
+        self._refuse(read(self._held(), saved, len(saved)), "load: ")
 
     def call(self, *arguments: Made) -> int:
         """Call `eval` with ctypes structs and arrays, or numpy ones, and return the status.

@@ -350,6 +350,28 @@ class ModelCompliance:
                 "let reset() of the table put everything back that eval and observe change",
             )
 
+    def test_a_saved_native_state_goes_on_where_it_was(self, model: Made) -> None:
+        state, args = self.native(model), self.questions(model)
+        first, then = args[: len(args) // 2], args[len(args) // 2 :]
+        self.outcomes(state, model, first)
+        saved = state.save()
+        if saved is None:
+            pytest.skip("its table has no functions save and load")
+        uninterrupted = plain(self.outcomes(state, model, then))
+        other = self.native(model)
+        try:
+            other.load(saved)
+        except ModelError as error:
+            fail(
+                f"{type(model).__name__} refuses the state that it saved: {error}",
+                "let load read what save writes",
+            )
+        if plain(self.outcomes(other, model, then)) != uninterrupted:
+            fail(
+                f"a saved state of {type(model).__name__} goes on differently",
+                "let save write everything that eval and observe change, and load put it back",
+            )
+
     def test_copies_in_threads_answer_as_one_alone(self, model: Made) -> None:
         args = self.questions(model)
         makers: list[Callable[[], Made]] = [lambda: fresh(model)]
