@@ -322,7 +322,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// A model fails, a number leaves its range, an identity does not hold.
     pub fn begin(&mut self) -> Result<bool> {
-        let now = self.source.peek().min(self.venue.next_due()).min(self.state.due);
+        let rows_at = self.source.peek();
+        let now = rows_at.min(self.venue.next_due()).min(self.state.due);
         // The run ends with the data; what the calendar and the timers hold beyond is not part of it.
         if now > self.last {
             return Ok(false);
@@ -333,7 +334,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         state.is_after_opens = false;
         state.causes = Causes::default();
         state.blocks.clear();
-        self.complete_data(now)?;
+        if rows_at == now {
+            self.complete_data(now)?;
+        }
         self.venue.on_expiry(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;
         // One comparison stands for phases 3 to 7 where none of them has anything to do.
         if now >= self.state.due {
@@ -354,9 +357,6 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Phase 1: completed bars, quotes and trades meet working orders.
     fn complete_data(&mut self, now: Ns) -> Result<()> {
-        if self.source.peek() != now {
-            return Ok(());
-        }
         let mut blocks = std::mem::take(&mut self.state.blocks);
         self.source.take(now, &mut blocks);
         for block in &blocks {
@@ -520,6 +520,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// As [`Simulator::begin`].
     pub fn take_in(&mut self) -> Result<()> {
         self.state.at = None;
+        self.state.is_after_opens = true;
+        if !self.has_intake() && self.venue.passes(&self.plan, self.state.now) {
+            return Ok(());
+        }
+        self.state.is_after_opens = false;
         self.intake()?;
         let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
         self.venue.on_same_close(&mut desk)?;

@@ -37,6 +37,14 @@ pub(crate) fn lifetime(request: &OrderRequest, active: Ns, since: Ns, sessions: 
 }
 
 impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
+    /// Whether anything has been asked for, or arrives now.
+    pub(crate) fn has_intake(&self) -> bool {
+        let state = &self.state;
+        !(state.commands.is_empty()
+            && state.worked_now.is_empty()
+            && state.requests.first().is_none_or(|request| request.0 > state.now))
+    }
+
     /// Phase 9 alone: also for what a strategy asks for when the fills of the opens are delivered.
     ///
     /// # Errors

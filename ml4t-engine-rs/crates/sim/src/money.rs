@@ -94,8 +94,7 @@ pub fn quotient_f64(n: i128, d: i128) -> f64 {
     if n == 0 {
         return 0.0;
     }
-    let (mut quotient, mut rest) = (n / d, n % d);
-    let mut exponent = 0;
+    let (mut quotient, mut rest, mut exponent) = shifted_quotient(n, d).unwrap_or((n / d, n % d, 0));
     // Long division until 64 bits are known; doubling cannot overflow, because what remains is below d < 2^127.
     while quotient < 1 << 63 {
         rest *= 2;
@@ -106,17 +105,27 @@ pub fn quotient_f64(n: i128, d: i128) -> f64 {
         }
         exponent -= 1;
     }
-    let mut sticky = rest != 0;
-    while quotient >= 1 << 64 {
-        sticky |= quotient % 2 != 0;
-        quotient /= 2;
-        exponent += 1;
-    }
+    let excess = 64_u32.saturating_sub(quotient.leading_zeros());
+    let is_rest = rest != 0 || quotient & ((1 << excess) - 1) != 0;
+    exponent += excess.cast_signed();
     // The last of 64 bits stands for everything below it, so that one rounding to 53 bits is the only one.
-    let bits = u64::try_from(quotient).unwrap_or(u64::MAX) | u64::from(sticky);
+    let bits = u64::try_from(quotient >> excess).unwrap_or(u64::MAX) | u64::from(is_rest);
     #[expect(clippy::cast_precision_loss, reason = "the rounding that is wanted")]
     let mantissa = bits as f64;
-    sign * libm::ldexp(mantissa, exponent)
+    // A power of two from 2^-190 to 2^64: exact.
+    sign * mantissa * f64::from_bits(u64::from((1023 + exponent).cast_unsigned()) << 52)
+}
+
+/// Quotient of at least 64 bits, rest, and the exponent of two that it is to be scaled by; `None` where the dividend
+/// has no room for that many bits, which a divisor below 2^63 always leaves.
+const fn shifted_quotient(n: u128, d: u128) -> Option<(u128, u128, i32)> {
+    let shift = (65 + 128 - d.leading_zeros()).saturating_sub(128 - n.leading_zeros());
+    if shift > n.leading_zeros() {
+        return None;
+    }
+    let dividend = n << shift;
+    let quotient = dividend / d;
+    Some((quotient, dividend - quotient * d, -shift.cast_signed()))
 }
 
 /// Number of decimals of a quantum that is a power of ten, as 9 for 1e-9.

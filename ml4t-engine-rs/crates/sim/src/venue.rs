@@ -221,6 +221,19 @@ impl Venue for SimulatedVenue {
         open.min(expiry).min(activation)
     }
 
+    fn passes(&mut self, plan: &Plan, now: Ns) -> bool {
+        let is_later = |due: Option<Ns>| due.is_none_or(|ts| ts > now);
+        let passes = plan.policies.fill_timing != FillTiming::SameClose
+            && is_later(self.opens.peek().map(|Reverse((ts, _))| *ts))
+            && is_later(self.activations.peek().map(|Reverse((ts, _))| *ts));
+        if passes {
+            self.opened_at = now;
+            // Those that were active before this instant are no more at it.
+            self.activating.clear();
+        }
+        passes
+    }
+
     fn on_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, (from, to): (usize, usize)) {
         let columns = &plan.feeds[feed].data;
         if columns.kind == FeedKind::Context {
@@ -246,6 +259,9 @@ impl Venue for SimulatedVenue {
     fn on_completed<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
         if self.touched.is_empty() {
             return Ok(());
+        }
+        if self.touched.iter().all(|&(_, i, _)| self.only_marks(desk.plan, i as usize)) && self.is_settled(desk) {
+            return self.mark_touched(desk);
         }
         let touched = std::mem::take(&mut self.touched);
         let mut rows = std::mem::take(&mut self.rows);

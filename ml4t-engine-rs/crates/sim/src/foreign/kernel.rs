@@ -14,6 +14,7 @@ use crate::contingent::GroupKind;
 use crate::engine::{Api, Strategy};
 use crate::error::{Result, SimError, shown};
 use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::money::Cash;
 use crate::order::{OrderRequest, Side};
 use crate::plan::{FeedKind, Plan};
 use crate::records::{Author, open_order, send};
@@ -29,6 +30,10 @@ pub struct Kernel {
     state: State,
     /// Where each column of the matrix comes from: (feed, column) pairs, or the name of a signal.
     sources: Vec<Vec<Origin>>,
+    /// Of each feed: where the values of a column go, and which column.
+    by_feed: Vec<Vec<(usize, usize)>>,
+    /// Whether rows of a feed arrive later than they are complete.
+    has_arrivals: bool,
     n_assets: usize,
     columns: Vec<f64>,
     positions: Vec<f64>,
@@ -41,6 +46,25 @@ pub struct Kernel {
     known: BTreeMap<u64, OrderId>,
     groups: BTreeMap<u64, OrderId>,
     instant: u64,
+    /// Fills and corporate actions of which the positions know.
+    positions_at: Option<(u64, usize)>,
+    cash: Shown,
+    equity: Shown,
+}
+
+/// An amount and the float that shows it, which is worth keeping while the amount stays.
+#[derive(Clone, Copy, Debug)]
+struct Shown(Cash, f64);
+
+impl Shown {
+    const NOTHING: Self = Self(Cash::ZERO, 0.0);
+
+    fn show(&mut self, amount: Cash) -> f64 {
+        if self.0 != amount {
+            *self = Self(amount, amount.to_f64());
+        }
+        self.1
+    }
 }
 
 /// One source of a column.
@@ -123,6 +147,16 @@ impl Kernel {
         }
         let sources = names.into_iter().map(|name| resolve(plan, &owner, name)).collect::<Result<Vec<_>>>()?;
         let n_assets = plan.instruments.len();
+        let columns_of = |f: usize| -> Vec<(usize, usize)> {
+            let origins = sources.iter().enumerate().flat_map(|(k, origins)| origins.iter().map(move |o| (k, *o)));
+            origins
+                .filter_map(|(k, origin)| match origin {
+                    Origin::Feed(feed, column) if feed == f => Some((k * n_assets, column)),
+                    Origin::Feed(..) | Origin::Signal(_) => None,
+                })
+                .collect()
+        };
+        let by_feed = (0..plan.feeds.len()).map(columns_of).collect();
         let mut state = State::of_proto(table);
         let begun = state.reset(plan.seed);
         begun.map_err(|text| SimError::model(format!("kernel {owner}, at the start of the run: {text}")))?;
@@ -130,6 +164,8 @@ impl Kernel {
             state,
             columns: vec![f64::NAN; sources.len() * n_assets],
             sources,
+            by_feed,
+            has_arrivals: plan.feeds.iter().any(|feed| feed.arrival().is_some()),
             n_assets,
             positions: vec![0.0; n_assets],
             changed: Vec::with_capacity(n_assets),
@@ -139,6 +175,9 @@ impl Kernel {
             known: BTreeMap::new(),
             groups: BTreeMap::new(),
             instant: 0,
+            positions_at: None,
+            cash: Shown::NOTHING,
+            equity: Shown::NOTHING,
         })
     }
 
@@ -170,32 +209,28 @@ impl Kernel {
     /// Write the rows that became readable now into the matrix.
     fn read(&mut self, plan: &Plan, state: &RunState) {
         self.changed.clear();
+        let mut is_sorted = true;
         for block in &state.blocks {
             let feed = &plan.feeds[block.feed];
             let order = feed.arrival().filter(|_| block.by_arrival);
             for at in block.from..block.to {
                 let row = order.map_or(at, |order| order[at] as usize);
                 // Rows of context belong to every instrument.
-                let own = feed.data.instrument.get(row).map(|&i| i as usize);
-                let (from, to) = own.map_or((0, self.n_assets), |i| (i, i + 1));
+                let own = feed.data.instrument.get(row).copied();
+                let (from, to) = own.map_or((0, self.n_assets), |i| (i as usize, i as usize + 1));
                 if let Some(i) = own {
-                    self.changed.push(u32::try_from(i).unwrap_or(u32::MAX));
+                    is_sorted &= self.changed.last().is_none_or(|&last| last < i);
+                    self.changed.push(i);
                 }
-                for (k, origins) in self.sources.iter().enumerate() {
-                    for origin in origins {
-                        if let Origin::Feed(f, column) = *origin
-                            && f == block.feed
-                        {
-                            self.columns[k * self.n_assets + from..k * self.n_assets + to]
-                                .fill(feed.value(column, row));
-                        }
-                    }
+                for &(place, column) in &self.by_feed[block.feed] {
+                    self.columns[place + from..place + to].fill(feed.value(column, row));
                 }
             }
         }
         if let Some(signals) = &plan.signals {
             for row in state.new_signals.0..state.new_signals.1 {
                 let (i, name) = (signals.instrument[row], signals.name[row] as usize);
+                is_sorted &= self.changed.last().is_none_or(|&last| last < i);
                 self.changed.push(i);
                 for (k, origins) in self.sources.iter().enumerate() {
                     if origins.contains(&Origin::Signal(name)) {
@@ -204,25 +239,41 @@ impl Kernel {
                 }
             }
         }
-        self.changed.sort_unstable();
-        self.changed.dedup();
+        if !is_sorted {
+            self.changed.sort_unstable();
+            self.changed.dedup();
+        }
     }
 
     fn look_at_account(&mut self, plan: &Plan, state: &RunState) {
-        let book = state.book(BookId(0));
-        for (i, (place, position)) in self.positions.iter_mut().zip(&book.positions).enumerate() {
-            *place = plan.instruments[i].scale.quantity_f64(position.quantity);
+        // Nothing else changes a position.
+        let at = Some((state.fills, state.actions_seen));
+        if self.positions_at != at {
+            self.positions_at = at;
+            let book = state.book(BookId(0));
+            for (i, (place, position)) in self.positions.iter_mut().zip(&book.positions).enumerate() {
+                *place = plan.instruments[i].scale.quantity_f64(position.quantity);
+            }
+        }
+        self.open.clear();
+        if self.live.is_empty() {
+            return;
         }
         self.live.retain(|&(id, _)| !state.order(id).status.is_terminal());
-        self.open.clear();
         self.open.extend(self.live.iter().map(|&(id, client_id)| open_order(plan, state.order(id), client_id)));
+    }
+
+    /// What the account is worth as far as a strategy may know.
+    fn worth(&self, plan: &Plan, state: &RunState) -> Result<Cash> {
+        let book = state.book(BookId(0));
+        if self.has_arrivals { Ok(crate::account::Worth::known(plan, state, book)?.equity) } else { book.equity() }
     }
 
     fn ask(&mut self, api: &Api<'_>) -> Result<usize> {
         let (plan, state) = (api.plan, &*api.state);
         let eval =
             self.state.call::<EvalStrategy>().ok_or_else(|| self.error(state, "its table has no function eval"))?;
-        let equity = crate::account::Worth::known(plan, state, state.book(BookId(0)))?.equity;
+        let equity = self.worth(plan, state)?;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let context = StrategyContext {
             header: Header::of::<StrategyContext>(0, 0, state.now),
@@ -232,8 +283,8 @@ impl Kernel {
             n_open_orders: count(self.open.len()),
             n_fills: count(state.told.len()),
             session_closed: u32::from(state.causes.closes_nav_session),
-            cash: state.book(BookId(0)).cash().to_f64(),
-            equity: equity.to_f64(),
+            cash: self.cash.show(state.book(BookId(0)).cash()),
+            equity: self.equity.show(equity),
             instant: self.instant,
         };
         self.instant += 1;

@@ -24,6 +24,9 @@ pub struct Desk<'a, R> {
 pub trait Venue: Clone {
     /// Next instant at which the venue has something to do on its own.
     fn next_due(&self) -> Ns;
+    /// Let the opens of an instant pass at which nobody asked for anything; false, and nothing done, where something
+    /// opens now or an order meets the present prices.
+    fn passes(&mut self, plan: &Plan, now: Ns) -> bool;
     /// Count completed rows `from..to` of a feed and note those that concern somebody.
     fn on_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize));
     /// Phase 1: completed data meet working orders, then set marks.

@@ -8,13 +8,13 @@ use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::order::TimeInForce;
 use crate::phase::PhaseMarket;
-use crate::plan::FeedKind;
+use crate::plan::{FeedKind, Plan};
 use crate::policies::{BarPath, FillTiming, OrderInsideBar};
 use crate::recorder::Recorder;
 use crate::time::Ns;
 use crate::trailing;
 
-use super::{Desk, HELD, SimulatedVenue, guard_of, index_u32, place_of};
+use super::{Desk, HELD, LIVE, SimulatedVenue, guard_of, index_u32, place_of};
 
 /// Whether a split or dividend of an instrument makes a price of that time one of the old shares.
 fn has_acted_since<R>(desk: &Desk<'_, R>, i: usize, ts: Ns) -> bool {
@@ -34,6 +34,35 @@ fn standing_row<R>(desk: &Desk<'_, R>, i: usize) -> Option<usize> {
 }
 
 impl SimulatedVenue {
+    /// Whether a row of an instrument does nothing but value its position: no order, no rule, no open that waits.
+    pub(super) fn only_marks(&self, plan: &Plan, i: usize) -> bool {
+        self.watch[i] & LIVE == 0
+            && !self.is_deferred[i]
+            && (0..plan.books).all(|book| self.guards[guard_of(plan, BookId(book), i)].is_idle())
+    }
+
+    /// Whether nothing is left to follow from what happened before.
+    pub(super) fn is_settled<R>(&self, desk: &Desk<'_, R>) -> bool {
+        self.born_inside.is_empty() && self.over.is_empty() && desk.state.links.ended.is_empty()
+    }
+
+    /// Value positions at the rows of this instant.
+    pub(super) fn mark_touched<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        let mut touched = std::mem::take(&mut self.touched);
+        for &(feed, i, row) in &touched {
+            let phase = match desk.plan.feeds[feed as usize].data.kind {
+                FeedKind::Bar => Phase::CLOSE,
+                FeedKind::Quote => Phase::QUOTE,
+                FeedKind::Trade | FeedKind::Context => Phase::TRADE,
+            };
+            self.set_marks(desk, &[(i, row)], phase)?;
+            self.refresh_watch(desk.plan, desk.state, i as usize);
+        }
+        touched.clear();
+        self.touched = touched;
+        Ok(())
+    }
+
     /// Move trailing stop orders after a bar, quote or print was matched.
     fn trail_orders<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
         for &(i, row) in set.iter().filter(|&&(i, _)| self.live[i as usize].has_trailing()) {
