@@ -30,16 +30,16 @@ use crate::models::{Raised, params, python_fee, python_fill, python_impact, pyth
 
 type Dict<'py> = Bound<'py, PyDict>;
 
-fn get<'py>(dict: &Dict<'py>, key: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn get<'py>(dict: &Dict<'py>, key: &str) -> PyResult<Bound<'py, PyAny>> {
     dict.get_item(key)?
         .ok_or_else(|| to_py(dict.py(), &SimError::internal(format!("the description of the run lacks {key}"))))
 }
 
-fn take<'py, T: FromPyObjectOwned<'py>>(dict: &Dict<'py>, key: &str) -> PyResult<T> {
+pub(crate) fn take<'py, T: FromPyObjectOwned<'py>>(dict: &Dict<'py>, key: &str) -> PyResult<T> {
     get(dict, key)?.extract::<T>().map_err(Into::into)
 }
 
-fn number(dict: &Dict<'_>, key: &str) -> PyResult<Decimal> {
+pub(crate) fn number(dict: &Dict<'_>, key: &str) -> PyResult<Decimal> {
     let text: String = take(dict, key)?;
     Decimal::parse(&text)
         .ok_or_else(|| to_py(dict.py(), &SimError::config(format!("{key} = {text:?} is not a decimal number"))))

@@ -11,6 +11,7 @@ mod convert;
 mod error;
 mod events;
 mod executors;
+mod front;
 mod handle;
 mod indicators;
 mod measure;

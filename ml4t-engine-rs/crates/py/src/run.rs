@@ -166,6 +166,36 @@ impl PyRun {
         }
     }
 
+    /// Run a native strategy to the end of the data; from time to time look at signals and tell the progress.
+    fn execute_native<X: Strategy + Send>(
+        &self,
+        py: Python<'_>,
+        strategy: &mut X,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        {
+            let mut core = self.shared.core(py)?;
+            if core.stage != Stage::Starting {
+                return Err(to_py(py, &SimError::state("a run executes once; assemble a new one".to_owned())));
+            }
+            core.stage = Stage::Finished;
+            self.guarded(py, &mut core, |run| strategy.on_start(&mut run.api()))?;
+        }
+        loop {
+            let mut core = self.shared.core(py)?;
+            let goes_on = self.guarded(py, &mut core, |run| py.detach(|| run.run_instants(strategy, KERNEL_BREATH)))?;
+            if !goes_on {
+                return self.guarded(py, &mut core, |run| py.detach(|| run.finish()));
+            }
+            let now = core.run.state.now;
+            drop(core);
+            py.check_signals()?;
+            if let Some(progress) = progress {
+                progress.call1((now,))?;
+            }
+        }
+    }
+
     /// Go on until somebody wants to be called; `None` at the end of the data.
     fn advance(&self, py: Python<'_>, handlers: &Handlers, mut resumes: bool) -> PyResult<Option<Work>> {
         let mut core = self.shared.core(py)?;
@@ -613,28 +643,17 @@ impl PyRun {
         let py = model.py();
         let table = crate::models::table(model, capsule, ml4t_abi::Kind::STRATEGY)?;
         let mut kernel = Kernel::new(table, &self.shared.plan).into_py(py)?;
-        {
-            let mut core = self.shared.core(py)?;
-            if core.stage != Stage::Starting {
-                return Err(to_py(py, &SimError::state("a run executes once; assemble a new one".to_owned())));
-            }
-            core.stage = Stage::Finished;
-            self.guarded(py, &mut core, |run| kernel.on_start(&mut run.api()))?;
-        }
-        loop {
-            let mut core = self.shared.core(py)?;
-            let goes_on =
-                self.guarded(py, &mut core, |run| py.detach(|| run.run_instants(&mut kernel, KERNEL_BREATH)))?;
-            if !goes_on {
-                return self.guarded(py, &mut core, |run| py.detach(|| run.finish()));
-            }
-            let now = core.run.state.now;
-            drop(core);
-            py.check_signals()?;
-            if let Some(progress) = progress {
-                progress.call1((now,))?;
-            }
-        }
+        self.execute_native(py, &mut kernel, progress)
+    }
+
+    /// Run a table that trades to the end of the data, without the interpreter; see `ml4t.backtest.front`.
+    ///
+    /// # Errors
+    /// A signal that it reads is not there, or whatever stops a run.
+    #[pyo3(signature = (description, progress = None))]
+    fn execute_table(&self, description: &Bound<'_, PyDict>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let mut table = crate::front::table(&self.shared.plan, description)?;
+        self.execute_native(description.py(), &mut table, progress)
     }
 
     /// All tables by name, each readable through the Arrow C stream interface.

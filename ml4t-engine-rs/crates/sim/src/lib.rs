@@ -17,6 +17,7 @@ pub mod error;
 mod execution;
 #[expect(unsafe_code, reason = "tables of other libraries")]
 pub mod foreign;
+pub mod front;
 mod guard;
 pub mod ids;
 pub mod indicators;

@@ -85,7 +85,79 @@ pub fn expected_quantity(
         .fold(held, i64::saturating_add)
 }
 
+/// A part of a basket.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Of what.
+    pub instrument: InstrumentId,
+    /// Fraction of equity; `None` to have nothing of it.
+    pub weight: Option<Decimal>,
+    /// Position once the market orders under way have filled.
+    pub expected: i64,
+}
+
 impl Api<'_> {
+    /// Signed quantity worth `value`, as [`quantity_for_value`]; nothing needs no price.
+    ///
+    /// # Errors
+    /// The quantity leaves the range of 64 bits.
+    pub fn quantity_towards(&self, id: InstrumentId, value: Cash, expected: i64) -> Result<Option<i64>> {
+        if value == Cash::ZERO {
+            let lot = self.plan.instrument(id).lot_size;
+            // Where the order is what is cut, less than a lot is left of it.
+            let is_of_order = self.plan.policies.target_rounding == TargetRounding::Order;
+            return Ok(Some(if is_of_order { expected % lot } else { 0 }));
+        }
+        quantity_for_value(self.plan, self.state, id, value, expected)
+    }
+
+    /// Send the market order that takes a position from `expected` to a value; a rejected one before the first price.
+    ///
+    /// # Errors
+    /// The quantity leaves the range of 64 bits.
+    pub fn order_value(&mut self, template: OrderRequest, value: Cash, expected: i64) -> Result<Option<OrderId>> {
+        match self.quantity_towards(template.instrument, value, expected)? {
+            Some(target) => self.order_target_from(template, target, expected),
+            None => self.refuse_without_price(template, value > Cash::ZERO).map(Some),
+        }
+    }
+
+    /// Trade a basket towards fractions of equity: what is sold first, then by symbol. `template` is without instrument;
+    /// what is sent is added to `sent`.
+    ///
+    /// # Errors
+    /// A value or quantity leaves its range.
+    pub fn order_weights(&mut self, template: OrderRequest, targets: &[Target], sent: &mut Vec<OrderId>) -> Result<()> {
+        let mut changes = Vec::with_capacity(targets.len());
+        // Most of a basket are alike.
+        let mut last: Option<(Decimal, Cash)> = None;
+        for target in targets {
+            let value = match (target.weight, last) {
+                (None, _) => Cash::ZERO,
+                (Some(weight), Some((known, value))) if weight == known => value,
+                (Some(weight), _) => {
+                    let value = fraction_of_equity(self.plan, self.state, template.book, weight)?;
+                    last = Some((weight, value));
+                    value
+                }
+            };
+            let quantity = self.quantity_towards(target.instrument, value, target.expected)?;
+            // Without a price the sign of the value tells whether it buys.
+            let buys = quantity.map_or(value >= Cash::ZERO, |quantity| quantity >= target.expected);
+            // Instruments are numbered by symbol.
+            changes.push((buys, target.instrument, quantity, target.expected, value));
+        }
+        changes.sort_unstable_by_key(|&(buys, instrument, ..)| (buys, instrument));
+        for (_, instrument, quantity, expected, value) in changes {
+            let template = OrderRequest { instrument, ..template };
+            match quantity {
+                Some(quantity) => sent.extend(self.order_target_from(template, quantity, expected)?),
+                None => sent.push(self.refuse_without_price(template, value > Cash::ZERO)?),
+            }
+        }
+        Ok(())
+    }
+
     /// Record that an order towards a value could not be sized: rejected, one lot, for want of a price.
     ///
     /// # Errors
@@ -120,6 +192,14 @@ impl Api<'_> {
             working,
             self.plan.policies.target_orders,
         );
+        self.order_target_from(template, target, expected)
+    }
+
+    /// As [`Api::order_target`], of a position that will be `expected` once the market orders under way have filled.
+    ///
+    /// # Errors
+    /// The difference leaves the range of 64 bits.
+    pub fn order_target_from(&mut self, template: OrderRequest, target: i64, expected: i64) -> Result<Option<OrderId>> {
         let difference = target.checked_sub(expected).ok_or_else(|| {
             SimError::overflow(format!("{}: target quantity", self.plan.instrument(template.instrument).symbol))
         })?;

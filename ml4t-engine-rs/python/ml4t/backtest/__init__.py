@@ -18,6 +18,7 @@ from __future__ import annotations
 from ml4t.backtest import datasets
 from ml4t.backtest.data import DataFeed, Signals
 from ml4t.backtest.engine import Engine, run
+from ml4t.backtest.front import EntryExit, OrderList, TargetWeights
 from ml4t.backtest.rules import CompositeRule, PositionRule, StopLoss, TakeProfit, TrailingStop
 from ml4t.core import schedule
 from ml4t.core.callbacks import Event, FillEvent, MarketEvent, OrderEvent, SignalEvent
@@ -47,12 +48,14 @@ __all__ = [
     "CorporateAction",
     "DataFeed",
     "Engine",
+    "EntryExit",
     "Event",
     "FillEvent",
     "Instrument",
     "MarketEvent",
     "OrderEvent",
     "OrderHandle",
+    "OrderList",
     "OrderSide",
     "OrderStatus",
     "OrderType",
@@ -70,6 +73,7 @@ __all__ = [
     "StopLoss",
     "Strategy",
     "TakeProfit",
+    "TargetWeights",
     "TimeInForce",
     "Timestamp",
     "TradeTick",

@@ -17,6 +17,8 @@ from ml4t.backtest.data.assemble import listed_feeds
 from ml4t.backtest.data.bounds import custom_calendars
 from ml4t.backtest.data.plugged import ReadEvents, ReadFeed
 from ml4t.backtest.data.settings import instruments_by_symbol
+from ml4t.backtest.data.signals import as_signals
+from ml4t.backtest.front import TableStrategy
 from ml4t.backtest.kernels import KernelStrategy
 from ml4t.backtest.names import checker_of
 from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
@@ -40,7 +42,7 @@ from ml4t.core.values import format_ns
 from ml4t.engine.algorithms import Algorithms
 from ml4t.engine.benchmark import symbol_returns
 from ml4t.engine.chosen import chosen_models
-from ml4t.engine.compile import ChosenModel, describe, warm_from_ns
+from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
 from ml4t.engine.hooks import RunHooks, all_calendars, in_spite_of
 from ml4t.engine.provenance import (
     manifest_of,
@@ -140,6 +142,8 @@ class Engine:
         self.config = _config(config, self._plugins, self._calendars)
         self._source = StrategySource.of(strategy, params, root=self.config.root)
         self._feeds = listed_feeds(feed)
+        brought = self._source.tables()
+        signals = [*as_signals(signals), *brought] if brought else signals
         self._parts = _Parts(signals=signals, actions=actions, instruments=instruments)
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
         runs_native = self._engine.spec.native
@@ -203,6 +207,7 @@ class Engine:
         start, end = data.span_ns
         clock.lap("load")
         strategy, kernel = self._strategy()
+        table = strategy.describe(data) if isinstance(strategy, TableStrategy) else None
         check_callbacks(strategy)
         warn_of_near_misses(strategy)
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
@@ -230,9 +235,11 @@ class Engine:
                 if "on_start" in overridden_callbacks(strategy):
                     _begin(strategy)
                 reporter = _reporter(progress, start, end)
+                native: Any = backtest
                 if kernel is not None and kernel.capsule is not None:
-                    native: Any = backtest
                     native.execute_kernel(kernel.model, kernel.capsule, reporter)
+                elif kernel is not None and kernel.builtin is not None:
+                    native.execute_table(table, reporter)
                 else:
                     backtest.execute(handlers_of(strategy), reporter)
         except BaseException as error:
@@ -260,10 +267,13 @@ class Engine:
     def _strategy(self) -> tuple[Strategy, ChosenModel | None]:
         """Make the strategy of a run; of a kernel also what executes it."""
         strategy = self._source.make()
-        if not isinstance(strategy, KernelStrategy):
-            return strategy, None
+        native, runs_native = self.config.backtest.native, self._engine.spec.native
         try:
-            kernel = strategy.chosen(self.config.backtest.native, runs_native=self._engine.spec.native)
+            if isinstance(strategy, TableStrategy):
+                return strategy, model_path("strategy", strategy, native, runs_native=runs_native)
+            if not isinstance(strategy, KernelStrategy):
+                return strategy, None
+            kernel = strategy.chosen(native, runs_native=runs_native)
         except ConfigError as error:
             raise self.config.refused(error.findings) from None
         return (strategy if kernel.capsule is not None else strategy.in_python(self.data)), kernel

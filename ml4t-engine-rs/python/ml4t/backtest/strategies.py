@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import Attribute, frozen
 
+from ml4t.backtest.front import TableStrategy
 from ml4t.backtest.kernels import KernelStrategy, is_kernel
 from ml4t.core.errors import ConfigError, Finding, StrategyError, nearest, unknown_name
 from ml4t.core.strategy import CALLBACKS, Strategy
 from ml4t.core.values import shown
 
 if TYPE_CHECKING:
+    from ml4t.backtest.data.signals import Signals
     from ml4t.core.config import RunConfig
 
 __all__ = ["StrategyLike", "StrategySource", "load_class", "refusal_of", "warn_of_near_misses"]
@@ -116,6 +118,12 @@ class StrategySource:
 
     make: Callable[[], Strategy]
     params: Mapping[str, Any]
+    #: The table that it is, where it is one.
+    table: TableStrategy | None = None
+
+    def tables(self) -> list[Signals]:
+        """Return the signals that the strategy brings along."""
+        return [] if self.table is None else self.table.sources()
 
     @classmethod
     def of(
@@ -143,7 +151,8 @@ class StrategySource:
             if given:
                 msg = f"params {sorted(given)} go with a class, not with an instance; pass the class"
                 raise StrategyError(msg)
-            return cls(make=_reusing(target), params={})
+            table = target if isinstance(target, TableStrategy) else None
+            return cls(make=_reusing(target), params={}, table=table)
         if is_kernel(target):
             if given:
                 msg = f"params {sorted(given)} go with a class, not with an instance; pass the class"
@@ -152,7 +161,9 @@ class StrategySource:
         if not callable(target):
             msg = f"expected a Strategy subclass, a factory or an instance, found {target!r}"
             raise StrategyError(msg)
-        return cls(make=lambda: _called(target, given), params=given)
+        is_table = isinstance(target, type) and issubclass(target, TableStrategy)
+        made: Any = _called(target, given) if is_table else None
+        return cls(make=lambda: _called(target, given), params=given, table=made)
 
 
 def _reusing(instance: Strategy) -> Callable[[], Strategy]:

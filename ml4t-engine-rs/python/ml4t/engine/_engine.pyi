@@ -1172,6 +1172,17 @@ class Run:
             If a column that it wants stands for two, or is not there.
         """
 
+    def execute_table(
+        self, description: Mapping[str, Any], progress: Callable[[int], object] | None = None
+    ) -> None:
+        """Run a table that trades to the end of the data, without the interpreter; see `ml4t.backtest.front`.
+
+        Raises
+        ------
+        UnknownNameError
+            If a signal that it reads is not there.
+        """
+
     def tables(self) -> dict[str, Table]:
         """Return all tables so far, by the names of `ml4t.core.schemas.TABLES`."""
 

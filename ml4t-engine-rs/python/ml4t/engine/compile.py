@@ -66,7 +66,11 @@ class ChosenModel:
     @property
     def params(self) -> dict[str, Any]:
         """Parameters of the model by name."""
-        return attrs.asdict(self.model)
+        if attrs.has(type(self.model)):
+            return attrs.asdict(self.model)
+        # A strategy that is a table says itself what decides beside its rows.
+        parameters: dict[str, Any] = self.model.parameters()
+        return parameters
 
 
 def model_path(kind: str, model: object, native: NativePolicy, *, runs_native: bool = True) -> ChosenModel:

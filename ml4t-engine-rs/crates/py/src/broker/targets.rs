@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use ml4t_sim::error::SimError;
 use ml4t_sim::money::{Cash, Decimal};
 use ml4t_sim::order::{OrderRequest, Reason, Side, TimeInForce};
-use ml4t_sim::policies::TargetRounding;
 use ml4t_sim::state::Asked;
-use ml4t_sim::targets::{expected_quantity, fraction_of_equity, quantity_for_value};
+use ml4t_sim::targets::{Target, expected_quantity, fraction_of_equity};
 use ml4t_sim::time::render;
 use pyo3::prelude::*;
 
@@ -44,17 +43,6 @@ impl Broker {
         expected_quantity(&core.run.state, place, &core.run.open_orders(i), self.shared.plan.policies.target_orders)
     }
 
-    fn quantity_for(&self, py: Python<'_>, core: &Core, i: usize, value: Cash) -> PyResult<Option<i64>> {
-        let expected = self.expected(core, i);
-        if value == Cash::ZERO {
-            let lot = self.shared.plan.instruments[i].lot_size;
-            // Nothing needs no price; where the order is what is cut, less than a lot is left of it.
-            let is_of_order = self.shared.plan.policies.target_rounding == TargetRounding::Order;
-            return Ok(Some(if is_of_order { expected % lot } else { 0 }));
-        }
-        quantity_for_value(&self.shared.plan, &core.run.state, instrument_id(i), value, expected).into_py(py)
-    }
-
     /// Towards a signed quantity.
     fn towards(
         &self,
@@ -79,12 +67,10 @@ impl Broker {
         value: Cash,
         template: OrderRequest,
     ) -> PyResult<Option<OrderHandle>> {
-        if let Some(target) = self.quantity_for(py, core, i, value)? {
-            return self.towards(py, core, i, target, template);
-        }
+        let expected = self.expected(core, i);
         let template = OrderRequest { instrument: instrument_id(i), ..template };
-        let sent = core.run.api().refuse_without_price(template, value > Cash::ZERO);
-        Ok(Some(self.handle(sent.into_py(py)?)))
+        let sent = core.run.api().order_value(template, value, expected).into_py(py)?;
+        Ok(sent.map(|id| self.handle(id)))
     }
 
     /// Towards a fraction of equity.
@@ -165,27 +151,14 @@ impl Broker {
         if !keep_others {
             targets.extend(self.unnamed(&core, &targets));
         }
-        let mut changes = Vec::with_capacity(targets.len());
-        for (i, weight) in targets {
-            let value = match weight {
-                Some(weight) => {
-                    fraction_of_equity(&self.shared.plan, &core.run.state, self.book, weight).into_py(py)?
-                }
-                None => Cash::ZERO,
-            };
-            let target = self.quantity_for(py, &core, i, value)?;
-            let expected = self.expected(&core, i);
-            // Without a price the sign of the value tells whether it buys.
-            changes.push((target.map_or(value >= Cash::ZERO, |t| t >= expected), i, value));
-        }
-        // Instruments are numbered by symbol.
-        changes.sort_unstable();
+        let targets: Vec<Target> = targets
+            .into_iter()
+            .map(|(i, weight)| Target { instrument: instrument_id(i), weight, expected: self.expected(&core, i) })
+            .collect();
         let template = self.template(&mut core, common)?;
         let mut sent = Vec::new();
-        for (_, i, value) in changes {
-            sent.extend(self.towards_value(py, &mut core, i, value, template)?);
-        }
-        Ok(sent)
+        core.run.api().order_weights(template, &targets, &mut sent).into_py(py)?;
+        Ok(sent.into_iter().map(|id| self.handle(id)).collect())
     }
 
     fn weights(&self, weights: &Bound<'_, PyAny>) -> PyResult<Vec<(usize, Option<Decimal>)>> {

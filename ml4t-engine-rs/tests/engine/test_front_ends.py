@@ -1,0 +1,249 @@
+"""Tables that trade: natively and in Python the same orders, on both engines."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ml4t.backtest import DataFeed, EntryExit, Instrument, OrderList, Signals, Strategy, TargetWeights, run
+from ml4t.core.errors import ConfigError, DataError, Ml4tError
+
+Made = Any
+SYMBOLS = ["AA", "BB", "CC", "DD"]
+START = dt.date(2024, 1, 1)
+SEED = 20_261_127
+LIVES = ["gtc", "day", "ioc", "opg", "cls"]
+TABLES = ["orders", "order_events", "fills", "ledger", "round_trips", "portfolio_history", "positions"]
+
+
+def market(sessions: int = 90, seed: int = SEED) -> DataFeed:
+    """Bars of four instruments; one begins later."""
+    dice = np.random.default_rng(seed)
+    frames = []
+    for k, symbol in enumerate(SYMBOLS):
+        close = np.round(50.0 * (k + 1) * np.exp(np.cumsum(dice.normal(0.0, 0.02, sessions))), 2)
+        opens = np.round(close * np.exp(dice.normal(0.0, 0.005, sessions)), 2)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "session": [START + dt.timedelta(days=n) for n in range(sessions)],
+                    "symbol": symbol,
+                    "open": opens,
+                    "high": np.maximum(opens, close) + 0.5,
+                    "low": np.minimum(opens, close) - 0.5,
+                    "close": close,
+                    "volume": 1e6,
+                }
+            )[k * 7 :]
+        )
+    return DataFeed(pl.concat(frames), stamp="session", calendar="24/7")
+
+
+def wide(sessions: int = 90, seed: int = SEED) -> pl.DataFrame:
+    """Weights, entries, exits and more, at the close of some sessions of some instruments."""
+    print(f"seed {seed}")
+    dice = np.random.default_rng(seed + 1)
+    rows = [
+        {
+            "session": START + dt.timedelta(days=n),
+            "symbol": symbol,
+            "weight": float(np.round(dice.uniform(-0.2, 0.4), 3)),
+            "entry": float(dice.choice([0.0, 0.0, 1.0, -1.0, 0.3])),
+            "exit": float(dice.choice([0.0, 0.0, 0.0, 1.0])),
+        }
+        for n in range(sessions)
+        for symbol in SYMBOLS
+        if dice.random() < 0.6
+    ]
+    return pl.DataFrame(rows)
+
+
+def orders(sessions: int = 90, seed: int = SEED) -> pl.DataFrame:
+    """Orders of all types, several at one instant."""
+    print(f"seed {seed}")
+    dice = np.random.default_rng(seed + 2)
+    rows = []
+    for n in range(sessions):
+        for _ in range(int(dice.integers(0, 4))):
+            kind = str(dice.choice(["market", "limit", "stop", "stop_limit"]))
+            k = int(dice.integers(0, len(SYMBOLS)))
+            level = 50.0 * (k + 1)
+            rows.append(
+                {
+                    "session": START + dt.timedelta(days=n),
+                    "symbol": SYMBOLS[k],
+                    "quantity": int(dice.integers(1, 50)) * int(dice.choice([1, -1])),
+                    "order_type": kind,
+                    "limit_price": round(level * dice.uniform(0.9, 1.1), 2) if "limit" in kind else None,
+                    "stop_price": round(level * dice.uniform(0.9, 1.1), 2) if "stop" in kind else None,
+                    # A stop cannot be for one event alone.
+                    "time_in_force": str(dice.choice(["gtc", "day"] if "stop" in kind else LIVES)),
+                }
+            )
+    return pl.DataFrame(rows)
+
+
+FRONT_ENDS: dict[str, Callable[[], Made]] = {
+    "weights": lambda: TargetWeights(wide().select("session", "symbol", "weight")),
+    "weights, others kept": lambda: TargetWeights(wide().select("session", "symbol", "weight"), keep_others=True),
+    "entries by quantity": lambda: EntryExit(wide(), quantity=20),
+    "entries by weight": lambda: EntryExit(wide(), weight="0.15"),
+    "entries with rules": lambda: EntryExit(wide(), quantity=20, stop_loss=0.03, take_profit=0.05),
+    "entries and a trailing stop": lambda: EntryExit(wide(), quantity=5, exit=None, trailing_stop=0.04),
+    "orders": lambda: OrderList(orders()),
+}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "shorts": {"broker": {"allows_short": True, "leverage": 2.0}},
+    "same close": {"broker": {"allows_short": True, "policies": {"fill_timing": "same_close"}}},
+    "under way ignored": {"broker": {"policies": {"target_orders": "ignored"}}},
+    "poor": {"broker": {"initial_cash": 3_000}},
+}
+
+
+def result(strategy: Made, config: dict[str, Any], native: str, engine: str = "rust") -> Made:
+    """Run it."""
+    backtest = {"native": native, "engine": engine}
+    return run(strategy, market(), config=config | {"backtest": backtest})
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("front", FRONT_ENDS)
+def test_a_table_sends_the_same_orders_natively_and_in_python(front: str, config: str) -> None:
+    native = result(FRONT_ENDS[front](), CONFIGS[config], "require")
+    python = result(FRONT_ENDS[front](), CONFIGS[config], "never")
+    assert (native.execution_paths["strategy"], python.execution_paths["strategy"]) == ("builtin", "python")
+    assert native.orders.height > 20
+    for name in TABLES:
+        assert native.table(name).equals(python.table(name)), name
+
+
+@pytest.mark.parametrize("front", FRONT_ENDS)
+def test_the_reference_engine_agrees(front: str) -> None:
+    native = result(FRONT_ENDS[front](), CONFIGS["shorts"], "prefer")
+    reference = result(FRONT_ENDS[front](), CONFIGS["shorts"], "prefer", "reference")
+    assert reference.execution_paths["strategy"] == "python"
+    for name in ("orders", "fills", "ledger", "portfolio_history"):
+        assert native.table(name).equals(reference.table(name)), name
+
+
+def test_a_run_of_the_same_engine_object_is_the_same_twice() -> None:
+    for make in FRONT_ENDS.values():
+        first, second = (result(make(), {}, "require") for _ in range(2))
+        assert first.ledger.equals(second.ledger)
+
+
+class ByHand(Strategy):
+    """What weights are, written by a user."""
+
+    def on_data(self, timestamp: Made, data: Made, context: Made, broker: Made) -> None:
+        """Follow the weights of the day."""
+        weights = {s: data[s]["signals"]["weight"] for s in data.symbols}
+        broker.order_target_weights({s: w for s, w in weights.items() if w == w})
+
+
+def test_weights_of_every_day_are_what_a_user_would_write() -> None:
+    rows = [
+        {"session": START + dt.timedelta(days=n), "symbol": s, "weight": 0.2 + 0.05 * ((n + k) % 3)}
+        for n in range(90)
+        for k, s in enumerate(SYMBOLS)
+    ]
+    frame = pl.DataFrame(rows)
+    by_hand = run(ByHand, market(), signals=Signals(frame, stamp="session"))
+    table = run(TargetWeights(frame), market())
+    assert table.fills.height > 200
+    assert table.orders.equals(by_hand.orders)
+    assert table.portfolio_history.equals(by_hand.portfolio_history)
+
+
+def test_a_row_acts_when_it_arrives() -> None:
+    close = dt.datetime(2024, 1, 10, 0, 0, tzinfo=dt.UTC)
+    frame = pl.DataFrame(
+        {
+            "ts_event": [close] * 2,
+            "ts_arrival": [close + dt.timedelta(hours=h) for h in (30, 2)],
+            "symbol": ["AA", "BB"],
+            "quantity": [10, 20],
+        }
+    )
+    found = run(OrderList(frame), market()).orders
+    assert found["symbol"].to_list() == ["BB", "AA"]
+    assert found["ts_submitted"].to_list() == sorted(frame["ts_arrival"].to_list())
+
+
+def test_signals_of_the_run_serve_as_well(tmp_path: Path) -> None:
+    frame = wide().select("session", "symbol", "weight")
+    signals = Signals(frame.rename({"weight": "size"}), stamp="session")
+    brought = run(TargetWeights(frame), market())
+    given = run(TargetWeights(signal="size"), market(), signals=signals)
+    by_class = run(TargetWeights, market(), signals=signals, params={"signal": "size"})
+    assert given.orders.equals(brought.orders) and by_class.orders.equals(brought.orders)
+    assert by_class.manifest["strategy"]["params"]["signal"] == "size"
+
+
+REFUSED: dict[str, tuple[Callable[[], Made], str]] = {
+    "no signal": (lambda: run(TargetWeights(), market()), r"signal of TargetWeights.*weight"),
+    "another name": (
+        lambda: run(TargetWeights(wide(), signal="wieght"), market()),
+        r"'wieght'.*did you mean 'weight'",
+    ),
+    "no size": (lambda: EntryExit(wide()), "give quantity or weight, one of them"),
+    "two sizes": (lambda: EntryExit(wide(), quantity=1, weight=0.1), "give quantity or weight, one of them"),
+    "nothing": (lambda: EntryExit(wide(), quantity=0), r"quantity = 0; expected a number above 0"),
+    "a word": (lambda: EntryExit(wide(), weight="much"), r"weight = 'much'; expected a number above 0"),
+    "percent": (lambda: EntryExit(wide(), quantity=1, stop_loss=5), "pct is a fraction"),
+    "part of a lot": (
+        lambda: run(EntryExit(wide(), quantity=0.5), market(), instruments=[Instrument("AA", lot_size=1, calendar="24/7")]),
+        r"quantity = 0\.5 is not a multiple of lot_size 1 of AA",
+    ),
+    "no quantity": (lambda: OrderList(wide().select("session", "symbol")), "no column quantity"),
+    "an unknown column": (
+        lambda: OrderList(orders().with_columns(price=pl.lit(3.0))),
+        "unknown columns price",
+    ),
+    "no number": (
+        lambda: OrderList(orders().with_columns(quantity=pl.lit(float("nan")))),
+        r"row 0, .*quantity = nan; expected a finite number, not zero",
+    ),
+    "a type that needs more": (
+        lambda: OrderList(orders().with_columns(order_type=pl.lit("trailing_stop"))),
+        r"order_type = 'trailing_stop'; expected one of market, limit",
+    ),
+    "a lifetime that needs more": (
+        lambda: OrderList(orders().with_columns(time_in_force=pl.lit("gtd"))),
+        r"time_in_force = 'gtd'; expected one of day",
+    ),
+    "text": (
+        lambda: OrderList(orders().with_columns(quantity=pl.lit("ten"))),
+        "a column has another type than its name says",
+    ),
+    "a stop for one event": (
+        lambda: run(OrderList(orders().with_columns(time_in_force=pl.lit("ioc"))), market()),
+        r"row \d+ of the order list, \w\w, 2024-.*ioc takes market and limit orders, found a stop order",
+    ),
+    "a limit without a price": (
+        lambda: run(OrderList(orders().with_columns(order_type=pl.lit("limit"), limit_price=pl.lit(None))), market()),
+        "limit",
+    ),
+    "an unknown symbol": (
+        lambda: run(OrderList(orders().with_columns(symbol=pl.lit("ZZ"))), market()),
+        "ZZ",
+    ),
+    "not natively on the reference": (
+        lambda: result(FRONT_ENDS["weights"](), {}, "require", "reference"),
+        "allows native models only",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_names_it(case: str) -> None:
+    call, expected = REFUSED[case]
+    with pytest.raises((ConfigError, DataError, Ml4tError), match=expected):
+        call()
