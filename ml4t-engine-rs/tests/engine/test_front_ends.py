@@ -91,7 +91,9 @@ def orders(sessions: int = 90, seed: int = SEED) -> pl.DataFrame:
 
 FRONT_ENDS: dict[str, Callable[[], Made]] = {
     "weights": lambda: TargetWeights(wide().select("session", "symbol", "weight")),
-    "weights, others kept": lambda: TargetWeights(wide().select("session", "symbol", "weight"), keep_others=True),
+    "weights, others kept": lambda: TargetWeights(
+        wide().select("session", "symbol", "weight"), keep_others=True
+    ),
     "entries by quantity": lambda: EntryExit(wide(), quantity=20),
     "entries by weight": lambda: EntryExit(wide(), weight="0.15"),
     "entries with rules": lambda: EntryExit(wide(), quantity=20, stop_loss=0.03, take_profit=0.05),
@@ -199,7 +201,11 @@ REFUSED: dict[str, tuple[Callable[[], Made], str]] = {
     "a word": (lambda: EntryExit(wide(), weight="much"), r"weight = 'much'; expected a number above 0"),
     "percent": (lambda: EntryExit(wide(), quantity=1, stop_loss=5), "pct is a fraction"),
     "part of a lot": (
-        lambda: run(EntryExit(wide(), quantity=0.5), market(), instruments=[Instrument("AA", lot_size=1, calendar="24/7")]),
+        lambda: run(
+            EntryExit(wide(), quantity=0.5),
+            market(),
+            instruments=[Instrument("AA", lot_size=1, calendar="24/7")],
+        ),
         r"quantity = 0\.5 is not a multiple of lot_size 1 of AA",
     ),
     "no quantity": (lambda: OrderList(wide().select("session", "symbol")), "no column quantity"),
@@ -228,7 +234,9 @@ REFUSED: dict[str, tuple[Callable[[], Made], str]] = {
         r"row \d+ of the order list, \w\w, 2024-.*ioc takes market and limit orders, found a stop order",
     ),
     "a limit without a price": (
-        lambda: run(OrderList(orders().with_columns(order_type=pl.lit("limit"), limit_price=pl.lit(None))), market()),
+        lambda: run(
+            OrderList(orders().with_columns(order_type=pl.lit("limit"), limit_price=pl.lit(None))), market()
+        ),
         "limit",
     ),
     "an unknown symbol": (

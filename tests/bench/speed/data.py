@@ -130,9 +130,7 @@ def wide() -> dict[str, Floats]:
     return long(minutes("2012-01-02", WIDE_BARS), bars)
 
 
-TABLES = {
-    each.__name__: each for each in (daily, panel, minute, ticks, grid_bars, wide)
-}
+TABLES = {each.__name__: each for each in (daily, panel, minute, ticks, grid_bars, wide)}
 
 
 def path(name: str) -> Path:

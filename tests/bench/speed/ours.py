@@ -16,11 +16,11 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+import data
 import numpy as np
 import polars as pl
 
-import data
-from ml4t.backtest import DataFeed, Engine, Instrument, Strategy
+from ml4t.backtest import DataFeed, Engine, EntryExit, OrderList, Strategy, TargetWeights
 from ml4t.backtest.indicators import SMA
 from ml4t.fees import Fraction
 from ml4t.native import Action, native_model
@@ -37,7 +37,9 @@ def engine(feed: DataFeed, strategy: Made, cash: float, signals: Made = None, **
 
 def symbols(frame: pl.DataFrame) -> pl.DataFrame:
     """Name the assets so that the sequence of names is that of numbers."""
-    return frame.with_columns(symbol=pl.format("A{}", pl.col("asset").cast(pl.String).str.zfill(4))).drop("asset")
+    return frame.with_columns(symbol=pl.format("A{}", pl.col("asset").cast(pl.String).str.zfill(4))).drop(
+        "asset"
+    )
 
 
 def daily_feed(frame: pl.DataFrame) -> DataFeed:
@@ -69,7 +71,9 @@ class Cross(Strategy):
             self.held[symbol] = is_up
 
 
-@native_model(kind="strategy", columns=("close",), state={"fast": 8, "slow": 8, "n": 8, "ring": 8 * data.SLOW})
+@native_model(
+    kind="strategy", columns=("close",), state={"fast": 8, "slow": 8, "n": 8, "ring": 8 * data.SLOW}
+)
 @attrs.frozen
 class CrossKernel:
     """The same in machine code."""
@@ -77,7 +81,7 @@ class CrossKernel:
     shares: float = float(data.SHARES)
 
     @staticmethod
-    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205
+    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205, PLR0913
         """Update and trade."""
         sent = 0
         for i in changed:
@@ -112,7 +116,7 @@ class Rebalance(Strategy):
     def on_data(self, timestamp: Made, market: Made, context: Made, broker: Made) -> None:
         """Send the targets."""
         signal = market.signal
-        best = np.argpartition(signal, len(signal) - self.top)[-self.top:]
+        best = np.argpartition(signal, len(signal) - self.top)[-self.top :]
         names = market.symbols
         broker.order_target_weights({names[k]: 0.99 / self.top for k in best})
 
@@ -125,20 +129,22 @@ class RebalanceKernel:
     top: int
 
     @staticmethod
-    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205
+    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205, PLR0913
         """Send the targets."""
         n = int(ctx.n_assets)
         signal = columns[1]
         least = np.partition(signal, n - params.top)[n - params.top]
         part = ctx.equity * 0.99 / params.top
         sent = 0
-        for i in range(n):
-            wanted = math.floor(part / columns[0, i]) if signal[i] >= least else 0.0
-            if wanted != positions[i]:
-                orders[sent].action = Action.TARGET
-                orders[sent].asset = i
-                orders[sent].quantity = wanted
-                sent += 1
+        # What is sold first pays for what is bought.
+        for buys in (False, True):
+            for i in range(n):
+                wanted = math.floor(part / columns[0, i]) if signal[i] >= least else 0.0
+                if wanted != positions[i] and (wanted > positions[i]) == buys:
+                    orders[sent].action = Action.TARGET
+                    orders[sent].asset = i
+                    orders[sent].quantity = wanted
+                    sent += 1
         return sent
 
 
@@ -171,7 +177,7 @@ class TickKernel:
     every: float = float(data.EVERY)
 
     @staticmethod
-    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205
+    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205, PLR0913
         """Update, count and trade."""
         n = int(state.sums[2]) + 1
         price = columns[0, 0]
@@ -193,7 +199,7 @@ class NothingKernel:
     """Sees every tick and does nothing."""
 
     @staticmethod
-    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205
+    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205, PLR0913
         """Do nothing."""
         return 0
 
@@ -221,11 +227,75 @@ def ticks(rows: int) -> DataFeed:
     return DataFeed(frame, kind="trade", stamp="event", calendar="24/7")
 
 
-def cross(name: str, count: int, cash: float, feed: Callable[[pl.DataFrame], DataFeed], rows: int | None = None):  # noqa: ANN201
-    """Make the two forms of a crossover."""
+def edges(frame: pl.DataFrame) -> pl.DataFrame:
+    """Entries and exits of the crossover, at the closes."""
+    close = pl.col("close")
+    is_up = (
+        (close.rolling_mean(data.FAST) > close.rolling_mean(data.SLOW)).over("symbol").fill_null(value=False)
+    )
+    was_up = pl.col("up").shift(1).over("symbol").fill_null(value=False)
+    frame = frame.with_columns(up=is_up)
+    entry, leave = (pl.col("up") & ~was_up), (~pl.col("up") & was_up)
+    return frame.with_columns(entry=entry.cast(pl.Float64), exit=leave.cast(pl.Float64)).filter(entry | leave)
+
+
+def crossing(name: str, cash: float, feed: Callable[[pl.DataFrame], DataFeed], rows: int | None) -> Engine:
+    """Trade the edges as a table."""
+    frame = data.table(name, rows)
+    found = edges(symbols(frame))
+    if feed is daily_feed:
+        found = found.select(pl.col("ts").dt.date().alias("session"), "symbol", "entry", "exit")
+    else:
+        stamp = (pl.col("ts") + pl.duration(minutes=1)).dt.replace_time_zone("UTC").alias("ts_event")
+        found = found.select(stamp, "symbol", "entry", "exit")
+    return engine(feed(frame), EntryExit(found, quantity=data.SHARES), cash)
+
+
+def weights(frame: pl.DataFrame, top: int) -> TargetWeights:
+    """Hold the best of every day, as a table."""
+    rank = pl.col("signal").rank("ordinal", descending=True).over("ts")
+    found = symbols(frame).filter(rank <= top)
+    session = pl.col("ts").dt.date().alias("session")
+    return TargetWeights(found.select(session, "symbol", pl.lit(0.99 / top).alias("weight")))
+
+
+def listed_ticks() -> Engine:
+    """Trade a list of orders on ticks."""
+    feed = ticks(data.TICKS)
+    stamps = data.table("ticks").select("ts").gather_every(data.EVERY, data.EVERY - 1)
+    orders = stamps.select(
+        pl.col("ts").dt.replace_time_zone("UTC").alias("ts_event"),
+        pl.lit("A0000").alias("symbol"),
+        (1 - 2 * (pl.int_range(pl.len()) % 2)).alias("quantity"),
+    )
+    return engine(feed, OrderList(orders), data.CASH)
+
+
+def one_of_grid(stop: float = 0.05, target: float = 0.10) -> Engine:
+    """Trade entries and exits with a stop and a target."""
+    frame = data.table("grid_bars")
+    found = (
+        symbols(frame)
+        .filter(pl.col("entry") | pl.col("exit"))
+        .select(
+            (pl.col("ts") + pl.duration(minutes=1)).dt.replace_time_zone("UTC").alias("ts_event"),
+            "symbol",
+            pl.col("entry").cast(pl.Float64),
+            pl.col("exit").cast(pl.Float64),
+        )
+    )
+    table = EntryExit(found, quantity=data.SHARES, stop_loss=stop, take_profit=target)
+    return engine(minute_feed(frame.drop("entry", "exit")), table, data.CASH)
+
+
+def cross(
+    name: str, count: int, cash: float, feed: Callable[[pl.DataFrame], DataFeed], rows: int | None = None
+) -> dict[str, Callable[[], Engine]]:
+    """Make the forms of a crossover."""
     return {
         "python": lambda: engine(feed(data.table(name, rows)), lambda: Cross(count), cash),
         "kernel": lambda: engine(feed(data.table(name, rows)), CrossKernel(), cash),
+        "table": lambda: crossing(name, cash, feed, rows),
     }
 
 
@@ -238,6 +308,9 @@ def rebalance(assets: int, top: int) -> dict[str, Callable[[], Engine]]:
     return {
         "python": lambda: engine(feed(), lambda: Rebalance(top), data.PANEL_CASH),
         "kernel": lambda: engine(feed(), RebalanceKernel(top), data.PANEL_CASH),
+        "table": lambda: engine(
+            feed(), weights(data.table("panel").filter(pl.col("asset") < assets), top), data.PANEL_CASH
+        ),
     }
 
 
@@ -248,11 +321,13 @@ WORKLOADS: dict[str, dict[str, Callable[[], Engine]]] = {
     "W4": {
         "python": lambda: engine(ticks(2_000_000), Ticker, data.CASH),
         "kernel": lambda: engine(ticks(data.TICKS), TickKernel(), data.CASH),
+        "table": listed_ticks,
     },
     "W4noop": {
         "python": lambda: engine(ticks(2_000_000), Nothing, data.CASH),
         "kernel": lambda: engine(ticks(data.TICKS), NothingKernel(), data.CASH),
     },
+    "W5single": {"table": one_of_grid},
     "W6": rebalance(500, 50),
     "W7": {"python": lambda: engine(minute_feed(data.table("wide")), EveryBar, 10 * data.CASH)},
 }

@@ -5,6 +5,7 @@ What differs between equal runs (wall time, host, absolute paths) belongs into `
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import platform
@@ -61,13 +62,17 @@ def sha256_file(path: Path) -> str:
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
     """Return the versions of those distributions that are installed; nothing is imported."""
-    versions: dict[str, str] = {}
-    for name in sorted(set(names)):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    found = {name: _installed_version(name) for name in sorted(set(names))}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+@functools.cache
+def _installed_version(name: str) -> str | None:
+    """Return a version, read once: what a process has imported does not change under it."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def build_manifest(

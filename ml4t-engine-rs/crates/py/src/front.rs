@@ -19,21 +19,22 @@ type Dict<'py> = Bound<'py, PyDict>;
 /// Read the description that `ml4t.backtest.front` writes.
 pub(crate) fn table(plan: &Plan, description: &Dict<'_>) -> PyResult<Table> {
     let py = description.py();
-    let named = |key: &str| -> PyResult<u32> {
+    let signal = |key: &str| -> PyResult<u32> {
         let name: String = take(description, key)?;
         signal_named(plan, &name).into_py(py)
     };
     let kind: String = take(description, "kind")?;
     match kind.as_str() {
-        "weights" => Ok(Table::Weights(Weights::new(plan, named("signal")?, take(description, "keep_others")?))),
+        "weights" => Ok(Table::Weights(Weights::new(plan, signal("signal")?, take(description, "keep_others")?))),
         "entries" => {
-            let exit = if get(description, "exit")?.is_none() { None } else { Some(named("exit")?) };
-            Ok(Table::Entries(Entries::new(plan, (named("entry")?, exit), size(plan, description)?)))
+            let exit = if get(description, "exit")?.is_none() { None } else { Some(signal("exit")?) };
+            Ok(Table::Entries(Entries::new(plan, (signal("entry")?, exit), size(plan, description)?)))
         }
         "orders" => {
-            let names: Vec<String> = take(description, "signals")?;
-            let names = names.iter().map(|name| signal_named(plan, name)).collect::<Result<Vec<_>, _>>().into_py(py)?;
-            OrderList::new(plan, lines(description)?, &names).map(Table::Orders).into_py(py)
+            let signals: Vec<String> = take(description, "signals")?;
+            let numbers =
+                signals.iter().map(|name| signal_named(plan, name)).collect::<Result<Vec<_>, _>>().into_py(py)?;
+            OrderList::new(plan, lines(description)?, &numbers).map(Table::Orders).into_py(py)
         }
         other => Err(to_py(py, &SimError::internal(format!("a table of kind {other:?}")))),
     }
@@ -60,33 +61,34 @@ fn size(plan: &Plan, description: &Dict<'_>) -> PyResult<Size> {
 
 fn lines(description: &Dict<'_>) -> PyResult<Vec<Line>> {
     let py = description.py();
-    let floats = |key: &str| -> PyResult<PyReadonlyArray1<'_, f64>> { Ok(get(description, key)?.extract()?) };
-    let codes = |key: &str| -> PyResult<PyReadonlyArray1<'_, u32>> { Ok(get(description, key)?.extract()?) };
-    let (quantity, limit, stop) = (floats("quantity")?, floats("limit_price")?, floats("stop_price")?);
-    let (kind, life) = (codes("order_type")?, codes("time_in_force")?);
+    let floats = |key: &str| -> PyResult<PyReadonlyArray1<'_, f64>> { get(description, key)?.extract() };
+    let codes = |key: &str| -> PyResult<PyReadonlyArray1<'_, u32>> { get(description, key)?.extract() };
+    let (sizes, limits, stops) = (floats("quantity")?, floats("limit_price")?, floats("stop_price")?);
+    let (type_codes, life_codes) = (codes("order_type")?, codes("time_in_force")?);
     let kinds: Vec<String> = take(description, "order_types")?;
     let lives: Vec<String> = take(description, "times_in_force")?;
-    let kinds = kinds.iter().map(|name| OrderType::parse(name).map(number_of_type)).collect::<Result<Vec<_>, _>>();
-    let kinds = kinds.into_py(py)?;
-    let lives = lives.iter().map(|name| TimeInForce::parse(name).map(number_of_life)).collect::<Result<Vec<_>, _>>();
-    let lives = lives.into_py(py)?;
-    let n = quantity.len();
+    let types = kinds.iter().map(|name| OrderType::parse(name).map(number_of_type)).collect::<Result<Vec<_>, _>>();
+    let types = types.into_py(py)?;
+    let lifetimes =
+        lives.iter().map(|name| TimeInForce::parse(name).map(number_of_life)).collect::<Result<Vec<_>, _>>();
+    let lifetimes = lifetimes.into_py(py)?;
+    let n = sizes.len();
     let broken = || to_py(py, &SimError::internal("a table of orders with columns of unequal lengths".to_owned()));
-    let mut lines = Vec::with_capacity(n);
+    let mut made = Vec::with_capacity(n);
     for k in 0..n {
         let line = (|| {
             let record = OrderRecord {
                 action: Action::NEW,
-                quantity: *quantity.get(k)?,
-                limit_price: *limit.get(k)?,
-                stop_price: *stop.get(k)?,
-                order_type: *kinds.get(*kind.get(k)? as usize)?,
-                life: (*lives.get(*life.get(k)? as usize)?)?,
+                quantity: *sizes.get(k)?,
+                limit_price: *limits.get(k)?,
+                stop_price: *stops.get(k)?,
+                order_type: *types.get(*type_codes.get(k)? as usize)?,
+                life: (*lifetimes.get(*life_codes.get(k)? as usize)?)?,
                 ..OrderRecord::UNSET
             };
             Some(Line { record })
         })();
-        lines.push(line.ok_or_else(broken)?);
+        made.push(line.ok_or_else(broken)?);
     }
-    Ok(lines)
+    Ok(made)
 }

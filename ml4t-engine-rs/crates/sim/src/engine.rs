@@ -171,7 +171,7 @@ pub struct Simulator<S, V, R> {
     /// Return statistics so far, one observation a NAV.
     pub metrics: ReturnStatistics,
     pub(crate) latencies: LatencyModels,
-    last_nav: Cash,
+    last_nav: f64,
     /// Time of the last row.
     last: Ns,
 }
@@ -184,7 +184,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn new(plan: Arc<Plan>, source: S, venue: V, recorder: R) -> Result<Self> {
         plan.validate()?;
         let state = State::new(&plan);
-        let last_nav = plan.account.initial_cash;
+        let last_nav = plan.account.initial_cash.to_f64();
         let metrics = ReturnStatistics::new(0.0, 252.0)?;
         let (start, last) = plan.span().unwrap_or((0, i64::MIN));
         let latencies = LatencyModels::new(&plan)?;
@@ -195,7 +195,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         for book in &mut simulator.state.books {
             book.deposit(start, cash, &mut simulator.recorder)?;
         }
-        simulator.last_nav = simulator.equity()?;
+        simulator.last_nav = simulator.equity()?.to_f64();
         Ok(simulator)
     }
 
@@ -362,8 +362,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         for block in &blocks {
             self.venue.on_rows(&self.plan, &mut self.state, block.feed, (block.from, block.to));
         }
-        // Rows with an arrival of their own become readable in phase 6.
-        blocks.retain(|b| self.plan.feeds[b.feed].arrival().is_none());
+        if self.state.has_arrivals {
+            // Rows with an arrival of their own become readable in phase 6.
+            blocks.retain(|b| self.plan.feeds[b.feed].arrival().is_none());
+        }
         self.state.causes.has_data = !blocks.is_empty();
         self.state.blocks = blocks;
         self.venue.on_completed(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })
@@ -462,8 +464,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             }
         }
         let equity = self.equity()?;
-        self.metrics.push(equity.to_f64() / self.last_nav.to_f64() - 1.0, None);
-        self.last_nav = equity;
+        let nav = equity.to_f64();
+        self.metrics.push(nav / self.last_nav - 1.0, None);
+        self.last_nav = nav;
         self.record_portfolio(Some(label))
     }
 

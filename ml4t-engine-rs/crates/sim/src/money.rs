@@ -54,7 +54,34 @@ impl Cash {
     /// Nearest `f64`.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        quotient_f64(self.0, CASH_UNIT)
+        self.near_f64().unwrap_or_else(|| quotient_f64(self.0, CASH_UNIT))
+    }
+
+    /// The quotient in floats, put right by what it leaves: it may be off by some bits. `None` where the rest has no
+    /// room, or is just half a bit.
+    fn near_f64(self) -> Option<f64> {
+        const TWO_64: f64 = 18_446_744_073_709_551_616.0;
+        let amount = self.0.unsigned_abs();
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "put right below")]
+        let near = ((amount >> 64) as u64 as f64 * TWO_64 + amount as u64 as f64) / 1e18;
+        let bits = near.to_bits();
+        let (mut mantissa, exponent) = (bits & 0x000f_ffff_ffff_ffff | 1 << 52, (bits >> 52) as i32 - 1075);
+        let shift = u32::try_from(-exponent).ok().filter(|&shift| shift < amount.leading_zeros())?;
+        let mut rest = (amount << shift).cast_signed() - i128::from(mantissa) * CASH_UNIT;
+        while rest * 2 > CASH_UNIT {
+            mantissa += 1;
+            rest -= CASH_UNIT;
+        }
+        while rest * 2 < -CASH_UNIT {
+            mantissa -= 1;
+            rest += CASH_UNIT;
+        }
+        // Where the exponent changes, bits are of another size.
+        if rest.abs() * 2 == CASH_UNIT || mantissa <= 1 << 52 || mantissa >= 1 << 53 {
+            return None;
+        }
+        let found = f64::from_bits((bits & !0x000f_ffff_ffff_ffff) | (mantissa & 0x000f_ffff_ffff_ffff));
+        Some(if self.0 < 0 { -found } else { found })
     }
 
     /// Exact amount of a decimal text or integer mantissa with `exponent` decimals.
@@ -94,6 +121,8 @@ pub fn quotient_f64(n: i128, d: i128) -> f64 {
     if n == 0 {
         return 0.0;
     }
+    let common = (n | d).trailing_zeros();
+    let (n, d) = (n >> common, d >> common);
     let (mut quotient, mut rest, mut exponent) = shifted_quotient(n, d).unwrap_or((n / d, n % d, 0));
     // Long division until 64 bits are known; doubling cannot overflow, because what remains is below d < 2^127.
     while quotient < 1 << 63 {
@@ -197,6 +226,25 @@ pub fn scale_f64(x: f64, decimals: u32) -> Option<i128> {
         if shift >= 126 { 0 } else { shift_right_half_even(product, shift) }
     };
     Some(if x < 0.0 { -magnitude } else { magnitude })
+}
+
+/// The integer next to a product of floats below 2^51, which is off by less than a quarter there; `None` where that
+/// might matter.
+fn near_integer(product: f64) -> Option<i64> {
+    const RANGE: f64 = 2_251_799_813_685_248.0;
+    if product.abs() < RANGE {
+        #[expect(clippy::cast_possible_truncation, reason = "in range")]
+        let whole = product as i64;
+        #[expect(clippy::cast_precision_loss, reason = "below 2^51")]
+        let rest = product - whole as f64;
+        if rest.abs() < 0.25 {
+            return Some(whole);
+        }
+        if rest.abs() > 0.75 {
+            return Some(whole + if rest > 0.0 { 1 } else { -1 });
+        }
+    }
+    None
 }
 
 /// Non-negative `a / 2^shift`, half to even; shift in 1..126.
@@ -361,6 +409,9 @@ impl Scale {
     /// A market price, rounded once to the price exponent.
     #[must_use]
     pub fn price(&self, x: f64) -> Option<Price> {
+        if let Some(price) = near_integer(x * self.price_unit) {
+            return Some(Price(price));
+        }
         scale_f64(x, self.price_exponent).and_then(|p| i64::try_from(p).ok()).map(Price)
     }
 
@@ -543,7 +594,61 @@ mod tests {
         assert_eq!(quotient_f64(i128::MAX, 1).to_bits(), libm::ldexp(1.0, 127).to_bits());
     }
 
+    /// Long division, bit by bit, until there are enough for one rounding.
+    fn bit_by_bit(n: i128, d: i128) -> f64 {
+        let sign = if (n < 0) == (d < 0) { 1.0 } else { -1.0 };
+        let (n, d) = (n.unsigned_abs(), d.unsigned_abs());
+        let (mut quotient, mut rest, mut exponent) = (n / d, n % d, 0);
+        while quotient < 1 << 63 {
+            (rest, quotient, exponent) = (rest * 2, quotient * 2, exponent - 1);
+            if rest >= d {
+                (rest, quotient) = (rest - d, quotient + 1);
+            }
+        }
+        let mut sticky = rest != 0;
+        while quotient >= 1 << 64 {
+            sticky |= quotient % 2 != 0;
+            (quotient, exponent) = (quotient / 2, exponent + 1);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "the rounding that is wanted")]
+        let mantissa = (u64::try_from(quotient).expect("64 bits") | u64::from(sticky)) as f64;
+        sign * libm::ldexp(mantissa, exponent)
+    }
+
     proptest! {
+        #[test]
+        fn a_quotient_of_any_size_is_what_long_division_gives(
+            n in any::<i128>(), d in any::<i128>(), small in 0_u32..127, shorter in 0_u32..127,
+        ) {
+            // Numbers of all lengths, not only of 127 bits.
+            let (n, d) = (n >> small, d >> shorter);
+            prop_assume!(n != 0 && d != 0);
+            prop_assert_eq!(quotient_f64(n, d).to_bits(), bit_by_bit(n, d).to_bits());
+        }
+
+        #[test]
+        fn an_amount_is_shown_as_the_nearest_float(n in any::<i128>(), shorter in 0_u32..127, halves in 0_i64..1 << 53) {
+            let mut amounts = vec![n >> shorter];
+            // Half a bit between two floats, and next to it.
+            let half = (i128::from(halves) * 2 + 1).checked_mul(CASH_UNIT / 2);
+            amounts.extend(half.into_iter().flat_map(|half| [half - 1, half, half + 1]));
+            for amount in amounts.into_iter().filter(|&amount| amount != 0) {
+                prop_assert_eq!(Cash(amount).to_f64().to_bits(), bit_by_bit(amount, CASH_UNIT).to_bits(), "{}", amount);
+            }
+        }
+
+        #[test]
+        fn a_price_is_the_nearest_integer(x in -1e12_f64..1e12, decimals in 0_u32..13, half in -1_000_000_i64..1_000_000) {
+            let scale = Scale::new(decimals, 0, Decimal { mantissa: 1, exponent: 0 }).expect("a scale");
+            // Also the floats around a half, where a product of floats may round to it.
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let near_half = (half as f64 + 0.5) / power_of_ten(decimals);
+            for x in [x, near_half, near_half.next_up(), near_half.next_down()] {
+                let exact = scale_f64(x, decimals).and_then(|price| i64::try_from(price).ok()).map(Price);
+                prop_assert_eq!(scale.price(x), exact, "{} {}", x, decimals);
+            }
+        }
+
         #[test]
         fn small_quotients_round_as_the_processor_does(n in -9_007_199_254_740_991_i64..9_007_199_254_740_991, d in 1_i64..9_007_199_254_740_991) {
             #[expect(clippy::cast_precision_loss, reason = "below 2^53")]

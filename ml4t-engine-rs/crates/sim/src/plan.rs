@@ -40,6 +40,14 @@ impl FeedKind {
         }
     }
 
+    /// The last phase of a row: what a position is valued at afterwards.
+    pub(crate) const fn last_phase(self) -> Phase {
+        match self {
+            Self::Bar => Phase::CLOSE,
+            other => other.range_phase(),
+        }
+    }
+
     /// The phase in which a row shows how far its prices went.
     pub(crate) const fn range_phase(self) -> Phase {
         match self {

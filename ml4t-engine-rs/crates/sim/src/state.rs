@@ -84,6 +84,7 @@ pub struct Asked {
 
 /// The changing half of a run; cloning it is a snapshot.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a run and its instant")]
 pub struct State {
     /// Current instant.
     pub now: Ns,
@@ -127,6 +128,8 @@ pub struct State {
     pub completed: Vec<Vec<u32>>,
     /// Readable rows of each instrument, for feeds with arrivals.
     readable: Vec<Option<Vec<u32>>>,
+    /// Whether there is such a feed.
+    pub(crate) has_arrivals: bool,
     /// Position in the arrival order of each feed.
     pub(crate) arrived: Vec<usize>,
     /// Signals delivered so far.
@@ -188,6 +191,7 @@ impl State {
             due_timers: Vec::new(),
             completed: plan.feeds.iter().map(|f| vec![0; width(f)]).collect(),
             readable: plan.feeds.iter().map(|f| f.arrival().map(|_| vec![0; width(f)])).collect(),
+            has_arrivals: plan.feeds.iter().any(|feed| feed.arrival().is_some()),
             arrived: vec![0; plan.feeds.len()],
             signals_seen: 0,
             latest_signal: vec![0; instruments * names],

@@ -200,9 +200,14 @@ fn guard_of(plan: &Plan, book: BookId, i: usize) -> usize {
 }
 
 /// Place of a row among those of its instrument in the feed that fills its orders.
-fn place_of(plan: &Plan, i: usize, row: usize) -> usize {
-    let feed = plan.instruments[i].matching.map(|feed| plan.feed(feed));
-    feed.map_or(0, |feed| feed.rows_of(i).partition_point(|&other| (other as usize) < row))
+fn place_of(plan: &Plan, state: &State, i: usize, row: usize) -> usize {
+    let Some(feed) = plan.instruments[i].matching else { return 0 };
+    let rows = plan.feed(feed).rows_of(i);
+    // Nearly always the last complete row, or the one that has just begun.
+    let seen = state.completed[feed.index()][i] as usize;
+    let near = [seen.wrapping_sub(1), seen];
+    let found = near.into_iter().find(|&place| rows.get(place).is_some_and(|&other| other as usize == row));
+    found.unwrap_or_else(|| rows.partition_point(|&other| (other as usize) < row))
 }
 
 fn is_close(phase: Phase) -> bool {
@@ -504,6 +509,11 @@ impl Venue for SimulatedVenue {
             if let Some(row) = feed.and_then(|f| desk.state.next_row(desk.plan, f.index(), i as usize)) {
                 set.push((i, index_u32(row)));
             }
+        }
+        if set.iter().all(|&(i, _)| self.only_marks(desk.plan, i as usize)) && self.is_settled(desk) {
+            Self::mark_opens(desk, &set)?;
+            self.set = set;
+            return Ok(());
         }
         self.set_marks(desk, &set, Phase::OPEN)?;
         if self.needs_bar {

@@ -1,8 +1,8 @@
 """Tables that trade: target weights, entries and exits, orders.
 
-Each is a strategy that is given as data. The engine carries it out natively, with the same intake, matching, costs
-and ledger as any other, and calls nobody; the class itself says in Python what is done, which is what runs with
-``native = "never"`` and on the reference engine, with the same orders.
+Each is a strategy that is given as data. The engine carries it out natively, with the same intake, matching,
+costs and ledger as any other, and calls nobody; the class itself says in Python what is done, which is what
+runs with ``native = "never"`` and on the reference engine, with the same orders.
 
 A table is read as signals are, so that a row acts when it arrives and never earlier.
 """
@@ -83,14 +83,14 @@ def _listed(source: object) -> list[Signals]:
 class TargetWeights(TableStrategy):
     """Holds the portfolio that a table of weights says.
 
-    Weights that arrive together are one portfolio: at their instant the account trades towards it, what is sold
-    first, then by symbol, as `Broker.order_target_weights` does.
+    Weights that arrive together are one portfolio: at their instant the account trades towards it, what is
+    sold first, then by symbol, as `Broker.order_target_weights` does.
 
     Parameters
     ----------
     weights : frame, path, Signals or None
-        Time, `symbol` and a column of weights, which are fractions of equity, negative for shorts; None takes the
-        signal from those of the run.
+        Time, `symbol` and a column of weights, which are fractions of equity, negative for shorts; None takes
+        the signal from those of the run.
     signal : str
         Name of that column, or of the signal.
     keep_others : bool
@@ -145,9 +145,9 @@ class TargetWeights(TableStrategy):
 class EntryExit(TableStrategy):
     """Opens positions where one signal says so, closes them where another does or a price level is reached.
 
-    A score above zero of `entry` opens a long position, one below zero a short one; if there is one of the other
-    side it is turned, and if there is one of the same side nothing happens. A score of `exit` that is not zero
-    closes what is there. Zeros say nothing. Market orders under way count as positions.
+    A score above zero of `entry` opens a long position, one below zero a short one; if there is one of the
+    other side it is turned, and if there is one of the same side nothing happens. A score of `exit` that is
+    not zero closes what is there. Zeros say nothing. Market orders under way count as positions.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ class EntryExit(TableStrategy):
         signals: object = None,
         *,
         entry: str = "entry",
-        exit: str | None = "exit",  # noqa: A002 - its name in the field
+        exit: str | None = "exit",
         quantity: Any = None,  # noqa: ANN401 - any number
         weight: Any = None,  # noqa: ANN401 - any number
         stop_loss: float | None = None,
@@ -244,7 +244,8 @@ class EntryExit(TableStrategy):
     def on_start(self) -> None:
         """Set the rules."""
         if self.rules.rules:
-            self.broker.set_position_rules(self.rules)
+            broker: Any = self.broker
+            broker.set_position_rules(self.rules)
 
     def on_signal(self, event: Any) -> None:  # noqa: ANN401 - of either engine
         """Collect what arrives together."""
@@ -284,8 +285,9 @@ class OrderList(TableStrategy):
     Parameters
     ----------
     orders : frame
-        Time, `symbol`, `quantity` (signed, negative sells), and as wanted `order_type` ("market"), `limit_price`,
-        `stop_price`, `time_in_force` ("gtc"). Trailing stops and good-till-date need a strategy.
+        Time, `symbol`, `quantity` (signed, negative sells), and as wanted `order_type` ("market"),
+        `limit_price`, `stop_price`, `time_in_force` ("gtc"). Trailing stops and good-till-date need a
+        strategy.
     stamp : str or None
         As of `Signals`: "event" for instants, "session" for dates, which are sent at the close.
     timezone : str or None
@@ -370,10 +372,15 @@ def _read(orders: object, *, stamp: str | None, timezone: str | None) -> tuple[p
     if "quantity" not in by_fold:
         msg = f"{label}: no column quantity; the columns are {', '.join(frame.columns)}"
         raise DataError(msg)
-    known = {time, symbol, arrival, *(by_fold.get(name) for name in ("quantity", "order_type", "time_in_force", *_PRICES))}
+    known = {
+        time,
+        symbol,
+        arrival,
+        *(by_fold.get(name) for name in ("quantity", "order_type", "time_in_force", *_PRICES)),
+    }
     if unknown := [name for name in frame.columns if name not in known]:
-        msg = f"{label}: unknown columns {', '.join(unknown)}; an order has symbol, quantity, order_type, limit_price, "
-        msg += "stop_price and time_in_force"
+        msg = f"{label}: unknown columns {', '.join(unknown)}; an order has a time, symbol, quantity, "
+        msg += "order_type, limit_price, stop_price and time_in_force"
         raise DataError(msg)
 
     def floats(name: str) -> pl.Expr:
@@ -408,7 +415,9 @@ def _read(orders: object, *, stamp: str | None, timezone: str | None) -> tuple[p
     # Orders of one instrument and instant are told apart by name.
     place = pl.int_range(pl.len()).over("symbol", *named)
     rows = rows.with_columns(pl.concat_str(pl.lit(_LINE), place.cast(pl.String)).alias("model_id"))
-    declared: Any = stamp if stamp is not None else (meaning.value if meaning is StampMeaning.SESSION else None)
+    declared: Any = (
+        stamp if stamp is not None else (meaning.value if meaning is StampMeaning.SESSION else None)
+    )
     return lines, Signals(rows, name=label, stamp=declared, timezone=timezone)
 
 
@@ -417,7 +426,10 @@ def _check(lines: pl.DataFrame, label: str) -> None:
     of_type, of_life = pl.col("order_type"), pl.col("time_in_force")
     types, lives = [each.value for each in _TYPES], [each.value for each in _LIVES]
     faults = {
-        "quantity": (~pl.col("quantity").is_finite() | (pl.col("quantity") == 0.0), "a finite number, not zero"),
+        "quantity": (
+            ~pl.col("quantity").is_finite() | (pl.col("quantity") == 0.0),
+            "a finite number, not zero",
+        ),
         "order_type": (~of_type.is_in(types), f"one of {', '.join(types)}"),
         "time_in_force": (~of_life.is_in(lives), f"one of {', '.join(lives)}"),
     }

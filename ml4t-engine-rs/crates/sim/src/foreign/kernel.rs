@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
-use ml4t_abi::{Action, EvalStrategy, Header, OpenOrder, OrderRecord, StrategyContext};
+use ml4t_abi::{Action, EvalStrategy, Header, OpenOrder, OrderRecord, Status, StrategyContext};
 
 use super::{ForeignTable, State};
 use crate::contingent::GroupKind;
@@ -46,6 +46,9 @@ pub struct Kernel {
     known: BTreeMap<u64, OrderId>,
     groups: BTreeMap<u64, OrderId>,
     instant: u64,
+    eval: EvalStrategy,
+    /// What the last call was given; numbers of this run stay.
+    context: StrategyContext,
     /// Fills and corporate actions of which the positions know.
     positions_at: Option<(u64, usize)>,
     cash: Shown,
@@ -160,6 +163,22 @@ impl Kernel {
         let mut state = State::of_proto(table);
         let begun = state.reset(plan.seed);
         begun.map_err(|text| SimError::model(format!("kernel {owner}, at the start of the run: {text}")))?;
+        let eval = state
+            .call::<EvalStrategy>()
+            .ok_or_else(|| SimError::model(format!("kernel {owner}: its table has no function eval")))?;
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let context = StrategyContext {
+            header: Header::of::<StrategyContext>(0, 0, 0),
+            n_assets: count(n_assets),
+            n_columns: count(sources.len()),
+            n_changed: 0,
+            n_open_orders: 0,
+            n_fills: 0,
+            session_closed: 0,
+            cash: 0.0,
+            equity: 0.0,
+            instant: 0,
+        };
         Ok(Self {
             state,
             columns: vec![f64::NAN; sources.len() * n_assets],
@@ -175,6 +194,8 @@ impl Kernel {
             known: BTreeMap::new(),
             groups: BTreeMap::new(),
             instant: 0,
+            eval,
+            context,
             positions_at: None,
             cash: Shown::NOTHING,
             equity: Shown::NOTHING,
@@ -271,22 +292,18 @@ impl Kernel {
 
     fn ask(&mut self, api: &Api<'_>) -> Result<usize> {
         let (plan, state) = (api.plan, &*api.state);
-        let eval =
-            self.state.call::<EvalStrategy>().ok_or_else(|| self.error(state, "its table has no function eval"))?;
+        let eval = self.eval;
         let equity = self.worth(plan, state)?;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let context = StrategyContext {
-            header: Header::of::<StrategyContext>(0, 0, state.now),
-            n_assets: count(self.n_assets),
-            n_columns: count(self.sources.len()),
-            n_changed: count(self.changed.len()),
-            n_open_orders: count(self.open.len()),
-            n_fills: count(state.told.len()),
-            session_closed: u32::from(state.causes.closes_nav_session),
-            cash: self.cash.show(state.book(BookId(0)).cash()),
-            equity: self.equity.show(equity),
-            instant: self.instant,
-        };
+        let context = &mut self.context;
+        context.header.ts_ns = state.now;
+        context.n_changed = count(self.changed.len());
+        context.n_open_orders = count(self.open.len());
+        context.n_fills = count(state.told.len());
+        context.session_closed = u32::from(state.causes.closes_nav_session);
+        context.cash = self.cash.show(state.book(BookId(0)).cash());
+        context.equity = self.equity.show(equity);
+        context.instant = self.instant;
         self.instant += 1;
         let mut n = 0_u32;
         let capacity = self.orders.len();
@@ -294,7 +311,7 @@ impl Kernel {
         let status = unsafe {
             eval(
                 self.state.at,
-                &raw const context,
+                &raw const self.context,
                 pointer(&self.changed),
                 pointer(&self.columns),
                 pointer(&self.positions),
@@ -305,6 +322,9 @@ impl Kernel {
                 &raw mut n,
             )
         };
+        if status == Status::OK && n as usize <= capacity {
+            return Ok(n as usize);
+        }
         let answer = answered(status, n as usize, capacity, || self.state.last_error());
         let answer = answer.and_then(|n| n.ok_or_else(|| format!("it answered status {} and said nothing", status.0)));
         answer.map_err(|text| self.error(state, &text))
@@ -439,6 +459,9 @@ impl Strategy for Kernel {
         self.look_at_account(api.plan, api.state);
         let n = self.ask(api)?;
         api.state.told.clear();
+        if n == 0 {
+            return Ok(());
+        }
         let orders = std::mem::take(&mut self.orders);
         let outcome = orders[..n].iter().try_for_each(|record| self.carry_out(api, record));
         self.orders = orders;

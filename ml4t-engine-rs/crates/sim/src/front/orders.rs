@@ -17,6 +17,12 @@ pub struct Line {
     pub record: OrderRecord,
 }
 
+/// The number of a line that a score stands for.
+fn line_of(score: f64) -> Option<usize> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number in range")]
+    ((0.0..4e9).contains(&score) && score.fract() == 0.0).then_some(score as usize)
+}
+
 /// Sends the orders of a table; a signal whose name is one of the table's brings the number of a line.
 #[derive(Debug)]
 pub struct OrderList {
@@ -41,7 +47,7 @@ impl OrderList {
         }
         if let Some(signals) = &plan.signals {
             for (&name, &score) in signals.name.iter().zip(signals.score.iter()) {
-                if brings[name as usize] && !(score >= 0.0 && (score as usize) < lines.len()) {
+                if brings[name as usize] && line_of(score).is_none_or(|k| k >= lines.len()) {
                     let n = lines.len();
                     return Err(SimError::data(format!("a signal brings order {score} of a table of {n}, from 0")));
                 }
@@ -56,8 +62,7 @@ impl OrderList {
         self.due.clear();
         for row in api.state.new_signals.0..api.state.new_signals.1 {
             if self.brings[signals.name[row] as usize] {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by new")]
-                self.due.push((signals.score[row] as usize, signals.instrument[row]));
+                self.due.extend(line_of(signals.score[row]).map(|k| (k, signals.instrument[row])));
             }
         }
         // In the sequence of the user's table.

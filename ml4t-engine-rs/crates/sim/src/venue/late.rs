@@ -96,7 +96,7 @@ impl SimulatedVenue {
             self.is_deferred[i as usize] = false;
             for book in 0..desk.plan.books {
                 if self.guards[guard_of(desk.plan, BookId(book), i as usize)].is_late {
-                    let seen = place_of(desk.plan, i as usize, row as usize);
+                    let seen = place_of(desk.plan, desk.state, i as usize, row as usize);
                     self.set_rules(desk, (BookId(book), i as usize), seen)?;
                     self.cascade(desk)?;
                 }

@@ -53,7 +53,9 @@ fn seen_from<R>(desk: &Desk<'_, R>, i: usize, row: usize, phase: Phase) -> usize
     match instrument.matching.filter(|_| instrument.is_print(phase)) {
         Some(quotes) => desk.state.completed[quotes.index()][i] as usize,
         // What is entered at a close, or at a quote that stood, has not seen the rest of its row.
-        None => place_of(desk.plan, i, row) + usize::from(is_close(phase) || phase == PhaseMarket::STANDING),
+        None => {
+            place_of(desk.plan, desk.state, i, row) + usize::from(is_close(phase) || phase == PhaseMarket::STANDING)
+        }
     }
 }
 

@@ -6,15 +6,61 @@ use ml4t_abi::Phase;
 
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::instrument::Instrument;
+use crate::money::{Price, middle};
 use crate::order::TimeInForce;
 use crate::phase::PhaseMarket;
-use crate::plan::{FeedKind, Plan};
+use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
 use crate::policies::{BarPath, FillTiming, OrderInsideBar};
 use crate::recorder::Recorder;
 use crate::time::Ns;
 use crate::trailing;
 
 use super::{Desk, HELD, LIVE, SimulatedVenue, guard_of, index_u32, place_of};
+
+/// A price leaves its range.
+struct Beyond;
+
+/// A price of a feed, `None` where there is none.
+fn price_of(x: f64, instrument: &Instrument) -> std::result::Result<Option<Price>, Beyond> {
+    if x.is_nan() { Ok(None) } else { instrument.scale.price(x).map(Some).ok_or(Beyond) }
+}
+
+/// What a complete row of a feed values a position at, as [`price_of`].
+fn mark_of(feed: &Feed, row: usize, instrument: &Instrument) -> std::result::Result<Option<Price>, Beyond> {
+    let price = |column: usize| price_of(feed.value(column, row), instrument);
+    match feed.data.kind {
+        FeedKind::Bar => price(bar::CLOSE),
+        FeedKind::Quote => Ok(middle(price(quote::BID)?, price(quote::ASK)?)),
+        FeedKind::Trade => price(trade::PRICE),
+        FeedKind::Context => Ok(None),
+    }
+}
+
+/// Value the positions in an instrument at a price; tells whether there are any.
+fn value_at<R>(desk: &mut Desk<'_, R>, i: usize, mark: Option<Price>) -> Result<bool> {
+    let instrument = &desk.plan.instruments[i];
+    let mut is_held = false;
+    for book in &mut desk.state.books {
+        let quantity = book.positions[i].quantity;
+        is_held |= quantity != 0;
+        if let Some(mark) = mark.filter(|_| quantity != 0) {
+            book.set_mark(InstrumentId(index_u32(i)), &instrument.scale, mark)
+                .ok_or_else(|| value_out_of_range(&instrument.symbol))?;
+        }
+    }
+    Ok(is_held)
+}
+
+/// The error that reading such a row gives.
+fn out_of_range<R>(desk: &Desk<'_, R>, (i, row): (usize, usize), phase: Phase) -> SimError {
+    let read = PhaseMarket::read(desk.plan, i, row, phase).err();
+    read.unwrap_or_else(|| SimError::internal("a price was out of range and is not".to_owned()))
+}
+
+fn value_out_of_range(symbol: &str) -> SimError {
+    SimError::overflow(format!("{symbol}: the position's value leaves the ledger's range"))
+}
 
 /// Whether a split or dividend of an instrument makes a price of that time one of the old shares.
 fn has_acted_since<R>(desk: &Desk<'_, R>, i: usize, ts: Ns) -> bool {
@@ -50,16 +96,31 @@ impl SimulatedVenue {
     pub(super) fn mark_touched<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
         let mut touched = std::mem::take(&mut self.touched);
         for &(feed, i, row) in &touched {
-            let phase = match desk.plan.feeds[feed as usize].data.kind {
-                FeedKind::Bar => Phase::CLOSE,
-                FeedKind::Quote => Phase::QUOTE,
-                FeedKind::Trade | FeedKind::Context => Phase::TRADE,
-            };
-            self.set_marks(desk, &[(i, row)], phase)?;
-            self.refresh_watch(desk.plan, desk.state, i as usize);
+            let (place, row) = (i as usize, row as usize);
+            let feed = &desk.plan.feeds[feed as usize];
+            let mark = mark_of(feed, row, &desk.plan.instruments[place]);
+            let mark = mark.map_err(|_| out_of_range(desk, (place, row), feed.data.kind.last_phase()))?;
+            if value_at(desk, place, mark)? {
+                self.schedule_open(desk.plan, desk.state, place);
+            } else {
+                self.refresh_watch(desk.plan, desk.state, place);
+            }
         }
         touched.clear();
         self.touched = touched;
+        Ok(())
+    }
+
+    /// Value positions at the opens of bars that do nothing else.
+    pub(super) fn mark_opens<R: Recorder>(desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        for &(i, row) in set {
+            let (place, row) = (i as usize, row as usize);
+            let instrument = &desk.plan.instruments[place];
+            let Some(feed) = instrument.matching.map(|feed| desk.plan.feed(feed)) else { continue };
+            let mark = price_of(feed.value(bar::OPEN, row), instrument);
+            let mark = mark.map_err(|_| out_of_range(desk, (place, row), Phase::OPEN))?;
+            value_at(desk, place, mark)?;
+        }
         Ok(())
     }
 
@@ -78,7 +139,7 @@ impl SimulatedVenue {
                 let place = (BookId(book), i as usize);
                 let guard = &mut self.guards[guard_of(desk.plan, place.0, place.1)];
                 if !guard.is_idle() {
-                    guard.trail(desk, place, place_of(desk.plan, place.1, row as usize) + 1)?;
+                    guard.trail(desk, place, place_of(desk.plan, desk.state, place.1, row as usize) + 1)?;
                 }
             }
         }
@@ -157,18 +218,8 @@ impl SimulatedVenue {
             if self.watch[i as usize] & HELD == 0 {
                 continue;
             }
-            let instrument = &desk.plan.instruments[i as usize];
-            let Some(mark) = PhaseMarket::read(desk.plan, i as usize, row as usize, phase)?.mark() else { continue };
-            for book in &mut desk.state.books {
-                if book.positions[i as usize].quantity != 0 {
-                    book.set_mark(InstrumentId(i), &instrument.scale, mark).ok_or_else(|| {
-                        SimError::overflow(format!(
-                            "{}: the position's value leaves the ledger's range",
-                            instrument.symbol
-                        ))
-                    })?;
-                }
-            }
+            let mark = PhaseMarket::read(desk.plan, i as usize, row as usize, phase)?.mark();
+            value_at(desk, i as usize, mark)?;
         }
         Ok(())
     }
