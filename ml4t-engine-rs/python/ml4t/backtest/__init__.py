@@ -16,6 +16,7 @@ Examples
 from __future__ import annotations
 
 from ml4t.backtest import datasets
+from ml4t.backtest.arrays import ArrayBacktest, run_backtest
 from ml4t.backtest.data import DataFeed, Signals
 from ml4t.backtest.engine import Engine, run
 from ml4t.backtest.front import EntryExit, OrderList, TargetWeights
@@ -41,6 +42,7 @@ from ml4t.engine._engine import (
 from ml4t.engine.results import Results
 
 __all__ = [
+    "ArrayBacktest",
     "Bar",
     "Broker",
     "CompositeRule",
@@ -82,6 +84,7 @@ __all__ = [
     "datasets",
     "load_config",
     "run",
+    "run_backtest",
     "schedule",
 ]
 

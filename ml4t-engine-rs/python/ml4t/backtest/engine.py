@@ -207,7 +207,7 @@ class Engine:
         start, end = data.span_ns
         clock.lap("load")
         strategy, kernel = self._strategy()
-        table = strategy.describe(data) if isinstance(strategy, TableStrategy) else None
+        table = strategy.describe(data, self.config) if isinstance(strategy, TableStrategy) else None
         check_callbacks(strategy)
         warn_of_near_misses(strategy)
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)

@@ -20,12 +20,14 @@ from ml4t.backtest.data.frames import to_polars
 from ml4t.backtest.data.signals import ARRIVAL_NAMES, Signals, as_signals
 from ml4t.backtest.rules import CompositeRule, StopLoss, TakeProfit, TrailingStop
 from ml4t.core.errors import ConfigError, DataError, unknown_name
+from ml4t.core.policies import TargetOrders
 from ml4t.core.strategy import Strategy
 from ml4t.core.types import OrderType, StampMeaning, TimeInForce
 from ml4t.core.values import decimal_text, to_decimal
 
 if TYPE_CHECKING:
     from ml4t.backtest.data.tables import MarketData
+    from ml4t.core.config import RunConfig
 
 __all__ = ["EntryExit", "OrderList", "TableStrategy", "TargetWeights"]
 
@@ -43,7 +45,7 @@ class TableStrategy(Strategy):
         """Return the signals that it brings along, to be read beside those of the run."""
         return []
 
-    def describe(self, data: MarketData) -> dict[str, Any]:
+    def describe(self, data: MarketData, config: RunConfig) -> dict[str, Any]:
         """Return what the engine is to do natively.
 
         Raises
@@ -122,7 +124,7 @@ class TargetWeights(TableStrategy):
         """Return the signal, and what becomes of other positions."""
         return {"signal": self.signal, "keep_others": bool(self.keep_others)}
 
-    def describe(self, data: MarketData) -> dict[str, Any]:
+    def describe(self, data: MarketData, config: RunConfig) -> dict[str, Any]:
         """Return what the engine is to do natively."""
         return {
             "kind": "weights",
@@ -145,9 +147,10 @@ class TargetWeights(TableStrategy):
 class EntryExit(TableStrategy):
     """Opens positions where one signal says so, closes them where another does or a price level is reached.
 
-    A score above zero of `entry` opens a long position, one below zero a short one; if there is one of the
-    other side it is turned, and if there is one of the same side nothing happens. A score of `exit` that is
-    not zero closes what is there. Zeros say nothing. Market orders under way count as positions.
+    A score above zero of `entry` opens a long position, one below zero a short one; one of the other side is
+    closed by an order of its own, and where there is one of the same side nothing happens. A score of `exit`
+    that is not zero closes what is there. What closes may only reduce, in case a stop is there first. Zeros
+    say nothing. Market orders under way count as positions.
 
     Parameters
     ----------
@@ -167,8 +170,8 @@ class EntryExit(TableStrategy):
     >>> feed = DataFeed(datasets.us_equity_daily(), stamp="session", symbols=["IBM"])
     >>> signals = pl.DataFrame({"session": ["2012-07-02"], "symbol": ["IBM"], "entry": [1.0], "exit": [0.0]})
     >>> results = run(EntryExit(signals, quantity=100, stop_loss=0.05), feed)
-    >>> results.trades["exit_reason"].to_list()
-    ['stop_loss']
+    >>> results.orders["tag"].to_list()
+    ['', 'stop_loss']
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a trade, each by its name
@@ -206,6 +209,8 @@ class EntryExit(TableStrategy):
         given = ((StopLoss, stop_loss), (TakeProfit, take_profit), (TrailingStop, trailing_stop))
         self.rules = CompositeRule([rule(pct) for rule, pct in given if pct is not None])
         self._arrived: dict[str, list[float]] = {}
+        # Where targets do not count what is under way, one that turns a position counts from what is held.
+        self._turns_at_once = False
 
     def sources(self) -> list[Signals]:
         """Return the signals."""
@@ -216,7 +221,7 @@ class EntryExit(TableStrategy):
         rules = {rule.kind: rule.pct for rule in self.rules.rules}
         return {"entry": self.entry, "exit": self.exit, self.sized_by: decimal_text(self.size), **rules}
 
-    def describe(self, data: MarketData) -> dict[str, Any]:
+    def describe(self, data: MarketData, config: RunConfig) -> dict[str, Any]:
         """Return what the engine is to do natively.
 
         Raises
@@ -233,6 +238,8 @@ class EntryExit(TableStrategy):
                     )
                     raise ConfigError(msg)
         size = decimal_text(self.size)
+        counts = config.broker.policies.target_orders is TargetOrders.COUNTED
+        self._turns_at_once = self.sized_by == "weight" and not counts
         return {
             "kind": "entries",
             "entry": self._known(data, self.entry),
@@ -260,13 +267,13 @@ class EntryExit(TableStrategy):
             entry, leave = arrived[symbol]
             held = _held(broker, symbol)
             sign = (entry > 0.0) - (entry < 0.0)
-            if sign and sign * held <= 0.0:
-                if self.sized_by == "quantity":
-                    broker.order_target_quantity(symbol, sign * self.size)
-                else:
-                    broker.order_target_percent(symbol, sign * self.size)
-            elif leave != 0.0 and held != 0.0:
-                broker.close_position(symbol)
+            enters = sign != 0 and sign * held <= 0.0
+            if held != 0.0 and (enters or leave != 0.0) and not (enters and self._turns_at_once):
+                broker.submit_order(symbol, -held, reduce_only=True)
+            if enters and self.sized_by == "quantity":
+                broker.submit_order(symbol, sign * self.size)
+            elif enters:
+                broker.order_target_percent(symbol, sign * self.size)
 
 
 def _held(broker: Any, symbol: str) -> float:  # noqa: ANN401 - of either engine
@@ -320,7 +327,7 @@ class OrderList(TableStrategy):
         """Return one signal a row: its score is the number of the row."""
         return [self._signals]
 
-    def describe(self, data: MarketData) -> dict[str, Any]:
+    def describe(self, data: MarketData, config: RunConfig) -> dict[str, Any]:
         """Return what the engine is to do natively."""
         names = () if data.signals is None else data.signals.names
         lines = self._lines

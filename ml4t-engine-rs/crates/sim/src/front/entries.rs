@@ -1,11 +1,14 @@
 //! Entries and exits: a signal that is not zero opens a position, another closes it.
 
 use crate::engine::Api;
-use crate::error::Result;
-use crate::ids::BookId;
+use crate::error::{Result, SimError};
+use crate::ids::{BookId, OrderId};
 use crate::money::Decimal;
+use crate::order::{OrderRequest, Side};
 use crate::plan::Plan;
+use crate::policies::TargetOrders;
 use crate::targets::fraction_of_equity;
+use crate::terms::Instructions;
 
 use super::{UnderWay, template};
 
@@ -63,30 +66,46 @@ impl Entries {
         for k in 0..self.named.len() {
             let i = self.named[k] as usize;
             let [entry, exit] = std::mem::take(&mut self.arrived[i]);
-            let expected = self.under_way.expected(plan, api.state, i);
-            let sign = if entry > 0.0 { 1 } else { -i64::from(entry < 0.0) };
-            // Whether there is a position does not depend on the policy by which targets count what is under way.
             let held = self.under_way.counted(api.state, i);
-            let sent = if sign != 0 && sign != held.signum() {
-                self.enter(api, (i, expected), sign)?
-            } else if exit != 0.0 && held != 0 {
-                api.order_target_from(template(i), 0, expected)?
-            } else {
-                None
-            };
-            self.under_way.note(i, sent);
+            let sign = if entry > 0.0 { 1 } else { -i64::from(entry < 0.0) };
+            let enters = sign != 0 && sign != held.signum();
+            // Where targets do not count what is under way, the one that turns a position counts from what is held.
+            let is_one_order =
+                enters && matches!(self.size, Size::Weight(_)) && plan.policies.target_orders == TargetOrders::Ignored;
+            if held != 0 && !is_one_order && (enters || exit != 0.0) {
+                let closing = leave(i, held)?;
+                let sent = api.submit(closing)?;
+                self.under_way.note(i, Some(sent));
+            }
+            if enters {
+                let sent = self.enter(api, i, sign)?;
+                self.under_way.note(i, sent);
+            }
         }
         Ok(())
     }
 
-    fn enter(&self, api: &mut Api<'_>, (i, expected): (usize, i64), sign: i64) -> Result<Option<crate::ids::OrderId>> {
+    fn enter(&mut self, api: &mut Api<'_>, i: usize, sign: i64) -> Result<Option<OrderId>> {
         match &self.size {
-            Size::Units(units) => api.order_target_from(template(i), sign * units[i], expected),
+            Size::Units(units) => {
+                let side = if sign > 0 { Side::Buy } else { Side::Sell };
+                api.submit(OrderRequest { side, quantity: units[i], ..template(i) }).map(Some)
+            }
             Size::Weight(weight) => {
                 let fraction = Decimal { mantissa: weight.mantissa * i128::from(sign), ..*weight };
                 let value = fraction_of_equity(api.plan, api.state, BookId(0), fraction)?;
+                let expected = self.under_way.expected(api.plan, api.state, i);
                 api.order_value(template(i), value, expected)
             }
         }
     }
+}
+
+/// The order that closes what is held and, if a stop was there before it, nothing else.
+fn leave(i: usize, held: i64) -> Result<OrderRequest> {
+    let side = if held > 0 { Side::Sell } else { Side::Buy };
+    let range = || SimError::overflow("a position leaves the range of 64 bits".to_owned());
+    let quantity = held.checked_abs().ok_or_else(range)?;
+    let instructions = Instructions { reduce_only: true, ..Instructions::default() };
+    Ok(OrderRequest { side, quantity, instructions, ..template(i) })
 }
