@@ -378,7 +378,23 @@ def bench(session: nox.Session) -> None:
     python(session, "tests/bench/first_figures.py")
     python(session, "tests/bench/order_cost.py")
     python(session, "tests/bench/native_models.py")
+    python(session, "tests/bench/speed/run.py")
     python(session, "-m", "pytest", "-m", "bench", "-s", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def peers(session: nox.Session) -> None:
+    """Install the engines that `bench` measures beside ours, each in an environment of its own."""
+    for wanted in sorted((ROOT / "tests" / "bench" / "speed" / "peers").glob("*.txt")):
+        home = ROOT / ".cache" / "peers" / wanted.stem
+        stamp = home / "installed.txt"
+        if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted.read_text(encoding="utf-8"):
+            continue
+        venv.create(home, with_pip=True, clear=True)
+        interpreter = str(home / VENV_BIN.name / VENV_PYTHON.name)
+        pip = [interpreter, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+        run(session, *pip, "-r", str(wanted), env={"VIRTUAL_ENV": str(home)})
+        stamp.write_text(wanted.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 @nox.session(venv_backend="none")

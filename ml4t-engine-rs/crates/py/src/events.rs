@@ -68,6 +68,10 @@ impl MarketEvent {
         let feed = &shared.plan.feeds[self.feed];
         feed.column(field).map(|c| feed.value(c, self.row))
     }
+
+    fn field(&self, shared: &Shared, name: &str) -> PyResult<f64> {
+        self.find(shared, name).ok_or_else(|| PyAttributeError::new_err(format!("the event has no field {name:?}")))
+    }
 }
 
 #[pymethods]
@@ -113,9 +117,66 @@ impl MarketEvent {
         slf.as_super().shared.plan.feeds[slf.feed].data.ts_open.as_ref().map(|open| open[slf.row])
     }
 
+    // The usual fields one by one: Python asks `__getattr__` only after a search that failed, which costs more than
+    // everything else about an event.
+
+    #[getter]
+    fn open(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "open")
+    }
+
+    #[getter]
+    fn high(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "high")
+    }
+
+    #[getter]
+    fn low(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "low")
+    }
+
+    #[getter]
+    fn close(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "close")
+    }
+
+    #[getter]
+    fn volume(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "volume")
+    }
+
+    #[getter]
+    fn price(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "price")
+    }
+
+    #[getter]
+    fn size(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "size")
+    }
+
+    #[getter]
+    fn bid_price(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "bid_price")
+    }
+
+    #[getter]
+    fn ask_price(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "ask_price")
+    }
+
+    #[getter]
+    fn bid_size(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "bid_size")
+    }
+
+    #[getter]
+    fn ask_size(slf: PyRef<'_, Self>) -> PyResult<f64> {
+        slf.field(&slf.as_super().shared, "ask_size")
+    }
+
     fn __getattr__(slf: PyRef<'_, Self>, name: &str) -> PyResult<f64> {
-        slf.find(&slf.as_super().shared, name)
-            .ok_or_else(|| PyAttributeError::new_err(format!("the event has no field {name:?}")))
+        slf.field(&slf.as_super().shared, name)
     }
 
     fn __repr__(slf: PyRef<'_, Self>) -> String {

@@ -761,6 +761,50 @@ class MarketEvent(Event):
     def ts_open(self) -> int | None:
         """When a bar opened, in nanoseconds since 1970 UTC; None for quotes and trades."""
 
+    @property
+    def open(self) -> float:
+        """Open of a bar; AttributeError for events without one."""
+
+    @property
+    def high(self) -> float:
+        """High of a bar; AttributeError for events without one."""
+
+    @property
+    def low(self) -> float:
+        """Low of a bar; AttributeError for events without one."""
+
+    @property
+    def close(self) -> float:
+        """Close of a bar; AttributeError for events without one."""
+
+    @property
+    def volume(self) -> float:
+        """Volume of a bar; AttributeError for events without one."""
+
+    @property
+    def price(self) -> float:
+        """Price of a print; AttributeError for events without one."""
+
+    @property
+    def size(self) -> float:
+        """Size of a print; AttributeError for events without one."""
+
+    @property
+    def bid_price(self) -> float:
+        """Bid of a quote; AttributeError for events without one."""
+
+    @property
+    def ask_price(self) -> float:
+        """Ask of a quote; AttributeError for events without one."""
+
+    @property
+    def bid_size(self) -> float:
+        """Size at the bid of a quote; AttributeError for events without one."""
+
+    @property
+    def ask_size(self) -> float:
+        """Size at the ask of a quote; AttributeError for events without one."""
+
     def __getattr__(self, name: str, /) -> float: ...
 
 @final
