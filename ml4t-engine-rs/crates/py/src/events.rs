@@ -120,56 +120,67 @@ impl MarketEvent {
     // The usual fields one by one: Python asks `__getattr__` only after a search that failed, which costs more than
     // everything else about an event.
 
+    /// Open of a bar; `AttributeError` for events without one.
     #[getter]
     fn open(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "open")
     }
 
+    /// High of a bar; `AttributeError` for events without one.
     #[getter]
     fn high(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "high")
     }
 
+    /// Low of a bar; `AttributeError` for events without one.
     #[getter]
     fn low(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "low")
     }
 
+    /// Close of a bar; `AttributeError` for events without one.
     #[getter]
     fn close(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "close")
     }
 
+    /// Volume of a bar; `AttributeError` for events without one.
     #[getter]
     fn volume(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "volume")
     }
 
+    /// Price of a print; `AttributeError` for events without one.
     #[getter]
     fn price(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "price")
     }
 
+    /// Size of a print; `AttributeError` for events without one.
     #[getter]
     fn size(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "size")
     }
 
+    /// Bid of a quote; `AttributeError` for events without one.
     #[getter]
     fn bid_price(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "bid_price")
     }
 
+    /// Ask of a quote; `AttributeError` for events without one.
     #[getter]
     fn ask_price(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "ask_price")
     }
 
+    /// Size at the bid of a quote; `AttributeError` for events without one.
     #[getter]
     fn bid_size(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "bid_size")
     }
 
+    /// Size at the ask of a quote; `AttributeError` for events without one.
     #[getter]
     fn ask_size(slf: PyRef<'_, Self>) -> PyResult<f64> {
         slf.field(&slf.as_super().shared, "ask_size")
@@ -331,6 +342,7 @@ impl FillEvent {
     }
 
     /// Price, costs of spread, slippage and impact included.
+    /// Price of a print; `AttributeError` for events without one.
     #[getter]
     fn price(slf: PyRef<'_, Self>) -> f64 {
         slf.as_super().shared.plan.instrument(slf.fill.instrument).scale.price_f64(slf.fill.price)
