@@ -7,6 +7,7 @@ the engine writes down is in `ArrayBacktest.results`.
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def run_backtest(
         table,
         DataFeed(frame, stamp="session", calendar="24/7"),
         config=usual if config is None else config,
-        instruments=[Instrument(SYMBOL, calendar="24/7", tick_size="0.000000001", price_exponent=9)],
+        instruments=[Instrument(SYMBOL, calendar="24/7", tick_size=Decimal("0.000000001"), price_exponent=9)],
     )
     metrics = results.metrics
     return ArrayBacktest(
