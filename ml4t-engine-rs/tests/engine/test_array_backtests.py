@@ -17,21 +17,21 @@ SEED = 8
 
 def by_hand(prices: Made, sides: Made, stop: float, target: float, cash: float) -> tuple[float, int]:
     """The same rules over a list of prices, all of equity at each entry, in fractions that do not round."""
-    money, held, entry, wanted, trades = Fraction(cash), 0, Fraction(0), 0, 0
+    money, held, entry, wanted, trades = Fraction(cash), Fraction(0), Fraction(0), 0, 0
     exact = [Fraction(str(price)) for price in prices]
-    pending: int | None = None
+    pending: tuple[int, Fraction] | None = None
     for now, price in enumerate(exact):
         if held:
             # Stops are older than the orders of the last price.
             change = (price - entry) / entry * (1 if held > 0 else -1)
             if change <= -Fraction(str(stop)) or change >= Fraction(str(target)):
                 money += held * price
-                held, trades = 0, trades + 1
+                held, trades = Fraction(0), trades + 1
         if pending is not None:
             side, size = pending
             if held and side * held <= 0:
                 money += held * price
-                held, trades = 0, trades + 1
+                held, trades = Fraction(0), trades + 1
             if side and not held:
                 held, entry = side * size, price
                 money -= held * price
@@ -40,7 +40,7 @@ def by_hand(prices: Made, sides: Made, stop: float, target: float, cash: float) 
         if sides[now] != before:
             wanted = int(sides[now])
             equity = money + held * price
-            pending = (wanted, int(equity / price) if wanted else 0)
+            pending = (wanted, Fraction(int(equity / price * 10**6), 10**6) if wanted else Fraction(0))
     return float(money + held * exact[-1]), trades
 
 
@@ -59,6 +59,31 @@ def test_it_does_what_a_loop_over_prices_does(seed: int) -> None:
     assert found.trades == trades > 10
     assert found.final_equity == pytest.approx(equity, rel=1e-12)
     assert found["total_return"] == pytest.approx(equity / 100_000.0 - 1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"broker": {"initial_cash": 50_000}},
+        {"backtest": {"native": "never"}},
+        {"broker": {"commission_model": {"type": "PerShare", "fee": 0.005, "minimum": 1.0}}},
+        {"broker": {"policies": {"stop_gap": "at_stop"}}},
+    ],
+)
+def test_a_configuration_of_a_part_leaves_the_rest_as_it_is(config: dict[str, Any]) -> None:
+    prices = 100.0 + 10.0 * np.sin(np.arange(200) / 7.0)
+    sides = np.where(np.arange(200) // 15 % 2 == 0, 1, -1)
+    assert run_backtest(prices, sides, config=config).trades == run_backtest(prices, sides).trades == 13
+
+
+def test_a_year_has_252_prices_and_the_scale_of_prices_does_not_matter() -> None:
+    prices = np.linspace(100.0, 110.0, 253)
+    found = run_backtest(prices, np.ones(253))
+    assert found.annual_return == pytest.approx((1.0 + found.total_return) ** (252 / 253) - 1.0, rel=0.01)
+    returns = found.results.returns()["return"].to_numpy()
+    assert found.sharpe == pytest.approx(returns.mean() / returns.std(ddof=1) * np.sqrt(252), rel=1e-9)
+    dear = run_backtest(prices * 3_000.0, np.ones(253))
+    assert dear.total_return == pytest.approx(found.total_return, rel=1e-5)
 
 
 def test_what_is_flat_trades_nothing_and_has_no_sharpe_ratio() -> None:

@@ -189,12 +189,62 @@ def test_signals_of_the_run_serve_as_well(tmp_path: Path) -> None:
     assert by_class.manifest["strategy"]["params"]["signal"] == "size"
 
 
+class Halved(TargetWeights):
+    """Changes what is done, so that only Python can do it."""
+
+    def on_data(self, timestamp: Made, data: Made, context: Made, broker: Made) -> None:
+        """Take half of what arrived."""
+        self._arrived = {symbol: weight / 2 for symbol, weight in self._arrived.items()}
+        super().on_data(timestamp, data, context, broker)
+
+
+def test_a_class_that_changes_what_is_done_runs_in_python() -> None:
+    weights = wide().select("session", "symbol", "weight")
+    halved = run(Halved(weights), market())
+    assert halved.execution_paths["strategy"] == "python"
+    assert halved.orders.equals(result(Halved(weights), {}, "never").orders)
+    assert not halved.orders.equals(run(TargetWeights(weights), market()).orders)
+    with pytest.raises(ConfigError, match=r"Halved has on_data of its own.*allows native models only"):
+        result(Halved(weights), {}, "require")
+
+
+def test_a_table_serves_any_number_of_runs() -> None:
+    table = TargetWeights(wide().select("session", "symbol", "weight"))
+    first, second, python = run(table, market()), run(table, market()), result(table, {}, "never")
+    assert first.orders.equals(second.orders) and first.orders.equals(python.orders)
+
+
+def test_frames_of_all_kinds_and_booleans_are_read() -> None:
+    frame = wide().with_columns(entry=pl.col("entry") > 0.0, exit=pl.col("exit") > 0.0)
+    expected = run(EntryExit(frame.with_columns(pl.col(pl.Boolean).cast(pl.Float64)), quantity=5), market())
+    assert expected.orders.height > 20
+    for given in (frame, frame.lazy(), frame.to_arrow(), frame.to_pandas()):
+        assert run(EntryExit(given, quantity=5), market()).orders.equals(expected.orders)
+
+
+def test_instants_win_over_a_column_of_sessions() -> None:
+    instant = dt.datetime(2024, 1, 20, 12, 0, tzinfo=dt.UTC)
+    frame = pl.DataFrame(
+        {"session": ["2024-01-05"], "ts_event": [instant], "symbol": ["AA"], "weight": [0.5]}
+    )
+    assert run(TargetWeights(frame), market()).orders["ts_submitted"].to_list() == [instant]
+
+
 REFUSED: dict[str, tuple[Callable[[], Made], str]] = {
     "no signal": (lambda: run(TargetWeights(), market()), r"signal of TargetWeights.*weight"),
     "another name": (
         lambda: run(TargetWeights(wide(), signal="wieght"), market()),
         r"'wieght'.*did you mean 'weight'",
     ),
+    "a factory": (
+        lambda: run(lambda: TargetWeights(wide()), market()),
+        "a factory cannot bring the rows of TargetWeights; pass the TargetWeights itself",
+    ),
+    "not true and not false": (
+        lambda: TargetWeights(wide(), keep_others=1),
+        "keep_others = 1; expected a bool",
+    ),  # type: ignore[arg-type]
+    "a list of names": (lambda: TargetWeights(wide(), signal=["a"]), r"signal = \['a'\]; expected a str"),  # type: ignore[arg-type]
     "no size": (lambda: EntryExit(wide()), "give quantity or weight, one of them"),
     "two sizes": (lambda: EntryExit(wide(), quantity=1, weight=0.1), "give quantity or weight, one of them"),
     "nothing": (lambda: EntryExit(wide(), quantity=0), r"quantity = 0; expected a number above 0"),

@@ -7,6 +7,7 @@ the engine writes down is in `ArrayBacktest.results`.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -19,12 +20,25 @@ from ml4t.backtest.engine import ConfigLike, run
 from ml4t.backtest.front import EntryExit
 from ml4t.core.errors import DataError
 from ml4t.core.instrument import Instrument
+from ml4t.engine._engine import performance
 from ml4t.engine.results import Results
 
 __all__ = ["ArrayBacktest", "run_backtest"]
 
 SYMBOL = "PRICE"
 _BEGIN = dt.date(2000, 1, 3)
+_YEAR = 252
+# More than anybody takes of it: an array says nothing of how much was traded.
+_VOLUME = 1e12
+_INSTRUMENT = Instrument(
+    SYMBOL,
+    calendar="24/7",
+    tick_size=Decimal("0.000000001"),
+    price_exponent=9,
+    lot_size=Decimal("0.000001"),
+    quantity_exponent=6,
+)
+_USUAL = {"broker": {"allows_short": True, "policies": {"insufficient_cash": "partial"}}}
 
 
 @frozen(kw_only=True, eq=False)
@@ -36,7 +50,7 @@ class ArrayBacktest:
     total_return, annual_return, sharpe, max_drawdown : float
         Of one observation a price, 252 to the year; NaN where they are not defined.
     trades : int
-        Positions opened and closed.
+        Positions that were closed.
     final_equity : float
         In the currency of the account.
     results : Results
@@ -83,10 +97,10 @@ def run_backtest(
     stop_loss, take_profit : float or None
         Fractions of the entry price: 0.02 is two percent.
     weight : float
-        Fraction of equity that a position takes.
+        Fraction of equity that a position takes, to a millionth of a unit.
     config : RunConfig, mapping, path or None
-        Costs, account and policies, as of `run`. Without one the account may sell short, pays no costs, and
-        an entry that the next price makes too dear is cut to what it can pay for.
+        Costs, account and policies, as of `run`. What a mapping leaves open is: 100,000 of cash, short sales,
+        no costs, and an entry that the next price makes too dear is cut to what it can pay for.
 
     Raises
     ------
@@ -106,7 +120,9 @@ def run_backtest(
     price, side = _arrays(prices, signals)
     sessions = [_BEGIN + dt.timedelta(days=k) for k in range(len(price))]
     frame = pl.DataFrame({"session": sessions, "symbol": SYMBOL, "close": price})
-    frame = frame.with_columns(*(pl.col("close").alias(name) for name in ("open", "high", "low")), volume=0.0)
+    frame = frame.with_columns(
+        *(pl.col("close").alias(name) for name in ("open", "high", "low")), volume=_VOLUME
+    )
     before = np.r_[0, side[:-1]]
     moves = pl.DataFrame(
         {
@@ -120,15 +136,13 @@ def run_backtest(
         # A table without rows has no signals; one zero says nothing.
         moves = pl.DataFrame({"session": sessions[:1], "symbol": [SYMBOL], "entry": [0.0], "exit": [0.0]})
     table = EntryExit(moves, weight=weight, stop_loss=stop_loss, take_profit=take_profit)
-    policies = {"zero_volume": "fill", "insufficient_cash": "partial"}
-    usual = {"broker": {"allows_short": True, "policies": policies}}
     results = run(
         table,
         DataFeed(frame, stamp="session", calendar="24/7"),
-        config=usual if config is None else config,
-        instruments=[Instrument(SYMBOL, calendar="24/7", tick_size=Decimal("0.000000001"), price_exponent=9)],
+        config=_over(_USUAL, config) if config is None or isinstance(config, Mapping) else config,
+        instruments=[_INSTRUMENT],
     )
-    metrics = results.metrics
+    metrics = performance(results.returns()["return"].to_numpy(), periods_per_year=_YEAR)
     return ArrayBacktest(
         total_return=metrics["total_return"],
         annual_return=metrics["annual_return"],
@@ -138,6 +152,17 @@ def run_backtest(
         final_equity=results.portfolio_history["equity"][-1],
         results=results,
     )
+
+
+def _over(usual: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a configuration over the usual one."""
+    made = dict(usual)
+    for key, value in (given or {}).items():
+        known = made.get(key)
+        made[key] = (
+            _over(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+        )
+    return made
 
 
 def _arrays(prices: object, signals: object) -> tuple[Any, Any]:

@@ -34,6 +34,7 @@ from ml4t.core.errors import (
     EngineStateError,
     Ml4tError,
     ModelError,
+    StrategyError,
 )
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed, EngineRun
@@ -270,6 +271,10 @@ class Engine:
         native, runs_native = self.config.backtest.native, self._engine.spec.native
         try:
             if isinstance(strategy, TableStrategy):
+                if self._source.table is None and strategy.sources():
+                    name = type(strategy).__name__
+                    msg = f"a factory cannot bring the rows of {name}; pass the {name} itself, or its class"
+                    raise StrategyError(msg)
                 return strategy, model_path("strategy", strategy, native, runs_native=runs_native)
             if not isinstance(strategy, KernelStrategy):
                 return strategy, None

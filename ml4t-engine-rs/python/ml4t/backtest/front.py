@@ -9,8 +9,9 @@ A table is read as signals are, so that a row acts when it arrives and never ear
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from ml4t.backtest.data.signals import ARRIVAL_NAMES, Signals, as_signals
 from ml4t.backtest.rules import CompositeRule, StopLoss, TakeProfit, TrailingStop
 from ml4t.core.errors import ConfigError, DataError, unknown_name
 from ml4t.core.policies import TargetOrders
-from ml4t.core.strategy import Strategy
+from ml4t.core.strategy import CALLBACKS, Strategy
 from ml4t.core.types import OrderType, StampMeaning, TimeInForce
 from ml4t.core.values import decimal_text, to_decimal
 
@@ -60,9 +61,27 @@ class TableStrategy(Strategy):
         return {}
 
     @property
-    def native_builtin(self) -> str:
-        """Name of what carries it out in the engine."""
-        return type(self).__name__
+    def native_builtin(self) -> str | None:
+        """Name of what carries it out in the engine; None for a class that changes what is done."""
+        return None if self.native_missing else type(self).__name__
+
+    @property
+    def native_missing(self) -> str:
+        """Say why the engine cannot carry it out natively; empty where it can."""
+        kinds = (TargetWeights, EntryExit, OrderList)
+        table = next((kind for kind in kinds if isinstance(self, kind)), TableStrategy)
+        changed = [
+            name
+            for name in CALLBACKS
+            if name != "on_start" and getattr(type(self), name) is not getattr(table, name)
+        ]
+        return f"{type(self).__name__} has {' and '.join(changed)} of its own" if changed else ""
+
+    def fresh(self) -> Self:
+        """Return a copy for one run: a table is data, and serves any number of runs."""
+        made = copy.copy(self)
+        vars(made).update({"_arrived": {}, "_due": []})
+        return made
 
     def _known(self, data: MarketData, name: str) -> str:
         """Return the name of a signal of the run."""
@@ -74,12 +93,21 @@ class TableStrategy(Strategy):
 
 
 def _listed(source: object) -> list[Signals]:
-    """Return signals as given; a frame with a column of sessions is of, and known at, their closes."""
-    columns: object = getattr(source, "columns", None)
-    if isinstance(source, Signals) or columns is None:
+    """Return signals as given.
+
+    A frame with a column of sessions, and no instants, is of, and known at, their closes; booleans are 1
+    and 0.
+    """
+    # polars warns of a lazy frame that is asked for its columns.
+    kinds = ("columns", "__arrow_c_stream__")
+    is_frame = isinstance(source, pl.LazyFrame) or any(hasattr(source, kind) for kind in kinds)
+    if isinstance(source, Signals) or not is_frame:
         return as_signals(source)
-    is_of_sessions = any(folded(str(name)) == "session" for name in list(columns))  # type: ignore[call-overload]
-    return [Signals(source, stamp="session" if is_of_sessions else None)]
+    frame = to_polars(source, name="signals")
+    names = {folded(name) for name in frame.collect_schema().names()}
+    is_of_sessions = "session" in names and not names & {"ts_event", "timestamp"}
+    frame = frame.with_columns(pl.col(pl.Boolean).cast(pl.Float64))
+    return [Signals(frame, stamp="session" if is_of_sessions else None)]
 
 
 class TargetWeights(TableStrategy):
@@ -112,7 +140,21 @@ class TargetWeights(TableStrategy):
     """
 
     def __init__(self, weights: object = None, *, signal: str = "weight", keep_others: bool = False) -> None:
-        """Keep what is to be followed."""
+        """Keep what is to be followed.
+
+        Raises
+        ------
+        ConfigError
+            If `signal` is no text, or `keep_others` neither true nor false.
+        """
+        given: tuple[tuple[str, object, type], ...] = (
+            ("signal", signal, str),
+            ("keep_others", keep_others, bool),
+        )
+        for name, value, kind in given:
+            if not isinstance(value, kind):
+                msg = f"TargetWeights: {name} = {value!r}; expected a {kind.__name__}"
+                raise ConfigError(msg)
         self.weights, self.signal, self.keep_others = weights, signal, keep_others
         self._arrived: dict[str, float] = {}
 

@@ -142,6 +142,8 @@ class StrategySource:
             raise StrategyError(msg)
         given = dict(found)
         target: Any = load_class(strategy, root=root) if isinstance(strategy, str) else strategy
+        if isinstance(target, TableStrategy) and not given:
+            return cls(make=target.fresh, params={}, table=target)
         if isinstance(target, Strategy):
             if "_runtime" in vars(target):
                 msg = (
@@ -151,8 +153,7 @@ class StrategySource:
             if given:
                 msg = f"params {sorted(given)} go with a class, not with an instance; pass the class"
                 raise StrategyError(msg)
-            table = target if isinstance(target, TableStrategy) else None
-            return cls(make=_reusing(target), params={}, table=table)
+            return cls(make=_reusing(target), params={})
         if is_kernel(target):
             if given:
                 msg = f"params {sorted(given)} go with a class, not with an instance; pass the class"
