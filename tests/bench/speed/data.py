@@ -30,12 +30,6 @@ WIDE_ASSETS, WIDE_BARS = 100, 10_000
 Floats = np.ndarray[Any, np.dtype[Any]]
 
 
-def grid() -> list[tuple[float, float]]:
-    """Return the 1,000 pairs of stop and target."""
-    stops, targets = np.linspace(0.005, 0.10, 40), np.linspace(0.01, 0.20, 25)
-    return [(float(stop), float(target)) for stop in stops for target in targets]
-
-
 def business_days(start: str, count: int) -> Floats:
     """Return that many business days."""
     return np.busday_offset(start, np.arange(count), roll="forward").astype("datetime64[ns]")

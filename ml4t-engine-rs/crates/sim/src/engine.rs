@@ -523,11 +523,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// As [`Simulator::begin`].
     pub fn take_in(&mut self) -> Result<()> {
         self.state.at = None;
-        self.state.is_after_opens = true;
         if !self.has_intake() && self.venue.passes(&self.plan, self.state.now) {
+            self.state.is_after_opens = true;
             return Ok(());
         }
-        self.state.is_after_opens = false;
         self.intake()?;
         let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
         self.venue.on_same_close(&mut desk)?;

@@ -78,7 +78,8 @@ impl UnderWay {
     }
 
     /// The same, whatever the policy of targets says of orders under way.
-    fn counted(&self, state: &State, i: usize) -> i64 {
+    fn counted(&mut self, state: &State, i: usize) -> i64 {
+        self.forget(state, i);
         expected_quantity(state, (BookId(0), instrument(i)), &self.0[i], TargetOrders::Counted)
     }
 }

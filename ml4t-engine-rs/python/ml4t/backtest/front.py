@@ -10,6 +10,7 @@ A table is read as signals are, so that a row acts when it arrives and never ear
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,13 +40,14 @@ _TYPES = [each for each in OrderType if not each.value.startswith("trailing")]
 _PRICES = ("limit_price", "stop_price")
 
 
-class TableStrategy(Strategy):
+class TableStrategy(Strategy, ABC):
     """A strategy that is a table of signals; use one of its subclasses."""
 
     def sources(self) -> list[Signals]:
         """Return the signals that it brings along, to be read beside those of the run."""
         return []
 
+    @abstractmethod
     def describe(self, data: MarketData, config: RunConfig) -> dict[str, Any]:
         """Return what the engine is to do natively.
 
@@ -54,7 +56,6 @@ class TableStrategy(Strategy):
         UnknownNameError
             If the run has no signal of a name that the table reads.
         """
-        raise NotImplementedError
 
     def parameters(self) -> dict[str, Any]:
         """Return what decides beside the rows of the table, for the manifest."""

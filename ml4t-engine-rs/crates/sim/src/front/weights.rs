@@ -93,7 +93,7 @@ impl Weights {
 }
 
 /// The decimal that a float was typed as, cut to what cash keeps.
-pub(super) fn shortest(x: f64) -> Result<Decimal> {
+fn shortest(x: f64) -> Result<Decimal> {
     let found = Decimal::parse(&x.to_string()).map(|decimal| decimal.truncated(CASH_EXPONENT));
     found.ok_or_else(|| SimError::overflow(format!("weight {x} is beyond every range here")))
 }
