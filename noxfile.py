@@ -383,6 +383,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def instructions(session: nox.Session) -> None:
+    """Count the instructions of the simulator's workloads; `-- --accept "why"` records what moved."""
+    need_rust(session)
+    ensure_venv()
+    python(session, "tests/bench/instructions.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def peers(session: nox.Session) -> None:
     """Install the engines that `bench` measures beside ours, each in an environment of its own."""
     for wanted in sorted((ROOT / "tests" / "bench" / "speed" / "peers").glob("*.txt")):

@@ -71,13 +71,14 @@ def test_before_the_run_broker_and_data_point_to_on_start(name: str) -> None:
     "use",
     [
         lambda s: s.subscribe(),
+        lambda s: s.track(object()),
         lambda s: s.schedule(rule=schedule.month_end()),
         lambda s: s.record(x=1.0),
         lambda s: s.log("x"),
     ],
 )
 def test_before_the_run_services_point_to_on_start(use: Any) -> None:  # noqa: ANN401
-    with pytest.raises(EngineStateError, match="subscribe, schedule, record and log of Lazy"):
+    with pytest.raises(EngineStateError, match="subscribe, track, schedule, record and log of Lazy"):
         use(Lazy())
 
 
@@ -107,7 +108,7 @@ def test_a_subscription_is_normalized(bound: tuple[Lazy, Runtime]) -> None:
     strategy.subscribe(asset="SPY", event_type="BAR", frequency="1D")
     strategy.subscribe(event_type=EventType.SIGNAL, model_id="my_xgboost_v2")
     assert [call[1] for call in runtime.calls] == [
-        Subscription(asset="SPY", event_type=EventType.BAR, frequency_ns=NS_PER_DAY),
+        Subscription(assets=("SPY",), event_type=EventType.BAR, frequency_ns=NS_PER_DAY),
         Subscription(event_type=EventType.SIGNAL, model_id="my_xgboost_v2"),
     ]
 

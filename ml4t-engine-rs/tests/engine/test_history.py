@@ -82,9 +82,12 @@ def test_a_window_grows_with_the_run_and_ends_at_the_present(play: Play, market:
     np.testing.assert_equal([run[n] for n in range(4)], [[nan, 10], [nan, 10], [10, 30], [10, 30]])
 
 
-def test_a_window_is_the_caller_s_own(play: Play, market: DataFeed) -> None:
+def test_what_data_shows_can_be_read_and_not_changed(play: Play, market: DataFeed) -> None:
     def scribble(now: Now) -> None:
-        now.data.history("close", 2)[:] = -1
+        shown = [now.data.history("close", 2), now.data.history("close", 2, "A"), now.data.close]
+        for array in [*shown, now.data.history("close", 2, ["B", "A"]), now.data.history("close", 9)]:
+            with pytest.raises(ValueError, match="read-only"):
+                array[:] = -1
         np.testing.assert_equal(now.data.history("close", 2, "A"), [3, 4])
 
     at_the_end(play, market, scribble)

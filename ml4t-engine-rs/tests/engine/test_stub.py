@@ -226,6 +226,15 @@ def objects(engine: Callable[..., Engine], daily: Callable[..., DataFeed]) -> di
         checked.extend((name, member, getattr(value, member)) for member in members)
 
     class Collects(Strategy):
+        def on_start(self) -> None:
+            for kind in ("bar", "signal", "fill", "order"):
+                self.subscribe(event_type=kind)
+            self.subscribe(event_type="bar", window="1d")
+            keep(self.track(_engine.SMA(2)))
+
+        def on_batch(self, batch: object) -> None:
+            keep(batch)
+
         def on_event(self, event: object) -> None:
             keep(event)
             if type(event).__name__ == "MarketEvent":
@@ -291,6 +300,9 @@ def fits(value: object, annotation: ast.expr) -> bool:
         text = ast.unparse(annotation.value)
         if text == "Callable":
             return callable(value)
+        if text == "npt.NDArray":
+            kind = ast.unparse(annotation.slice).removeprefix("np.")
+            return isinstance(value, np.ndarray) and value.dtype == np.dtype(kind)
         inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
         if text == "tuple":
             assert isinstance(value, tuple)

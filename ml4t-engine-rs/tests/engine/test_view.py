@@ -180,12 +180,13 @@ def test_a_column_has_the_last_known_value_of_every_instrument(play: Play, marke
     np.testing.assert_equal([run[n] for n in range(4)], [[11, np.nan], [12, 50], [12, 52], [15, 52]])
 
 
-def test_a_column_is_the_caller_s_own_and_outlives_its_instant(play: Play, market: DataFeed) -> None:
+def test_a_column_cannot_be_changed_and_outlives_its_instant(play: Play, market: DataFeed) -> None:
     kept = []
 
     def scribble(now: Now) -> None:
         close = now.data.close
-        close[:] = -1.0
+        with pytest.raises(ValueError, match="read-only"):
+            close[:] = -1.0
         kept.append(now.data.close)
         assert now.data["A"]["close"] == 11.0
 

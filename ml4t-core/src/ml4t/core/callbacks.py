@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ml4t.core.sources import OrderHandle
 from ml4t.core.types import OrderStatus, Side
 
-__all__ = ["Event", "FillEvent", "MarketEvent", "OrderEvent", "SignalEvent"]
+__all__ = ["Event", "FillEvent", "MarketEvent", "MicroBatch", "OrderEvent", "SignalEvent"]
 
 
 class Event(ABC):
@@ -47,6 +47,29 @@ class MarketEvent(Event):
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> float: ...
+
+
+class MicroBatch(ABC):
+    """Rows of one feed that became readable within a window of time, as read-only arrays by field."""
+
+    __slots__ = ()
+
+    #: `bar`, `quote` or `trade`.
+    kind: str
+    #: Name of the feed.
+    feed: str
+    #: The present instant: the end of the window, or of the data.
+    timestamp: Any
+    #: When each row was complete, in nanoseconds since 1970 UTC.
+    times: Any
+    #: Instrument of each row, as its place in `data.symbols`.
+    assets: Any
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 - an array
+        def __getitem__(self, field: str) -> Any: ...  # noqa: ANN401 - an array
+        def __len__(self) -> int: ...
 
 
 class SignalEvent(Event):

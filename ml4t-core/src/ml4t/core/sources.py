@@ -249,14 +249,21 @@ class EngineRun(Protocol):
     def now(self) -> int | None:
         """The present instant, ns UTC; None before the first."""
 
-    def subscribe(
+    def subscribe(  # noqa: PLR0913 - the parts of a subscription, each by its name
         self,
-        asset: str | None = None,
+        assets: Sequence[str] | None = None,
         kind: str | None = None,
         interval_ns: int | None = None,
         model_id: str | None = None,
+        *,
+        every: int | None = None,
+        every_ns: int | None = None,
+        window_ns: int | None = None,
     ) -> None:
-        """Restrict the typed events to some."""
+        """Restrict the typed events to some; `ml4t.core.strategy.Subscription` has the parts."""
+
+    def track(self, prototype: object, fields: Sequence[str] | None = None) -> Any:  # noqa: ANN401
+        """Keep an indicator up to date for every instrument, and show it by symbol and as an array."""
 
     def add_timers(self, times: Sequence[int], callback: Callable[[], object], name: str) -> None:
         """Call back at each of the instants, ns UTC."""

@@ -7,8 +7,8 @@ rest. Parameters are keywords of the constructor, which need not call `super()._
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -25,18 +25,24 @@ __all__ = ["Strategy"]
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 # Names of the methods that an engine may call.
-CALLBACKS = ["on_start", "on_data", "on_event", "on_bar", "on_quote", "on_trade", "on_signal", "on_fill"]
-CALLBACKS += ["on_order", "on_daily_close", "on_rebalance_trigger", "on_stop"]
+CALLBACKS = ["on_start", "on_data", "on_event", "on_bar", "on_quote", "on_trade", "on_batch", "on_signal"]
+CALLBACKS += ["on_fill", "on_order", "on_daily_close", "on_rebalance_trigger", "on_stop"]
+
+# What of a market row can be asked for in windows; fills and orders come one by one and all of them.
+_MARKET = (EventType.BAR, EventType.QUOTE, EventType.TRADE)
 
 
 @attrs.frozen(kw_only=True)
 class Subscription:
     """Which events a strategy wants; None means all. A `frequency_ns` of one day means daily bars."""
 
-    asset: str | None = None
+    assets: tuple[str, ...] | None = None
     event_type: EventType | None = None
     frequency_ns: int | None = None
     model_id: str | None = None
+    every: int | None = None  #: every so manieth event of an instrument
+    every_ns: int | None = None  #: the first event of an instrument in each such period
+    window_ns: int | None = None  #: rows of so long together, as `on_batch` gets them
 
 
 class StrategyRuntime(Protocol):
@@ -44,6 +50,9 @@ class StrategyRuntime(Protocol):
 
     def subscribe(self, subscription: Subscription) -> None:
         """Add a subscription."""
+
+    def track(self, indicator: object, fields: Sequence[str] | None) -> Any:  # noqa: ANN401 - of the engine
+        """Keep an indicator up to date for every instrument."""
 
     def schedule(self, callback: Callable[[], object] | None, rule: Schedule) -> None:
         """Call `callback` by the rule; None means `on_rebalance_trigger`."""
@@ -53,6 +62,26 @@ class StrategyRuntime(Protocol):
 
     def log(self, message: str, level: str) -> None:
         """Keep a line of text of this instant; `level` is one of `LOG_LEVELS`."""
+
+
+class _FromStart:
+    """An attribute that a strategy has from `on_start` on; before, it says so.
+
+    A descriptor, because a `__getattr__` would slow down every attribute of every strategy.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __get__(self, instance: object, owner: type) -> _FromStart:
+        """Explain an attribute that is not there yet; once it is, the instance's own comes first."""
+        if instance is None:
+            return self
+        msg = (
+            f"{self._what} of {owner.__name__} cannot be used before the run begins; move it from the"
+            " constructor to on_start"
+        )
+        raise EngineStateError(msg)
 
 
 class Strategy:
@@ -69,31 +98,21 @@ class Strategy:
     ...             broker.order_target_percent(self.symbol, 1.0)
     """
 
-    broker: Broker  #: orders and account, from `on_start` on
-    data: MarketView  #: what is known now, from `on_start` on
+    if TYPE_CHECKING:
+        broker: Broker  #: orders and account, from `on_start` on
+        data: MarketView  #: what is known now, from `on_start` on
+        _runtime: StrategyRuntime
+    else:
+        broker = _FromStart("self.broker")
+        data = _FromStart("self.data")
+        _runtime = _FromStart("subscribe, track, schedule, record and log")
     warmup: int | str = 0  #: how long orders are refused at first: a number of sessions, or such as "20d"
-    _runtime: StrategyRuntime
 
     def bind(self, runtime: StrategyRuntime, *, broker: Broker, data: MarketView) -> None:
         """Attach the strategy to a run; engines call it before `on_start`."""
         self._runtime = runtime
         self.broker = broker
         self.data = data
-
-    if not TYPE_CHECKING:
-        # Hidden from type checkers, which would otherwise accept any misspelled attribute.
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Explain an attribute that is not there."""
-            if name in ("broker", "data", "_runtime"):
-                what = "subscribe, schedule, record and log" if name == "_runtime" else f"self.{name}"
-                msg = (
-                    f"{what} of {type(self).__name__} cannot be used before the run begins; move it from the"
-                )
-                msg += " constructor to on_start"
-                raise EngineStateError(msg)
-            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(msg, name=name, obj=self)
 
     def on_start(self) -> None:
         """Prepare: subscribe, schedule, create indicators. Called once, before the first event."""
@@ -117,6 +136,9 @@ class Strategy:
     def on_trade(self, event: Any) -> None:  # noqa: ANN401
         """Handle a trade tick."""
 
+    def on_batch(self, batch: Any) -> None:  # noqa: ANN401
+        """Handle the rows of a window that is over, as arrays; `subscribe(window=...)` asks for them."""
+
     def on_signal(self, event: Any) -> None:  # noqa: ANN401
         """Handle a signal that has just arrived."""
 
@@ -135,18 +157,43 @@ class Strategy:
     def on_stop(self) -> None:
         """Finish: called once, after the last event."""
 
-    def subscribe(
+    def subscribe(  # noqa: PLR0913 - the parts of a subscription, each by its name
         self,
         *,
         asset: str | None = None,
+        assets: Iterable[str] | None = None,
         event_type: str | EventType | None = None,
         frequency: str | None = None,
         model_id: str | None = None,
+        every: int | str | None = None,
+        window: str | None = None,
     ) -> None:
-        """Ask for events; a strategy that never does sees them all.
+        """Ask for events in `on_start`; a strategy that never does sees them all.
 
-        `asset` is a symbol, `event_type` bar, quote, trade, signal, fill or order in any case, `frequency` a
-        bar interval such as "1d", `model_id` the model whose signals are wanted; left out, all match.
+        Parameters
+        ----------
+        asset, assets : str, iterable of str
+            Symbols, one or several; all by default.
+        event_type : str or EventType
+            bar, quote, trade, signal, fill or order, in any case; all by default.
+        frequency : str
+            Interval of bars, such as "1d".
+        model_id : str
+            Model whose signals are wanted.
+        every : int or str
+            Not all of them: every so manieth of an instrument, or, for a duration such as "5m", the first of
+            an instrument at or after each whole multiple of it since 1970 UTC.
+        window : str
+            Bars, quotes or trades together: the rows of each window of that length ("1s") go to `on_batch` at
+            its end, as arrays. They come one by one no more, and `on_data` is called at the ends of the
+            windows instead of at each row.
+
+        Raises
+        ------
+        StrategyError
+            If parts contradict each other: `asset` and `assets`, `every` and `window`, a window of signals.
+        UnknownNameError
+            If there is no such symbol, event type or model.
         """
         if isinstance(event_type, str):
             names = [member.value for member in EventType]
@@ -154,8 +201,43 @@ class Strategy:
                 raise unknown_name("event type", event_type, names)  # noqa: EM101
             event_type = EventType(event_type.lower())
         interval = None if frequency is None else parse_duration(frequency)
-        wanted = Subscription(asset=asset, event_type=event_type, frequency_ns=interval, model_id=model_id)
+        count, period = _every(every)
+        window_ns = None if window is None else _above_zero("window", window)
+        if window_ns is not None:
+            _check_window(event_type, model_id, every)
+        wanted = Subscription(
+            assets=_symbols(asset, assets),
+            event_type=event_type,
+            frequency_ns=interval,
+            model_id=model_id,
+            every=count,
+            every_ns=period,
+            window_ns=window_ns,
+        )
         self._runtime.subscribe(wanted)
+
+    def track(self, indicator: Any, *, fields: str | Iterable[str] | None = None) -> Any:  # noqa: ANN401
+        """Have the engine keep an indicator up to date for every instrument, before each callback.
+
+        Called in `on_start`. It sees every row of an instrument that becomes readable, and those that are
+        readable when the run begins; which of them go to callbacks makes no difference.
+
+        Parameters
+        ----------
+        indicator : indicator of `ml4t.backtest.indicators`
+            Such as `SMA(50)`; every instrument gets a copy of it as it stands.
+        fields : str or iterable of str
+            What it is fed with, such as "volume" or, where several feeds have it, "feed.close"; its usual
+            fields by default (close; high, low and close for `ATR`).
+
+        Returns
+        -------
+        IndicatorColumn
+            `column[symbol]` is the last answer, NaN until warm; `column.values` is an array over
+            `data.symbols`. An indicator with several outputs has an array for each, such as `column.line`.
+        """
+        chosen = [fields] if isinstance(fields, str) else fields
+        return self._runtime.track(indicator, None if chosen is None else list(chosen))
 
     def schedule(self, callback: Callable[[], object] | None = None, *, rule: Schedule) -> None:
         """Have `callback`, by default `on_rebalance_trigger`, called by a rule of `ml4t.core.schedule`."""
@@ -177,6 +259,48 @@ class Strategy:
             raise unknown_name("log level", level, LOG_LEVELS)  # noqa: EM101
         # Half of a surrogate pair is no Unicode text; it is kept as its escape.
         self._runtime.log(str(message).encode(errors="backslashreplace").decode(), level)
+
+
+def _symbols(asset: str | None, assets: Iterable[str] | None) -> tuple[str, ...] | None:
+    if asset is not None and assets is not None:
+        msg = f"subscribe takes asset = {asset!r} or assets = {assets!r}, not both"
+        raise StrategyError(msg)
+    if isinstance(assets, str):
+        msg = f"assets = {assets!r}; expected several symbols, such as ['IBM', 'GE']; asset= takes one"
+        raise StrategyError(msg)
+    if assets is None:
+        return None if asset is None else (asset,)
+    return tuple(dict.fromkeys(assets))
+
+
+def _above_zero(name: str, text: object) -> int:
+    length = parse_duration(text)
+    if length <= 0:
+        msg = f"{name} = {text!r}; expected a duration above zero, such as '1s'"
+        raise StrategyError(msg)
+    return length
+
+
+def _every(every: object) -> tuple[int | None, int | None]:
+    """Return the number of events and the period that `every` asks for, one of them None."""
+    if every is None:
+        return None, None
+    if isinstance(every, int) and not isinstance(every, bool):
+        if every < 1:
+            msg = f"every = {every}; expected 1 or more events, or a duration such as '5m'"
+            raise StrategyError(msg)
+        return every, None
+    return None, _above_zero("every", every)
+
+
+def _check_window(event_type: EventType | None, model_id: str | None, every: object) -> None:
+    if every is not None:
+        msg = f"subscribe takes a window or every = {every!r}, not both: a window has all rows"
+        raise StrategyError(msg)
+    if model_id is not None or (event_type is not None and event_type not in _MARKET):
+        what = event_type.value if model_id is None and event_type is not None else "signal"
+        msg = f"a window is of bars, quotes or trades, not of {what}s; they come one by one"
+        raise StrategyError(msg)
 
 
 def check_callbacks(strategy: Strategy) -> None:

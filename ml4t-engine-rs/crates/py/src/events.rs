@@ -1,15 +1,18 @@
 //! Typed events, as `on_event` and its relatives get them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 
 use ml4t_abi::{Liquidity, Phase};
-use ml4t_sim::plan::FeedKind;
+use ml4t_sim::plan::{Feed, Plan};
 use ml4t_sim::recorder::{Fill, OrderEvent as SimOrderEvent};
 use ml4t_sim::time::Ns;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyString};
 
+use crate::delivery::kind_name;
 use crate::error::unknown_name;
 use crate::handle::OrderHandle;
 use crate::shared::Shared;
@@ -18,14 +21,23 @@ use crate::timestamp::Timestamp;
 /// Base class of everything a strategy is told.
 #[pyclass(frozen, subclass, module = "ml4t.backtest", name = "Event")]
 pub(crate) struct Event {
-    ts: Ns,
+    // Cells that threads may share: an event that the strategy did not keep is used again for the next row.
+    ts: AtomicI64,
     shared: Arc<Shared>,
-    instrument: usize,
+    instrument: AtomicUsize,
 }
 
 impl Event {
     fn new(shared: &Arc<Shared>, ts: Ns, instrument: usize) -> Self {
-        Self { ts, shared: Arc::clone(shared), instrument }
+        Self { ts: AtomicI64::new(ts), shared: Arc::clone(shared), instrument: AtomicUsize::new(instrument) }
+    }
+
+    fn ts(&self) -> Ns {
+        self.ts.load(Relaxed)
+    }
+
+    fn instrument(&self) -> usize {
+        self.instrument.load(Relaxed)
     }
 }
 
@@ -34,39 +46,61 @@ impl Event {
     /// Symbol of the instrument.
     #[getter]
     fn asset(&self, py: Python<'_>) -> Py<PyString> {
-        self.shared.symbol(py, self.instrument)
+        self.shared.symbol(py, self.instrument())
     }
 
     /// When it happened.
     #[getter]
     fn timestamp(&self) -> Timestamp {
-        Timestamp::new(self.ts)
+        Timestamp::new(self.ts())
     }
 
     /// When it happened, in nanoseconds since 1970 UTC.
     #[getter]
     fn ts_event(&self) -> i64 {
-        self.ts
+        self.ts()
     }
 }
 
 /// A completed bar, a quote or a trade print: `event.bar["close"]`, `event.close`.
 #[pyclass(frozen, extends = Event, module = "ml4t.backtest", name = "MarketEvent")]
 pub(crate) struct MarketEvent {
-    feed: usize,
-    row: usize,
+    feed: AtomicUsize,
+    row: AtomicUsize,
 }
 
 impl MarketEvent {
     pub(crate) fn create(py: Python<'_>, shared: &Arc<Shared>, feed: usize, row: usize) -> PyResult<Py<Self>> {
         let columns = &shared.plan.feeds[feed].data;
         let base = Event::new(shared, columns.ts_event[row], columns.instrument[row] as usize);
-        Py::new(py, PyClassInitializer::from(base).add_subclass(Self { feed, row }))
+        Py::new(
+            py,
+            PyClassInitializer::from(base)
+                .add_subclass(Self { feed: AtomicUsize::new(feed), row: AtomicUsize::new(row) }),
+        )
+    }
+
+    /// Let an event that nobody kept show another row.
+    pub(crate) fn renew(event: &Bound<'_, Self>, plan: &Plan, feed: usize, row: usize) {
+        let columns = &plan.feeds[feed].data;
+        let (this, base) = (event.get(), event.as_super().get());
+        this.feed.store(feed, Relaxed);
+        this.row.store(row, Relaxed);
+        base.ts.store(columns.ts_event[row], Relaxed);
+        base.instrument.store(columns.instrument[row] as usize, Relaxed);
+    }
+
+    fn row(&self) -> usize {
+        self.row.load(Relaxed)
+    }
+
+    fn feed<'a>(&self, shared: &'a Shared) -> &'a Feed {
+        &shared.plan.feeds[self.feed.load(Relaxed)]
     }
 
     fn find(&self, shared: &Shared, field: &str) -> Option<f64> {
-        let feed = &shared.plan.feeds[self.feed];
-        feed.column(field).map(|c| feed.value(c, self.row))
+        let feed = self.feed(shared);
+        feed.column(field).map(|c| feed.value(c, self.row()))
     }
 
     fn field(&self, shared: &Shared, name: &str) -> PyResult<f64> {
@@ -79,24 +113,19 @@ impl MarketEvent {
     /// `bar`, `quote` or `trade`.
     #[getter]
     fn kind(slf: PyRef<'_, Self>) -> &'static str {
-        match slf.as_super().shared.plan.feeds[slf.feed].data.kind {
-            FeedKind::Bar => "bar",
-            FeedKind::Quote => "quote",
-            FeedKind::Trade => "trade",
-            FeedKind::Context => "context",
-        }
+        kind_name(slf.feed(&slf.as_super().shared).data.kind)
     }
 
     /// Name of the feed.
-    #[getter]
-    fn feed(slf: PyRef<'_, Self>) -> String {
-        slf.as_super().shared.plan.feeds[slf.feed].data.name.clone()
+    #[getter(feed)]
+    fn feed_name(slf: PyRef<'_, Self>) -> String {
+        slf.feed(&slf.as_super().shared).data.name.clone()
     }
 
     /// The values of the event by field name.
     #[getter]
     fn bar(slf: PyRef<'_, Self>) -> EventFields {
-        EventFields { shared: Arc::clone(&slf.as_super().shared), feed: slf.feed, row: slf.row }
+        EventFields { shared: Arc::clone(&slf.as_super().shared), feed: slf.feed.load(Relaxed), row: slf.row() }
     }
 
     /// The values of the event by field name.
@@ -114,7 +143,7 @@ impl MarketEvent {
     /// When a bar opened, in nanoseconds since 1970 UTC; None for quotes and trades.
     #[getter]
     fn ts_open(slf: PyRef<'_, Self>) -> Option<i64> {
-        slf.as_super().shared.plan.feeds[slf.feed].data.ts_open.as_ref().map(|open| open[slf.row])
+        slf.feed(&slf.as_super().shared).data.ts_open.as_ref().map(|open| open[slf.row()])
     }
 
     // The usual fields one by one: Python asks `__getattr__` only after a search that failed, which costs more than
@@ -192,11 +221,11 @@ impl MarketEvent {
 
     fn __repr__(slf: PyRef<'_, Self>) -> String {
         let shared = &slf.as_super().shared;
-        let feed = &shared.plan.feeds[slf.feed];
-        let symbol = &shared.plan.instruments[slf.as_super().instrument].symbol;
+        let feed = slf.feed(shared);
+        let symbol = &shared.plan.instruments[slf.as_super().instrument()].symbol;
         let fields: Vec<String> =
-            feed.data.columns.iter().map(|c| format!("{}={}", c.name, c.values[slf.row])).collect();
-        format!("MarketEvent({symbol}, {}, {})", ml4t_sim::time::render(slf.as_super().ts), fields.join(", "))
+            feed.data.columns.iter().map(|c| format!("{}={}", c.name, c.values[slf.row()])).collect();
+        format!("MarketEvent({symbol}, {}, {})", ml4t_sim::time::render(slf.as_super().ts()), fields.join(", "))
     }
 }
 
@@ -342,7 +371,6 @@ impl FillEvent {
     }
 
     /// Price, costs of spread, slippage and impact included.
-    /// Price of a print; `AttributeError` for events without one.
     #[getter]
     fn price(slf: PyRef<'_, Self>) -> f64 {
         slf.as_super().shared.plan.instrument(slf.fill.instrument).scale.price_f64(slf.fill.price)

@@ -1,10 +1,109 @@
 //! The streaming indicators of the simulator as Python classes.
 
-use ml4t_sim::error::SimError;
-use ml4t_sim::indicators::{Atr, Bollinger, Ema, Macd, RollingStd, Rsi, Seed, Sma};
-use pyo3::prelude::*;
+use std::sync::Arc;
 
-use crate::error::{IntoPyResult, to_py};
+use ml4t_sim::error::SimError;
+use ml4t_sim::indicators::{Atr, Bollinger, Ema, Indicator, Macd, RollingStd, Rsi, Seed, Sma};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::arrays::freeze;
+use crate::error::{IntoPyResult, argument, to_py};
+use crate::shared::Shared;
+
+/// The indicator that an object of ours is, as it stands.
+pub(crate) fn prototype(object: &Bound<'_, PyAny>) -> PyResult<Indicator> {
+    macro_rules! try_as {
+        ($($class:ident => $variant:ident),*) => {
+            $(if let Ok(found) = object.cast::<$class>() {
+                return Ok(Indicator::$variant(found.borrow().inner.clone()));
+            })*
+        };
+    }
+    try_as!(PySma => Sma, PyEma => Ema, PyRsi => Rsi, PyRollingStd => RollingStd, PyAtr => Atr, PyMacd => Macd, PyBollinger => Bollinger);
+    let text =
+        format!("track takes an indicator of ml4t.backtest.indicators, such as SMA(20), found {}", object.repr()?);
+    Err(argument(object.py(), &text))
+}
+
+/// One row of three answers after each value.
+fn table<'py>(
+    values: &PyReadonlyArray1<'py, f64>,
+    mut update: impl FnMut(f64) -> [f64; 3],
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let py = values.py();
+    let values = values.as_array();
+    let mut cells = Vec::with_capacity(3 * values.len());
+    for &x in values {
+        cells.extend(update(x));
+    }
+    PyArray1::from_vec(py, cells).reshape([values.len(), 3])
+}
+
+/// An indicator that the run keeps up to date: `column[symbol]`, `column.values`.
+///
+/// It always shows the present instant. An indicator with several outputs has an array for each by its name, such as
+/// `column.line`, and `column[symbol]` is a tuple.
+#[pyclass(frozen, module = "ml4t.backtest.indicators", name = "IndicatorColumn")]
+pub(crate) struct IndicatorColumn {
+    shared: Arc<Shared>,
+    names: &'static [&'static str],
+    arrays: Vec<Py<PyArray1<f64>>>,
+}
+
+impl IndicatorColumn {
+    pub(crate) fn new(py: Python<'_>, shared: &Arc<Shared>, indicator: &Indicator) -> Self {
+        let n = shared.plan.instruments.len();
+        let make = |_: &&str| {
+            let array = PyArray1::from_vec(py, vec![f64::NAN; n]);
+            freeze(&array);
+            array.unbind()
+        };
+        let names = indicator.outputs();
+        Self { shared: Arc::clone(shared), names, arrays: names.iter().map(make).collect() }
+    }
+
+    pub(crate) fn arrays(&self, py: Python<'_>) -> Vec<Py<PyArray1<f64>>> {
+        self.arrays.iter().map(|array| array.clone_ref(py)).collect()
+    }
+}
+
+#[pymethods]
+impl IndicatorColumn {
+    /// Last answers over `data.symbols`, NaN until warm: read-only, and the same array all the time.
+    #[getter]
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        if let [only] = self.arrays.as_slice() {
+            return Ok(only.bind(py).clone());
+        }
+        let names = self.names.join(", ");
+        Err(PyAttributeError::new_err(format!("this indicator has several outputs; take one of {names}")))
+    }
+
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let found = self.names.iter().position(|n| *n == name).map(|k| self.arrays[k].bind(py).clone());
+        found.ok_or_else(|| {
+            let known = self.names.join(", ");
+            PyAttributeError::new_err(format!("the indicator has no output {name:?}; it has {known}"))
+        })
+    }
+
+    fn __getitem__<'py>(&self, symbol: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = symbol.py();
+        let i = self.shared.instrument(symbol)?;
+        let value = |array: &Py<PyArray1<f64>>| array.bind(py).get_owned(i).unwrap_or(f64::NAN);
+        match self.arrays.as_slice() {
+            [only] => Ok(value(only).into_pyobject(py)?.into_any()),
+            several => Ok(PyTuple::new(py, several.iter().map(value))?.into_any()),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("IndicatorColumn({} instruments: {})", self.shared.symbols.len(), self.names.join(", "))
+    }
+}
 
 fn seed(py: Python<'_>, name: &str) -> PyResult<Seed> {
     match name {
@@ -48,6 +147,13 @@ macro_rules! scalar_indicator {
             #[getter]
             fn ready(&self) -> bool {
                 self.inner.ready()
+            }
+
+            /// Take all values of an array, one after the other; the indicator after each.
+            fn over<'py>(&mut self, values: PyReadonlyArray1<'py, f64>) -> Bound<'py, PyArray1<f64>> {
+                let py = values.py();
+                let answers = values.as_array().iter().map(|&x| self.inner.update(x)).collect();
+                PyArray1::from_vec(py, answers)
             }
 
             /// Forget everything.
@@ -107,6 +213,25 @@ impl PyAtr {
         self.inner.update(high, low, close)
     }
 
+    /// Take all bars of three arrays of one length, one after the other; the indicator after each.
+    fn over<'py>(
+        &mut self,
+        high: PyReadonlyArray1<'py, f64>,
+        low: PyReadonlyArray1<'py, f64>,
+        close: PyReadonlyArray1<'py, f64>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let py = high.py();
+        let (high, low, close) = (high.as_array(), low.as_array(), close.as_array());
+        if high.len() != low.len() || low.len() != close.len() {
+            let (h, l, c) = (high.len(), low.len(), close.len());
+            let text = format!("ATR.over takes arrays of one length, found {h} highs, {l} lows and {c} closes");
+            return Err(to_py(py, &SimError::data(text)));
+        }
+        let bars = high.iter().zip(low).zip(close);
+        let answers = bars.map(|((&high, &low), &close)| self.inner.update(high, low, close)).collect();
+        Ok(PyArray1::from_vec(py, answers))
+    }
+
     /// Last answer, NaN until it is warm.
     #[getter]
     fn value(&self) -> f64 {
@@ -152,6 +277,14 @@ impl PyMacd {
     fn update(&mut self, value: f64) -> (f64, f64, f64) {
         let lines = self.inner.update(value);
         (lines.line, lines.signal, lines.histogram)
+    }
+
+    /// Take all values of an array, one after the other; a row (line, signal, histogram) after each.
+    fn over<'py>(&mut self, values: PyReadonlyArray1<'py, f64>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        table(&values, |x| {
+            let lines = self.inner.update(x);
+            [lines.line, lines.signal, lines.histogram]
+        })
     }
 
     /// Last (line, signal, histogram).
@@ -200,6 +333,14 @@ impl PyBollinger {
     fn update(&mut self, value: f64) -> (f64, f64, f64) {
         let bands = self.inner.update(value);
         (bands.lower, bands.middle, bands.upper)
+    }
+
+    /// Take all values of an array, one after the other; a row (lower, middle, upper) after each.
+    fn over<'py>(&mut self, values: PyReadonlyArray1<'py, f64>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        table(&values, |x| {
+            let bands = self.inner.update(x);
+            [bands.lower, bands.middle, bands.upper]
+        })
     }
 
     /// Last (lower, middle, upper).

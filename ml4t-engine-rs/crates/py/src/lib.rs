@@ -5,9 +5,12 @@
 //! exceptions. Nothing here decides a number.
 #![expect(clippy::needless_pass_by_value, reason = "pyo3 hands arguments and self references over by value")]
 
+mod arrays;
 mod assemble;
+mod batch;
 mod broker;
 mod convert;
+mod delivery;
 mod error;
 mod events;
 mod executors;
@@ -84,6 +87,8 @@ fn math_functions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 #[pymodule]
 mod _engine {
     #[pymodule_export]
+    use super::batch::MicroBatch;
+    #[pymodule_export]
     use super::broker::Broker;
     #[pymodule_export]
     use super::events::{Event, EventFields, FillEvent, MarketEvent, OrderEvent, SignalEvent};
@@ -92,7 +97,7 @@ mod _engine {
     #[pymodule_export]
     use super::handle::OrderHandle;
     #[pymodule_export]
-    use super::indicators::{PyAtr, PyBollinger, PyEma, PyMacd, PyRollingStd, PyRsi, PySma};
+    use super::indicators::{IndicatorColumn, PyAtr, PyBollinger, PyEma, PyMacd, PyRollingStd, PyRsi, PySma};
     #[pymodule_export]
     use super::measure::ask_slippage;
     #[pymodule_export]

@@ -6,118 +6,37 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
+use ml4t_sim::batches::Batch;
 use ml4t_sim::engine::Strategy;
 use ml4t_sim::error::{ErrorKind, SimError};
 use ml4t_sim::foreign::Kernel;
 use ml4t_sim::ids::BookId;
-use ml4t_sim::plan::FeedKind;
+use ml4t_sim::plan::{Feed, FeedKind};
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::TableRecorder;
-use ml4t_sim::state::Notice;
+use ml4t_sim::state::{Block, Notice};
 use ml4t_sim::time::render;
+use ml4t_sim::tracked::Tracked;
 use ml4t_sim::venue::SimulatedVenue;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::batch::MicroBatch;
 use crate::broker::Broker;
+use crate::delivery::{Arguments, Every, Handlers, Subscription, Work, broken, kind_name, no_model, state_error};
 use crate::error::{IntoPyResult, add_note, argument, internal, to_py, unknown_name};
-use crate::events::{FillEvent, MarketEvent, OrderEvent, SignalEvent};
+use crate::events::{FillEvent, OrderEvent, SignalEvent};
+use crate::indicators::IndicatorColumn;
 use crate::models::Raised;
 use crate::shared::{Core, Run, Shared, Stage};
 use crate::tables;
-use crate::timestamp::Timestamp;
-use crate::view::{Context, View};
+use crate::view::View;
 
 /// Instants between two looks at pending signals (Ctrl-C) and two calls of the progress callback.
 const BREATH: u32 = 2048;
 /// Instants between two looks at signals and progress while a kernel runs: some milliseconds.
 const KERNEL_BREATH: usize = 65_536;
-
-/// A subscription: None means all.
-struct Subscription {
-    instrument: Option<usize>,
-    kind: Option<String>,
-    interval_ns: Option<i64>,
-    model: Option<usize>,
-}
-
-impl Subscription {
-    fn wants(&self, kind: &str) -> bool {
-        self.kind.as_deref().is_none_or(|k| k == kind)
-    }
-}
-
-/// Bound methods of the strategy.
-#[derive(Default)]
-struct Handlers {
-    on_data: Option<Py<PyAny>>,
-    on_event: Option<Py<PyAny>>,
-    on_bar: Option<Py<PyAny>>,
-    on_quote: Option<Py<PyAny>>,
-    on_trade: Option<Py<PyAny>>,
-    on_signal: Option<Py<PyAny>>,
-    on_fill: Option<Py<PyAny>>,
-    on_order: Option<Py<PyAny>>,
-    on_daily_close: Option<Py<PyAny>>,
-    on_stop: Option<Py<PyAny>>,
-    /// Which rows of which feed go to a callback: per feed, per instrument.
-    passes: Vec<Vec<bool>>,
-    /// Whether any callback gets fills or order events.
-    hears_of_orders: bool,
-    /// Whether `on_event` gets fills and order events, per instrument.
-    fills_of: Vec<bool>,
-    orders_of: Vec<bool>,
-}
-
-impl Handlers {
-    fn for_feed(&self, kind: FeedKind) -> Option<(&'static str, &Py<PyAny>)> {
-        let own = match kind {
-            FeedKind::Bar => ("on_bar", &self.on_bar),
-            FeedKind::Quote => ("on_quote", &self.on_quote),
-            FeedKind::Trade => ("on_trade", &self.on_trade),
-            FeedKind::Context => return None,
-        };
-        own.1.as_ref().map(|f| (own.0, f)).or_else(|| self.on_event.as_ref().map(|f| ("on_event", f)))
-    }
-
-    fn for_signals(&self) -> Option<(&'static str, &Py<PyAny>)> {
-        self.on_signal.as_ref().map(|f| ("on_signal", f)).or_else(|| self.on_event.as_ref().map(|f| ("on_event", f)))
-    }
-
-    fn for_fills(&self, instrument: usize) -> Option<(&'static str, &Py<PyAny>)> {
-        let general = self.on_event.as_ref().filter(|_| self.fills_of[instrument]).map(|f| ("on_event", f));
-        self.on_fill.as_ref().map(|f| ("on_fill", f)).or(general)
-    }
-
-    fn for_orders(&self, instrument: usize) -> Option<(&'static str, &Py<PyAny>)> {
-        let general = self.on_event.as_ref().filter(|_| self.orders_of[instrument]).map(|f| ("on_event", f));
-        self.on_order.as_ref().map(|f| ("on_order", f)).or(general)
-    }
-}
-
-/// What is to be delivered at one instant.
-#[derive(Default)]
-struct Work {
-    is_after_opens: bool,
-    notices: Vec<Notice>,
-    closes_session: bool,
-    timers: Vec<u32>,
-    rows: Vec<(usize, usize)>,
-    signals: Vec<usize>,
-    calls_on_data: bool,
-}
-
-impl Work {
-    fn is_empty(&self) -> bool {
-        self.notices.is_empty()
-            && !self.closes_session
-            && self.timers.is_empty()
-            && self.rows.is_empty()
-            && self.signals.is_empty()
-            && !self.calls_on_data
-    }
-}
 
 /// One backtest: plan, state and rows, driven by callbacks.
 #[pyclass(frozen, module = "ml4t.engine", name = "Run")]
@@ -127,6 +46,8 @@ pub(crate) struct PyRun {
     raised: Raised,
     intervals: Vec<Option<i64>>,
     subscriptions: Mutex<Vec<Subscription>>,
+    /// Subscription of each micro-batch of the state.
+    windows: Mutex<Vec<usize>>,
     /// Callbacks of timers and what messages call them.
     timers: Mutex<Vec<(Py<PyAny>, String)>>,
 }
@@ -196,84 +117,34 @@ impl PyRun {
         }
     }
 
-    /// Go on until somebody wants to be called; `None` at the end of the data.
-    fn advance(&self, py: Python<'_>, handlers: &Handlers, mut resumes: bool) -> PyResult<Option<Work>> {
+    /// Go on until somebody wants to be called, and say of what; false at the end of the data.
+    fn advance(&self, py: Python<'_>, handlers: &mut Handlers, work: &mut Work, mut resumes: bool) -> PyResult<bool> {
         let mut core = self.shared.core(py)?;
         for _ in 0..BREATH {
             if !resumes {
                 if !self.guarded(py, &mut core, Run::begin)? {
-                    return Ok(None);
+                    return Ok(false);
                 }
                 self.shared.next_epoch();
-                let work = self.collect(&mut core, handlers);
+                core.show_tracked(py);
+                work.clear(false);
+                work.take_notices(&mut core, handlers);
+                work.collect(&self.shared.plan, &core.run.state, handlers);
                 if !work.is_empty() {
-                    return Ok(Some(work));
+                    return Ok(true);
                 }
             }
             resumes = false;
             self.guarded(py, &mut core, Run::take_in)?;
-            let notices = Self::notices(&mut core, handlers);
-            if !notices.is_empty() {
-                return Ok(Some(Work { is_after_opens: true, notices, ..Work::default() }));
+            work.clear(true);
+            work.take_notices(&mut core, handlers);
+            if !work.is_empty() {
+                return Ok(true);
             }
             self.guarded(py, &mut core, Run::end)?;
         }
-        Ok(Some(Work { is_after_opens: true, ..Work::default() }))
-    }
-
-    /// Notices that some handler wants; the others are dropped.
-    fn notices(core: &mut Core, handlers: &Handlers) -> Vec<Notice> {
-        let mut notices = std::mem::take(&mut core.run.state.notices);
-        if handlers.hears_of_orders {
-            let orders = &core.run.state;
-            let fills = &core.run.recorder.fills;
-            notices.retain(|notice| match notice {
-                Notice::Order(e) => handlers.for_orders(orders.order(e.order).request.instrument.index()).is_some(),
-                Notice::Fill(k) => fills
-                    .get(usize::try_from(*k).unwrap_or(usize::MAX))
-                    .is_some_and(|f| handlers.for_fills(f.instrument.index()).is_some()),
-            });
-        } else {
-            notices.clear();
-        }
-        notices
-    }
-
-    fn collect(&self, core: &mut Core, handlers: &Handlers) -> Work {
-        let notices = Self::notices(core, handlers);
-        let state = &core.run.state;
-        let plan = &self.shared.plan;
-        let causes = state.causes;
-        let mut work = Work {
-            notices,
-            closes_session: causes.closes_nav_session && handlers.on_daily_close.is_some(),
-            timers: state.due_timers.iter().map(|t| t.callback).collect(),
-            calls_on_data: handlers.on_data.is_some() && (causes.has_data || causes.has_signals || causes.has_timers),
-            ..Work::default()
-        };
-        for &block in &state.blocks {
-            let columns = &plan.feeds[block.feed].data;
-            if handlers.for_feed(columns.kind).is_none() {
-                continue;
-            }
-            let passes = &handlers.passes[block.feed];
-            let rows = state.block_rows(plan, block).filter(|&row| passes[columns.instrument[row] as usize]);
-            work.rows.extend(rows.map(|row| (block.feed, row)));
-        }
-        if let (Some(signals), Some(_)) = (&plan.signals, handlers.for_signals()) {
-            let rows = state.new_signals.0..state.new_signals.1;
-            let wanted = |row: usize| self.wants_signal(signals.instrument[row] as usize, signals.name[row] as usize);
-            work.signals = if rows.is_empty() { Vec::new() } else { rows.filter(|&row| wanted(row)).collect() };
-        }
-        work
-    }
-
-    fn wants_signal(&self, instrument: usize, name: usize) -> bool {
-        let Ok(subscriptions) = self.subscriptions.lock() else { return false };
-        subscriptions.is_empty()
-            || subscriptions.iter().any(|s| {
-                s.wants("signal") && s.instrument.is_none_or(|i| i == instrument) && s.model.is_none_or(|m| m == name)
-            })
+        work.clear(true);
+        Ok(true)
     }
 
     fn call(&self, py: Python<'_>, name: &str, f: &Py<PyAny>, event: Py<PyAny>, asset: &str) -> PyResult<()> {
@@ -289,13 +160,13 @@ impl PyRun {
     }
 
     /// Name the place and the instant on an exception of the strategy.
-    fn noted(&self, py: Python<'_>, error: PyErr, place: &str) -> PyErr {
+    pub(crate) fn noted(&self, py: Python<'_>, error: PyErr, place: &str) -> PyErr {
         let now = self.shared.core(py).map_or_else(|_| String::new(), |core| render(core.run.state.now));
         add_note(py, &error, &format!("raised {place}, at {now}"));
         error
     }
 
-    fn deliver_notices(&self, py: Python<'_>, handlers: &Handlers, notices: &[Notice]) -> PyResult<()> {
+    pub(crate) fn deliver_notices(&self, py: Python<'_>, handlers: &Handlers, notices: &[Notice]) -> PyResult<()> {
         for &notice in notices {
             match notice {
                 Notice::Order(event) => {
@@ -317,84 +188,56 @@ impl PyRun {
         Ok(())
     }
 
-    fn deliver(&self, py: Python<'_>, handlers: &Handlers, work: &Work, call_data: &mut DataCall) -> PyResult<()> {
-        self.deliver_notices(py, handlers, &work.notices)?;
-        if let Some(f) = handlers.on_daily_close.as_ref().filter(|_| work.closes_session) {
-            f.call0(py).map_err(|e| self.noted(py, e, "in on_daily_close"))?;
-        }
-        for &timer in &work.timers {
-            let entry =
-                |t: &Vec<(Py<PyAny>, String)>| t.get(timer as usize).map(|(f, name)| (f.clone_ref(py), name.clone()));
-            if let Some((f, name)) = self.timers.lock().ok().and_then(|t| entry(&t)) {
-                f.call0(py).map_err(|e| self.noted(py, e, &format!("in {name}")))?;
-            }
-        }
-        let plan = &self.shared.plan;
-        for &(feed, row) in &work.rows {
-            let columns = &plan.feeds[feed].data;
-            if let Some((name, f)) = handlers.for_feed(columns.kind) {
-                let event = MarketEvent::create(py, &self.shared, feed, row)?.into_any();
-                self.call(py, name, f, event, &plan.instruments[columns.instrument[row] as usize].symbol)?;
-            }
-        }
-        for &row in &work.signals {
-            let (Some((name, f)), Some(event)) = (handlers.for_signals(), SignalEvent::create(py, &self.shared, row)?)
-            else {
-                continue;
-            };
-            let i = plan.signals.as_ref().map_or(0, |s| s.instrument[row] as usize);
-            self.call(py, name, f, event.into_any(), &plan.instruments[i].symbol)?;
-        }
-        if let Some(f) = handlers.on_data.as_ref().filter(|_| work.calls_on_data) {
-            call_data.call(py, self, f).map_err(|e| self.noted(py, e, "in on_data"))?;
+    /// Call what was scheduled under that number.
+    pub(crate) fn fire(&self, py: Python<'_>, timer: u32) -> PyResult<()> {
+        let entry =
+            |t: &Vec<(Py<PyAny>, String)>| t.get(timer as usize).map(|(f, name)| (f.clone_ref(py), name.clone()));
+        if let Some((f, name)) = self.timers.lock().ok().and_then(|t| entry(&t)) {
+            f.call0(py).map_err(|e| self.noted(py, e, &format!("in {name}")))?;
         }
         Ok(())
     }
 
-    fn handlers(&self, py: Python<'_>, given: &Bound<'_, PyDict>) -> PyResult<Handlers> {
-        let get = |name: &str| -> PyResult<Option<Py<PyAny>>> {
-            Ok(given.get_item(name)?.filter(|f| !f.is_none()).map(Bound::unbind))
+    pub(crate) fn deliver_signal(
+        &self,
+        py: Python<'_>,
+        handler: Option<(&'static str, &Py<PyAny>)>,
+        row: usize,
+    ) -> PyResult<()> {
+        let (Some((name, f)), Some(event)) = (handler, SignalEvent::create(py, &self.shared, row)?) else {
+            return Ok(());
         };
-        let subscriptions = self.subscriptions.lock().map_err(|_| internal(py, "subscriptions"))?;
-        let is_open = subscriptions.is_empty();
-        let n = self.shared.plan.instruments.len();
-        let of = |kind: &str| -> Vec<bool> {
-            let wants = |s: &Subscription, i: usize| s.wants(kind) && s.instrument.is_none_or(|wanted| wanted == i);
-            (0..n).map(|i| is_open || subscriptions.iter().any(|s| wants(s, i))).collect()
-        };
-        let feeds = self.shared.plan.feeds.iter().enumerate();
-        let passes = feeds.map(|(f, feed)| {
-            let kind = kind_name(feed.data.kind);
-            let fits =
-                |s: &&Subscription| s.wants(kind) && s.interval_ns.is_none_or(|ns| self.intervals[f] == Some(ns));
-            let fitting: Vec<&Subscription> = subscriptions.iter().filter(fits).collect();
-            let passes = |i: usize| fitting.iter().any(|s| s.instrument.is_none_or(|wanted| wanted == i));
-            (0..n).map(|i| is_open || passes(i)).collect()
-        });
-        let (on_event, on_fill, on_order) = (get("on_event")?, get("on_fill")?, get("on_order")?);
-        Ok(Handlers {
-            hears_of_orders: on_event.is_some() || on_fill.is_some() || on_order.is_some(),
-            on_data: get("on_data")?,
-            on_event,
-            on_bar: get("on_bar")?,
-            on_quote: get("on_quote")?,
-            on_trade: get("on_trade")?,
-            on_signal: get("on_signal")?,
-            on_fill,
-            on_order,
-            on_daily_close: get("on_daily_close")?,
-            on_stop: get("on_stop")?,
-            passes: passes.collect(),
-            fills_of: of("fill"),
-            orders_of: of("order"),
-        })
+        let plan = &self.shared.plan;
+        let i = plan.signals.as_ref().map_or(0, |s| s.instrument[row] as usize);
+        self.call(py, name, f, event.into_any(), &plan.instruments[i].symbol)
     }
 
-    fn drive(&self, py: Python<'_>, handlers: &Handlers, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let mut call_data = DataCall::new(py, self)?;
+    /// The rows of a window that a subscription wants.
+    pub(crate) fn batch(&self, py: Python<'_>, number: usize, block: Block) -> PyResult<Option<MicroBatch>> {
+        let subscriptions = self.subscriptions.lock().map_err(|_| broken(py))?;
+        let windows = self.windows.lock().map_err(|_| broken(py))?;
+        let now = self.shared.core(py)?.run.state.now;
+        let Some(subscription) = windows.get(number).and_then(|&k| subscriptions.get(k)) else { return Ok(None) };
+        let is_wanted = |i: usize| subscription.is_of(i);
+        let some = subscription.instruments.is_some().then_some(&is_wanted as &dyn Fn(usize) -> bool);
+        Ok(MicroBatch::new(&self.shared, block, now, some))
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn handlers(&self, py: Python<'_>, given: &Bound<'_, PyDict>) -> PyResult<Handlers> {
+        let subscriptions = self.subscriptions.lock().map_err(|_| broken(py))?;
+        Handlers::new(&self.shared.plan, &self.intervals, &subscriptions, given)
+    }
+
+    fn drive(&self, py: Python<'_>, handlers: &mut Handlers, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let mut arguments = Arguments::new(py, &self.shared, &self.broker)?;
+        let mut work = Work::default();
         let mut resumes = false;
         let mut calls: u32 = 0;
-        while let Some(work) = self.advance(py, handlers, resumes)? {
+        while self.advance(py, handlers, &mut work, resumes)? {
             calls += 1;
             let takes_breath = work.is_empty() || calls.is_multiple_of(BREATH);
             if takes_breath {
@@ -416,7 +259,7 @@ impl PyRun {
                 }
                 resumes = false;
             } else {
-                self.deliver(py, handlers, &work, &mut call_data)?;
+                self.deliver(py, handlers, &work, &mut arguments)?;
                 resumes = true;
             }
         }
@@ -442,45 +285,6 @@ fn duration(ns: i64) -> String {
     format!("{}{name}", ns / unit)
 }
 
-const fn kind_name(kind: FeedKind) -> &'static str {
-    match kind {
-        FeedKind::Bar => "bar",
-        FeedKind::Quote => "quote",
-        FeedKind::Trade => "trade",
-        FeedKind::Context => "context",
-    }
-}
-
-/// The arguments of `on_data`, made once; the view is made anew only when the strategy kept the last one.
-struct DataCall {
-    view: Py<View>,
-    context: Py<Context>,
-    broker: Py<Broker>,
-}
-
-impl DataCall {
-    fn new(py: Python<'_>, run: &PyRun) -> PyResult<Self> {
-        let shared = &run.shared;
-        Ok(Self {
-            view: Py::new(py, View::now(shared))?,
-            context: Py::new(py, Context::new(shared))?,
-            broker: run.broker.clone_ref(py),
-        })
-    }
-
-    fn call(&mut self, py: Python<'_>, run: &PyRun, f: &Py<PyAny>) -> PyResult<()> {
-        // SAFETY: the pointer is that of a live object, and the interpreter is attached.
-        let holders = unsafe { pyo3::ffi::Py_REFCNT(self.view.as_ptr()) };
-        if holders == 1 {
-            self.view.get().renew();
-        } else {
-            self.view = Py::new(py, View::now(&run.shared))?;
-        }
-        let now = run.shared.core(py)?.run.state.now;
-        f.call1(py, (Timestamp::new(now), &self.view, &self.context, &self.broker)).map(drop)
-    }
-}
-
 #[pymethods]
 impl PyRun {
     #[new]
@@ -501,6 +305,7 @@ impl PyRun {
             raised,
             intervals,
             subscriptions: Mutex::new(Vec::new()),
+            windows: Mutex::new(Vec::new()),
             timers: Mutex::new(Vec::new()),
         })
     }
@@ -525,26 +330,29 @@ impl PyRun {
     }
 
     /// Restrict the typed events to some; without any subscription all are delivered.
-    #[pyo3(signature = (asset = None, kind = None, interval_ns = None, model_id = None))]
+    #[pyo3(signature = (assets = None, kind = None, interval_ns = None, model_id = None, *, every = None, every_ns = None, window_ns = None))]
+    #[expect(clippy::too_many_arguments, reason = "the parts of a subscription, each by its name")]
     fn subscribe(
         &self,
         py: Python<'_>,
-        asset: Option<&Bound<'_, PyAny>>,
+        assets: Option<&Bound<'_, PyAny>>,
         kind: Option<String>,
         interval_ns: Option<i64>,
         model_id: Option<&str>,
+        every: Option<i64>,
+        every_ns: Option<i64>,
+        window_ns: Option<i64>,
     ) -> PyResult<()> {
-        let instrument = asset.map(|a| self.shared.instrument(a)).transpose()?;
-        let names: &[String] = self.shared.plan.signals.as_ref().map_or(&[], |s| s.names.as_slice());
-        let model = model_id
-            .map(|m| {
-                let found = names.iter().position(|n| n == m);
-                found.ok_or_else(|| unknown_name(py, "model_id", m, names.iter().map(String::as_str)))
-            })
-            .transpose()?;
+        let plan = &self.shared.plan;
+        let symbols = |assets: &Bound<'_, PyAny>| -> PyResult<Vec<usize>> {
+            assets.try_iter()?.map(|asset| self.shared.instrument(&asset?)).collect()
+        };
+        let instruments = assets.map(symbols).transpose()?;
+        let names: &[String] = plan.signals.as_ref().map_or(&[], |s| s.names.as_slice());
+        let model =
+            model_id.map(|m| names.iter().position(|n| n == m).ok_or_else(|| no_model(py, plan, m))).transpose()?;
         if self.shared.core(py)?.stage != Stage::Starting {
-            let text = "events are subscribed to in on_start, before the first of them".to_owned();
-            return Err(to_py(py, &SimError::state(text)));
+            return Err(state_error(py, "events are subscribed to in on_start, before the first of them"));
         }
         if let Some(ns) = interval_ns.filter(|ns| !self.intervals.contains(&Some(*ns))) {
             let known: Vec<String> = self.intervals.iter().flatten().map(|&ns| duration(ns)).collect();
@@ -558,9 +366,51 @@ impl PyRun {
             (None, None) => None,
         };
         let kind = kind.or(implied);
-        let mut subscriptions = self.subscriptions.lock().map_err(|_| internal(py, "subscriptions"))?;
-        subscriptions.push(Subscription { instrument, kind, interval_ns, model });
+        let every = match (every, every_ns) {
+            (Some(n), _) => Every::Count(n.max(1)),
+            (None, Some(ns)) => Every::Period(ns.max(1)),
+            (None, None) => Every::Event,
+        };
+        let wanted = Subscription { instruments, kind, interval_ns, model, every, window: window_ns };
+        let mut subscriptions = self.subscriptions.lock().map_err(|_| broken(py))?;
+        if let Some(window) = window_ns {
+            let mut windows = self.windows.lock().map_err(|_| broken(py))?;
+            let feeds = plan.feeds.iter().zip(&self.intervals).enumerate();
+            let is_of = |feed: &Feed, interval: Option<i64>| {
+                feed.data.kind != FeedKind::Context && wanted.fits_feed(kind_name(feed.data.kind), interval)
+            };
+            let fitting: Vec<usize> = feeds.filter(|(_, (feed, i))| is_of(feed, **i)).map(|(k, _)| k).collect();
+            if fitting.is_empty() {
+                let text = "no feed has rows for a window of that kind".to_owned();
+                return Err(to_py(py, &SimError::config(text)));
+            }
+            let mut core = self.shared.core(py)?;
+            for feed in fitting {
+                core.run.state.batches.push(Batch::new(feed, window));
+                windows.push(subscriptions.len());
+            }
+        }
+        subscriptions.push(wanted);
         Ok(())
+    }
+
+    /// Keep an indicator up to date for every instrument, before the strategy is called.
+    #[pyo3(signature = (prototype, fields = None))]
+    fn track(&self, prototype: &Bound<'_, PyAny>, fields: Option<Vec<String>>) -> PyResult<IndicatorColumn> {
+        let py = prototype.py();
+        let indicator = crate::indicators::prototype(prototype)?;
+        let usual = || indicator.fields().iter().map(|&name| name.to_owned()).collect();
+        let fields = fields.unwrap_or_else(usual);
+        let mut core = self.shared.core(py)?;
+        if core.stage != Stage::Starting {
+            return Err(state_error(py, "indicators are declared in on_start, before the first event"));
+        }
+        let tracked = Tracked::new(&self.shared.plan, &core.run.state, &indicator, &fields).into_py(py)?;
+        let column = IndicatorColumn::new(py, &self.shared, &indicator);
+        core.tracked.push(column.arrays(py));
+        core.run.state.tracked.push(tracked);
+        core.show_tracked(py);
+        Ok(column)
     }
 
     /// Call `callback` without arguments at each of `times` (ns UTC, after the present instant); `name` is what
@@ -616,8 +466,8 @@ impl PyRun {
             core.stage = Stage::Calling;
             core.owner = std::thread::current().id();
         }
-        let handlers = self.handlers(py, handlers)?;
-        let outcome = self.drive(py, &handlers, progress);
+        let mut handlers = self.handlers(py, handlers)?;
+        let outcome = self.drive(py, &mut handlers, progress);
         self.shared.next_epoch();
         // Bound methods of the strategy, which holds the run: a cycle that no collector sees.
         if let Ok(mut timers) = self.timers.lock() {
@@ -680,7 +530,7 @@ impl PyRun {
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let core = self.shared.readable();
         let out = PyDict::new(py);
-        let rows: usize = self.shared.plan.feeds.iter().map(ml4t_sim::plan::Feed::len).sum();
+        let rows: usize = self.shared.plan.feeds.iter().map(Feed::len).sum();
         out.set_item("rows", rows)?;
         out.set_item("orders", core.run.state.orders.len())?;
         out.set_item("fills", core.run.recorder.fills.len())?;

@@ -17,9 +17,11 @@ use ml4t_sim::recorder::TableRecorder;
 use ml4t_sim::rules::RuleKind;
 use ml4t_sim::time::Ns;
 use ml4t_sim::venue::SimulatedVenue;
+use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::arrays::Owner;
 use crate::error::{argument, internal, to_py, unknown_name};
 
 pub(crate) type Run = Simulator<ColumnSource, SimulatedVenue, TableRecorder>;
@@ -50,10 +52,24 @@ pub(crate) struct Core {
     pub recorded: Vec<(Ns, u32, f64)>,
     /// (instant, level, message).
     pub logs: Vec<(Ns, String, String)>,
+    /// Arrays in which the answers of tracked indicators are shown, per indicator and output.
+    pub tracked: Vec<Vec<Py<PyArray1<f64>>>>,
     pub is_poisoned: bool,
 }
 
 impl Core {
+    /// Show the last answers of tracked indicators.
+    pub(crate) fn show_tracked(&self, py: Python<'_>) {
+        for (arrays, tracked) in self.tracked.iter().zip(&self.run.state.tracked) {
+            for (output, array) in arrays.iter().enumerate() {
+                let values = tracked.values(output);
+                // SAFETY: the array was made with one place an instrument, is read-only for everybody else, and the
+                // interpreter is attached, so that nobody reads it meanwhile.
+                unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), array.bind(py).data(), values.len()) };
+            }
+        }
+    }
+
     /// Free text of an order, or the rule that placed it.
     pub(crate) fn tag(&self, order: &Order) -> &str {
         match order.rule {
@@ -114,6 +130,8 @@ pub(crate) struct Shared {
     /// Index -> symbol.
     pub symbols: Vec<Py<PyString>>,
     pub enums: Enums,
+    /// Owner of the columns that arrays show.
+    pub owner: Py<Owner>,
 }
 
 impl Shared {
@@ -135,9 +153,12 @@ impl Shared {
             record_names: Vec::new(),
             recorded: Vec::new(),
             logs: Vec::new(),
+            tracked: Vec::new(),
             is_poisoned: false,
         };
+        let owner = Owner::create(py, &plan)?;
         Ok(Arc::new(Self {
+            owner,
             plan,
             core: Mutex::new(core),
             epoch: AtomicU64::new(1),

@@ -7,12 +7,14 @@ use ml4t_sim::error::SimError;
 use ml4t_sim::ids::FeedId;
 use ml4t_sim::plan::{FeedKind, Plan};
 use ml4t_sim::state::State;
+use numpy::ndarray::{ArrayView1, ArrayView2};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PyString, PyTuple};
 
-use crate::error::{stale, to_py, unknown_name};
+use crate::arrays::{freeze, shown};
+use crate::error::{internal, stale, to_py, unknown_name};
 use crate::shared::Shared;
 use crate::timestamp::{Timestamp, timedelta};
 
@@ -91,13 +93,22 @@ fn unknown_field(py: Python<'_>, plan: &Plan, i: usize, field: &str) -> PyErr {
     unknown_name(py, &kind, field, known.iter().map(String::as_str))
 }
 
+/// The cells of a field, instant by instant, and how many instants of them are readable: where all instruments take
+/// it from one feed that has them all at every instant.
+fn panel<'p>(plan: &'p Plan, state: &State, field: &str) -> Option<(&'p [f64], usize)> {
+    let (feed, column) = find_field(plan, state, 0, field)?;
+    let found = plan.feeds.get(feed).filter(|feed| feed.is_panel())?;
+    let is_common = plan.instruments.iter().all(|i| i.matching.is_some_and(|id| id.index() == feed));
+    is_common.then(|| (found.data.columns[column].values.as_ref(), state.readable_rows(plan, feed, 0).len()))
+}
+
 /// Instruments with a row or a signal at this instant, ascending.
 fn present(plan: &Plan, state: &State) -> Vec<usize> {
     let mut ids: Vec<usize> = Vec::new();
     for &block in &state.blocks {
         let columns = &plan.feeds[block.feed].data;
         if columns.kind != FeedKind::Context {
-            ids.extend(state.block_rows(plan, block).map(|row| columns.instrument[row] as usize));
+            ids.extend(block.rows(plan).map(|row| columns.instrument[row] as usize));
         }
     }
     if let Some(signals) = &plan.signals {
@@ -155,6 +166,10 @@ impl View {
         }
         let core = self.shared.core(py)?;
         let state = &core.run.state;
+        if let Some((cells, readable)) = panel(plan, state, field).filter(|(_, readable)| *readable > 0) {
+            let last = ArrayView1::from(&cells[(readable - 1) * n..readable * n]);
+            return Ok(Some(shown(py, &self.shared.owner, &last)));
+        }
         let mut cached = (usize::MAX, 0);
         let values = (0..n).map(|i| {
             let matching = plan.instruments[i].matching.map_or(usize::MAX, FeedId::index);
@@ -170,7 +185,9 @@ impl View {
             }
             state.readable_row(plan, f, i).map_or(f64::NAN, |row| plan.feeds[f].value(c, row))
         });
-        Ok(Some(PyArray1::from_vec(py, values.collect())))
+        let array = PyArray1::from_vec(py, values.collect());
+        freeze(&array);
+        Ok(Some(array))
     }
 
     /// Last `n` values of a field, missing where the instrument has none.
@@ -351,9 +368,27 @@ impl View {
         n: usize,
         symbols: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let single = symbols.filter(|s| s.is_instance_of::<PyString>());
+        if symbols.is_none() || single.is_some() {
+            let plan = &self.shared.plan;
+            let core = self.shared.core(py)?;
+            // A window that is full needs no copy where the instruments stand side by side.
+            if let Some((cells, readable)) = panel(plan, &core.run.state, field).filter(|found| found.1 >= n) {
+                let width = plan.instruments.len();
+                let window = &cells[(readable - n) * width..readable * width];
+                let window = ArrayView2::from_shape((n, width), window).map_err(|_| internal(py, "a window"))?;
+                let owner = &self.shared.owner;
+                return Ok(match single {
+                    Some(symbol) => shown(py, owner, &window.column(self.shared.instrument(symbol)?)).into_any(),
+                    None => shown(py, owner, &window).into_any(),
+                });
+            }
+        }
         if let Some(symbol) = symbols.filter(|s| s.is_instance_of::<PyString>()) {
             let i = self.shared.instrument(symbol)?;
-            return Ok(PyArray1::from_vec(py, self.window(py, i, field, n)?).into_any());
+            let array = PyArray1::from_vec(py, self.window(py, i, field, n)?);
+            freeze(&array);
+            return Ok(array.into_any());
         }
         let ids = match symbols {
             Some(symbols) => self.symbols_of(symbols)?,
@@ -369,6 +404,7 @@ impl View {
                 }
             }
         }
+        freeze(&array);
         Ok(array.into_any())
     }
 }

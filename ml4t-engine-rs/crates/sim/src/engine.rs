@@ -294,7 +294,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     #[must_use]
     pub const fn calls_strategy(&self) -> bool {
         let causes = self.state.causes;
-        causes.has_data || causes.has_signals || causes.has_timers || causes.closes_nav_session
+        causes.has_data || causes.has_signals || causes.has_timers || causes.closes_nav_session || causes.has_batches
     }
 
     /// Next instant at which anything but market rows and the venue has something to do.
@@ -310,6 +310,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         if let Some(signals) = &plan.signals {
             next = next.min(signals.ts_arrival.get(state.signals_seen).copied().unwrap_or(NEVER));
+        }
+        // Those of now are handed over at the end of the instant's preparations.
+        for batch in state.batches.iter().filter(|batch| batch.due() > state.now) {
+            next = next.min(batch.due());
         }
         let nav = plan.nav_calendar.index();
         next.min(state.timers.get(state.timers_seen).map_or(NEVER, |t| t.ts))
@@ -351,6 +355,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.state.had_due = false;
             self.state.due_timers.clear();
             self.state.new_signals = (self.state.signals_seen, self.state.signals_seen);
+        }
+        if !self.state.tracked.is_empty() {
+            self.state.track(&self.plan);
+        }
+        if !self.state.batches.is_empty() {
+            self.state.gather_batches(now >= self.last);
         }
         Ok(true)
     }

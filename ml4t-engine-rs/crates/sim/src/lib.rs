@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 pub mod account;
+pub mod batches;
 pub mod contingent;
 pub mod corporate;
 pub mod engine;
@@ -46,6 +47,7 @@ pub mod state;
 pub mod targets;
 pub mod terms;
 pub mod time;
+pub mod tracked;
 mod trailing;
 pub mod venue;
 pub mod worked;

@@ -130,6 +130,8 @@ pub struct Feed {
     start: Vec<u32>,
     /// Rows in the order in which they become readable, where that differs from row order.
     arrival: Option<Vec<u32>>,
+    /// Whether every instant has one row of every instrument.
+    is_panel: bool,
 }
 
 impl Feed {
@@ -161,9 +163,10 @@ impl Feed {
         }
         let count = if data.kind == FeedKind::Context { 1 } else { instruments.len() };
         let (rows, start) = index_rows(&data, count)?;
-        let mut feed = Self { rows, start, arrival: None, data };
+        let mut feed = Self { rows, start, arrival: None, is_panel: false, data };
         feed.check_times(instruments)?;
         feed.arrival = feed.arrival_order();
+        feed.is_panel = feed.arrival.is_none() && feed.has_whole_rows(count);
         Ok(feed)
     }
 
@@ -217,6 +220,17 @@ impl Feed {
         Ok(())
     }
 
+    /// Whether the rows are those of all instruments at one instant, then those at the next, and so on.
+    fn has_whole_rows(&self, count: usize) -> bool {
+        let data = &self.data;
+        data.kind != FeedKind::Context
+            && data.ts_event.chunks(count).zip(data.instrument.chunks(count)).all(|(stamps, instruments)| {
+                stamps.len() == count
+                    && stamps.iter().all(|ts| *ts == stamps[0])
+                    && instruments.iter().zip(0_u32..).all(|(&i, k)| i == k)
+            })
+    }
+
     fn row_error(&self, symbol: &str, row: usize, text: &str) -> SimError {
         let data = &self.data;
         SimError::data(format!("feed {}, {symbol}, row {row}, ts_event {}: {text}", data.name, data.ts_event[row]))
@@ -250,6 +264,13 @@ impl Feed {
     #[must_use]
     pub fn rows_of(&self, i: usize) -> &[u32] {
         &self.rows[self.start[i] as usize..self.start[i + 1] as usize]
+    }
+
+    /// Whether every instant has one row of every instrument, in their sequence, readable when it is complete: row k
+    /// of instrument i is k x instruments + i.
+    #[must_use]
+    pub const fn is_panel(&self) -> bool {
+        self.is_panel
     }
 
     /// Row numbers by arrival, for feeds in which some row arrives after it was complete.

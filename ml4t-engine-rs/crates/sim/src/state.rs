@@ -1,5 +1,6 @@
 //! Everything of a run that changes.
 
+use crate::batches::Batch;
 use crate::contingent::Links;
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
@@ -11,6 +12,7 @@ use crate::recorder::{OrderEvent, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
 use crate::time::{NEVER, Ns};
+use crate::tracked::Tracked;
 use crate::worked::WorkedOrder;
 
 /// Rows of one feed that became readable at one instant.
@@ -24,6 +26,14 @@ pub struct Block {
     pub to: usize,
     /// Whether `from` and `to` count positions in the arrival order.
     pub by_arrival: bool,
+}
+
+impl Block {
+    /// Its row numbers, in delivery order.
+    pub fn rows(self, plan: &Plan) -> impl Iterator<Item = usize> + use<'_> {
+        let arrival = if self.by_arrival { plan.feeds[self.feed].arrival() } else { None };
+        (self.from..self.to).map(move |k| arrival.map_or(k, |order| order[k] as usize))
+    }
 }
 
 /// What a strategy may be told about its orders.
@@ -50,7 +60,7 @@ pub enum Command {
 
 /// Why the strategy is called at an instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts about an instant")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about an instant")]
 pub struct Causes {
     /// Market rows became readable.
     pub has_data: bool,
@@ -60,6 +70,8 @@ pub struct Causes {
     pub has_timers: bool,
     /// A session of the NAV calendar closed.
     pub closes_nav_session: bool,
+    /// The windows of micro-batches are over.
+    pub has_batches: bool,
 }
 
 /// A dividend that is due.
@@ -144,6 +156,12 @@ pub struct State {
     /// Sorted by time.
     pub(crate) timers: Vec<Timer>,
     pub(crate) timers_seen: usize,
+    /// Indicators that the run keeps up to date.
+    pub tracked: Vec<Tracked>,
+    /// Rows that wait for the end of their windows.
+    pub batches: Vec<Batch>,
+    /// Windows that are over now, by the number of their batch, each with its rows.
+    pub due_batches: Vec<(usize, Block)>,
     /// Number of the next fill.
     pub fills: u64,
     /// Next instant of phases 3 to 7.
@@ -202,6 +220,9 @@ impl State {
             requests: Vec::new(),
             timers: Vec::new(),
             timers_seen: 0,
+            tracked: Vec::new(),
+            batches: Vec::new(),
+            due_batches: Vec::new(),
             fills: 0,
             due: NEVER,
             is_after_opens: false,
@@ -275,12 +296,6 @@ impl State {
         let row = u32::try_from(row + 1).map_err(|_| SimError::data("more than 4e9 signals".to_owned()))?;
         self.latest_signal[slot] = row;
         Ok(())
-    }
-
-    /// Row numbers of a block, in delivery order.
-    pub fn block_rows<'p>(&self, plan: &'p Plan, block: Block) -> impl Iterator<Item = usize> + use<'p> {
-        let arrival = if block.by_arrival { plan.feeds[block.feed].arrival() } else { None };
-        (block.from..block.to).map(move |k| arrival.map_or(k, |order| order[k] as usize))
     }
 
     /// The book of that id.

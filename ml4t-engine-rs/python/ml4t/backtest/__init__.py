@@ -22,7 +22,7 @@ from ml4t.backtest.engine import Engine, run
 from ml4t.backtest.front import EntryExit, OrderList, TargetWeights
 from ml4t.backtest.rules import CompositeRule, PositionRule, StopLoss, TakeProfit, TrailingStop
 from ml4t.core import schedule
-from ml4t.core.callbacks import Event, FillEvent, MarketEvent, OrderEvent, SignalEvent
+from ml4t.core.callbacks import Event, FillEvent, MarketEvent, MicroBatch, OrderEvent, SignalEvent
 from ml4t.core.config import RunConfig, load_config
 from ml4t.core.events import Bar, CorporateAction, Quote, Signal, TradeTick
 from ml4t.core.instrument import Instrument
@@ -55,6 +55,7 @@ __all__ = [
     "FillEvent",
     "Instrument",
     "MarketEvent",
+    "MicroBatch",
     "OrderEvent",
     "OrderHandle",
     "OrderList",
@@ -91,5 +92,5 @@ __all__ = [
 OrderSide = Side
 """The documents' name of `Side`."""
 
-for _abstract in (Event, FillEvent, MarketEvent, OrderEvent, SignalEvent):
+for _abstract in (Event, FillEvent, MarketEvent, MicroBatch, OrderEvent, SignalEvent):
     _abstract.register(getattr(_engine, _abstract.__name__))

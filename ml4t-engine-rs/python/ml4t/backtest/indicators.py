@@ -1,6 +1,7 @@
 """Streaming indicators: O(1) per update, NaN until warm, so that comparisons with them are False.
 
-Each has `update(...)`, `.value`, `.ready` and `reset()`. A NaN input answers NaN and changes nothing.
+Each has `update(...)`, `.value`, `.ready`, `reset()`, and `over(array)` for many values at once. A NaN input
+answers NaN and changes nothing. `Strategy.track` has the engine keep one up to date for every instrument.
 
 Examples
 --------
@@ -14,6 +15,15 @@ True
 
 from __future__ import annotations
 
-from ml4t.engine._engine import ATR, EMA, MACD, RSI, SMA, Bollinger, RollingStd
+from ml4t.engine._engine import (
+    ATR,
+    EMA,
+    MACD,
+    RSI,
+    SMA,
+    Bollinger,
+    IndicatorColumn,
+    RollingStd,
+)
 
-__all__ = ["ATR", "EMA", "MACD", "RSI", "SMA", "Bollinger", "RollingStd"]
+__all__ = ["ATR", "EMA", "MACD", "RSI", "SMA", "Bollinger", "IndicatorColumn", "RollingStd"]

@@ -934,6 +934,9 @@ class SMA:
     def update(self, value: float) -> float:
         """Take the next value and return the indicator; a value that is not finite answers NaN, uncounted."""
 
+    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Take all values of an array, one after the other, and return the indicator after each."""
+
     def reset(self) -> None:
         """Forget everything."""
 
@@ -965,6 +968,9 @@ class EMA:
     def update(self, value: float) -> float:
         """Take the next value and return the indicator; a value that is not finite answers NaN, uncounted."""
 
+    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Take all values of an array, one after the other, and return the indicator after each."""
+
     def reset(self) -> None:
         """Forget everything."""
 
@@ -995,6 +1001,9 @@ class RSI:
     def update(self, value: float) -> float:
         """Take the next value and return the indicator; a value that is not finite answers NaN, uncounted."""
 
+    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Take all values of an array, one after the other, and return the indicator after each."""
+
     def reset(self) -> None:
         """Forget everything."""
 
@@ -1023,6 +1032,9 @@ class RollingStd:
     def update(self, value: float) -> float:
         """Take the next value and return the indicator; a value that is not finite answers NaN, uncounted."""
 
+    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Take all values of an array, one after the other, and return the indicator after each."""
+
     def reset(self) -> None:
         """Forget everything."""
 
@@ -1050,6 +1062,17 @@ class ATR:
 
     def update(self, high: float, low: float, close: float) -> float:
         """Take the next bar and return the indicator; one with a price that is not finite is not counted."""
+
+    def over(
+        self, high: npt.NDArray[np.float64], low: npt.NDArray[np.float64], close: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Take all bars of three arrays, one after the other, and return the indicator after each.
+
+        Raises
+        ------
+        DataError
+            If the arrays are not of one length.
+        """
 
     def reset(self) -> None:
         """Forget everything."""
@@ -1081,6 +1104,9 @@ class MACD:
     def update(self, value: float) -> tuple[float, float, float]:
         """Take the next value and return (line, signal, histogram), NaN until each is warm."""
 
+    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Take all values of an array, one after the other, and return a row of three after each."""
+
     def reset(self) -> None:
         """Forget everything."""
 
@@ -1108,6 +1134,9 @@ class Bollinger:
 
     def update(self, value: float) -> tuple[float, float, float]:
         """Take the next value and return (lower, middle, upper), NaN until warm."""
+
+    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Take all values of an array, one after the other, and return a row of three after each."""
 
     def reset(self) -> None:
         """Forget everything."""
@@ -1147,14 +1176,20 @@ class Run:
 
     def subscribe(
         self,
-        asset: str | None = None,
+        assets: Sequence[str] | None = None,
         kind: str | None = None,
         interval_ns: int | None = None,
         model_id: str | None = None,
+        *,
+        every: int | None = None,
+        every_ns: int | None = None,
+        window_ns: int | None = None,
     ) -> None:
         """Restrict the typed events to some; without any subscription all are delivered.
 
-        What is left out matches all; an interval is one of bars, and a model one of signals.
+        What is left out matches all; an interval is one of bars, and a model one of signals. Of what matches,
+        `every` wants every so manieth event of an instrument, `every_ns` the first in each such period, and
+        `window_ns` hands rows over together, at the end of each window.
 
         Raises
         ------
@@ -1164,6 +1199,19 @@ class Run:
             If the run has no such instrument or no signals of that model.
         ConfigError
             If no feed has bars of that interval.
+        """
+
+    def track(self, prototype: object, fields: Sequence[str] | None = None) -> IndicatorColumn:
+        """Keep an indicator up to date for every instrument, before the strategy is called.
+
+        Raises
+        ------
+        ArgumentError
+            If it is no indicator of ml4t.backtest.indicators.
+        ConfigError
+            If no feed has the fields, or there are not as many as it takes.
+        EngineStateError
+            If the run has begun.
         """
 
     def add_timers(self, times: Sequence[int], callback: Callable[[], object], name: str) -> None:
@@ -1303,3 +1351,51 @@ def math_functions() -> dict[str, int]:
 
 def reason_codes() -> list[tuple[str, str]]:
     """Return every reason code of an order with its sentence."""
+
+@final
+class IndicatorColumn:
+    """An indicator that the run keeps up to date for every instrument; it shows the present instant."""
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """Last answers over `data.symbols`, NaN until warm: read-only, and the same array all the time.
+
+        Raises
+        ------
+        AttributeError
+            If the indicator has several outputs: each is an attribute by its name, such as `line`.
+        """
+
+    def __getattr__(self, name: str) -> npt.NDArray[np.float64]: ...
+    def __getitem__(self, symbol: str) -> float | tuple[float, float, float]: ...
+
+@final
+class MicroBatch:
+    """Rows of one feed that became readable within a window of time, as read-only arrays by field."""
+
+    @property
+    def kind(self) -> str:
+        """`bar`, `quote` or `trade`."""
+
+    @property
+    def feed(self) -> str:
+        """Name of the feed."""
+
+    @property
+    def timestamp(self) -> Timestamp:
+        """The present instant: the end of the window."""
+
+    @property
+    def times(self) -> npt.NDArray[np.int64]:
+        """When each row was complete, in nanoseconds since 1970 UTC."""
+
+    @property
+    def assets(self) -> npt.NDArray[np.uint32]:
+        """Instrument of each row, as its place in `data.symbols`."""
+
+    def keys(self) -> list[str]:
+        """Names of the fields."""
+
+    def __getitem__(self, field: str) -> npt.NDArray[np.float64]: ...
+    def __getattr__(self, name: str) -> npt.NDArray[np.float64]: ...
+    def __len__(self) -> int: ...

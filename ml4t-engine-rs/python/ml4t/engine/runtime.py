@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -50,7 +50,20 @@ class Runtime:
         """Restrict typed events."""
         self._check_open("subscribe")
         kind = None if subscription.event_type is None else subscription.event_type.value
-        self._run.subscribe(subscription.asset, kind, subscription.frequency_ns, subscription.model_id)
+        self._run.subscribe(
+            subscription.assets,
+            kind,
+            subscription.frequency_ns,
+            subscription.model_id,
+            every=subscription.every,
+            every_ns=subscription.every_ns,
+            window_ns=subscription.window_ns,
+        )
+
+    def track(self, indicator: object, fields: Sequence[str] | None) -> Any:  # noqa: ANN401 - of the engine
+        """Keep an indicator up to date for every instrument."""
+        self._check_open("track")
+        return self._run.track(indicator, fields)
 
     def schedule(self, callback: Callable[[], object] | None, rule: Schedule) -> None:
         """Set timers for every instant of the rule that lies ahead."""

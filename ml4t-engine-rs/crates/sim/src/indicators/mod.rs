@@ -15,12 +15,14 @@
 //!
 //! Only + - x / and sqrt occur, so the answers are the same on every platform.
 
+mod any;
 mod average;
 mod bands;
 mod macd;
 mod wilder;
 mod window;
 
+pub use any::{Indicator, WIDTH};
 pub use average::{Ema, Seed, Sma};
 pub use bands::{Bollinger, BollingerBands, RollingStd};
 pub use macd::{Macd, MacdLines};

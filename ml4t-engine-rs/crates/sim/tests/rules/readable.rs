@@ -259,7 +259,7 @@ fn rows_that_arrive_late_are_handed_out_once_and_by_arrival() -> TestResult {
         ],
     );
     let rows: crate::common::Probe = |api| {
-        let rows = api.state.blocks.iter().flat_map(|&b| api.state.block_rows(api.plan, b));
+        let rows = api.state.blocks.iter().flat_map(|&b| b.rows(api.plan));
         rows.map(|row| format!("{}", api.plan.feeds[0].value(bar::CLOSE, row))).collect::<Vec<_>>().join(" ")
     };
     world.probes(at(1, 10, 1), rows).probes(late, rows);

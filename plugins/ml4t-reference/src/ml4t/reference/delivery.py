@@ -14,6 +14,7 @@ from ml4t.reference.events import Event, FillEvent, OrderEvent, SignalEvent, mar
 from ml4t.reference.plan import Plan
 from ml4t.reference.readable import News
 from ml4t.reference.timestamp import text_of
+from ml4t.reference.windows import MicroBatch, Window
 
 __all__ = ["Delivery", "Subscription"]
 
@@ -24,19 +25,39 @@ MARKET_KINDS = ("bar", "quote", "trade")
 class Subscription:
     """Which typed events are wanted; None matches all."""
 
-    asset: str | None = None
+    assets: tuple[str, ...] | None = None
     kind: str | None = None
     interval_ns: int | None = None
     model_id: str | None = None
+    every: int | None = None
+    every_ns: int | None = None
+    window_ns: int | None = None
+    #: By instrument how many events matched, or the period of the last one.
+    _seen: dict[str, int] = attrs.field(factory=dict, init=False, eq=False)
 
-    def wants(self, kind: str, asset: str, interval_ns: int | None, model_id: str | None) -> bool:
-        """Say whether an event is wanted; an interval is one of bars, and a model one of signals."""
+    def matches(self, kind: str, asset: str, interval_ns: int | None, model_id: str | None) -> bool:
+        """Say whether an event fits; an interval is one of bars, and a model one of signals."""
         return (
-            self.asset in (None, asset)
+            (self.assets is None or asset in self.assets)
             and self.kind in (None, kind)
             and (self.interval_ns is None or (kind == "bar" and self.interval_ns == interval_ns))
             and (self.model_id is None or (kind == "signal" and self.model_id == model_id))
         )
+
+    def takes(self, event: Event, kind: str, interval_ns: int | None, model_id: str | None) -> bool:
+        """Count an event that fits, and say whether it is one of those wanted."""
+        if self.window_ns is not None or not self.matches(kind, event.asset, interval_ns, model_id):
+            return False
+        if kind in ("fill", "order"):
+            return True
+        if self.every is not None:
+            self._seen[event.asset] = self._seen.get(event.asset, 0) + 1
+            return self._seen[event.asset] % self.every == 0
+        if self.every_ns is not None:
+            before = self._seen.get(event.asset)
+            self._seen[event.asset] = event.ts_event // self.every_ns
+            return before != self._seen[event.asset]
+        return True
 
 
 @attrs.define
@@ -47,6 +68,8 @@ class Delivery:
     desk: Desk
     handlers: dict[str, Callable[..., object]] = attrs.field(factory=dict)
     subscriptions: list[Subscription] = attrs.field(factory=list)
+    windows: list[Window] = attrs.field(factory=list)
+    due: list[MicroBatch] = attrs.field(factory=list)
 
     def subscribe(self, subscription: Subscription) -> None:
         """Add a subscription.
@@ -59,8 +82,9 @@ class Delivery:
             If no feed has bars of that interval.
         """
         plan = self.plan
-        if subscription.asset is not None and subscription.asset not in plan.symbols:
-            raise unknown_name("symbol", subscription.asset, plan.symbols)  # noqa: EM101
+        for asset in subscription.assets or ():
+            if asset not in plan.symbols:
+                raise unknown_name("symbol", asset, plan.symbols)  # noqa: EM101
         names = () if plan.signals is None else plan.signals.names
         if subscription.model_id is not None and subscription.model_id not in names:
             raise unknown_name("model_id", subscription.model_id, names)  # noqa: EM101
@@ -68,7 +92,45 @@ class Delivery:
         if subscription.interval_ns is not None and subscription.interval_ns not in intervals:
             message = f"no feed has bars of {_duration(subscription.interval_ns)}"
             raise ConfigError(message)
+        # A model has nothing but signals, an interval nothing but bars.
+        if subscription.window_ns is not None:
+            fitting = [
+                feed
+                for feed in plan.feeds
+                if feed.kind.value in MARKET_KINDS and _fits(subscription, feed.kind.value, feed.interval_ns)
+            ]
+            if not fitting:
+                message = "no feed has rows for a window of that kind"
+                raise ConfigError(message)
+            self.windows += [
+                Window(
+                    feed=feed,
+                    length=subscription.window_ns,
+                    subscription=subscription,
+                    symbols=plan.symbols,
+                )
+                for feed in fitting
+            ]
         self.subscriptions.append(subscription)
+
+    def gather(self, news: News, now: int, *, is_last: bool) -> bool:
+        """Take in what is new for windows, and say whether some are over; at the end of the data all are."""
+        over = []
+        for window in self.windows:
+            window.take(news, now)
+            if window.due is not None and (window.due <= now or is_last):
+                over.append(window.give(now))
+        self.due = [batch for batch in over if batch is not None]
+        return bool(over)
+
+    def next_due(self) -> int | None:
+        """Return when the next window is over; None where none has begun."""
+        return min((window.due for window in self.windows if window.due is not None), default=None)
+
+    def causes_data(self, news: News) -> bool:
+        """Say whether new rows call `on_data`: those that come in windows do not, their ends do."""
+        windowed = {window.feed.index for window in self.windows}
+        return bool(news.context or news.signals) or any(index not in windowed for index, _ in news.rows)
 
     def call(self, name: str, now: int | None, *args: object, asset: str = "", label: str = "") -> None:
         """Call a callback, if the strategy has it; an exception is told where and when it was raised."""
@@ -102,22 +164,22 @@ class Delivery:
         own = f"on_{kind}"
         name = own if own in self.handlers else "on_event"
         always = name == own and kind in ("fill", "order")
-        wanted = not self.subscriptions or any(
-            each.wants(kind, event.asset, interval_ns, model_id) for each in self.subscriptions
-        )
+        # Each subscription counts, whatever the others say.
+        takes = [each.takes(event, kind, interval_ns, model_id) for each in self.subscriptions]
+        wanted = not self.subscriptions or any(takes)
         if always or wanted:
             self.call(name, now, event, asset=event.asset)
 
     def news(self, news: News, now: int) -> None:
-        """Tell of rows and signals that have just become readable."""
-        if not any(
-            name in self.handlers for name in ("on_bar", "on_quote", "on_trade", "on_signal", "on_event")
-        ):
-            return
-        for index, row in news.rows:
+        """Tell of rows, windows and signals that have just become readable."""
+        hears = ("on_bar", "on_quote", "on_trade", "on_signal", "on_event")
+        is_told = any(name in self.handlers for name in hears)
+        for index, row in news.rows if is_told else ():
             feed = self.plan.feeds[index]
             self.tell(market_event(self.plan, feed, row), feed.kind.value, now, feed.interval_ns)
-        for row in news.signals:
+        for batch in self.due:
+            self.call("on_batch", now, batch)
+        for row in news.signals if is_told else ():
             signal: SignalEvent = signal_event(self.plan, row)
             self.tell(signal, "signal", now, model_id=signal.model_id)
 
@@ -128,6 +190,10 @@ class Delivery:
     def order(self, event: FillEvent | OrderEvent, now: int) -> None:
         """Tell of a fill or of a change of an order."""
         self.tell(event, "fill" if isinstance(event, FillEvent) else "order", now)
+
+
+def _fits(subscription: Subscription, kind: str, interval_ns: int | None) -> bool:
+    return subscription.kind in (None, kind) and subscription.interval_ns in (None, interval_ns)
 
 
 def _duration(ns: int) -> str:

@@ -40,6 +40,7 @@ from ml4t.reference.pricing import Pricing
 from ml4t.reference.readable import News, Readable
 from ml4t.reference.tables import Recorder
 from ml4t.reference.timestamp import Timestamp
+from ml4t.reference.tracked import IndicatorColumn
 from ml4t.reference.venue import Venue
 from ml4t.reference.view import PITData
 
@@ -92,6 +93,7 @@ class Run:
         self._broker = Broker(self._desk)
         self._data = PITData(self._readable)
         self._context = Context(self._readable)
+        self._tracked: list[IndicatorColumn] = []
         self._timers: list[_Timer] = []
         self._timer_count = 0
         self._static = _static_instants(plan, self._begin, self._end)
@@ -116,20 +118,41 @@ class Run:
         """The present instant; None before the first."""
         return self._readable.epoch.now
 
-    def subscribe(
+    def subscribe(  # noqa: PLR0913 - the parts of a subscription, each by its name
         self,
-        asset: str | None = None,
+        assets: Sequence[str] | None = None,
         kind: str | None = None,
         interval_ns: int | None = None,
         model_id: str | None = None,
+        *,
+        every: int | None = None,
+        every_ns: int | None = None,
+        window_ns: int | None = None,
     ) -> None:
         """Restrict the typed events to some; without any subscription all are delivered."""
         if self._started:
             message = "subscriptions are made before the run begins, in on_start"
             raise EngineStateError(message)
         self._delivery.subscribe(
-            Subscription(asset=asset, kind=kind, interval_ns=interval_ns, model_id=model_id)
+            Subscription(
+                assets=None if assets is None else tuple(assets),
+                kind=kind,
+                interval_ns=interval_ns,
+                model_id=model_id,
+                every=every,
+                every_ns=every_ns,
+                window_ns=window_ns,
+            )
         )
+
+    def track(self, prototype: object, fields: Sequence[str] | None = None) -> IndicatorColumn:
+        """Keep an indicator up to date for every instrument."""
+        if self._started:
+            message = "indicators are declared before the run begins, in on_start"
+            raise EngineStateError(message)
+        column = IndicatorColumn(self._plan, prototype, fields)
+        self._tracked.append(column)
+        return column
 
     def add_timers(self, times: Sequence[int], callback: Callable[[], object], name: str) -> None:
         """Call `callback` at each of `times`."""
@@ -207,7 +230,9 @@ class Run:
     def _loop(self, progress: Callable[[int], object] | None) -> None:
         count = 0
         # What was known before the first open is known from the beginning, and calls nobody.
-        self._readable.advance(self._begin - 1)
+        known = self._readable.advance(self._begin - 1)
+        for column in self._tracked:
+            column.take(known)
         now = self._next_instant(None)
         while now is not None:
             self._instant(now)
@@ -222,7 +247,7 @@ class Run:
         after = self._begin - 1 if now is None else now
         due = [self._static[-1] if self._static else None]
         due += [timer.ts for timer in self._timers]
-        due += [self._corporate.next_payment(), self._desk.intake.next_request()]
+        due += [self._corporate.next_payment(), self._desk.intake.next_request(), self._delivery.next_due()]
         live = {order.instrument.index for order in self._venue.book.working()}
         for instrument in self._plan.instruments:
             if instrument.index in live or self._venue.account.ledger.quantity(instrument):
@@ -287,8 +312,11 @@ class Run:
         self._recorder.holdings(now, account, label)
 
     def _becomes_readable(self, now: int) -> News:
-        """Phase 6: rows and signals that have arrived become readable."""
-        return self._readable.advance(now)
+        """Phase 6: rows and signals that have arrived become readable, and indicators see them."""
+        news = self._readable.advance(now)
+        for column in self._tracked:
+            column.take(news)
+        return news
 
     def _run_timers(self, now: int, session: int | None) -> bool:
         """Phase 7: `on_daily_close`, then what was scheduled, in the sequence of the schedules."""
@@ -302,8 +330,9 @@ class Run:
 
     def _strategy(self, now: int, news: News, *, has_timers: bool) -> None:
         """Phase 8: typed events of what is new, then `on_data`, once."""
+        ends_window = self._delivery.gather(news, now, is_last=now >= self._end)
         self._delivery.news(news, now)
-        if news or has_timers:
+        if self._delivery.causes_data(news) or has_timers or ends_window:
             self._delivery.call(
                 "on_data", now, Timestamp(now), self._data.bound(), self._context, self._broker
             )

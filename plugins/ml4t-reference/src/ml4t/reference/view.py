@@ -29,6 +29,12 @@ STALE_ROW = "this row belongs to an earlier instant; keep its values instead of 
 STALE_SIGNALS = "these signals belong to an earlier instant; keep the values instead"
 
 
+def _fixed(array: Floats) -> Floats:
+    """Make an array read-only: what a view shows is not the strategy's to change."""
+    array.flags.writeable = False
+    return array
+
+
 @final
 class PITData:
     """Market data and signals as known now, and nothing later.
@@ -119,7 +125,7 @@ class PITData:
     # -- arrays ----------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Floats:
-        """Return a field over all instruments; the array is the caller's own."""
+        """Return a field over all instruments; the array is read-only."""
         if name.startswith("__"):
             raise AttributeError(name)
         readable = self._known()
@@ -128,7 +134,7 @@ class PITData:
             known = ", ".join(readable.all_fields)
             message = f'no feed has a field "{name}"; known: {known}'
             raise AttributeError(message, name=name, obj=self)
-        return np.array(values, dtype=np.float64)
+        return _fixed(np.array(values, dtype=np.float64))
 
     def history(self, fields: Any, n: int, symbols: Any = None) -> Any:  # noqa: ANN401 - as `MarketView.history`
         """Return the last `n` known values, oldest first, with NaN in front where there are fewer.
@@ -162,10 +168,10 @@ class PITData:
 
     def _window(self, field: str, n: int, symbols: str | Iterable[str] | None) -> Floats:
         if isinstance(symbols, str):
-            return self._column(field, n, symbols)
+            return _fixed(self._column(field, n, symbols))
         chosen = self.symbols if symbols is None else symbols
         columns = [self._column(field, n, symbol) for symbol in chosen]
-        return np.column_stack(columns) if columns else np.empty((n, 0))
+        return _fixed(np.column_stack(columns) if columns else np.empty((n, 0)))
 
     def _column(self, field: str, n: int, symbol: str) -> Floats:
         readable, instrument = self._readable, self._index(symbol)
