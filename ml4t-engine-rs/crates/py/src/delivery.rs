@@ -289,7 +289,7 @@ impl Work {
         if handlers.on_data.is_some() {
             let is_alone = |block: &Block| !handlers.windowed[block.feed];
             let has_data = causes.has_data && (!handlers.has_windows || state.blocks.iter().any(is_alone));
-            self.calls_on_data = has_data || causes.has_signals || causes.has_timers || causes.has_batches;
+            self.calls_on_data = has_data || causes.has_signals || causes.has_timers || !state.due_batches.is_empty();
         }
         for &block in &state.blocks {
             let columns = &plan.feeds[block.feed].data;
@@ -302,7 +302,7 @@ impl Work {
                 rows.filter(|&row| passes.admits(throttles, columns.instrument[row] as usize, columns.ts_event[row]));
             self.rows.extend(rows.map(|row| (block.feed, row)));
         }
-        if causes.has_batches && handlers.on_batch.is_some() {
+        if handlers.on_batch.is_some() {
             self.batches.extend_from_slice(&state.due_batches);
         }
         if let (Some(signals), true) = (&plan.signals, causes.has_signals && handlers.for_signals().is_some()) {

@@ -131,6 +131,7 @@ impl PyRun {
                 work.take_notices(&mut core, handlers);
                 work.collect(&self.shared.plan, &core.run.state, handlers);
                 if !work.is_empty() {
+                    self.guarded(py, &mut core, Run::settle_marks)?;
                     return Ok(true);
                 }
             }

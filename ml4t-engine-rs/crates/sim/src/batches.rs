@@ -56,6 +56,5 @@ impl State {
             }
             self.due = self.due.min(batch.due);
         }
-        self.causes.has_batches = !self.due_batches.is_empty();
     }
 }

@@ -40,6 +40,16 @@ pub trait Strategy {
     /// The run stops with the error.
     fn on_instant(&mut self, api: &mut Api<'_>) -> Result<()>;
 
+    /// Whether it does anything at this instant; if not, it is not called.
+    fn acts_now(&self, _state: &State) -> bool {
+        true
+    }
+
+    /// Whether it acts on nothing but signals: rows may then pass by without instants of their own.
+    fn acts_on_signals_alone(&self) -> bool {
+        false
+    }
+
     /// After the opens of the instant, when they filled something; orders sent here meet only later data.
     ///
     /// # Errors
@@ -271,11 +281,16 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// As [`Simulator::run`].
     pub fn run_instants<X: Strategy>(&mut self, strategy: &mut X, most: usize) -> Result<bool> {
+        let may_skip = self.may_skip(strategy);
         for _ in 0..most {
+            if may_skip {
+                self.skip_rows();
+            }
             if !self.begin()? {
                 return Ok(false);
             }
-            if self.calls_strategy() {
+            if self.calls_strategy() && strategy.acts_now(&self.state) {
+                self.settle_marks()?;
                 strategy.on_instant(&mut self.api())?;
             }
             self.state.notices.clear();
@@ -290,11 +305,43 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         Ok(true)
     }
 
+    /// Whether rows on which nothing can happen may pass by without being instants.
+    fn may_skip<X: Strategy>(&self, strategy: &X) -> bool {
+        let state = &self.state;
+        strategy.acts_on_signals_alone()
+            && self.plan.record != RecordCadence::Step
+            && !state.has_arrivals
+            && state.tracked.is_empty()
+            && state.batches.is_empty()
+    }
+
+    /// Let rows pass by that do nothing but move marks, up to the next instant at which anything else happens.
+    fn skip_rows(&mut self) {
+        if self.venue.is_busy(&self.state) || self.has_intake() {
+            return;
+        }
+        let next_record = match self.plan.record {
+            RecordCadence::Every(_) => self.state.next_record,
+            RecordCadence::Step | RecordCadence::Session => NEVER,
+        };
+        let next = self.state.due.min(self.venue.next_due()).min(next_record).min(self.last);
+        if self.source.peek() >= next {
+            return;
+        }
+        let mut blocks = std::mem::take(&mut self.state.blocks);
+        blocks.clear();
+        self.source.skip(next, &mut blocks);
+        for block in &blocks {
+            self.venue.on_rows(&self.plan, &mut self.state, block.feed, (block.from, block.to));
+        }
+        self.state.blocks = blocks;
+    }
+
     /// Whether this instant has something to say to a strategy: an open, a payment or an action alone has not.
     #[must_use]
     pub const fn calls_strategy(&self) -> bool {
         let causes = self.state.causes;
-        causes.has_data || causes.has_signals || causes.has_timers || causes.closes_nav_session || causes.has_batches
+        causes.has_data || causes.has_signals || causes.has_timers || causes.closes_nav_session
     }
 
     /// Next instant at which anything but market rows and the venue has something to do.
@@ -338,12 +385,17 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         state.is_after_opens = false;
         state.causes = Causes::default();
         state.blocks.clear();
+        if self.venue.is_busy(state) {
+            // Orders may execute, and what an account can carry depends on what it is worth.
+            state.settle_marks(&self.plan, now - 1)?;
+        }
         if rows_at == now {
             self.complete_data(now)?;
         }
         self.venue.on_expiry(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;
         // One comparison stands for phases 3 to 7 where none of them has anything to do.
         if now >= self.state.due {
+            self.settle_marks()?;
             self.settle(now)?;
             self.act(now)?;
             self.value_session(now)?;
@@ -537,13 +589,24 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.state.is_after_opens = true;
             return Ok(());
         }
+        self.settle_marks()?;
         self.intake()?;
         let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
         self.venue.on_same_close(&mut desk)?;
         self.venue.on_standing(&mut desk)?;
         self.venue.on_opens(&mut desk)?;
         self.state.is_after_opens = true;
-        Ok(())
+        // Whoever is told of the fills sees the opens.
+        if self.state.notices.is_empty() { Ok(()) } else { self.settle_marks() }
+    }
+
+    /// Value positions at the prices that are past: up to the opens of this instant once they are.
+    ///
+    /// # Errors
+    /// A price or a value leaves its range.
+    pub fn settle_marks(&mut self) -> Result<()> {
+        let upto = if self.state.is_after_opens { self.state.now } else { self.state.now.saturating_sub(1) };
+        self.state.settle_marks(&self.plan, upto)
     }
 
     /// Phase 11.
@@ -562,7 +625,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             RecordCadence::Every(_) => self.state.now >= self.state.next_record,
             RecordCadence::Session => false,
         };
-        if is_due { self.record_portfolio(None) } else { Ok(()) }
+        if !is_due {
+            return Ok(());
+        }
+        self.settle_marks()?;
+        self.record_portfolio(None)
     }
 
     fn record_portfolio(&mut self, session: Option<i32>) -> Result<()> {
@@ -593,6 +660,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn finish(&mut self) -> Result<()> {
         self.state.at = None;
         self.state.fault_point(12);
+        self.settle_marks()?;
         // Orders sent after the last event still get their answer.
         self.intake()?;
         self.venue.finish(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;

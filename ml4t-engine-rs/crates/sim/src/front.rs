@@ -32,10 +32,15 @@ pub enum Table {
 }
 
 impl Strategy for Table {
+    fn acts_now(&self, state: &State) -> bool {
+        state.causes.has_signals
+    }
+
+    fn acts_on_signals_alone(&self) -> bool {
+        true
+    }
+
     fn on_instant(&mut self, api: &mut Api<'_>) -> Result<()> {
-        if !api.state.causes.has_signals {
-            return Ok(());
-        }
         match self {
             Self::Weights(weights) => weights.act(api),
             Self::Entries(entries) => entries.act(api),

@@ -27,6 +27,7 @@ mod intake;
 pub mod latency;
 pub mod ledger;
 pub mod lots;
+mod marks;
 pub mod matching;
 pub mod metrics;
 pub mod models;

@@ -13,6 +13,9 @@ pub trait Source: Clone {
 
     /// Hand out the rows completed at `t`, one block a feed, in tie order.
     fn take(&mut self, t: Ns, blocks: &mut Vec<Block>);
+
+    /// Hand out all rows completed before `t`, one block a feed; the rows of several instants are in it.
+    fn skip(&mut self, t: Ns, blocks: &mut Vec<Block>);
 }
 
 /// The columns of a plan, merged by walking one cursor per feed.
@@ -49,6 +52,26 @@ impl Source for ColumnSource {
             while to < times.len() && times[to] == t {
                 to += 1;
             }
+            self.cursor[feed] = to;
+            *head = times.get(to).copied().unwrap_or(NEVER);
+            blocks.push(Block { feed, from, to, by_arrival: false });
+        }
+    }
+
+    fn skip(&mut self, t: Ns, blocks: &mut Vec<Block>) {
+        for (feed, head) in self.head.iter_mut().enumerate() {
+            if *head >= t {
+                continue;
+            }
+            let times = &self.plan.feeds[feed].data.ts_event;
+            let from = self.cursor[feed];
+            // Near rows are the likely ones: in steps that double, then by halves.
+            let mut step = 1;
+            while from + step < times.len() && times[from + step] < t {
+                step *= 2;
+            }
+            let upto = times.len().min(from + step + 1);
+            let to = from + times[from..upto].partition_point(|&ts| ts < t);
             self.cursor[feed] = to;
             *head = times.get(to).copied().unwrap_or(NEVER);
             blocks.push(Block { feed, from, to, by_arrival: false });

@@ -5,6 +5,7 @@ use crate::contingent::Links;
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::ledger::{Account, Book};
+use crate::marks::Marks;
 use crate::money::Cash;
 use crate::order::{Order, OrderStatus, Reason};
 use crate::plan::{Action, Plan, Timer};
@@ -60,7 +61,7 @@ pub enum Command {
 
 /// Why the strategy is called at an instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about an instant")]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about an instant")]
 pub struct Causes {
     /// Market rows became readable.
     pub has_data: bool,
@@ -70,8 +71,6 @@ pub struct Causes {
     pub has_timers: bool,
     /// A session of the NAV calendar closed.
     pub closes_nav_session: bool,
-    /// The windows of micro-batches are over.
-    pub has_batches: bool,
 }
 
 /// A dividend that is due.
@@ -156,6 +155,8 @@ pub struct State {
     /// Sorted by time.
     pub(crate) timers: Vec<Timer>,
     pub(crate) timers_seen: usize,
+    /// Positions that are to be valued before anybody looks.
+    pub(crate) marks: Marks,
     /// Indicators that the run keeps up to date.
     pub tracked: Vec<Tracked>,
     /// Rows that wait for the end of their windows.
@@ -220,6 +221,7 @@ impl State {
             requests: Vec::new(),
             timers: Vec::new(),
             timers_seen: 0,
+            marks: Marks::new(instruments),
             tracked: Vec::new(),
             batches: Vec::new(),
             due_batches: Vec::new(),

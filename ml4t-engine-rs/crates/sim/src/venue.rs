@@ -56,6 +56,10 @@ pub struct SimulatedVenue {
     queue: Vec<Vec<Candidate>>,
     /// Whether an instrument has live orders or is held; rows of others are only counted.
     watch: Vec<u8>,
+    /// How many instruments have live orders.
+    live_count: usize,
+    /// Whether a book ever had position rules.
+    has_rules: bool,
     opens: BinaryHeap<Reverse<(Ns, u32)>>,
     is_scheduled: Vec<bool>,
     /// The last instant whose opens are past.
@@ -113,6 +117,8 @@ impl SimulatedVenue {
             live: vec![Working::default(); n],
             queue: vec![Vec::new(); n],
             watch: vec![0; n],
+            live_count: 0,
+            has_rules: false,
             opens: BinaryHeap::new(),
             is_scheduled: vec![false; n],
             opened_at: i64::MIN,
@@ -146,21 +152,76 @@ impl SimulatedVenue {
         let Some(feed) = plan.instruments[i].matching else { return };
         let Some(opens) = &plan.feed(feed).data.ts_open else { return };
         let Some(row) = state.next_row(plan, feed.index(), i) else { return };
-        let ts = opens[row];
-        if ts > state.now || (ts == state.now && self.opened_at != state.now) {
+        if !self.has_opened(state, opens[row]) {
             self.is_scheduled[i] = true;
-            self.opens.push(Reverse((ts, index_u32(i))));
+            self.opens.push(Reverse((opens[row], index_u32(i))));
         }
     }
 
-    fn refresh_watch(&mut self, plan: &Plan, state: &State, i: usize) {
-        let live = if self.live[i].is_empty() { 0 } else { LIVE };
-        let held = if state.books.iter().any(|b| b.positions[i].quantity != 0) { HELD } else { 0 };
-        self.watch[i] = live | held;
-        self.schedule_open(plan, state, i);
+    /// Whether the opens of that time are past.
+    const fn has_opened(&self, state: &State, ts: Ns) -> bool {
+        ts < state.now || (ts == state.now && self.opened_at == state.now)
     }
 
-    fn remove(&mut self, plan: &Plan, state: &State, i: usize) {
+    /// A position was valued at the last price of its instrument: of the next row's open, or of the last complete row.
+    fn saw(plan: &Plan, state: &mut State, i: usize, with_open: bool) {
+        if let Some(feed) = plan.instruments[i].matching {
+            let complete = state.completed[feed.index()][i];
+            state.marks.see(i, complete, with_open);
+        }
+    }
+
+    /// Count complete rows that do nothing but move marks.
+    fn count_rows(&self, plan: &Plan, state: &mut State, feed: usize, (from, to): (usize, usize)) {
+        let count = |state: &mut State, i: usize, rows: usize| {
+            state.completed[feed][i] += index_u32(rows);
+            if self.watch[i] != 0 && plan.instruments[i].matching.is_some_and(|f| f.index() == feed) {
+                state.marks.list(i);
+            }
+        };
+        let source = &plan.feeds[feed];
+        let instruments = &source.data.instrument;
+        let first = instruments[from] as usize;
+        if source.rows_of(first).len() == source.len() {
+            count(state, first, to - from);
+        } else if source.is_panel() {
+            let width = self.watch.len();
+            (0..width).for_each(|i| count(state, i, (to - from) / width));
+        } else {
+            instruments[from..to].iter().for_each(|&i| count(state, i as usize, 1));
+        }
+    }
+
+    fn set_watch(&mut self, i: usize, watch: u8) {
+        self.live_count = self.live_count + usize::from(watch & LIVE != 0) - usize::from(self.watch[i] & LIVE != 0);
+        self.watch[i] = watch;
+    }
+
+    fn refresh_watch(&mut self, plan: &Plan, state: &mut State, i: usize) {
+        let live = if self.live[i].is_empty() { 0 } else { LIVE };
+        let held = if state.books.iter().any(|b| b.positions[i].quantity != 0) { HELD } else { 0 };
+        if held & !self.watch[i] != 0
+            && let Some(feed) = plan.instruments[i].matching
+        {
+            // What the instrument was worth before it was held is nobody's mark.
+            let feed = (feed.index(), plan.feed(feed).data.ts_open.as_ref());
+            let next = feed.1.and_then(|opens| state.next_row(plan, feed.0, i).map(|row| opens[row]));
+            Self::saw(plan, state, i, next.is_some_and(|ts| self.has_opened(state, ts)));
+        }
+        self.set_watch(i, live | held);
+        self.watch_open(plan, state, i);
+    }
+
+    /// See to it that the next open of an instrument is met by its orders, or values its position.
+    fn watch_open(&mut self, plan: &Plan, state: &mut State, i: usize) {
+        if self.watch[i] == HELD && !self.has_rules {
+            state.marks.list(i);
+        } else {
+            self.schedule_open(plan, state, i);
+        }
+    }
+
+    fn remove(&mut self, plan: &Plan, state: &mut State, i: usize) {
         self.live[i].remove(state);
         self.refresh_watch(plan, state, i);
     }
@@ -245,10 +306,13 @@ impl Venue for SimulatedVenue {
             state.completed[feed][0] += index_u32(to - from);
             return;
         }
-        let counts = &mut state.completed[feed];
+        if !self.is_busy(state) {
+            self.count_rows(plan, state, feed, (from, to));
+            return;
+        }
         for row in from..to {
             let i = columns.instrument[row];
-            counts[i as usize] += 1;
+            state.completed[feed][i as usize] += 1;
             let watch = self.watch[i as usize];
             if watch == 0 {
                 continue;
@@ -261,12 +325,13 @@ impl Venue for SimulatedVenue {
         }
     }
 
+    fn is_busy(&self, state: &State) -> bool {
+        self.live_count > 0 || self.has_rules || !self.is_settled(state)
+    }
+
     fn on_completed<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
         if self.touched.is_empty() {
             return Ok(());
-        }
-        if self.touched.iter().all(|&(_, i, _)| self.only_marks(desk.plan, i as usize)) && self.is_settled(desk) {
-            return self.mark_touched(desk);
         }
         let touched = std::mem::take(&mut self.touched);
         let mut rows = std::mem::take(&mut self.rows);
@@ -285,7 +350,7 @@ impl Venue for SimulatedVenue {
             from = to;
         }
         for &(_, i, _) in &touched {
-            self.schedule_open(desk.plan, desk.state, i as usize);
+            self.watch_open(desk.plan, desk.state, i as usize);
         }
         self.rows = rows;
         self.touched = touched;
@@ -422,7 +487,7 @@ impl Venue for SimulatedVenue {
         }
         self.has_closing |= order.request.time_in_force == TimeInForce::Cls;
         self.live[i].insert(id, order);
-        self.watch[i] |= LIVE;
+        self.set_watch(i, self.watch[i] | LIVE);
         self.schedule_open(plan, state, i);
     }
 
@@ -510,10 +575,8 @@ impl Venue for SimulatedVenue {
                 set.push((i, index_u32(row)));
             }
         }
-        if set.iter().all(|&(i, _)| self.only_marks(desk.plan, i as usize)) && self.is_settled(desk) {
-            Self::mark_opens(desk, &set)?;
-            self.set = set;
-            return Ok(());
+        if !set.is_empty() {
+            desk.state.settle_marks(desk.plan, now)?;
         }
         self.set_marks(desk, &set, Phase::OPEN)?;
         if self.needs_bar {
@@ -530,6 +593,13 @@ impl Venue for SimulatedVenue {
     }
 
     fn apply_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()> {
+        if !self.has_rules {
+            self.has_rules = true;
+            // From now on the next opens of positions are events.
+            for i in 0..self.live.len() {
+                self.schedule_open(desk.plan, desk.state, i);
+            }
+        }
         for i in 0..self.live.len() {
             if self.is_deferred[i] {
                 // What the open of the bar decided stands; new rules find what it leaves.

@@ -29,6 +29,8 @@ pub trait Venue: Clone {
     fn passes(&mut self, plan: &Plan, now: Ns) -> bool;
     /// Count completed rows `from..to` of a feed and note those that concern somebody.
     fn on_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize));
+    /// Whether rows may do more than value positions: an order is at work, or a rule guards a position.
+    fn is_busy(&self, state: &State) -> bool;
     /// Phase 1: completed data meet working orders, then set marks.
     ///
     /// # Errors

@@ -4,63 +4,18 @@ use std::cmp::Reverse;
 
 use ml4t_abi::Phase;
 
-use crate::error::{Result, SimError};
-use crate::ids::{BookId, InstrumentId, OrderId};
-use crate::instrument::Instrument;
-use crate::money::{Price, middle};
+use crate::error::Result;
+use crate::ids::{BookId, OrderId};
 use crate::order::TimeInForce;
 use crate::phase::PhaseMarket;
-use crate::plan::{Feed, FeedKind, Plan, bar, quote, trade};
+use crate::plan::FeedKind;
 use crate::policies::{BarPath, FillTiming, OrderInsideBar};
 use crate::recorder::Recorder;
+use crate::state::State;
 use crate::time::Ns;
 use crate::trailing;
 
-use super::{Desk, HELD, LIVE, SimulatedVenue, guard_of, index_u32, place_of};
-
-/// A price leaves its range.
-struct Beyond;
-
-/// A price of a feed, `None` where there is none.
-fn price_of(x: f64, instrument: &Instrument) -> std::result::Result<Option<Price>, Beyond> {
-    if x.is_nan() { Ok(None) } else { instrument.scale.price(x).map(Some).ok_or(Beyond) }
-}
-
-/// What a complete row of a feed values a position at, as [`price_of`].
-fn mark_of(feed: &Feed, row: usize, instrument: &Instrument) -> std::result::Result<Option<Price>, Beyond> {
-    let price = |column: usize| price_of(feed.value(column, row), instrument);
-    match feed.data.kind {
-        FeedKind::Bar => price(bar::CLOSE),
-        FeedKind::Quote => Ok(middle(price(quote::BID)?, price(quote::ASK)?)),
-        FeedKind::Trade => price(trade::PRICE),
-        FeedKind::Context => Ok(None),
-    }
-}
-
-/// Value the positions in an instrument at a price; tells whether there are any.
-fn value_at<R>(desk: &mut Desk<'_, R>, i: usize, mark: Option<Price>) -> Result<bool> {
-    let instrument = &desk.plan.instruments[i];
-    let mut is_held = false;
-    for book in &mut desk.state.books {
-        let quantity = book.positions[i].quantity;
-        is_held |= quantity != 0;
-        if let Some(mark) = mark.filter(|_| quantity != 0) {
-            book.set_mark(InstrumentId(index_u32(i)), &instrument.scale, mark)
-                .ok_or_else(|| value_out_of_range(&instrument.symbol))?;
-        }
-    }
-    Ok(is_held)
-}
-
-/// The error that reading such a row gives.
-fn out_of_range<R>(desk: &Desk<'_, R>, (i, row): (usize, usize), phase: Phase) -> SimError {
-    let read = PhaseMarket::read(desk.plan, i, row, phase).err();
-    read.unwrap_or_else(|| SimError::internal("a price was out of range and is not".to_owned()))
-}
-
-fn value_out_of_range(symbol: &str) -> SimError {
-    SimError::overflow(format!("{symbol}: the position's value leaves the ledger's range"))
-}
+use super::{Desk, HELD, SimulatedVenue, guard_of, index_u32, place_of};
 
 /// Whether a split or dividend of an instrument makes a price of that time one of the old shares.
 fn has_acted_since<R>(desk: &Desk<'_, R>, i: usize, ts: Ns) -> bool {
@@ -80,48 +35,9 @@ fn standing_row<R>(desk: &Desk<'_, R>, i: usize) -> Option<usize> {
 }
 
 impl SimulatedVenue {
-    /// Whether a row of an instrument does nothing but value its position: no order, no rule, no open that waits.
-    pub(super) fn only_marks(&self, plan: &Plan, i: usize) -> bool {
-        self.watch[i] & LIVE == 0
-            && !self.is_deferred[i]
-            && (0..plan.books).all(|book| self.guards[guard_of(plan, BookId(book), i)].is_idle())
-    }
-
     /// Whether nothing is left to follow from what happened before.
-    pub(super) fn is_settled<R>(&self, desk: &Desk<'_, R>) -> bool {
-        self.born_inside.is_empty() && self.over.is_empty() && desk.state.links.ended.is_empty()
-    }
-
-    /// Value positions at the rows of this instant.
-    pub(super) fn mark_touched<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
-        let mut touched = std::mem::take(&mut self.touched);
-        for &(feed, i, row) in &touched {
-            let (place, row) = (i as usize, row as usize);
-            let feed = &desk.plan.feeds[feed as usize];
-            let mark = mark_of(feed, row, &desk.plan.instruments[place]);
-            let mark = mark.map_err(|_| out_of_range(desk, (place, row), feed.data.kind.last_phase()))?;
-            if value_at(desk, place, mark)? {
-                self.schedule_open(desk.plan, desk.state, place);
-            } else {
-                self.refresh_watch(desk.plan, desk.state, place);
-            }
-        }
-        touched.clear();
-        self.touched = touched;
-        Ok(())
-    }
-
-    /// Value positions at the opens of bars that do nothing else.
-    pub(super) fn mark_opens<R: Recorder>(desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
-        for &(i, row) in set {
-            let (place, row) = (i as usize, row as usize);
-            let instrument = &desk.plan.instruments[place];
-            let Some(feed) = instrument.matching.map(|feed| desk.plan.feed(feed)) else { continue };
-            let mark = price_of(feed.value(bar::OPEN, row), instrument);
-            let mark = mark.map_err(|_| out_of_range(desk, (place, row), Phase::OPEN))?;
-            value_at(desk, place, mark)?;
-        }
-        Ok(())
+    pub(super) fn is_settled(&self, state: &State) -> bool {
+        self.born_inside.is_empty() && self.over.is_empty() && state.links.ended.is_empty()
     }
 
     /// Move trailing stop orders after a bar, quote or print was matched.
@@ -219,7 +135,8 @@ impl SimulatedVenue {
                 continue;
             }
             let mark = PhaseMarket::read(desk.plan, i as usize, row as usize, phase)?.mark();
-            value_at(desk, i as usize, mark)?;
+            desk.state.value_at(desk.plan, i as usize, mark)?;
+            Self::saw(desk.plan, desk.state, i as usize, phase == Phase::OPEN);
         }
         Ok(())
     }
