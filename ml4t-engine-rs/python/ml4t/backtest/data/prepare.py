@@ -439,7 +439,7 @@ def _report(
         notes = (*notes, f"no rows in the range: {', '.join(silent)}")
     doubts = () if settings.is_by_session else (*_outside_sessions(keys, tables), *_short_bars(keys))
     doubts += crossed_quotes(rows)
-    find = missing_sessions if settings.is_by_session else largest_gaps
+    gaps, gap_count = (missing_sessions if settings.is_by_session else largest_gaps)(keys, tables)
     return FeedReport(
         name=settings.name,
         kind=rows.kind,
@@ -447,7 +447,8 @@ def _report(
         symbols=tuple(each.symbol for each in by_symbol),
         by_symbol=by_symbol,
         span_ns=span,
-        gaps=find(keys, tables),
+        gaps=gaps,
+        gap_count=gap_count,
         notes=(*notes, *doubts),
         doubts=doubts,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -77,9 +76,11 @@ class FeedReport:
     span_ns
         First and last instant; None for a feed without rows in the range asked for.
     gaps
-        Session bars: every run of sessions of the instrument's calendar that lies between its first
-        and last row and has none. Other bars, quotes and trades: the largest stretches of open
-        time without a row, at most ten. Largest first.
+        The largest, at most ten, the largest first. Session bars: runs of sessions of the instrument's
+        calendar that lie between its first and last row and have none. Other bars, quotes and trades:
+        stretches of open time without a row.
+    gap_count
+        How many there are: of session bars all, of anything finer only those in `gaps`.
     notes
         What was left out or is unusual, one sentence each.
     doubts
@@ -93,6 +94,7 @@ class FeedReport:
     by_symbol: tuple[SymbolReport, ...] = ()
     span_ns: tuple[int, int] | None = None
     gaps: tuple[Gap, ...] = ()
+    gap_count: int = 0
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
@@ -125,10 +127,10 @@ class FeedReport:
         if len(self.by_symbol) > SHOWN_SYMBOLS:
             lines.append(f"  and {len(self.by_symbol) - SHOWN_SYMBOLS} more symbols")
         is_cut = self.kind is not DataKind.BAR and len(self.gaps) >= LARGEST_GAPS
-        lines.append(f"  gaps: {'the largest' if is_cut else len(self.gaps) or 'none'}")
-        lines.extend(f"    {gap}" for gap in self.gaps[:LARGEST_GAPS])
-        if len(self.gaps) > LARGEST_GAPS:
-            lines.append(f"    and {len(self.gaps) - LARGEST_GAPS} more")
+        lines.append(f"  gaps: {'the largest' if is_cut else self.gap_count or 'none'}")
+        lines.extend(f"    {gap}" for gap in self.gaps)
+        if self.gap_count > len(self.gaps):
+            lines.append(f"    and {self.gap_count - len(self.gaps)} more")
         lines.extend(f"  note: {note}" for note in self.notes)
         return lines
 
@@ -158,36 +160,41 @@ def symbol_reports(keys: pl.DataFrame) -> tuple[SymbolReport, ...]:
     )
 
 
-def missing_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[Gap, ...]:
-    """Return the runs of sessions without a row between the first and last row of each symbol.
+def missing_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[tuple[Gap, ...], int]:
+    """Return the longest runs of sessions without a row between two rows of a symbol, and how many there are.
 
     `keys` has ``symbol`` and ``ts_event`` of session bars; `tables` the session table of each symbol.
     """
     gaps: list[Gap] = []
-    for (symbol,), rows in keys.select("symbol", "ts_event").group_by("symbol", maintain_order=True):
+    count = 0
+    stamps = keys.group_by("symbol", maintain_order=True).agg("ts_event")
+    for symbol, times in zip(stamps["symbol"].to_list(), stamps["ts_event"], strict=True):
         sessions = tables[str(symbol)].frame
-        closes = sessions["close_ns"].to_numpy()
-        present = np.isin(closes, rows["ts_event"].to_numpy())
-        have = np.flatnonzero(present)
-        for before, after in itertools.pairwise(have):
-            if after - before > 1:
-                gaps.append(_session_gap(str(symbol), sessions, range(before + 1, after)))
-    return _largest_first(gaps)
+        opens, closes = sessions["open_ns"].to_numpy(), sessions["close_ns"].to_numpy()
+        have = np.flatnonzero(np.isin(closes, times.to_numpy()))
+        behind = np.flatnonzero(np.diff(have) > 1)
+        if not len(behind):
+            continue
+        # A run goes from one session to before another.
+        begin, end = have[behind] + 1, have[behind + 1]
+        open_until = np.concatenate(([0], np.cumsum(closes - opens)))
+        lengths = open_until[end] - open_until[begin]
+        count += len(behind)
+        gaps.extend(
+            Gap(
+                symbol=str(symbol),
+                start_ns=int(opens[begin[k]]),
+                end_ns=int(closes[end[k] - 1]),
+                sessions=int(end[k] - begin[k]),
+                open_ns=int(lengths[k]),
+            )
+            for k in np.argsort(-lengths, kind="stable")[:LARGEST_GAPS]
+        )
+    return _largest_first(gaps), count
 
 
-def _session_gap(symbol: str, sessions: pl.DataFrame, missing: Sequence[int]) -> Gap:
-    lost = sessions[missing[0] : missing[-1] + 1]
-    return Gap(
-        symbol=symbol,
-        start_ns=lost["open_ns"][0],
-        end_ns=lost["close_ns"][-1],
-        sessions=lost.height,
-        open_ns=int((lost["close_ns"] - lost["open_ns"]).sum()),
-    )
-
-
-def largest_gaps(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[Gap, ...]:
-    """Return the longest stretches of open time between two rows of one symbol, at most ten.
+def largest_gaps(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[tuple[Gap, ...], int]:
+    """Return the longest stretches of open time between two rows of one symbol, and how many those are.
 
     A bar covers the time from ``ts_open`` to ``ts_event``; a quote or a trade covers none.
     """
@@ -210,8 +217,10 @@ def largest_gaps(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tupl
             for i in longest
             if lengths[i] > 0
         )
-    return _largest_first(gaps)[:LARGEST_GAPS]
+    longest_of_all = _largest_first(gaps)
+    return longest_of_all, len(longest_of_all)
 
 
 def _largest_first(gaps: Sequence[Gap]) -> tuple[Gap, ...]:
-    return tuple(sorted(gaps, key=lambda gap: (-gap.open_ns, gap.symbol, gap.start_ns)))
+    in_order = sorted(gaps, key=lambda gap: (-gap.open_ns, gap.symbol, gap.start_ns))
+    return tuple(in_order[:LARGEST_GAPS])
