@@ -26,6 +26,7 @@ MINUTE_CASH = 10_000_000
 TICKS, EVERY = 20_000_000, 10_000
 GRID_BARS = 10_000
 WIDE_ASSETS, WIDE_BARS = 100, 10_000
+SERIES, PERIOD = 1_000_000, 14
 
 Floats = np.ndarray[Any, np.dtype[Any]]
 
@@ -84,6 +85,13 @@ def panel() -> dict[str, Floats]:
     return long(business_days("2012-01-02", PANEL_DAYS), bars | {"signal": signal})
 
 
+def half() -> dict[str, Floats]:
+    """Ten years of the first half of those assets."""
+    made = panel()
+    is_kept = made["asset"] < PANEL_ASSETS // 2
+    return {name: values[is_kept] for name, values in made.items()}
+
+
 def minute() -> dict[str, Floats]:
     """Ten years of minutes of seven assets."""
     bars = walk(np.random.default_rng(3), MINUTE_BARS, MINUTE_ASSETS, 0.0005)
@@ -124,7 +132,39 @@ def wide() -> dict[str, Floats]:
     return long(minutes("2012-01-02", WIDE_BARS), bars)
 
 
-TABLES = {each.__name__: each for each in (daily, panel, minute, ticks, grid_bars, wide)}
+def pairs() -> dict[str, Floats]:
+    """A thousand pairs of a stop and a target, as fractions of the price of the entry."""
+    stops, targets = np.linspace(0.005, 0.10, 40), np.linspace(0.01, 0.20, 25)
+    stop, target = np.meshgrid(np.round(stops, 9), np.round(targets, 9), indexing="ij")
+    return {"stop": stop.reshape(-1), "target": target.reshape(-1)}
+
+
+def smoothed(values: Floats) -> Floats:
+    """Return Wilder's average as the textbook has it: a mean, then a part of the old and the new."""
+    found = np.full(len(values), np.nan)
+    average = float(values[:PERIOD].mean())
+    found[PERIOD - 1] = average
+    for k, value in enumerate(values[PERIOD:].tolist(), PERIOD):
+        average = (average * (PERIOD - 1) + value) / PERIOD
+        found[k] = average
+    return found
+
+
+def series() -> dict[str, Floats]:
+    """A million bars of one asset with average true range and relative strength, worked out plainly."""
+    bars = walk(np.random.default_rng(8), SERIES, 1, 0.0005)
+    high, low, close = (bars[name][:, 0] for name in ("high", "low", "close"))
+    before = np.r_[close[0], close[:-1]]
+    gaps = np.maximum(np.abs(high - before), np.abs(low - before))
+    gaps[0] = 0.0
+    change = np.diff(close)
+    gain, loss = smoothed(np.maximum(change, 0.0)), smoothed(np.maximum(-change, 0.0))
+    strength = np.r_[np.nan, 100.0 * gain / (gain + loss)]
+    ranges = smoothed(np.maximum(high - low, gaps))
+    return {"high": high, "low": low, "close": close, "atr": ranges, "rsi": strength}
+
+
+TABLES = {each.__name__: each for each in (daily, panel, half, minute, ticks, grid_bars, wide, pairs, series)}
 
 
 def path(name: str) -> Path:

@@ -1,6 +1,7 @@
-"""The workloads on ml4t: `python tests/bench/speed/ours.py WORKLOAD FRONT_END`.
+"""The workloads on ml4t: `python tests/bench/speed/ours.py WORKLOAD FRONT_END [RUNS]`.
 
-Prints one JSON line: seconds of the run (data loaded and prepared before), fills, trades, final equity.
+Prints one JSON line: seconds of the run (data loaded and prepared before), of the whole call, and of loading;
+fills, trades, final equity. `ML4T_BENCH_ENGINE=reference` runs them on the reference engine.
 """
 
 from __future__ import annotations
@@ -8,29 +9,32 @@ from __future__ import annotations
 import gc
 import json
 import math
+import os
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import data
 import numpy as np
 import polars as pl
+from peers import agreement, timed
 
 from ml4t.backtest import DataFeed, Engine, EntryExit, OrderList, Strategy, TargetWeights
-from ml4t.backtest.indicators import SMA
+from ml4t.backtest.indicators import ATR, RSI, SMA
 from ml4t.fees import Fraction
 from ml4t.native import Action, native_model
 
 Made = Any
+ENGINE = os.environ.get("ML4T_BENCH_ENGINE", "rust")
 
 
 def engine(feed: DataFeed, strategy: Made, cash: float, signals: Made = None, **more: Made) -> Engine:
     """Make an engine with the costs of the workloads."""
-    config = {"broker": {"initial_cash": cash}}
+    config = {"backtest": {"engine": ENGINE}, "broker": {"initial_cash": cash}}
     models = {"fee": Fraction(data.FEE)}
     return Engine(feed, strategy, config=config, models=models, signals=signals, **more)
 
@@ -155,7 +159,7 @@ class Ticker(Strategy):
         """Count."""
         self.seen = 0
 
-    def on_event(self, event: Made) -> None:
+    def on_trade(self, event: Made) -> None:
         """Count and trade."""
         self.seen += 1
         if self.seen % data.EVERY == 0:
@@ -193,6 +197,28 @@ class TickKernel:
         return 1
 
 
+@native_model(kind="strategy", columns=("price",), state={"seen": 1})
+@attrs.frozen
+class TurnsKernel:
+    """Trades at every so many ticks, one asset after the other."""
+
+    every: float = float(data.EVERY)
+
+    @staticmethod
+    def kernel(params, state, ctx, changed, columns, positions, open_orders, fills, orders):  # noqa: ANN001, ANN205, PLR0913
+        """Count and trade."""
+        n = int(state.seen[0]) + 1
+        state.seen[0] = n
+        every = int(params.every)
+        if n % every != 0:
+            return 0
+        i = n // every % int(ctx.n_assets)
+        orders[0].action = Action.TARGET
+        orders[0].asset = i
+        orders[0].quantity = 1.0 - positions[i]
+        return 1
+
+
 @native_model(kind="strategy", columns=("price",))
 @attrs.frozen
 class NothingKernel:
@@ -214,16 +240,19 @@ class EveryBar(Strategy):
     def on_data(self, timestamp: Made, market: Made, context: Made, broker: Made) -> None:
         """Read and trade."""
         self.total += float(market.close.sum())
-        symbol = market.symbols[self.bars % data.WIDE_ASSETS]
+        symbols = market.symbols
+        symbol = symbols[self.bars % len(symbols)]
         held = broker.get_position(symbol)
         broker.submit_order(symbol, -100 if held is not None else 100)
         self.bars += 1
 
 
-def ticks(rows: int) -> DataFeed:
-    """Read prints."""
+def ticks(rows: int, assets: int = 1) -> DataFeed:
+    """Read prints; of several assets in turn."""
     frame = data.table("ticks", rows).select(timestamp="ts", price="price", size="size")
-    frame = frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"), symbol=pl.lit("A0000"))
+    symbol = pl.format("A{}", (pl.int_range(pl.len()) % assets).cast(pl.String).str.zfill(4))
+    symbol = symbol if assets > 1 else pl.lit("A0000")
+    frame = frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"), symbol=symbol)
     return DataFeed(frame, kind="trade", stamp="event", calendar="24/7")
 
 
@@ -271,21 +300,74 @@ def listed_ticks() -> Engine:
     return engine(feed, OrderList(orders), data.CASH)
 
 
+def edges_of_grid(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the entries and exits that are given, at the closes."""
+    stamp = (pl.col("ts") + pl.duration(minutes=1)).dt.replace_time_zone("UTC").alias("ts_event")
+    scores = (pl.col(name).cast(pl.Float64) for name in ("entry", "exit"))
+    return symbols(frame).filter(pl.col("entry") | pl.col("exit")).select(stamp, "symbol", *scores)
+
+
 def one_of_grid(stop: float = 0.05, target: float = 0.10) -> Engine:
     """Trade entries and exits with a stop and a target."""
     frame = data.table("grid_bars")
-    found = (
-        symbols(frame)
-        .filter(pl.col("entry") | pl.col("exit"))
-        .select(
-            (pl.col("ts") + pl.duration(minutes=1)).dt.replace_time_zone("UTC").alias("ts_event"),
-            "symbol",
-            pl.col("entry").cast(pl.Float64),
-            pl.col("exit").cast(pl.Float64),
-        )
-    )
-    table = EntryExit(found, quantity=data.SHARES, stop_loss=stop, take_profit=target)
+    table = EntryExit(edges_of_grid(frame), quantity=data.SHARES, stop_loss=stop, take_profit=target)
     return engine(minute_feed(frame.drop("entry", "exit")), table, data.CASH)
+
+
+def grid(pairs: int | None = None) -> dict[str, Any]:
+    """Run pairs of a stop and a target one after the other, on one engine that reads its data once."""
+    wanted: list[tuple[float, float]] = data.table("pairs", pairs).rows()
+    frame = data.table("grid_bars")
+    left: Iterator[tuple[float, float]] = iter(wanted)
+
+    def next_pair() -> EntryExit:
+        stop, target = next(left)
+        return EntryExit(quantity=data.SHARES, stop_loss=stop, take_profit=target)
+
+    began = time.perf_counter()
+    feed = minute_feed(frame.drop("entry", "exit"))
+    made = engine(feed, next_pair, data.CASH, signals=edges_of_grid(frame))
+    seconds, trades, equities = 0.0, 0, []
+    for _ in wanted:
+        results = made.run()
+        seconds += results.run_info["durations_s"]["run"]
+        trades += results.round_trips.height
+        equities.append(results.portfolio_history["equity"][-1])
+    whole = time.perf_counter() - began
+    return {
+        "run_s": round(seconds, 6),
+        "whole_s": round(whole, 6),
+        "rows": frame.height * len(wanted),
+        "rate": round(frame.height * len(wanted) / seconds),
+        "trades": trades,
+        "final_equity": round(statistics.mean(equities), 2),
+    }
+
+
+def indicator(name: str, rows: int) -> dict[str, Any]:
+    """Work out an indicator over arrays."""
+    table = data.table("series", rows)
+    high, low, close, wanted = (table[each].to_numpy() for each in ("high", "low", "close", name))
+
+    def work() -> dict[str, Any]:
+        if name == "atr":
+            return {"values": ATR(data.PERIOD).over(high, low, close)}
+        return {"values": RSI(data.PERIOD).over(close)}
+
+    found = timed(work, repeat=30 if rows <= data.GRID_BARS else 7)
+    return agreement(found, wanted) | {"rows": rows, "rate": round(rows / found["run_s"])}
+
+
+def broad(bars: int, assets: int) -> DataFeed:
+    """Make minutes of many assets, in no file."""
+    made = data.walk(np.random.default_rng(9), bars, assets, 0.001)
+    return minute_feed(pl.DataFrame(data.long(data.minutes("2012-01-02", bars), made)))
+
+
+def wide(assets: int, bars: int = data.WIDE_BARS) -> DataFeed:
+    """Read the first minutes of the first assets."""
+    frame = data.table("wide", bars * data.WIDE_ASSETS)
+    return minute_feed(frame.filter(pl.col("asset") < assets))
 
 
 def cross(
@@ -299,24 +381,28 @@ def cross(
     }
 
 
-def rebalance(assets: int, top: int) -> dict[str, Callable[[], Engine]]:
-    """Make the two forms of a rebalance."""
+def rebalance(name: str, top: int) -> dict[str, Callable[[], Engine]]:
+    """Make the forms of a rebalance."""
 
-    def feed() -> DataFeed:
-        return daily_feed(data.table("panel").filter(pl.col("asset") < assets))
+    def table() -> Engine:
+        frame = data.table(name)
+        return engine(daily_feed(frame), weights(frame, top), data.PANEL_CASH)
 
     return {
-        "python": lambda: engine(feed(), lambda: Rebalance(top), data.PANEL_CASH),
-        "kernel": lambda: engine(feed(), RebalanceKernel(top), data.PANEL_CASH),
-        "table": lambda: engine(
-            feed(), weights(data.table("panel").filter(pl.col("asset") < assets), top), data.PANEL_CASH
-        ),
+        "python": lambda: engine(daily_feed(data.table(name)), lambda: Rebalance(top), data.PANEL_CASH),
+        "kernel": lambda: engine(daily_feed(data.table(name)), RebalanceKernel(top), data.PANEL_CASH),
+        "table": table,
     }
+
+
+def every_bar(feed: Callable[[], DataFeed], cash: float = 10 * data.CASH) -> dict[str, Callable[[], Engine]]:
+    """Trade at every bar."""
+    return {"python": lambda: engine(feed(), EveryBar, cash)}
 
 
 WORKLOADS: dict[str, dict[str, Callable[[], Engine]]] = {
     "W1": cross("daily", 1, data.CASH, daily_feed),
-    "W2": rebalance(1000, 100),
+    "W2": rebalance("panel", 100),
     "W3": cross("minute", 7, data.MINUTE_CASH, minute_feed),
     "W4": {
         "python": lambda: engine(ticks(2_000_000), Ticker, data.CASH),
@@ -328,17 +414,34 @@ WORKLOADS: dict[str, dict[str, Callable[[], Engine]]] = {
         "kernel": lambda: engine(ticks(data.TICKS), NothingKernel(), data.CASH),
     },
     "W5single": {"table": one_of_grid},
-    "W6": rebalance(500, 50),
-    "W7": {"python": lambda: engine(minute_feed(data.table("wide")), EveryBar, 10 * data.CASH)},
+    "W6": rebalance("half", 50),
+    "W7": every_bar(lambda: wide(data.WIDE_ASSETS)),
+    # Those of the floors.
+    "bars 500 x 100": every_bar(lambda: wide(data.WIDE_ASSETS, 500)),
+    "bars 10k x 50": every_bar(lambda: wide(50)),
+    "bars 10k x 1000": every_bar(lambda: broad(10_000, 1_000)),
+    "bars 100k x 100": every_bar(lambda: broad(100_000, 100)),
+    "bars 1M x 10": every_bar(lambda: broad(1_000_000, 10), 100 * data.CASH),
+    "ticks of 10": {"kernel": lambda: engine(ticks(data.TICKS, 10), TurnsKernel(), data.CASH)},
+    "ticks of 5": {"kernel": lambda: engine(ticks(data.TICKS, 5), TurnsKernel(), data.CASH)},
+}
+# What is no single run.
+OTHERS: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
+    "W5": {"table": grid},
+    "W5few": {"table": lambda: grid(2)},
+    "W8atr10k": {"over": lambda: indicator("atr", data.GRID_BARS)},
+    "W8rsi10k": {"over": lambda: indicator("rsi", data.GRID_BARS)},
+    "W8atr": {"over": lambda: indicator("atr", data.SERIES)},
+    "W8rsi": {"over": lambda: indicator("rsi", data.SERIES)},
 }
 
 
-def main() -> None:
-    """Run one."""
-    workload, front = sys.argv[1:3]
-    repeat = int(sys.argv[3]) if len(sys.argv) > 3 else 3
-    made = WORKLOADS[workload][front]()
+def measured(make: Callable[[], Engine], repeat: int) -> dict[str, Any]:
+    """Time runs of one engine; the median counts."""
+    began = time.perf_counter()
+    made = make()
     rows = sum(feed.frame.height for feed in made.data.feeds)
+    loaded = time.perf_counter() - began
     runs, wholes = [], []
     for _ in range(repeat):
         gc.collect()
@@ -347,22 +450,28 @@ def main() -> None:
         wholes.append(time.perf_counter() - began)
         runs.append(results.run_info["durations_s"]["run"])
     seconds = statistics.median(runs)
-    print(
-        json.dumps(
-            {
-                "workload": workload,
-                "front": front,
-                "run_s": round(seconds, 6),
-                "whole_s": round(statistics.median(wholes), 6),
-                "rows": rows,
-                "rate": round(rows / seconds),
-                "fills": results.fills.height,
-                "final_equity": round(results.portfolio_history["equity"][-1], 2),
-                "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            }
-        ),
-        flush=True,
-    )
+    return {
+        "run_s": round(seconds, 6),
+        "whole_s": round(statistics.median(wholes), 6),
+        "load_s": round(loaded, 6),
+        "rows": rows,
+        "rate": round(rows / seconds),
+        "fills": results.fills.height,
+        "trades": results.round_trips.height,
+        "final_equity": round(results.portfolio_history["equity"][-1], 2),
+    }
+
+
+def main() -> None:
+    """Run one."""
+    workload, front = sys.argv[1:3]
+    repeat = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    if workload in OTHERS:
+        found = OTHERS[workload][front]()
+    else:
+        found = measured(WORKLOADS[workload][front], repeat)
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(json.dumps({"workload": workload, "front": front, **found, "peak_mb": peak}), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ Made = Any
 FOLDER = Path(os.environ.get("ML4T_BENCH_DATA", Path(__file__).resolve().parents[3] / ".cache" / "bench"))
 FEE, SHARES, CASH = 0.001, 100.0, 1_000_000.0
 FAST, SLOW, EVERY = 50, 200, 10_000
+PERIOD, FEW, SETTLED = 14, 10_000, 1_000
 
 
 def columns(name: str, *wanted: str, assets: int = 1) -> list[Any]:
@@ -43,12 +44,185 @@ def timed(work: Made, repeat: int = 3) -> dict[str, Any]:
     return {"run_s": round(statistics.median(seconds), 6), **found}
 
 
+def agreement(found: dict[str, Any], wanted: Made) -> dict[str, Any]:
+    """Replace values by how far they are from those of the textbook, at the start and after it."""
+    values = np.asarray(found.pop("values"))
+    apart = np.abs(values - wanted)
+    return found | {
+        "answers": int((~np.isnan(values)).sum()),
+        "apart_at_start": float(np.nanmax(apart[:SETTLED])),
+        "apart": float(np.nanmax(apart[SETTLED:])),
+    }
+
+
+def indicators(workload: str, atr: Made, rsi: Made) -> dict[str, Any]:
+    """Run W8 with the functions of a peer; `10k` at its end takes the first rows alone."""
+    name, rows = workload[2:5], FEW if workload.endswith("10k") else None
+    high, low, close, wanted = (
+        np.ascontiguousarray(each[:rows]) for each in columns("series", "high", "low", "close", name)
+    )
+
+    def work() -> dict[str, Any]:
+        return {"values": atr(high, low, close) if name == "atr" else rsi(close)}
+
+    return agreement(timed(work, repeat=30 if rows else 7), wanted)
+
+
 # -- numba: the arithmetic alone -----------------------------------------------------------------------------
+
+
+def limit_of_grid(workload: str) -> dict[str, Any]:
+    """Run the arithmetic of entries with a stop and a target."""
+    import numba
+
+    @numba.njit
+    def brackets(bars: Made, stop: float, target: float) -> Made:
+        opens, high, low, close, entry, leave = bars
+        held = least = most = 0.0
+        cash, trades, wanted = CASH, 0, 0
+        for i in range(len(close)):
+            if wanted == 1 and held == 0.0:
+                held = SHARES
+                cash -= held * opens[i] * (1.0 + FEE)
+                least, most = opens[i] * (1.0 - stop), opens[i] * (1.0 + target)
+            elif wanted == -1 and held > 0.0:
+                cash += held * opens[i] * (1.0 - FEE)
+                held = 0.0
+                trades += 1
+            if held > 0.0 and (low[i] <= least or high[i] >= most):
+                price = min(opens[i], least) if low[i] <= least else max(opens[i], most)
+                cash += held * price * (1.0 - FEE)
+                held = 0.0
+                trades += 1
+            wanted = 1 if entry[i] else -1 if leave[i] else 0
+        return cash + held * close[-1], trades
+
+    @numba.njit
+    def sweep(bars: Made, stops: Made, targets: Made) -> Made:
+        equity, trades = 0.0, 0
+        for k in range(len(stops)):
+            last, closed = brackets(bars, stops[k], targets[k])
+            equity += last / len(stops)
+            trades += closed
+        return equity, trades
+
+    bars = tuple(columns("grid_bars", "open", "high", "low", "close", "entry", "exit"))
+    stops, targets = columns("pairs", "stop", "target")
+    if workload == "W5single":
+        stops, targets = np.array([0.05]), np.array([0.10])
+
+    def work() -> dict[str, Any]:
+        equity, trades = sweep(bars, stops, targets)
+        counted = {"fills": 2 * trades} if workload == "W5single" else {"trades": trades}
+        return counted | {"final_equity": round(equity, 2)}
+
+    return timed(work)
+
+
+def limit_of_ticks() -> dict[str, Any]:
+    """Run two averages over ticks, and a trade at every so many."""
+    import numba
+
+    @numba.njit
+    def toggle(price: Made) -> Made:
+        fast = slow = held = target = 0.0
+        cash, fills, above = CASH, 0, 0
+        for i in range(len(price)):
+            if target != held:
+                change = target - held
+                cash -= change * price[i] + abs(change) * price[i] * FEE
+                held = target
+                fills += 1
+            fast += price[i]
+            slow += price[i]
+            if i >= FAST:
+                fast -= price[i - FAST]
+            if i >= SLOW:
+                slow -= price[i - SLOW]
+            # What nobody asks for would not be computed.
+            above += fast / FAST > slow / SLOW
+            if (i + 1) % EVERY == 0:
+                target = 1.0 - held
+        return fills, cash + held * price[-1], above
+
+    (price,) = columns("ticks", "price")
+
+    def work() -> dict[str, Any]:
+        fills, equity, _ = toggle(price)
+        return {"fills": int(fills), "final_equity": round(float(equity), 2)}
+
+    return timed(work)
+
+
+def limit_of_python() -> dict[str, Any]:
+    """Run the strategy of an order at every bar in Python, with an account of one line."""
+    opens, close = columns("wide", "open", "close", assets=100)
+    rows, assets = list(close), close.shape[1]
+
+    def work() -> dict[str, Any]:
+        total, cash, fills = 0.0, 10 * CASH, 0
+        held, order = [0.0] * assets, None
+        for i, row in enumerate(rows):
+            if order is not None:
+                k, quantity = order
+                price = opens[i, k]
+                cash -= quantity * price + abs(quantity) * price * FEE
+                held[k] += quantity
+                fills += 1
+            total += float(row.sum())
+            k = i % assets
+            order = k, -SHARES if held[k] else SHARES
+        equity = cash + sum(each * price for each, price in zip(held, rows[-1], strict=True))
+        return {"fills": fills, "final_equity": round(float(equity), 2)}
+
+    return timed(work)
+
+
+def limit_of_indicators(workload: str) -> dict[str, Any]:
+    """Run Wilder's averages."""
+    import numba
+
+    @numba.njit
+    def atr(high: Made, low: Made, close: Made) -> Made:
+        found, average = np.full(len(close), np.nan), 0.0
+        for i in range(len(close)):
+            width = high[i] - low[i]
+            if i > 0:
+                width = max(width, abs(high[i] - close[i - 1]), abs(low[i] - close[i - 1]))
+            average += width / PERIOD if i < PERIOD else (width - average) / PERIOD
+            if i >= PERIOD - 1:
+                found[i] = average
+        return found
+
+    @numba.njit
+    def rsi(close: Made) -> Made:
+        found, gain, loss = np.full(len(close), np.nan), 0.0, 0.0
+        for i in range(1, len(close)):
+            change = close[i] - close[i - 1]
+            up, down = max(change, 0.0), max(-change, 0.0)
+            if i <= PERIOD:
+                gain += up / PERIOD
+                loss += down / PERIOD
+            else:
+                gain += (up - gain) / PERIOD
+                loss += (down - loss) / PERIOD
+            if i >= PERIOD:
+                found[i] = 100.0 * gain / (gain + loss)
+        return found
+
+    return indicators(workload, atr, rsi)
 
 
 def limit(workload: str) -> dict[str, Any]:
     """Run the arithmetic of a workload."""
     import numba
+
+    if workload.startswith("W5"):
+        return limit_of_grid(workload)
+    if workload.startswith("W8"):
+        return limit_of_indicators(workload)
+    if workload in ("W4", "W7"):
+        return limit_of_ticks() if workload == "W4" else limit_of_python()
 
     @numba.njit
     def cross(opens: Made, close: Made, cash: float, equity: Made) -> Made:
@@ -181,44 +355,92 @@ def vectorbt(workload: str) -> dict[str, Any]:
             }
 
         return timed(rebalance)
-    stop, target = 0.05, 0.10
     opens, high, low, close, entry, leave = columns(
         "grid_bars", "open", "high", "low", "close", "entry", "exit"
     )
     entry, leave = np.r_[False, entry[:-1]], np.r_[False, leave[:-1]]
+    stops, targets = columns("pairs", "stop", "target")
+    if workload == "W5single":
+        stops, targets = np.array([0.05]), np.array([0.10])
+    shape = (len(close), len(stops))
 
-    def single() -> dict[str, Any]:
+    def grid() -> dict[str, Any]:
         portfolio = vbt.Portfolio.from_signals(
-            pd.Series(close),
-            entry,
-            leave,
-            price=opens,
-            open=opens,
-            high=high,
-            low=low,
-            sl_stop=stop,
-            tp_stop=target,
+            pd.DataFrame(np.broadcast_to(close[:, None], shape)),
+            entry[:, None],
+            leave[:, None],
+            price=opens[:, None],
+            open=opens[:, None],
+            high=high[:, None],
+            low=low[:, None],
+            sl_stop=stops[None, :],
+            tp_stop=targets[None, :],
             size=SHARES,
             fees=FEE,
             init_cash=CASH,
             freq="1min",
             stop_entry_price="fillprice",
         )
-        return {
-            "fills": len(portfolio.orders.records_arr),
-            "final_equity": round(float(portfolio.final_value()), 2),
-        }
+        equity = round(float(np.mean(np.asarray(portfolio.final_value()))), 2)
+        if workload == "W5single":
+            return {"fills": len(portfolio.orders.records_arr), "final_equity": equity}
+        closed = int((portfolio.trades.records_arr["status"] == 1).sum())
+        return {"trades": closed, "final_equity": equity}
 
-    return timed(single)
+    return timed(grid)
 
 
 # -- raptorbt ------------------------------------------------------------------------------------------------
+
+
+def raptorbt_of_grid(workload: str) -> dict[str, Any]:
+    """Run pairs of a stop and a target in one batch, on all processors."""
+    import raptorbt as rb
+
+    stamps, *bars, entry, leave = columns(
+        "grid_bars", "ts", "open", "high", "low", "close", "volume", "entry", "exit"
+    )
+    stamps = np.ascontiguousarray(stamps.astype("datetime64[ns]").astype(np.int64))
+    bars = [np.ascontiguousarray(each) for each in bars]
+    sizes = SHARES * np.r_[bars[0][1:], bars[0][-1]] / CASH
+    pairs = list(zip(*columns("pairs", "stop", "target"), strict=True))
+
+    def settings(stop: float, target: float) -> Made:
+        made = rb.BacktestConfig(initial_capital=CASH, fees=FEE, slippage=0.0, fill_timing="next_bar_open")
+        made.set_fixed_stop(stop)
+        made.set_fixed_target(target)
+        return made
+
+    def single() -> dict[str, Any]:
+        config = settings(0.05, 0.10)
+        found = rb.run_single_backtest(
+            stamps, *bars, entry, leave, 1, 1.0, "A", config, position_sizes=sizes
+        ).metrics
+        return {"fills": 2 * found.total_closed_trades, "final_equity": round(found.end_value, 2)}
+
+    def batch() -> dict[str, Any]:
+        items = [
+            rb.BatchSingleItem(str(k), entry, leave, 1, 1.0, "A", settings(*pair), sizes)
+            for k, pair in enumerate(pairs)
+        ]
+        found = [each.metrics for _, each in rb.batch_single_backtest(stamps, *bars, items)]
+        equity = sum(each.end_value for each in found) / len(found)
+        return {
+            "trades": sum(each.total_closed_trades for each in found),
+            "final_equity": round(equity, 2),
+        }
+
+    return timed(single if workload == "W5single" else batch)
 
 
 def raptorbt(workload: str) -> dict[str, Any]:
     """Run a workload on raptorbt's path for arrays: signals known beforehand."""
     import raptorbt as rb
 
+    if workload.startswith("W8"):
+        return indicators(workload, lambda *bars: rb.atr(*bars, PERIOD), lambda close: rb.rsi(close, PERIOD))
+    if workload.startswith("W5"):
+        return raptorbt_of_grid(workload)
     settings = {"fees": FEE, "slippage": 0.0, "fill_timing": "next_bar_open"}
 
     def edges(close: Made) -> Made:
@@ -368,16 +590,19 @@ def backtesting(workload: str) -> dict[str, Any]:
 
 
 def upstream(workload: str) -> dict[str, Any]:
-    """Run the order at every bar on ml4t-backtest 0.1."""
+    """Run orders at every bar, or the rebalance, on ml4t-backtest 0.1."""
     import polars as pl
 
     from ml4t.backtest import BacktestConfig, DataFeed, Engine, Strategy
-    from ml4t.backtest.config import CommissionType, SlippageType
+    from ml4t.backtest.config import CommissionType, ShareType, SlippageType
 
-    assets = 100
-    table = pl.read_parquet(FOLDER / "wide.parquet").rename({"ts": "timestamp"})
+    sizes = {"W7": 100, "bars 10k x 50": 50, "bars 10k x 10": 10}
+    name, assets = ("half", 500) if workload == "W6" else ("wide", sizes[workload])
+    table = pl.read_parquet(FOLDER / f"{name}.parquet").rename({"ts": "timestamp"})
+    table = table.filter(pl.col("asset") < assets)
     table = table.with_columns(pl.format("A{}", pl.col("asset")).alias("asset"))
-    table = table.select("timestamp", "asset", "open", "high", "low", "close", "volume")
+    prices = table.select("timestamp", "asset", "open", "high", "low", "close", "volume")
+    signals = table.select("timestamp", "asset", "signal") if workload == "W6" else None
 
     class EveryBar(Strategy):  # type: ignore[misc]
         bars, total = 0, 0.0
@@ -391,6 +616,11 @@ def upstream(workload: str) -> dict[str, Any]:
             self.bars += 1
             broker.submit_order(asset, 100 if broker.get_position(asset) is None else -100)
 
+    class Rebalance(Strategy):  # type: ignore[misc]
+        def on_data(self, timestamp: Made, data: Made, context: Made, broker: Made) -> None:
+            names = sorted(data, key=lambda asset: data[asset]["signals"]["signal"])[-50:]
+            broker.rebalance_to_weights(dict.fromkeys(names, 0.99 / 50))
+
     def work() -> dict[str, Any]:
         config = BacktestConfig(
             initial_cash=10 * CASH,
@@ -398,15 +628,33 @@ def upstream(workload: str) -> dict[str, Any]:
             commission_rate=FEE,
             slippage_type=SlippageType.NONE,
             slippage_rate=0.0,
+            share_type=ShareType.INTEGER,
         )
-        engine = Engine(DataFeed(prices_df=table), EveryBar(), config)
+        feed = DataFeed(prices_df=prices, signals_df=signals)
+        engine = Engine(feed, Rebalance() if workload == "W6" else EveryBar(), config)
         found = engine.run()
-        return {"fills": len(found.fills), "final_equity": round(float(engine.equity_curve[-1][1]), 2)}
+        return {
+            "fills": len(found.fills),
+            "final_equity": round(float(engine.equity_curve[-1][1]), 2),
+            "rows": table.height,
+        }
 
-    return timed(work)
+    return timed(work, repeat=1)
 
 
-PEERS = {each.__name__: each for each in (limit, vectorbt, raptorbt, hftbacktest, backtesting, upstream)}
+# -- indicators ----------------------------------------------------------------------------------------------
+
+
+def talib(workload: str) -> dict[str, Any]:
+    """Run W8 on TA-Lib."""
+    import talib as ta
+
+    return indicators(workload, lambda *bars: ta.ATR(*bars, PERIOD), lambda close: ta.RSI(close, PERIOD))
+
+
+PEERS = {
+    each.__name__: each for each in (limit, vectorbt, raptorbt, hftbacktest, backtesting, upstream, talib)
+}
 
 if __name__ == "__main__":
     peer, wanted = sys.argv[1:3]

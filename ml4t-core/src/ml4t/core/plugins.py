@@ -276,12 +276,12 @@ class PluginManager(pluggy.PluginManager):
 
     def ask_each(self, hook: str, **arguments: object) -> Iterator[tuple[str, list[Any] | Exception]]:
         """Ask each plugin that implements a hook, by name; one that raises does not stop the others."""
-        for name, plugin in sorted(self.list_name_plugin()):
-            if hook in self.hooks_of(name):
-                try:
-                    yield name, self._ask(hook, plugin, **arguments)
-                except Exception as error:
-                    yield name, error
+        implementing = {impl.plugin_name for impl in getattr(self.hook, hook).get_hookimpls()}
+        for name in sorted(implementing):
+            try:
+                yield name, self._ask(hook, self.get_plugin(name), **arguments)
+            except Exception as error:
+                yield name, error
 
     # -- resolving ---------------------------------------------------------------------------------
 

@@ -62,8 +62,9 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
     let instruments = each(spec, "instruments")?.iter().map(instrument).collect::<PyResult<Vec<_>>>()?;
     let mut feeds = Vec::new();
     let mut intervals = Vec::new();
+    let kept = spec.get_item("kept")?.and_then(|found| found.cast_into::<PyDict>().ok());
     for description in each(spec, "feeds")? {
-        feeds.push(Feed::new(feed_columns(&description)?, &instruments).into_py(py)?);
+        feeds.push(feed(&description, &instruments, kept.as_ref())?);
         intervals.push(take(&description, "interval_ns")?);
     }
     let signals = get(spec, "signals")?;
@@ -95,6 +96,24 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
     };
     plan.validate().into_py(py)?;
     Ok((Arc::new(plan), intervals))
+}
+
+/// A feed whose rows were checked and listed, for the other runs over the same data.
+#[pyclass(frozen, module = "ml4t.engine")]
+struct CheckedFeed(Feed);
+
+/// A feed of the description, from what an earlier run over the same data kept where there was one.
+fn feed(description: &Dict<'_>, instruments: &[Instrument], kept: Option<&Dict<'_>>) -> PyResult<Feed> {
+    let py = description.py();
+    let name = get(description, "name")?;
+    if let Some(found) = kept.map(|kept| kept.get_item(&name)).transpose()?.flatten() {
+        return Ok(found.cast::<CheckedFeed>()?.get().0.clone());
+    }
+    let feed = Feed::new(feed_columns(description)?, instruments).into_py(py)?;
+    if let Some(kept) = kept {
+        kept.set_item(name, Py::new(py, CheckedFeed(feed.clone()))?)?;
+    }
+    Ok(feed)
 }
 
 fn instrument(description: &Dict<'_>) -> PyResult<Instrument> {

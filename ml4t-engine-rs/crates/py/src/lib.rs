@@ -27,7 +27,7 @@ mod terms;
 mod timestamp;
 mod view;
 
-use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -57,6 +57,34 @@ fn performance<'py>(
     let out = PyDict::new(py);
     for (name, value) in summary.entries() {
         out.set_item(name, value)?;
+    }
+    Ok(out)
+}
+
+/// Statistics of each window of `window` returns, by name an array with one value a window; as `performance`.
+#[pyfunction]
+#[pyo3(signature = (returns, window, *, risk_free = 0.0, periods_per_year = 252.0))]
+fn rolling_performance<'py>(
+    py: Python<'py>,
+    returns: PyReadonlyArray1<'py, f64>,
+    window: usize,
+    risk_free: f64,
+    periods_per_year: f64,
+) -> PyResult<Bound<'py, PyDict>> {
+    let values = returns.as_array().to_vec();
+    let out = PyDict::new(py);
+    let mut columns: Vec<(&str, Vec<f64>)> = Vec::new();
+    for part in values.windows(window.max(1)) {
+        let summary = ml4t_sim::metrics::performance(part, None, risk_free, periods_per_year).into_py(py)?;
+        for (k, (name, value)) in summary.entries().into_iter().enumerate() {
+            match columns.get_mut(k) {
+                Some(column) => column.1.push(value),
+                None => columns.push((name, vec![value])),
+            }
+        }
+    }
+    for (name, column) in columns {
+        out.set_item(name, PyArray1::from_vec(py, column))?;
     }
     Ok(out)
 }
@@ -111,7 +139,7 @@ mod _engine {
     #[pymodule_export]
     use super::view::{Context, Row, SignalRow, View};
     #[pymodule_export]
-    use super::{math_functions, native_table, performance, reason_codes};
+    use super::{math_functions, native_table, performance, reason_codes, rolling_performance};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "a module attribute of Python")]

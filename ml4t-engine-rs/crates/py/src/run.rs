@@ -509,9 +509,8 @@ impl PyRun {
 
     /// All tables by name, each readable through the Arrow C stream interface.
     fn tables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let core = self.shared.readable();
         let out = PyDict::new(py);
-        for (name, table) in tables::all(&self.shared, &core)? {
+        for (name, table) in tables::all(&self.shared) {
             out.set_item(name, Py::new(py, table)?)?;
         }
         Ok(out)

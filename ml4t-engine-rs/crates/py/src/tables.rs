@@ -1,6 +1,6 @@
 //! The rows of a run as Arrow tables, handed out through the Arrow C stream interface.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::builder::{
     Date32Builder, Decimal128Builder, Float64Builder, StringBuilder, TimestampNanosecondBuilder, UInt64Builder,
@@ -24,10 +24,40 @@ use crate::events::{liquidity_name, phase_name};
 use crate::handle::client_order_id;
 use crate::shared::{Core, Shared};
 
+/// Makes the rows of a table.
+type Make = fn(&Shared, &Core) -> PyResult<RecordBatch>;
+
+/// Every table with what makes it.
+const TABLES: [(&str, Make); 9] = [
+    ("orders", orders),
+    ("order_events", order_events),
+    ("fills", fills),
+    ("round_trips", round_trips),
+    ("positions", positions),
+    ("ledger", ledger),
+    ("portfolio_history", |_, core| portfolio_history(core)),
+    ("recorded", |_, core| recorded(core)),
+    ("logs", |_, core| logs(core)),
+];
+
 /// One table of a run; polars, pyarrow and pandas read it through `__arrow_c_stream__`.
+///
+/// It is made when it is first read, of the rows that there are then.
 #[pyclass(frozen, module = "ml4t.engine", name = "Table")]
 pub(crate) struct Table {
-    batch: RecordBatch,
+    shared: Arc<Shared>,
+    make: Make,
+    made: OnceLock<RecordBatch>,
+}
+
+impl Table {
+    fn batch(&self) -> PyResult<&RecordBatch> {
+        if let Some(batch) = self.made.get() {
+            return Ok(batch);
+        }
+        let batch = (self.make)(&self.shared, &self.shared.readable())?;
+        Ok(self.made.get_or_init(|| batch))
+    }
 }
 
 #[pymethods]
@@ -41,13 +71,14 @@ impl Table {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         // The interface allows a producer to ignore the schema a consumer would like best.
         drop(requested_schema);
-        let batches: Vec<Result<RecordBatch, ArrowError>> = vec![Ok(self.batch.clone())];
-        let reader = RecordBatchIterator::new(batches, self.batch.schema());
+        let batch = self.batch()?;
+        let batches: Vec<Result<RecordBatch, ArrowError>> = vec![Ok(batch.clone())];
+        let reader = RecordBatchIterator::new(batches, batch.schema());
         PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(Box::new(reader)), c"arrow_array_stream")
     }
 
-    fn __len__(&self) -> usize {
-        self.batch.num_rows()
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(self.batch()?.num_rows())
     }
 }
 
@@ -117,29 +148,18 @@ impl Columns {
         self.add(name, Arc::new(builder.finish()), true);
     }
 
-    fn finish(self) -> PyResult<Table> {
+    fn finish(self) -> PyResult<RecordBatch> {
         RecordBatch::try_new(Arc::new(Schema::new(self.fields)), self.arrays)
-            .map(|batch| Table { batch })
             .map_err(|e| PyRuntimeError::new_err(e.to_string()))
     }
 }
 
 /// All tables by name.
-pub(crate) fn all(shared: &Shared, core: &Core) -> PyResult<Vec<(&'static str, Table)>> {
-    Ok(vec![
-        ("orders", orders(shared, core)?),
-        ("order_events", order_events(shared, core)?),
-        ("fills", fills(shared, core)?),
-        ("round_trips", round_trips(shared, core)?),
-        ("positions", positions(shared, core)?),
-        ("ledger", ledger(shared, core)?),
-        ("portfolio_history", portfolio_history(core)?),
-        ("recorded", recorded(core)?),
-        ("logs", logs(core)?),
-    ])
+pub(crate) fn all(shared: &Arc<Shared>) -> impl Iterator<Item = (&'static str, Table)> {
+    TABLES.into_iter().map(|(name, make)| (name, Table { shared: Arc::clone(shared), make, made: OnceLock::new() }))
 }
 
-fn orders(shared: &Shared, core: &Core) -> PyResult<Table> {
+fn orders(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
     let state = &core.run.state;
     let rows = &state.orders;
     let scale = |k: usize| &shared.plan.instrument(rows[k].request.instrument).scale;
@@ -197,7 +217,7 @@ fn ids_of(n: usize) -> impl Iterator<Item = ml4t_sim::ids::OrderId> {
     (0..n as u64).map(ml4t_sim::ids::OrderId)
 }
 
-fn order_events(shared: &Shared, core: &Core) -> PyResult<Table> {
+fn order_events(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
     let rows = &core.run.recorder.order_events;
     let filled = |k: usize| {
         let order = core.run.state.order(rows[k].order);
@@ -215,7 +235,7 @@ fn order_events(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.finish()
 }
 
-fn fills(shared: &Shared, core: &Core) -> PyResult<Table> {
+fn fills(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
     let rows = &core.run.recorder.fills;
     let instrument = |id: InstrumentId| shared.plan.instrument(id);
     let mut c = Columns::default();
@@ -244,7 +264,7 @@ fn fills(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.finish()
 }
 
-fn round_trips(shared: &Shared, core: &Core) -> PyResult<Table> {
+fn round_trips(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
     let rows = &core.run.recorder.round_trips;
     let instrument = |id: InstrumentId| shared.plan.instrument(id);
     let gross = |k: usize| Cash(rows[k].exit_value.0 - rows[k].entry_cost.0);
@@ -271,7 +291,7 @@ fn round_trips(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.finish()
 }
 
-fn positions(shared: &Shared, core: &Core) -> PyResult<Table> {
+fn positions(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
     let rows = &core.run.recorder.positions;
     let instrument = |id: InstrumentId| shared.plan.instrument(id);
     let mut c = Columns::default();
@@ -287,7 +307,7 @@ fn positions(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.finish()
 }
 
-fn ledger(shared: &Shared, core: &Core) -> PyResult<Table> {
+fn ledger(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
     let rows = &core.run.recorder.ledger;
     let mut c = Columns::default();
     c.ids("posting_id", 1..=rows.len() as u64);
@@ -310,7 +330,7 @@ fn ledger(shared: &Shared, core: &Core) -> PyResult<Table> {
     c.finish()
 }
 
-fn portfolio_history(core: &Core) -> PyResult<Table> {
+fn portfolio_history(core: &Core) -> PyResult<RecordBatch> {
     let rows = &core.run.recorder.portfolio;
     let money = |pick: fn(&ml4t_sim::recorder::PortfolioRow) -> i128| rows.iter().map(move |r| Cash(pick(r)).to_f64());
     let mut c = Columns::default();
@@ -336,7 +356,7 @@ fn portfolio_history(core: &Core) -> PyResult<Table> {
     c.finish()
 }
 
-fn recorded(core: &Core) -> PyResult<Table> {
+fn recorded(core: &Core) -> PyResult<RecordBatch> {
     let mut c = Columns::default();
     c.times("ts_event", core.recorded.iter().map(|r| r.0));
     c.texts("name", core.recorded.iter().map(|r| core.record_names[r.1 as usize].as_str()));
@@ -344,7 +364,7 @@ fn recorded(core: &Core) -> PyResult<Table> {
     c.finish()
 }
 
-fn logs(core: &Core) -> PyResult<Table> {
+fn logs(core: &Core) -> PyResult<RecordBatch> {
     let mut c = Columns::default();
     c.times("ts_event", core.logs.iter().map(|r| r.0));
     c.texts("level", core.logs.iter().map(|r| r.1.as_str()));

@@ -315,26 +315,38 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             && state.batches.is_empty()
     }
 
-    /// Let rows pass by that do nothing but move marks, up to the next instant at which anything else happens.
+    /// Let rows pass by that do nothing but value positions, up to the next instant at which anything else happens.
     fn skip_rows(&mut self) {
-        if self.venue.is_busy(&self.state) || self.has_intake() {
+        if self.has_intake() {
             return;
         }
         let next_record = match self.plan.record {
             RecordCadence::Every(_) => self.state.next_record,
             RecordCadence::Step | RecordCadence::Session => NEVER,
         };
-        let next = self.state.due.min(self.venue.next_due()).min(next_record).min(self.last);
+        let next = self.state.due.min(next_record).min(self.last);
+        let mut next = next.min(self.venue.begin_to_skip(&self.plan, &self.state));
         if self.source.peek() >= next {
             return;
         }
+        let is_idle = self.venue.is_idle();
         let mut blocks = std::mem::take(&mut self.state.blocks);
-        blocks.clear();
-        self.source.skip(next, &mut blocks);
-        for block in &blocks {
-            self.venue.on_rows(&self.plan, &mut self.state, block.feed, (block.from, block.to));
+        while self.source.peek() < next {
+            blocks.clear();
+            self.state.now = self.source.peek();
+            // With orders at work each row is looked at before it is passed.
+            if is_idle {
+                self.source.skip(next, &mut blocks);
+            } else {
+                self.source.take(self.state.now, &mut blocks);
+            }
+            for &block in &blocks {
+                next = next.min(self.venue.skip_rows(&self.plan, &mut self.state, block));
+            }
         }
+        blocks.clear();
         self.state.blocks = blocks;
+        self.venue.end_to_skip(&self.plan, &self.state);
     }
 
     /// Whether this instant has something to say to a strategy: an open, a payment or an action alone has not.
@@ -385,10 +397,6 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         state.is_after_opens = false;
         state.causes = Causes::default();
         state.blocks.clear();
-        if self.venue.is_busy(state) {
-            // Orders may execute, and what an account can carry depends on what it is worth.
-            state.settle_marks(&self.plan, now - 1)?;
-        }
         if rows_at == now {
             self.complete_data(now)?;
         }
@@ -421,8 +429,17 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn complete_data(&mut self, now: Ns) -> Result<()> {
         let mut blocks = std::mem::take(&mut self.state.blocks);
         self.source.take(now, &mut blocks);
-        for block in &blocks {
-            self.venue.on_rows(&self.plan, &mut self.state, block.feed, (block.from, block.to));
+        let is_quiet = self.venue.is_quiet(&self.plan, &self.state, &blocks);
+        if is_quiet {
+            for &block in &blocks {
+                self.venue.pass_rows(&self.plan, &mut self.state, block);
+            }
+        } else {
+            // Orders may execute, and what an account can carry depends on what it is worth.
+            self.state.settle_marks(&self.plan, now.saturating_sub(1))?;
+            for block in &blocks {
+                self.venue.on_rows(&self.plan, &mut self.state, block.feed, (block.from, block.to));
+            }
         }
         if self.state.has_arrivals {
             // Rows with an arrival of their own become readable in phase 6.
@@ -430,6 +447,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         self.state.causes.has_data = !blocks.is_empty();
         self.state.blocks = blocks;
+        if is_quiet {
+            return Ok(());
+        }
         self.venue.on_completed(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })
     }
 
@@ -589,8 +609,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.state.is_after_opens = true;
             return Ok(());
         }
-        self.settle_marks()?;
-        self.intake()?;
+        if self.has_intake() {
+            self.settle_marks()?;
+            self.intake()?;
+        }
         let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
         self.venue.on_same_close(&mut desk)?;
         self.venue.on_standing(&mut desk)?;

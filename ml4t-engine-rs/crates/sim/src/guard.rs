@@ -55,6 +55,11 @@ impl Guard {
         self.rules.is_empty() && self.orders.iter().all(Option::is_none)
     }
 
+    /// Whether one of its stops follows the market.
+    pub(crate) const fn trails(&self) -> bool {
+        self.orders[TRAILING].is_some()
+    }
+
     /// Live orders of rules, and those that ended since the last look.
     pub(crate) fn orders(&self) -> impl Iterator<Item = OrderId> {
         self.orders.iter().flatten().copied()

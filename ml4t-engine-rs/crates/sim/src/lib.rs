@@ -43,6 +43,7 @@ pub mod recorder;
 pub mod records;
 pub mod replace;
 pub mod rng;
+pub mod rows;
 pub mod rules;
 pub mod state;
 pub mod targets;

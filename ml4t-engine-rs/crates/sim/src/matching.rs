@@ -71,6 +71,26 @@ pub(crate) fn limit_allows(side: Side, market: Price, limit: Price, touch: Limit
     }
 }
 
+/// Whether a bar with that low and high leaves an order as it is, whatever the policies: it neither reaches its price
+/// nor makes it wait.
+pub(crate) const fn is_out_of_reach(order: &Order, low: Price, high: Price) -> bool {
+    let (level, side) = (order.request.limit_price, order.request.side);
+    let waits_for_fall = match order.request.order_type {
+        OrderType::Market | OrderType::TrailingStop | OrderType::TrailingStopLimit => return false,
+        _ if order.acts_as_limit() && !order.has_rested => return false,
+        _ if order.acts_as_limit() => matches!(side, Side::Buy),
+        OrderType::MarketIfTouched | OrderType::LimitIfTouched => matches!(side, Side::Buy),
+        _ if order.is_triggered => return false,
+        _ => matches!(side, Side::Sell),
+    };
+    let level = if order.acts_as_limit() { level } else { order.request.stop_price };
+    match level {
+        Some(level) if waits_for_fall => low.0 > level.0,
+        Some(level) => high.0 < level.0,
+        None => false,
+    }
+}
+
 const fn stop_trades(side: Side, market: Price, stop: Price) -> bool {
     match side {
         Side::Buy => rises_to(market, stop),

@@ -159,7 +159,16 @@ const fn shifted_quotient(n: u128, d: u128) -> Option<(u128, u128, i32)> {
 
 /// Number of decimals of a quantum that is a power of ten, as 9 for 1e-9.
 fn quantum_exponent(quantum: i128) -> Option<u32> {
-    (0..=CASH_EXPONENT).find(|&e| quantum == CASH_UNIT / 10_i128.pow(e))
+    const QUANTA: [i128; CASH_EXPONENT as usize + 1] = {
+        let mut quanta = [CASH_UNIT; CASH_EXPONENT as usize + 1];
+        let mut e = 1;
+        while e < quanta.len() {
+            quanta[e] = quanta[e - 1] / 10;
+            e += 1;
+        }
+        quanta
+    };
+    (0..=CASH_EXPONENT).find(|&e| quantum == QUANTA[e as usize])
 }
 
 /// Check that `quantum` (in units of 1e-18) is 1, 0.1, 0.01 … 1e-18.

@@ -3,6 +3,8 @@
 //! A plan is shared by all runs of a sweep behind an `Arc`; everything that changes lives in
 //! [`crate::state::State`].
 
+use std::sync::Arc;
+
 use arrow_buffer::ScalarBuffer;
 
 use ml4t_abi::Phase;
@@ -120,16 +122,16 @@ pub struct FeedColumns {
     pub columns: Vec<Column>,
 }
 
-/// A feed with its per-instrument row lists.
+/// A feed with its per-instrument row lists; a clone shares them.
 #[derive(Clone, Debug)]
 pub struct Feed {
     /// Columns as handed in; the buffers are the caller's.
     pub data: FeedColumns,
     /// Rows of each instrument one after the other: instrument i has `rows[start[i]..start[i + 1]]`.
-    rows: Vec<u32>,
-    start: Vec<u32>,
+    rows: Arc<[u32]>,
+    start: Arc<[u32]>,
     /// Rows in the order in which they become readable, where that differs from row order.
-    arrival: Option<Vec<u32>>,
+    arrival: Option<Arc<[u32]>>,
     /// Whether every instant has one row of every instrument.
     is_panel: bool,
 }
@@ -163,7 +165,7 @@ impl Feed {
         }
         let count = if data.kind == FeedKind::Context { 1 } else { instruments.len() };
         let (rows, start) = index_rows(&data, count)?;
-        let mut feed = Self { rows, start, arrival: None, is_panel: false, data };
+        let mut feed = Self { rows: rows.into(), start: start.into(), arrival: None, is_panel: false, data };
         feed.check_times(instruments)?;
         feed.arrival = feed.arrival_order();
         feed.is_panel = feed.arrival.is_none() && feed.has_whole_rows(count);
@@ -236,7 +238,7 @@ impl Feed {
         SimError::data(format!("feed {}, {symbol}, row {row}, ts_event {}: {text}", data.name, data.ts_event[row]))
     }
 
-    fn arrival_order(&self) -> Option<Vec<u32>> {
+    fn arrival_order(&self) -> Option<Arc<[u32]>> {
         let arrival = self.data.ts_arrival.as_ref()?;
         if arrival[..] == self.data.ts_event[..] {
             // Nothing is late: rows are readable when they are complete.
@@ -245,7 +247,7 @@ impl Feed {
         #[expect(clippy::cast_possible_truncation, reason = "checked in `new`")]
         let mut order: Vec<u32> = (0..arrival.len() as u32).collect();
         order.sort_by_key(|&row| arrival[row as usize]);
-        Some(order)
+        Some(order.into())
     }
 
     /// Number of rows.

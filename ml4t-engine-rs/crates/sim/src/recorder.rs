@@ -4,6 +4,7 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::ledger::{Posting, RoundTrip};
 use crate::money::{Cash, Price};
 use crate::order::{OrderStatus, Reason, Side};
+use crate::rows::Rows;
 use crate::time::Ns;
 
 use ml4t_abi::{Liquidity, Phase};
@@ -132,17 +133,17 @@ pub trait Recorder: Clone {
 #[derive(Clone, Debug, Default)]
 pub struct TableRecorder {
     /// Ledger.
-    pub ledger: Vec<Posting>,
+    pub ledger: Rows<Posting>,
     /// Order transitions.
-    pub order_events: Vec<OrderEvent>,
+    pub order_events: Rows<OrderEvent>,
     /// Fills; the number of a fill is its position.
-    pub fills: Vec<Fill>,
+    pub fills: Rows<Fill>,
     /// Round trips.
-    pub round_trips: Vec<RoundTrip>,
+    pub round_trips: Rows<RoundTrip>,
     /// Positions at each net asset value.
-    pub positions: Vec<PositionRow>,
+    pub positions: Rows<PositionRow>,
     /// Portfolio history.
-    pub portfolio: Vec<PortfolioRow>,
+    pub portfolio: Rows<PortfolioRow>,
 }
 
 impl Recorder for TableRecorder {

@@ -13,16 +13,17 @@ use crate::account::reservation;
 use crate::error::{Result, SimError};
 use crate::guard::{Cause, Guard};
 use crate::ids::{BookId, FeedId, InstrumentId, OrderId};
+use crate::matching::is_out_of_reach;
 use crate::models::Models;
 use crate::money::{Price, Ratio};
 use crate::order::{OrderStatus, Reason, Side, TimeInForce};
 
 use crate::phase::PhaseMarket;
-use crate::plan::{FeedKind, Plan};
+use crate::plan::{FeedKind, Plan, bar};
 use crate::policies::{FillTiming, QuoteFill};
 use crate::recorder::Recorder;
 use crate::replace::Changes;
-use crate::state::State;
+use crate::state::{Block, State};
 use crate::time::{NEVER, Ns};
 use crate::trailing;
 use crate::working::Working;
@@ -45,6 +46,8 @@ use queue_position::Place;
 
 const LIVE: u8 = 1;
 const HELD: u8 = 2;
+/// Instruments with orders at work beyond which rows are not looked at ahead of time.
+const MOST_LOOKED_AHEAD: usize = 16;
 
 /// Matches orders against the feeds of the plan.
 #[derive(Clone, Debug)]
@@ -56,10 +59,9 @@ pub struct SimulatedVenue {
     queue: Vec<Vec<Candidate>>,
     /// Whether an instrument has live orders or is held; rows of others are only counted.
     watch: Vec<u8>,
-    /// How many instruments have live orders.
-    live_count: usize,
-    /// Whether a book ever had position rules.
-    has_rules: bool,
+    /// Instruments with live orders, in no order, and the place of each in it.
+    at_work: Vec<u32>,
+    place_at_work: Vec<u32>,
     opens: BinaryHeap<Reverse<(Ns, u32)>>,
     is_scheduled: Vec<bool>,
     /// The last instant whose opens are past.
@@ -117,8 +119,8 @@ impl SimulatedVenue {
             live: vec![Working::default(); n],
             queue: vec![Vec::new(); n],
             watch: vec![0; n],
-            live_count: 0,
-            has_rules: false,
+            at_work: Vec::new(),
+            place_at_work: vec![0; n],
             opens: BinaryHeap::new(),
             is_scheduled: vec![false; n],
             opened_at: i64::MIN,
@@ -171,30 +173,81 @@ impl SimulatedVenue {
         }
     }
 
-    /// Count complete rows that do nothing but move marks.
-    fn count_rows(&self, plan: &Plan, state: &mut State, feed: usize, (from, to): (usize, usize)) {
+    /// Count complete rows that do nothing but value positions.
+    fn count_rows(&self, plan: &Plan, state: &mut State, block: Block) {
+        let (feed, rows) = (block.feed, block.to - block.from);
+        let source = &plan.feeds[feed];
+        let instruments = &source.data.instrument;
+        if source.data.kind == FeedKind::Context {
+            state.completed[feed][0] += index_u32(rows);
+            return;
+        }
         let count = |state: &mut State, i: usize, rows: usize| {
             state.completed[feed][i] += index_u32(rows);
-            if self.watch[i] != 0 && plan.instruments[i].matching.is_some_and(|f| f.index() == feed) {
+            if self.watch[i] & HELD != 0 && plan.instruments[i].matching.is_some_and(|f| f.index() == feed) {
                 state.marks.list(i);
             }
         };
-        let source = &plan.feeds[feed];
-        let instruments = &source.data.instrument;
-        let first = instruments[from] as usize;
-        if source.rows_of(first).len() == source.len() {
-            count(state, first, to - from);
+        let first = instruments[block.from] as usize;
+        if rows == 1 || source.rows_of(first).len() == source.len() {
+            count(state, first, rows);
         } else if source.is_panel() {
             let width = self.watch.len();
-            (0..width).for_each(|i| count(state, i, (to - from) / width));
+            (0..width).for_each(|i| count(state, i, rows / width));
         } else {
-            instruments[from..to].iter().for_each(|&i| count(state, i as usize, 1));
+            instruments[block.from..block.to].iter().for_each(|&i| count(state, i as usize, 1));
         }
     }
 
+    /// Whether a row leaves all orders of its instrument as they are.
+    fn is_out_of_reach(&self, plan: &Plan, state: &State, i: usize, (feed, row): (usize, usize)) -> bool {
+        let source = &plan.feeds[feed];
+        let instrument = &plan.instruments[i];
+        if instrument.matching.is_none_or(|id| id.index() != feed) {
+            return instrument.prints.is_none_or(|id| id.index() != feed);
+        }
+        if source.data.kind != FeedKind::Bar || self.needs_bar {
+            return false;
+        }
+        self.are_out_of_reach(plan, state, i, (source.value(bar::LOW, row), source.value(bar::HIGH, row)))
+    }
+
+    /// Whether prices between two leave all orders of an instrument as they are.
+    fn are_out_of_reach(&self, plan: &Plan, state: &State, i: usize, (low, high): (f64, f64)) -> bool {
+        let (live, scale) = (&self.live[i], &plan.instruments[i].scale);
+        let (Some(low), Some(high)) = (scale.price(low), scale.price(high)) else { return false };
+        !live.has_trailing()
+            && !live.has_immediate()
+            && (0..plan.books).all(|book| !self.guards[guard_of(plan, BookId(book), i)].trails())
+            && live.ids().all(|id| is_out_of_reach(state.order(id), low, high))
+    }
+
+    /// When the next row of an instrument opens, if it reaches one of its orders: [`NEVER`] if it does not.
+    fn reached_at(&self, plan: &Plan, state: &State, i: usize) -> Ns {
+        let instrument = &plan.instruments[i];
+        let Some(id) = instrument.matching.filter(|_| instrument.prints.is_none()) else { return i64::MIN };
+        let Some(opens) = &plan.feed(id).data.ts_open else { return i64::MIN };
+        let Some(row) = state.next_row(plan, id.index(), i) else { return NEVER };
+        if self.is_out_of_reach(plan, state, i, (id.index(), row)) { NEVER } else { opens[row] }
+    }
+
     fn set_watch(&mut self, i: usize, watch: u8) {
-        self.live_count = self.live_count + usize::from(watch & LIVE != 0) - usize::from(self.watch[i] & LIVE != 0);
+        let was_live = self.watch[i] & LIVE != 0;
         self.watch[i] = watch;
+        match (was_live, watch & LIVE != 0) {
+            (false, true) => {
+                self.place_at_work[i] = index_u32(self.at_work.len());
+                self.at_work.push(index_u32(i));
+            }
+            (true, false) => {
+                let place = self.place_at_work[i];
+                self.at_work.swap_remove(place as usize);
+                if let Some(&moved) = self.at_work.get(place as usize) {
+                    self.place_at_work[moved as usize] = place;
+                }
+            }
+            _ => {}
+        }
     }
 
     fn refresh_watch(&mut self, plan: &Plan, state: &mut State, i: usize) {
@@ -214,7 +267,7 @@ impl SimulatedVenue {
 
     /// See to it that the next open of an instrument is met by its orders, or values its position.
     fn watch_open(&mut self, plan: &Plan, state: &mut State, i: usize) {
-        if self.watch[i] == HELD && !self.has_rules {
+        if self.watch[i] == HELD {
             state.marks.list(i);
         } else {
             self.schedule_open(plan, state, i);
@@ -306,10 +359,6 @@ impl Venue for SimulatedVenue {
             state.completed[feed][0] += index_u32(to - from);
             return;
         }
-        if !self.is_busy(state) {
-            self.count_rows(plan, state, feed, (from, to));
-            return;
-        }
         for row in from..to {
             let i = columns.instrument[row];
             state.completed[feed][i as usize] += 1;
@@ -325,8 +374,60 @@ impl Venue for SimulatedVenue {
         }
     }
 
-    fn is_busy(&self, state: &State) -> bool {
-        self.live_count > 0 || self.has_rules || !self.is_settled(state)
+    #[inline]
+    fn is_quiet(&self, plan: &Plan, state: &State, blocks: &[Block]) -> bool {
+        if self.at_work.is_empty() {
+            return self.is_settled(state);
+        }
+        self.is_settled(state)
+            && blocks.iter().all(|block| {
+                let source = &plan.feeds[block.feed];
+                let instruments = &source.data.instrument;
+                let mut rows = block.from..block.to;
+                source.data.kind == FeedKind::Context
+                    || rows.all(|row| {
+                        let i = instruments[row] as usize;
+                        self.watch[i] & LIVE == 0 || self.is_out_of_reach(plan, state, i, (block.feed, row))
+                    })
+            })
+    }
+
+    #[inline]
+    fn pass_rows(&mut self, plan: &Plan, state: &mut State, block: Block) {
+        self.count_rows(plan, state, block);
+        for at in 0..self.at_work.len() {
+            self.schedule_open(plan, state, self.at_work[at] as usize);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.at_work.is_empty()
+    }
+
+    fn begin_to_skip(&mut self, plan: &Plan, state: &State) -> Ns {
+        if !self.is_settled(state) || self.at_work.len() > MOST_LOOKED_AHEAD {
+            return i64::MIN;
+        }
+        let expiry = self.expiries.peek().map_or(NEVER, |Reverse((ts, _))| *ts);
+        let activation = self.activations.peek().map_or(NEVER, |Reverse((ts, _))| *ts);
+        let reach = self.at_work.iter().map(|&i| self.reached_at(plan, state, i as usize));
+        reach.fold(expiry.min(activation), Ns::min)
+    }
+
+    fn skip_rows(&mut self, plan: &Plan, state: &mut State, block: Block) -> Ns {
+        self.count_rows(plan, state, block);
+        let reach = self.at_work.iter().map(|&i| self.reached_at(plan, state, i as usize));
+        reach.fold(NEVER, Ns::min)
+    }
+
+    fn end_to_skip(&mut self, plan: &Plan, state: &State) {
+        // Opens that were expected may lie behind.
+        for Reverse((_, i)) in self.opens.drain() {
+            self.is_scheduled[i as usize] = false;
+        }
+        for at in 0..self.at_work.len() {
+            self.schedule_open(plan, state, self.at_work[at] as usize);
+        }
     }
 
     fn on_completed<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
@@ -362,6 +463,7 @@ impl Venue for SimulatedVenue {
         if self.expiries.peek().is_none_or(|Reverse((ts, _))| *ts > desk.state.now) {
             return Ok(());
         }
+        desk.state.settle_marks(desk.plan, desk.state.now.saturating_sub(1))?;
         let mut due = Vec::new();
         while let Some(&Reverse((ts, id))) = self.expiries.peek() {
             if ts > desk.state.now {
@@ -555,6 +657,10 @@ impl Venue for SimulatedVenue {
                 set.push((index_u32(i), index_u32(row)));
             }
         }
+        if set.is_empty() {
+            return Ok(());
+        }
+        desk.state.settle_marks(desk.plan, desk.state.now.saturating_sub(1))?;
         self.match_set(desk, &set, PhaseMarket::DECISION_CLOSE)?;
         self.set_marks(desk, &set, Phase::CLOSE)
     }
@@ -575,9 +681,21 @@ impl Venue for SimulatedVenue {
                 set.push((i, index_u32(row)));
             }
         }
-        if !set.is_empty() {
-            desk.state.settle_marks(desk.plan, now)?;
+        let is_quiet = self.is_settled(desk.state)
+            && !self.needs_bar
+            && set.iter().all(|&(i, row)| {
+                let Some(feed) = desk.plan.instruments[i as usize].matching else { return true };
+                let open = desk.plan.feed(feed).value(bar::OPEN, row as usize);
+                self.are_out_of_reach(desk.plan, desk.state, i as usize, (open, open))
+            });
+        if is_quiet {
+            for &(i, _) in &set {
+                desk.state.marks.list(i as usize);
+            }
+            self.set = set;
+            return Ok(());
         }
+        desk.state.settle_marks(desk.plan, now)?;
         self.set_marks(desk, &set, Phase::OPEN)?;
         if self.needs_bar {
             for &(i, row) in &set {
@@ -593,13 +711,6 @@ impl Venue for SimulatedVenue {
     }
 
     fn apply_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()> {
-        if !self.has_rules {
-            self.has_rules = true;
-            // From now on the next opens of positions are events.
-            for i in 0..self.live.len() {
-                self.schedule_open(desk.plan, desk.state, i);
-            }
-        }
         for i in 0..self.live.len() {
             if self.is_deferred[i] {
                 // What the open of the bar decided stands; new rules find what it leaves.

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -75,6 +76,11 @@ class SessionTable:
 
     def __len__(self) -> int:
         return self.frame.height
+
+    @functools.cached_property
+    def numbers(self) -> pl.DataFrame:
+        """Label as days since 1970, open and close, each in one piece: as engines take them."""
+        return self.frame.select(pl.col("label").cast(pl.Int32), "open_ns", "close_ns").rechunk()
 
     def sessions(self, start: dt.date, end: dt.date) -> list[tuple[dt.date, int, int]]:
         """Return label, open and close of the sessions labelled from `start` to `end`, both included."""

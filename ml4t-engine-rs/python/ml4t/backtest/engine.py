@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -150,6 +151,7 @@ class Engine:
         runs_native = self._engine.spec.native
         self._models = chosen_models(self.config, models or {}, self._plugins, runs_native=runs_native)
         self._data: MarketData | None = None
+        self._written: tuple[object, str] | None = None
         self._running: set[int] = set()
         self.results: Results | None = None
         """Results of the last run, also of one that was interrupted or failed."""
@@ -290,19 +292,31 @@ class Engine:
         decides: object = strategy if kernel is None else kernel.model
         params = self._source.params if kernel is None else kernel.params
         return _Origin(
-            manifest=manifest_of(
-                self.config,
-                self.data,
-                [*self._models.values(), *([] if kernel is None else [kernel])],
-                strategy=strategy_identity(decides, params),
-                plugins=self._plugins,
-                engine=self._engine,
-                reads=[feed.reader_use for feed in self._feeds if isinstance(feed, ReadFeed | ReadEvents)],
-                extra=hooks.manifest(self),
-            ),
+            manifest=self._manifest(strategy_identity(decides, params), hooks.manifest(self), kernel),
             benchmark=None if benchmark is None else self._benchmark(benchmark),
             algorithms=algorithms,
         )
+
+    def _manifest(
+        self, identity: Mapping[str, Any], extra: Mapping[str, Any], kernel: ChosenModel | None
+    ) -> dict[str, Any]:
+        """Write down what decides a run; what one run of this engine wrote stands for the next like it."""
+        native = None if kernel is None else (type(kernel.model), dict(kernel.params), kernel.path)
+        decides = (identity, extra, native)
+        if self._written is None or self._written[0] != decides:
+            manifest = manifest_of(
+                self.config,
+                self.data,
+                [*self._models.values(), *([] if kernel is None else [kernel])],
+                strategy=identity,
+                plugins=self._plugins,
+                engine=self._engine,
+                reads=[feed.reader_use for feed in self._feeds if isinstance(feed, ReadFeed | ReadEvents)],
+                extra=extra,
+            )
+            self._written = (decides, json.dumps(manifest))
+        found: dict[str, Any] = json.loads(self._written[1])
+        return found
 
     def _benchmark(self, symbol: str) -> object:
         try:

@@ -1329,6 +1329,22 @@ def performance(
         If `periods_per_year` is not above 0 or `risk_free` is not finite.
     """
 
+def rolling_performance(
+    returns: _Floats, window: int, *, risk_free: float = 0.0, periods_per_year: float = 252.0
+) -> dict[str, _Floats]:
+    """Compute the statistics of `performance` over each window of so many returns.
+
+    Returns
+    -------
+    dict of str to array of float64
+        By name, one value a window; empty where there is no whole window.
+
+    Raises
+    ------
+    DataError
+        If a return is not finite.
+    """
+
 def native_table(model: object, capsule: object, kind: int) -> tuple[str, tuple[int, int]]:
     """Check the table of a model's capsule as a run would.
 

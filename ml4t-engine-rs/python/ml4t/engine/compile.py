@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
-import polars as pl
 
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.tables import FeedTable, MarketData
@@ -142,6 +141,7 @@ def describe(
             for number, (instrument, matching) in enumerate(zip(data.instruments, data.matching, strict=True))
         ],
         "feeds": [_feed(feed) for feed in data.feeds],
+        "kept": data.kept,
         "signals": _signals(data),
         "actions": _actions(data),
         "calendars": [_calendar(table) for table in data.calendars],
@@ -265,8 +265,7 @@ def _actions(data: MarketData) -> list[dict[str, Any]]:
 
 
 def _calendar(table: SessionTable) -> dict[str, Any]:
-    frame = table.frame.select(pl.col("label").cast(pl.Int32), "open_ns", "close_ns").rechunk()
-    return {"name": table.name, "frame": frame}
+    return {"name": table.name, "frame": table.numbers}
 
 
 def _model(chosen: ChosenModel) -> dict[str, Any]:

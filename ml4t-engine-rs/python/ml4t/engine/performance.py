@@ -178,13 +178,17 @@ def rolling_table(
             "2 sessions"
         )
         raise ResultsError(message)
+    from ml4t.engine import _engine
+
+    _check_setting("periods_per_year", periods_per_year, above=0.0, example="252")
+    _check_setting("risk_free", risk_free, above=-1.0, example="0.02 for 2% per year")
     values = _up_to_ruin(returns["return"].to_numpy())
-    measured = [
-        series_metrics(values[end - window : end], periods_per_year=periods_per_year, risk_free=risk_free)
-        for end in range(window, len(values) + 1)
-    ]
+    per_session = math.expm1(math.log1p(risk_free) / periods_per_year)
+    measured = _engine.rolling_performance(
+        values, window, risk_free=per_session, periods_per_year=periods_per_year
+    )
     columns = ("annual_volatility", "sharpe")
-    data = {name: pl.Series(name, [row[name] for row in measured], dtype=pl.Float64) for name in columns}
+    data = {name: pl.Series(name, measured.get(name, []), dtype=pl.Float64) for name in columns}
     return returns.select("session")[window - 1 : len(values)].with_columns(**data)
 
 

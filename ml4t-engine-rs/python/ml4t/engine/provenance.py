@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import math
 import os
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import polars as pl
 
 from ml4t.backtest import datasets
 from ml4t.backtest.data.plugged import ReaderUse
@@ -57,9 +55,7 @@ def manifest_of(  # noqa: PLR0913 - what decides a run, each by its name
         "engine": _engine_use(engine, plugins),
         "nav_calendar": data.nav_calendar,
         "strategy": dict(strategy),
-        "data": [_data_entry(feed.name, feed.frame) for feed in data.feeds]
-        + ([] if data.signals is None else [_data_entry("signals", data.signals.frame)])
-        + ([] if data.actions is None else [_data_entry("corporate_actions", data.actions)]),
+        "data": [dict(entry) for entry in data.fingerprints],
         "readers": [use.entry() for use in used],
         "warnings": [*_warnings(config, chosen, data), *migrated],
     }
@@ -123,17 +119,6 @@ def _is_free(key: str, entries: Mapping[str, Any]) -> bool:
         msg = f"manifest entry {key!r} belongs to the engine and cannot be replaced by a plugin"
         raise PluginError(msg)
     return True
-
-
-def _data_entry(name: str, frame: pl.DataFrame) -> dict[str, Any]:
-    """Fingerprint of the rows as the engine reads them, whatever file or frame they came from."""
-    digest = hashlib.sha256()
-    digest.update("\0".join(f"{column}:{dtype}" for column, dtype in frame.schema.items()).encode())
-    for column in frame.get_columns():
-        # Row hashes of polars differ between versions; the values themselves do not.
-        values = column.to_numpy() if column.dtype != pl.String else "\0".join(column.to_list())
-        digest.update(values.encode() if isinstance(values, str) else values.tobytes())
-    return {"name": name, "rows": frame.height, "sha256": digest.hexdigest()}
 
 
 # Values of policies that flatter a result.
@@ -203,12 +188,14 @@ def _unfinished_session(data: MarketData) -> str:
     """Say that the data end inside a session of the NAV calendar; nothing when they do not."""
     last = data.span_ns[1]
     sessions = next(table.frame for table in data.calendars if table.name == data.nav_calendar)
-    inside = sessions.filter((pl.col("open_ns") < last) & (pl.col("close_ns") > last))
-    if inside.is_empty():
+    # Sessions do not overlap: the one with the first close behind the end is the only one it may lie in.
+    place = int(sessions["close_ns"].search_sorted(last, side="right"))
+    if place == sessions.height or sessions["open_ns"][place] >= last:
         return ""
+    label, close = sessions["label"][place], sessions["close_ns"][place]
     return (
-        f"The data end at {format_ns(last)}, inside the session {inside['label'][0]} of {data.nav_calendar}: "
-        f"the value then stands for its close, {format_ns(inside['close_ns'][0])}"
+        f"The data end at {format_ns(last)}, inside the session {label} of {data.nav_calendar}: "
+        f"the value then stands for its close, {format_ns(close)}"
     )
 
 

@@ -93,7 +93,7 @@ class Runtime:
         Events do not carry them; a strategy that stands in for native code reads them off the table so far.
         """
         self._check_open("fill_costs")
-        fills: Any = pl.from_arrow(pa.table(self._run.tables()["fills"]))
+        fills: Any = pl.from_arrow(pa.RecordBatchReader.from_stream(self._run.tables()["fills"]).read_all())
         return float(fills["slippage"][number]), float(fills["impact"][number])
 
 

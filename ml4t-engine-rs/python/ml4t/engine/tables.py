@@ -33,7 +33,8 @@ def arrow_table(name: str, raw: Any) -> pa.Table:  # noqa: ANN401 - any producer
     """Convert one table and check its schema."""
     import pyarrow as pa
 
-    table = raw.read() if isinstance(raw, StoredTable) else pa.table(raw)
+    # `pa.table` would import pandas to see whether it is one of its frames.
+    table = raw.read() if isinstance(raw, StoredTable) else pa.RecordBatchReader.from_stream(raw).read_all()
     schema = table_schema(name)
     found = {field.name: _TEXT.get(str(field.type), str(field.type)) for field in table.schema}
     expected = {field.name: str(field.type) for field in schema}

@@ -6,7 +6,7 @@ use crate::money::Ratio;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::replace::Changes;
-use crate::state::State;
+use crate::state::{Block, State};
 use crate::time::Ns;
 
 /// What a venue works on during a call.
@@ -29,8 +29,18 @@ pub trait Venue: Clone {
     fn passes(&mut self, plan: &Plan, now: Ns) -> bool;
     /// Count completed rows `from..to` of a feed and note those that concern somebody.
     fn on_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize));
-    /// Whether rows may do more than value positions: an order is at work, or a rule guards a position.
-    fn is_busy(&self, state: &State) -> bool;
+    /// Whether complete rows do nothing but value positions: no order is at work that they reach.
+    fn is_quiet(&self, plan: &Plan, state: &State, blocks: &[Block]) -> bool;
+    /// Count complete rows that do nothing but value positions.
+    fn pass_rows(&mut self, plan: &Plan, state: &mut State, block: Block);
+    /// Whether no order is at work.
+    fn is_idle(&self) -> bool;
+    /// Begin to let rows pass without instants of their own; when the first instant may be that must not be skipped.
+    fn begin_to_skip(&mut self, plan: &Plan, state: &State) -> Ns;
+    /// Count complete rows while rows are skipped; the same for what follows them.
+    fn skip_rows(&mut self, plan: &Plan, state: &mut State, block: Block) -> Ns;
+    /// Arrange what follows after rows were skipped.
+    fn end_to_skip(&mut self, plan: &Plan, state: &State);
     /// Phase 1: completed data meet working orders, then set marks.
     ///
     /// # Errors

@@ -115,6 +115,7 @@ impl SimulatedVenue {
         if set.is_empty() {
             return Ok(());
         }
+        desk.state.settle_marks(desk.plan, now.saturating_sub(1))?;
         self.activating.sort_unstable();
         self.activating.dedup();
         set.sort_unstable();

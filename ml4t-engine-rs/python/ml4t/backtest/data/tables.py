@@ -7,9 +7,13 @@ order in which feeds or instruments were given.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 from attrs import field, frozen
 
@@ -121,6 +125,8 @@ class MarketData:
         afterwards is not what the run used.
     notes
         What was left out and why, or looks like a mistake, one sentence each.
+    kept
+        What an engine made of the columns, by feed, for the other runs over them.
     """
 
     instruments: tuple[Instrument, ...]
@@ -134,13 +140,25 @@ class MarketData:
     action_paths: tuple[Path, ...] = ()
     files: Mapping[Path, InputFile] = field(factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+    kept: dict[str, object] = field(factory=dict, repr=False, init=False)
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols of the universe, in id order."""
         return tuple(instrument.symbol for instrument in self.instruments)
 
-    @property
+    @functools.cached_property
+    def fingerprints(self) -> tuple[dict[str, Any], ...]:
+        """Name, number of rows and SHA-256 of every table, as the engine reads them.
+
+        Whatever file or frame the rows came from, equal rows have equal fingerprints.
+        """
+        tables = [(feed.name, feed.frame) for feed in self.feeds]
+        tables += [] if self.signals is None else [("signals", self.signals.frame)]
+        tables += [] if self.actions is None else [("corporate_actions", self.actions)]
+        return tuple(_fingerprint(name, frame) for name, frame in tables)
+
+    @functools.cached_property
     def span_ns(self) -> tuple[int, int]:
         """First instant (the open of the first bar) and last instant of the market data, UTC ns."""
         firsts = [
@@ -150,3 +168,15 @@ class MarketData:
         # An overnight session opens before one that closes earlier, so the first row need not open first.
         first = min(int(column.to_numpy().min()) for column in firsts if len(column))
         return first, max(int(column[-1]) for column in lasts if len(column))
+
+
+def _fingerprint(name: str, frame: pl.DataFrame) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    digest.update("\0".join(f"{column}:{dtype}" for column, dtype in frame.schema.items()).encode())
+    for column in frame.get_columns():
+        # Row hashes of polars differ between versions; the values themselves do not.
+        if column.dtype == pl.String:
+            digest.update("\0".join(column.to_list()).encode())
+        else:
+            digest.update(memoryview(np.ascontiguousarray(column.to_numpy())).cast("B"))
+    return {"name": name, "rows": frame.height, "sha256": digest.hexdigest()}

@@ -7,6 +7,19 @@ eleven phases of an instant, each a method; start there.
 
 from __future__ import annotations
 
-from ml4t.reference.engine import Run
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml4t.reference.engine import Run
 
 __all__ = ["Run"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - of the module
+    """Import the engine when somebody asks for it: every process loads the plugin, few run it."""
+    if name != "Run":
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from ml4t.reference.engine import Run
+
+    return Run

@@ -19,7 +19,16 @@ from ml4t.reference.numbers import CASH_EXPONENT, as_float, scaled
 
 __all__ = ["Account", "Action", "Feed", "Instrument", "Models", "Plan", "Sessions", "Signals", "average_days"]
 
-_SECTIONS = ["instruments", "feeds", "signals", "actions", "calendars", "nav_calendar", "base_currency"]
+_SECTIONS = [
+    "instruments",
+    "feeds",
+    "kept",
+    "signals",
+    "actions",
+    "calendars",
+    "nav_calendar",
+    "base_currency",
+]
 _SECTIONS += ["seed", "record_ns", "warm_from_ns", "account", "policies"]
 _SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
 
