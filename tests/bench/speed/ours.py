@@ -75,6 +75,25 @@ class Cross(Strategy):
             self.held[symbol] = is_up
 
 
+class CrossOfArrays(Strategy):
+    """The same with averages that the engine keeps, one look at all assets an instant."""
+
+    def on_start(self) -> None:
+        """Declare the averages."""
+        self.fast, self.slow = (self.track(SMA(n)).values for n in (data.FAST, data.SLOW))
+        self.is_up = self.fast > self.slow
+        self.seen = self.is_up.tobytes()
+
+    def on_data(self, timestamp: Made, market: Made, context: Made, broker: Made) -> None:
+        """Trade what has crossed."""
+        is_up = self.fast > self.slow
+        now = is_up.tobytes()
+        if now != self.seen:
+            for k in np.flatnonzero(is_up != self.is_up):
+                broker.order_target_quantity(market.symbols[k], data.SHARES if is_up[k] else 0)
+            self.seen, self.is_up = now, is_up
+
+
 @native_model(
     kind="strategy", columns=("close",), state={"fast": 8, "slow": 8, "n": 8, "ring": 8 * data.SLOW}
 )

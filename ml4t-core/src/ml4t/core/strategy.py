@@ -185,8 +185,8 @@ class Strategy:
             an instrument at or after each whole multiple of it since 1970 UTC.
         window : str
             Bars, quotes or trades together: the rows of each window of that length ("1s") go to `on_batch` at
-            its end, as arrays. They come one by one no more, and `on_data` is called at the ends of the
-            windows instead of at each row.
+            its end, as arrays. They come one by one no more, unless another subscription wants that, and
+            `on_data` is called at the ends of the windows instead of at each row.
 
         Raises
         ------
@@ -220,7 +220,8 @@ class Strategy:
         """Have the engine keep an indicator up to date for every instrument, before each callback.
 
         Called in `on_start`. It sees every row of an instrument that becomes readable, and those that are
-        readable when the run begins; which of them go to callbacks makes no difference.
+        when the run begins (rows before `start_date` are not read); which of them go to callbacks makes no
+        difference.
 
         Parameters
         ----------

@@ -125,8 +125,8 @@ pub(crate) struct Handlers {
     /// Signals, by model.
     signals: Vec<Passes>,
     throttles: Vec<Throttle>,
-    /// Whether the rows of a feed come in windows, and call `on_data` no more on their own.
-    windowed: Vec<bool>,
+    /// Per feed whose rows come in windows, and call `on_data` no more on their own; `None` where none do.
+    windowed: Vec<Option<Vec<bool>>>,
     has_windows: bool,
     /// Whether any callback gets fills or order events.
     hears_of_orders: bool,
@@ -172,10 +172,14 @@ impl Handlers {
         let names = plan.signals.as_ref().map_or(0, |s| s.names.len());
         let signals =
             (0..names).map(|m| passes(&|s| s.wants("signal") && s.model.is_none_or(|wanted| wanted == m))).collect();
-        let is_windowed = |(kind, interval): (&str, Option<i64>)| {
-            kind != "context" && subscriptions.iter().any(|s| s.window.is_some() && s.fits_feed(kind, interval))
-        };
-        let windowed: Vec<bool> = feeds().map(is_windowed).collect();
+        let windowed: Vec<Option<Vec<bool>>> = feeds()
+            .map(|(kind, interval)| {
+                let is_window = |s: &&Subscription| s.window.is_some() && s.fits_feed(kind, interval);
+                let windows: Vec<&Subscription> =
+                    subscriptions.iter().filter(|s| kind != "context" && is_window(s)).collect();
+                (!windows.is_empty()).then(|| (0..n).map(|i| windows.iter().any(|s| s.is_of(i))).collect())
+            })
+            .collect();
         let (on_event, on_fill, on_order) = (get("on_event")?, get("on_fill")?, get("on_order")?);
         Ok(Self {
             hears_of_orders: on_event.is_some() || on_fill.is_some() || on_order.is_some(),
@@ -193,7 +197,7 @@ impl Handlers {
             rows,
             signals,
             throttles: subscriptions.iter().map(|s| Throttle::new(s.every, n)).collect(),
-            has_windows: windowed.contains(&true),
+            has_windows: windowed.iter().any(Option::is_some),
             windowed,
             fills_of: of("fill"),
             orders_of: of("order"),
@@ -287,7 +291,12 @@ impl Work {
         self.closes_session = causes.closes_nav_session && handlers.on_daily_close.is_some();
         self.timers.extend(state.due_timers.iter().map(|t| t.callback));
         if handlers.on_data.is_some() {
-            let is_alone = |block: &Block| !handlers.windowed[block.feed];
+            let is_alone = |block: &Block| {
+                let instruments = &plan.feeds[block.feed].data.instrument;
+                handlers.windowed[block.feed]
+                    .as_ref()
+                    .is_none_or(|windowed| block.rows(plan).any(|row| !windowed[instruments[row] as usize]))
+            };
             let has_data = causes.has_data && (!handlers.has_windows || state.blocks.iter().any(is_alone));
             self.calls_on_data = has_data || causes.has_signals || causes.has_timers || !state.due_batches.is_empty();
         }

@@ -387,7 +387,9 @@ impl PyRun {
             }
             let mut core = self.shared.core(py)?;
             for feed in fitting {
-                core.run.state.batches.push(Batch::new(feed, window));
+                let all = 0..plan.instruments.len();
+                let some = wanted.instruments.as_ref().map(|_| all.map(|i| wanted.is_of(i)).collect());
+                core.run.state.batches.push(Batch::new(feed, window, some));
                 windows.push(subscriptions.len());
             }
         }

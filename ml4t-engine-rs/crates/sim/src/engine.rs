@@ -420,7 +420,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.state.track(&self.plan);
         }
         if !self.state.batches.is_empty() {
-            self.state.gather_batches(now >= self.last);
+            self.state.gather_batches(&self.plan, now >= self.last);
         }
         Ok(true)
     }

@@ -48,4 +48,4 @@ def arrow_table(name: str, raw: Any) -> pa.Table:  # noqa: ANN401 - any producer
         what = "; ".join(wrong) or f"its columns are in the order {list(found)}"
         message = f"table {name} does not have its schema ({what}); it was written by another version"
         raise ResultsError(message)
-    return table.cast(schema)
+    return table if table.schema.equals(schema) else table.cast(schema)

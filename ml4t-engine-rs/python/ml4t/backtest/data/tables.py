@@ -178,5 +178,5 @@ def _fingerprint(name: str, frame: pl.DataFrame) -> dict[str, Any]:
         if column.dtype == pl.String:
             digest.update("\0".join(column.to_list()).encode())
         else:
-            digest.update(memoryview(np.ascontiguousarray(column.to_numpy())).cast("B"))
+            digest.update(np.ascontiguousarray(column.to_numpy()).data)
     return {"name": name, "rows": frame.height, "sha256": digest.hexdigest()}

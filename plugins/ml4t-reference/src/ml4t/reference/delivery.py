@@ -115,13 +115,12 @@ class Delivery:
 
     def gather(self, news: News, now: int, *, is_last: bool) -> bool:
         """Take in what is new for windows, and say whether some are over; at the end of the data all are."""
-        over = []
+        self.due = []
         for window in self.windows:
             window.take(news, now)
             if window.due is not None and (window.due <= now or is_last):
-                over.append(window.give(now))
-        self.due = [batch for batch in over if batch is not None]
-        return bool(over)
+                self.due.append(window.give(now))
+        return bool(self.due)
 
     def next_due(self) -> int | None:
         """Return when the next window is over; None where none has begun."""
@@ -129,8 +128,9 @@ class Delivery:
 
     def causes_data(self, news: News) -> bool:
         """Say whether new rows call `on_data`: those that come in windows do not, their ends do."""
-        windowed = {window.feed.index for window in self.windows}
-        return bool(news.context or news.signals) or any(index not in windowed for index, _ in news.rows)
+        return bool(news.context or news.signals) or any(
+            not any(window.has(index, row) for window in self.windows) for index, row in news.rows
+        )
 
     def call(self, name: str, now: int | None, *args: object, asset: str = "", label: str = "") -> None:
         """Call a callback, if the strategy has it; an exception is told where and when it was raised."""

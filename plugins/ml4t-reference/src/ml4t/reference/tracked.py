@@ -38,7 +38,7 @@ class IndicatorColumn:
     """
 
     def __init__(self, plan: Plan, prototype: Any, fields: Sequence[str] | None) -> None:  # noqa: ANN401
-        if not hasattr(prototype, "update"):
+        if isinstance(prototype, type) or not hasattr(prototype, "update"):
             message = (
                 f"track takes an indicator of ml4t.backtest.indicators, such as SMA(20), found {prototype!r}"
             )
@@ -59,6 +59,9 @@ class IndicatorColumn:
             raise ConfigError(message)
         self._each = [copy.copy(prototype) for _ in plan.instruments]
         self._arrays = [np.full(len(plan.instruments), math.nan) for _ in self._outputs]
+        self._shown = [array.view() for array in self._arrays]
+        for shown in self._shown:
+            shown.flags.writeable = False
 
     def take(self, news: News) -> None:
         """See the rows that have just become readable."""
@@ -82,24 +85,19 @@ class IndicatorColumn:
         if len(self._arrays) > 1:
             message = f"this indicator has several outputs; take one of {', '.join(self._outputs)}"
             raise AttributeError(message)
-        return self._shown(0)
+        return self._shown[0]
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an array
         if name not in self.__dict__.get("_outputs", ()):
             message = f"the indicator has no output {name!r}"
             raise AttributeError(message)
-        return self._shown(self._outputs.index(name))
+        return self._shown[self._outputs.index(name)]
 
     def __getitem__(self, symbol: str) -> Any:  # noqa: ANN401 - a number or a tuple
         if symbol not in self._plan.symbols:
             raise unknown_name("symbol", symbol, self._plan.symbols)  # noqa: EM101
         found = tuple(float(array[self._plan.symbols.index(symbol)]) for array in self._arrays)
         return found if len(found) > 1 else found[0]
-
-    def _shown(self, output: int) -> Any:  # noqa: ANN401 - an array
-        view = self._arrays[output].view()
-        view.flags.writeable = False
-        return view
 
 
 def _source(plan: Plan, matching: int | None, fields: tuple[str, ...]) -> tuple[Feed, tuple[str, ...]] | None:

@@ -98,15 +98,19 @@ class Window:
     def take(self, news: News, now: int) -> None:
         """Take in what has become readable now."""
         for index, row in news.rows:
-            if index == self.feed.index:
+            if self.has(index, row):
                 if self.due is None:
                     self.due = -(-now // self.length) * self.length
                 self.rows.append(row)
 
-    def give(self, now: int) -> MicroBatch | None:
-        """Hand over the rows that the subscription wants; None where there are none of them."""
-        whose = self.feed.columns["instrument"]
+    def give(self, now: int) -> MicroBatch:
+        """Hand over the rows of a window that is over."""
+        rows, self.rows, self.due = self.rows, [], None
+        return MicroBatch(self.feed, rows, now)
+
+    def has(self, index: int, row: int) -> bool:
+        """Say whether a row comes in this window."""
         wanted = self.subscription.assets
-        rows = [row for row in self.rows if wanted is None or self.symbols[whose[row]] in wanted]
-        self.rows, self.due = [], None
-        return MicroBatch(self.feed, rows, now) if rows else None
+        return index == self.feed.index and (
+            wanted is None or self.symbols[self.feed.columns["instrument"][row]] in wanted
+        )
