@@ -395,6 +395,7 @@ def cross(
     """Make the forms of a crossover."""
     return {
         "python": lambda: engine(feed(data.table(name, rows)), lambda: Cross(count), cash),
+        "arrays": lambda: engine(feed(data.table(name, rows)), CrossOfArrays, cash),
         "kernel": lambda: engine(feed(data.table(name, rows)), CrossKernel(), cash),
         "table": lambda: crossing(name, cash, feed, rows),
     }

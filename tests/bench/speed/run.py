@@ -38,7 +38,7 @@ WORKLOADS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
         "rebalance to the best 100 of 1,000 assets, 10 years of days",
     ),
     "W3": (
-        ("table", "kernel", "python"),
+        ("table", "kernel", "arrays", "python"),
         ("limit", "raptorbt", "vectorbt"),
         "crossover of 7 assets, 10 years of minutes",
     ),

@@ -281,35 +281,90 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// As [`Simulator::run`].
     pub fn run_instants<X: Strategy>(&mut self, strategy: &mut X, most: usize) -> Result<bool> {
-        let may_skip = self.may_skip(strategy);
-        for _ in 0..most {
+        let is_plain = self.is_plain();
+        let may_skip = is_plain && strategy.acts_on_signals_alone();
+        let mut left = most;
+        while left > 0 {
             if may_skip {
                 self.skip_rows();
+            } else if is_plain {
+                left -= self.cruise(strategy, left)?;
+                if left == 0 {
+                    break;
+                }
             }
             if !self.begin()? {
                 return Ok(false);
             }
+            left -= 1;
             if self.calls_strategy() && strategy.acts_now(&self.state) {
                 self.settle_marks()?;
                 strategy.on_instant(&mut self.api())?;
             }
             self.state.notices.clear();
-            self.take_in()?;
-            if !self.state.notices.is_empty() {
-                strategy.on_opened(&mut self.api())?;
-                self.state.notices.clear();
-                self.intake()?;
-            }
-            self.end()?;
+            self.close_instant(strategy)?;
         }
         Ok(true)
     }
 
-    /// Whether rows on which nothing can happen may pass by without being instants.
-    fn may_skip<X: Strategy>(&self, strategy: &X) -> bool {
+    /// Phases 9 to 11 of an instant whose strategy has been called.
+    fn close_instant<X: Strategy>(&mut self, strategy: &mut X) -> Result<()> {
+        self.take_in()?;
+        if !self.state.notices.is_empty() {
+            strategy.on_opened(&mut self.api())?;
+            self.state.notices.clear();
+            self.intake()?;
+        }
+        self.end()
+    }
+
+    /// Instants that have nothing but rows, while no order is at work: the strategy sees them, and nothing else happens
+    /// until it asks for something. Returns how many there were.
+    fn cruise<X: Strategy>(&mut self, strategy: &mut X, most: usize) -> Result<usize> {
+        if self.state.had_due || self.has_intake() || !self.venue.is_idle() {
+            return Ok(0);
+        }
+        let next = self.next_but_rows();
+        let mut seen = 0;
+        while seen < most && self.source.peek() < next {
+            let state = &mut self.state;
+            state.now = self.source.peek();
+            state.at = None;
+            state.is_after_opens = false;
+            state.causes = Causes { has_data: true, ..Causes::default() };
+            state.blocks.clear();
+            self.source.take(state.now, &mut state.blocks);
+            for at in 0..state.blocks.len() {
+                let block = state.blocks[at];
+                self.venue.pass_rows(&self.plan, state, block);
+            }
+            seen += 1;
+            if strategy.acts_now(&self.state) {
+                self.settle_marks()?;
+                strategy.on_instant(&mut self.api())?;
+                if self.has_intake() {
+                    self.close_instant(strategy)?;
+                    break;
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    /// When anything but rows is due next: what a calendar, a timer, a signal, an expiry or a record asks for, or the end.
+    fn next_but_rows(&mut self) -> Ns {
+        let next_record = match self.plan.record {
+            RecordCadence::Every(_) => self.state.next_record,
+            RecordCadence::Step | RecordCadence::Session => NEVER,
+        };
+        let next = self.state.due.min(next_record).min(self.last);
+        next.min(self.venue.begin_to_skip(&self.plan, &self.state))
+    }
+
+    /// Whether rows have no effect but that of orders and marks.
+    fn is_plain(&self) -> bool {
         let state = &self.state;
-        strategy.acts_on_signals_alone()
-            && self.plan.record != RecordCadence::Step
+        self.plan.record != RecordCadence::Step
             && !state.has_arrivals
             && state.tracked.is_empty()
             && state.batches.is_empty()
@@ -320,12 +375,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         if self.has_intake() {
             return;
         }
-        let next_record = match self.plan.record {
-            RecordCadence::Every(_) => self.state.next_record,
-            RecordCadence::Step | RecordCadence::Session => NEVER,
-        };
-        let next = self.state.due.min(next_record).min(self.last);
-        let mut next = next.min(self.venue.begin_to_skip(&self.plan, &self.state));
+        let mut next = self.next_but_rows();
         if self.source.peek() >= next {
             return;
         }
