@@ -16,9 +16,8 @@ from ml4t.core import (
     UnknownNameError,
     schedule,
 )
-from ml4t.core.errors import ConfigError, DataError
-from ml4t.core.strategy import CALLBACKS, Subscription, overridden_callbacks
-from ml4t.core.values import NS_PER_DAY
+from ml4t.core.errors import ConfigError
+from ml4t.core.strategy import CALLBACKS, overridden_callbacks
 
 MINUTE = 60 * 10**9
 
@@ -29,8 +28,11 @@ class Runtime:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def subscribe(self, subscription: Subscription) -> None:
-        self.calls.append(("subscribe", subscription))
+    def subscribe(self, **wanted: Any) -> None:  # noqa: ANN401
+        self.calls.append(("subscribe", wanted))
+
+    def track(self, indicator: Any, fields: Any) -> None:  # noqa: ANN401
+        self.calls.append(("track", indicator, fields))
 
     def schedule(self, callback: Any, rule: Schedule) -> None:  # noqa: ANN401
         self.calls.append(("schedule", callback, rule))
@@ -103,28 +105,25 @@ def test_a_bound_strategy_reaches_the_run(bound: tuple[Lazy, Runtime]) -> None:
     ]
 
 
-def test_a_subscription_is_normalized(bound: tuple[Lazy, Runtime]) -> None:
+def test_a_subscription_is_handed_on(bound: tuple[Lazy, Runtime]) -> None:
     strategy, runtime = bound
     strategy.subscribe(asset="SPY", event_type="BAR", frequency="1D")
     strategy.subscribe(event_type=EventType.SIGNAL, model_id="my_xgboost_v2")
-    assert [call[1] for call in runtime.calls] == [
-        Subscription(assets=("SPY",), event_type=EventType.BAR, frequency_ns=NS_PER_DAY),
-        Subscription(event_type=EventType.SIGNAL, model_id="my_xgboost_v2"),
+    given = [{name: part for name, part in call[1].items() if part is not None} for call in runtime.calls]
+    assert given == [
+        {"asset": "SPY", "event_type": "BAR", "frequency": "1D"},
+        {"event_type": EventType.SIGNAL, "model_id": "my_xgboost_v2"},
     ]
 
 
 def test_wrong_arguments_of_services_are_refused(bound: tuple[Lazy, Runtime]) -> None:
     strategy, runtime = bound
-    with pytest.raises(UnknownNameError, match=r"unknown event type 'bars'.* did you mean 'bar'"):
-        strategy.subscribe(event_type="bars")
     with pytest.raises(UnknownNameError, match=r"unknown log level 'warn'.* did you mean 'warning'"):
         strategy.log("x", level="warn")
     with pytest.raises(StrategyError, match="month_end"):
         strategy.schedule(rule="month_end")  # type: ignore[arg-type]
     with pytest.raises(StrategyError, match="callable"):
         strategy.schedule("on_stop", rule=schedule.month_end())  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="duration"):
-        strategy.subscribe(frequency="daily")
     assert runtime.calls == []
 
 

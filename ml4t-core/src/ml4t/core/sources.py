@@ -260,7 +260,7 @@ class EngineRun(Protocol):
         every_ns: int | None = None,
         window_ns: int | None = None,
     ) -> None:
-        """Restrict the typed events to some; `ml4t.core.strategy.Subscription` has the parts."""
+        """Restrict the typed events to some; `Strategy.subscribe` says what the parts mean."""
 
     def track(self, prototype: object, fields: Sequence[str] | None = None) -> Any:  # noqa: ANN401
         """Keep an indicator up to date for every instrument, and show it by symbol and as an array."""

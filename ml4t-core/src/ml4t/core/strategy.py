@@ -7,15 +7,12 @@ rest. Parameters are keywords of the constructor, which need not call `super()._
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
-
-import attrs
 
 from ml4t.core.errors import EngineStateError, StrategyError, unknown_name
 from ml4t.core.schedule import Schedule
 from ml4t.core.types import EventType
-from ml4t.core.values import parse_duration
 
 if TYPE_CHECKING:
     from ml4t.core.sources import Broker, MarketView
@@ -28,30 +25,14 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 CALLBACKS = ["on_start", "on_data", "on_event", "on_bar", "on_quote", "on_trade", "on_batch", "on_signal"]
 CALLBACKS += ["on_fill", "on_order", "on_daily_close", "on_rebalance_trigger", "on_stop"]
 
-# What of a market row can be asked for in windows; fills and orders come one by one and all of them.
-_MARKET = (EventType.BAR, EventType.QUOTE, EventType.TRADE)
-
-
-@attrs.frozen(kw_only=True)
-class Subscription:
-    """Which events a strategy wants; None means all. A `frequency_ns` of one day means daily bars."""
-
-    assets: tuple[str, ...] | None = None
-    event_type: EventType | None = None
-    frequency_ns: int | None = None
-    model_id: str | None = None
-    every: int | None = None  #: every so manieth event of an instrument
-    every_ns: int | None = None  #: the first event of an instrument in each such period
-    window_ns: int | None = None  #: rows of so long together, as `on_batch` gets them
-
 
 class StrategyRuntime(Protocol):
     """What an engine offers to the strategy it runs, behind the methods of `Strategy`."""
 
-    def subscribe(self, subscription: Subscription) -> None:
+    def subscribe(self, **wanted: Any) -> None:  # noqa: ANN401 - the keywords of `Strategy.subscribe`
         """Add a subscription."""
 
-    def track(self, indicator: object, fields: Sequence[str] | None) -> Any:  # noqa: ANN401 - of the engine
+    def track(self, indicator: object, fields: str | Iterable[str] | None) -> Any:  # noqa: ANN401 - of the engine
         """Keep an indicator up to date for every instrument."""
 
     def schedule(self, callback: Callable[[], object] | None, rule: Schedule) -> None:
@@ -195,26 +176,15 @@ class Strategy:
         UnknownNameError
             If there is no such symbol, event type or model.
         """
-        if isinstance(event_type, str):
-            names = [member.value for member in EventType]
-            if event_type.lower() not in names:
-                raise unknown_name("event type", event_type, names)  # noqa: EM101
-            event_type = EventType(event_type.lower())
-        interval = None if frequency is None else parse_duration(frequency)
-        count, period = _every(every)
-        window_ns = None if window is None else _above_zero("window", window)
-        if window_ns is not None:
-            _check_window(event_type, model_id, every)
-        wanted = Subscription(
-            assets=_symbols(asset, assets),
+        self._runtime.subscribe(
+            asset=asset,
+            assets=assets,
             event_type=event_type,
-            frequency_ns=interval,
+            frequency=frequency,
             model_id=model_id,
-            every=count,
-            every_ns=period,
-            window_ns=window_ns,
+            every=every,
+            window=window,
         )
-        self._runtime.subscribe(wanted)
 
     def track(self, indicator: Any, *, fields: str | Iterable[str] | None = None) -> Any:  # noqa: ANN401
         """Have the engine keep an indicator up to date for every instrument, before each callback.
@@ -237,8 +207,7 @@ class Strategy:
             `column[symbol]` is the last answer, NaN until warm; `column.values` is an array over
             `data.symbols`. An indicator with several outputs has an array for each, such as `column.line`.
         """
-        chosen = [fields] if isinstance(fields, str) else fields
-        return self._runtime.track(indicator, None if chosen is None else list(chosen))
+        return self._runtime.track(indicator, fields)
 
     def schedule(self, callback: Callable[[], object] | None = None, *, rule: Schedule) -> None:
         """Have `callback`, by default `on_rebalance_trigger`, called by a rule of `ml4t.core.schedule`."""
@@ -260,48 +229,6 @@ class Strategy:
             raise unknown_name("log level", level, LOG_LEVELS)  # noqa: EM101
         # Half of a surrogate pair is no Unicode text; it is kept as its escape.
         self._runtime.log(str(message).encode(errors="backslashreplace").decode(), level)
-
-
-def _symbols(asset: str | None, assets: Iterable[str] | None) -> tuple[str, ...] | None:
-    if asset is not None and assets is not None:
-        msg = f"subscribe takes asset = {asset!r} or assets = {assets!r}, not both"
-        raise StrategyError(msg)
-    if isinstance(assets, str):
-        msg = f"assets = {assets!r}; expected several symbols, such as ['IBM', 'GE']; asset= takes one"
-        raise StrategyError(msg)
-    if assets is None:
-        return None if asset is None else (asset,)
-    return tuple(dict.fromkeys(assets))
-
-
-def _above_zero(name: str, text: object) -> int:
-    length = parse_duration(text)
-    if length <= 0:
-        msg = f"{name} = {text!r}; expected a duration above zero, such as '1s'"
-        raise StrategyError(msg)
-    return length
-
-
-def _every(every: object) -> tuple[int | None, int | None]:
-    """Return the number of events and the period that `every` asks for, one of them None."""
-    if every is None:
-        return None, None
-    if isinstance(every, int) and not isinstance(every, bool):
-        if every < 1:
-            msg = f"every = {every}; expected 1 or more events, or a duration such as '5m'"
-            raise StrategyError(msg)
-        return every, None
-    return None, _above_zero("every", every)
-
-
-def _check_window(event_type: EventType | None, model_id: str | None, every: object) -> None:
-    if every is not None:
-        msg = f"subscribe takes a window or every = {every!r}, not both: a window has all rows"
-        raise StrategyError(msg)
-    if model_id is not None or (event_type is not None and event_type not in _MARKET):
-        what = event_type.value if model_id is None and event_type is not None else "signal"
-        msg = f"a window is of bars, quotes or trades, not of {what}s; they come one by one"
-        raise StrategyError(msg)
 
 
 def check_callbacks(strategy: Strategy) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from ml4t.core.errors import EngineStateError
 from ml4t.core.schedule import Schedule
-from ml4t.core.strategy import CALLBACKS, Strategy, Subscription, overridden_callbacks
+from ml4t.core.strategy import CALLBACKS, Strategy, overridden_callbacks
 from ml4t.engine.schedules import instants
+from ml4t.engine.subscriptions import Subscription
 
 if TYPE_CHECKING:
     from ml4t.backtest.calendars import SessionTable
@@ -46,9 +47,10 @@ class Runtime:
             )
             raise EngineStateError(msg)
 
-    def subscribe(self, subscription: Subscription) -> None:
+    def subscribe(self, **wanted: Any) -> None:  # noqa: ANN401 - the keywords of `Strategy.subscribe`
         """Restrict typed events."""
         self._check_open("subscribe")
+        subscription = Subscription.of(**wanted)
         kind = None if subscription.event_type is None else subscription.event_type.value
         self._run.subscribe(
             subscription.assets,
@@ -60,10 +62,11 @@ class Runtime:
             window_ns=subscription.window_ns,
         )
 
-    def track(self, indicator: object, fields: Sequence[str] | None) -> Any:  # noqa: ANN401 - of the engine
+    def track(self, indicator: object, fields: str | Iterable[str] | None) -> Any:  # noqa: ANN401 - of the engine
         """Keep an indicator up to date for every instrument."""
         self._check_open("track")
-        return self._run.track(indicator, fields)
+        chosen = [fields] if isinstance(fields, str) else fields
+        return self._run.track(indicator, None if chosen is None else list(chosen))
 
     def schedule(self, callback: Callable[[], object] | None, rule: Schedule) -> None:
         """Set timers for every instant of the rule that lies ahead."""
