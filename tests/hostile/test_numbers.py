@@ -127,7 +127,8 @@ OVERFLOWS: dict[str, tuple[Callable[[], Engine], int, list[str]]] = {
     "value of a position": (
         lambda: engine_of(RISING, lambda b: b.buy("XYZ", 9_000), instrument=LARGE),
         1,
-        ["XYZ: the position's value", "at 2024-01-04T14:30:00Z"],
+        # Valued when somebody looks: at the close of the session.
+        ["XYZ: the position's value", "at 2024-01-04T21:00:00Z"],
     ),
     "quantity after a split": (
         lambda: engine_of(daily(), lambda b: b.buy("XYZ", 1_000), actions=split(str(2**62))),

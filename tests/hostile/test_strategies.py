@@ -259,9 +259,10 @@ def test_what_the_engine_hands_out_cannot_be_written_to(what: str) -> None:
     assert kept(engine, caught).fills.height == 2
 
 
-def test_writing_to_a_window_of_history_changes_nothing_but_the_copy() -> None:
+def test_a_window_of_history_cannot_be_written_to() -> None:
     def scribble(_: Any, data: Any, __: Any) -> None:  # noqa: ANN401
-        data.history("close", 3, "XYZ")[:] = 99.0
+        with pytest.raises(ValueError, match="read-only"):
+            data.history("close", 3, "XYZ")[:] = 99.0
         assert data.history("close", 3, "XYZ").tolist() == [10.5] * 3
 
     assert run(by_session(daily()), misbehaves(scribble)).status == "complete"

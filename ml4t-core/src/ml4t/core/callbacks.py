@@ -67,8 +67,7 @@ class MicroBatch(ABC):
 
     if TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 - an array
-        def __getitem__(self, field: str) -> Any: ...  # noqa: ANN401 - an array
+        def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 - an array, as `batch[name]`
         def __len__(self) -> int: ...
 
 

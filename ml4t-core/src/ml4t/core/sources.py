@@ -255,12 +255,12 @@ class EngineRun(Protocol):
         kind: str | None = None,
         interval_ns: int | None = None,
         model_id: str | None = None,
-        *,
-        every: int | None = None,
-        every_ns: int | None = None,
-        window_ns: int | None = None,
+        **counts: int | None,
     ) -> None:
-        """Restrict the typed events to some; `Strategy.subscribe` says what the parts mean."""
+        """Restrict the typed events to some; `Strategy.subscribe` says what the parts mean.
+
+        `counts` are `every` (a number of events), `every_ns` and `window_ns`.
+        """
 
     def track(self, prototype: object, fields: Sequence[str] | None = None) -> Any:  # noqa: ANN401
         """Keep an indicator up to date for every instrument, and show it by symbol and as an array."""

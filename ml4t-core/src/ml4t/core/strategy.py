@@ -58,11 +58,8 @@ class _FromStart:
         """Explain an attribute that is not there yet; once it is, the instance's own comes first."""
         if instance is None:
             return self
-        msg = (
-            f"{self._what} of {owner.__name__} cannot be used before the run begins; move it from the"
-            " constructor to on_start"
-        )
-        raise EngineStateError(msg)
+        msg = f"{self._what} of {owner.__name__} cannot be used before the run begins; "
+        raise EngineStateError(msg + "move it from the constructor to on_start")
 
 
 class Strategy:
@@ -176,15 +173,8 @@ class Strategy:
         UnknownNameError
             If there is no such symbol, event type or model.
         """
-        self._runtime.subscribe(
-            asset=asset,
-            assets=assets,
-            event_type=event_type,
-            frequency=frequency,
-            model_id=model_id,
-            every=every,
-            window=window,
-        )
+        whose = {"asset": asset, "assets": assets, "event_type": event_type, "frequency": frequency}
+        self._runtime.subscribe(**whose, model_id=model_id, every=every, window=window)
 
     def track(self, indicator: Any, *, fields: str | Iterable[str] | None = None) -> Any:  # noqa: ANN401
         """Have the engine keep an indicator up to date for every instrument, before each callback.
