@@ -249,7 +249,7 @@ class EngineRun(Protocol):
     def now(self) -> int | None:
         """The present instant, ns UTC; None before the first."""
 
-    def subscribe(  # noqa: PLR0913 - the parts of a subscription, each by its name
+    def subscribe(
         self,
         assets: Sequence[str] | None = None,
         kind: str | None = None,

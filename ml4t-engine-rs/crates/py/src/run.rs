@@ -265,6 +265,10 @@ impl PyRun {
             }
         }
         if let Some(f) = &handlers.on_stop {
+            {
+                let mut core = self.shared.core(py)?;
+                self.guarded(py, &mut core, Run::settle_marks)?;
+            }
             f.call0(py).map_err(|e| self.noted(py, e, "in on_stop"))?;
         }
         let mut core = self.shared.core(py)?;
