@@ -11,7 +11,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, EntryExit, Instrument, OrderList, Signals, Strategy, TargetWeights, run
+from ml4t.backtest import (
+    DataFeed,
+    EntryExit,
+    Instrument,
+    OrderList,
+    Signals,
+    Strategy,
+    TargetWeights,
+    run,
+    schedule,
+)
 from ml4t.core.errors import ConfigError, DataError, Ml4tError
 
 Made = Any
@@ -206,6 +216,31 @@ def test_a_class_that_changes_what_is_done_runs_in_python() -> None:
     assert not halved.orders.equals(run(TargetWeights(weights), market()).orders)
     with pytest.raises(ConfigError, match=r"Halved has on_data of its own.*allows native models only"):
         result(Halved(weights), {}, "require")
+
+
+class Scheduled(EntryExit):
+    """Buys one more at the end of each week, and wants bars in windows."""
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.schedule(self.add, rule=schedule.week_end())
+        self.subscribe(event_type="bar", window="3d")
+
+    def add(self) -> None:
+        self.broker.buy("AA", 1)
+
+    def on_batch(self, batch: Made) -> None:
+        assert len(batch) > 0
+
+
+def test_what_a_derived_class_asks_for_in_on_start_happens() -> None:
+    frame = wide().select("session", "symbol", "entry", "exit")
+    plain, both = run(EntryExit(frame, quantity=5), market()), run(Scheduled(frame, quantity=5), market())
+    assert both.execution_paths["strategy"] == "python"
+    assert both.orders.filter(quantity=1).height >= 12
+    # The signals of the table are told, whatever else is wanted.
+    assert both.orders.filter(quantity=5).height > plain.orders.height / 2 > 40
+    assert both.orders.equals(result(Scheduled(frame, quantity=5), {}, "auto", "reference").orders)
 
 
 def test_a_table_serves_any_number_of_runs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ml4t.core.errors import DataError, StrategyError, UnknownNameError
@@ -26,6 +27,7 @@ from ml4t.engine.subscriptions import Subscription
             {"event_type": EventType.SIGNAL, "model_id": "m"},
         ),
         ({"every": "2m"}, {"every_ns": 120 * 10**9}),
+        ({"every": np.int64(3)}, {"every": 3}),
         ({"event_type": "trade", "window": "1s"}, {"event_type": EventType.TRADE, "window_ns": 10**9}),
     ],
 )
@@ -41,7 +43,10 @@ def test_keywords_are_read(given: dict[str, Any], read: dict[str, Any]) -> None:
         ({"asset": "A", "assets": ["B"]}, StrategyError, "not both"),
         ({"assets": "IBM"}, StrategyError, "asset= takes one"),
         ({"every": 0}, StrategyError, "1 or more"),
-        ({"every": True}, DataError, "duration"),
+        ({"every": True}, StrategyError, "1 or more"),
+        ({"every": 1.5}, StrategyError, "1 or more"),
+        ({"every": "10"}, DataError, "duration"),
+        ({"assets": []}, StrategyError, "nothing would be told"),
         ({"every": "0s"}, StrategyError, "above zero"),
         ({"window": "-1s"}, StrategyError, "above zero"),
         ({"window": "1s", "every": 2}, StrategyError, "not both"),

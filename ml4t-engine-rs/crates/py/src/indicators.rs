@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ml4t_sim::error::SimError;
 use ml4t_sim::indicators::{Atr, Bollinger, Ema, Indicator, Macd, RollingStd, Rsi, Seed, Sma};
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
+use numpy::{AllowTypeChange, PyArray1, PyArray2, PyArrayLike1, PyArrayMethods};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -12,6 +12,9 @@ use pyo3::types::PyTuple;
 use crate::arrays::freeze;
 use crate::error::{IntoPyResult, argument, to_py};
 use crate::shared::Shared;
+
+/// Numbers in one dimension: an array, or whatever numpy makes one of.
+type Floats<'py> = PyArrayLike1<'py, f64, AllowTypeChange>;
 
 /// The indicator that an object of ours is, as it stands.
 pub(crate) fn prototype(object: &Bound<'_, PyAny>) -> PyResult<Indicator> {
@@ -29,10 +32,7 @@ pub(crate) fn prototype(object: &Bound<'_, PyAny>) -> PyResult<Indicator> {
 }
 
 /// One row of three answers after each value.
-fn table<'py>(
-    values: &PyReadonlyArray1<'py, f64>,
-    mut update: impl FnMut(f64) -> [f64; 3],
-) -> PyResult<Bound<'py, PyArray2<f64>>> {
+fn table<'py>(values: &Floats<'py>, mut update: impl FnMut(f64) -> [f64; 3]) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let py = values.py();
     let values = values.as_array();
     let mut cells = Vec::with_capacity(3 * values.len());
@@ -150,7 +150,7 @@ macro_rules! scalar_indicator {
             }
 
             /// Take all values of an array, one after the other; the indicator after each.
-            fn over<'py>(&mut self, values: PyReadonlyArray1<'py, f64>) -> Bound<'py, PyArray1<f64>> {
+            fn over<'py>(&mut self, values: Floats<'py>) -> Bound<'py, PyArray1<f64>> {
                 let py = values.py();
                 let answers = values.as_array().iter().map(|&x| self.inner.update(x)).collect();
                 PyArray1::from_vec(py, answers)
@@ -216,9 +216,9 @@ impl PyAtr {
     /// Take all bars of three arrays of one length, one after the other; the indicator after each.
     fn over<'py>(
         &mut self,
-        high: PyReadonlyArray1<'py, f64>,
-        low: PyReadonlyArray1<'py, f64>,
-        close: PyReadonlyArray1<'py, f64>,
+        high: Floats<'py>,
+        low: Floats<'py>,
+        close: Floats<'py>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let py = high.py();
         let (high, low, close) = (high.as_array(), low.as_array(), close.as_array());
@@ -280,7 +280,7 @@ impl PyMacd {
     }
 
     /// Take all values of an array, one after the other; a row (line, signal, histogram) after each.
-    fn over<'py>(&mut self, values: PyReadonlyArray1<'py, f64>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    fn over<'py>(&mut self, values: Floats<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
         table(&values, |x| {
             let lines = self.inner.update(x);
             [lines.line, lines.signal, lines.histogram]
@@ -336,7 +336,7 @@ impl PyBollinger {
     }
 
     /// Take all values of an array, one after the other; a row (lower, middle, upper) after each.
-    fn over<'py>(&mut self, values: PyReadonlyArray1<'py, f64>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    fn over<'py>(&mut self, values: Floats<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
         table(&values, |x| {
             let bands = self.inner.update(x);
             [bands.lower, bands.middle, bands.upper]

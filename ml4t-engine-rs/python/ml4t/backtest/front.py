@@ -71,12 +71,13 @@ class TableStrategy(Strategy, ABC):
         """Say why the engine cannot carry it out natively; empty where it can."""
         kinds = (TargetWeights, EntryExit, OrderList)
         table = next((kind for kind in kinds if isinstance(self, kind)), TableStrategy)
-        changed = [
-            name
-            for name in CALLBACKS
-            if name != "on_start" and getattr(type(self), name) is not getattr(table, name)
-        ]
+        changed = [name for name in CALLBACKS if getattr(type(self), name) is not getattr(table, name)]
         return f"{type(self).__name__} has {' and '.join(changed)} of its own" if changed else ""
+
+    def subscribe(self, **wanted: Any) -> None:  # noqa: ANN401 - the keywords of `Strategy.subscribe`
+        """Ask for events beside the signals of the table, which are told whatever else is wanted."""
+        super().subscribe(**wanted)
+        super().subscribe(event_type="signal")
 
     def fresh(self) -> Self:
         """Return a copy for one run: a table is data, and serves any number of runs."""

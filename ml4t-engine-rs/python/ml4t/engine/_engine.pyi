@@ -934,8 +934,8 @@ class SMA:
     def update(self, value: float) -> float:
         """Take the next value and return the indicator; a value that is not finite answers NaN, uncounted."""
 
-    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Take all values of an array, one after the other, and return the indicator after each."""
+    def over(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Take all of many values, one after the other, and return the indicator after each."""
 
     def reset(self) -> None:
         """Forget everything."""
@@ -968,8 +968,8 @@ class EMA:
     def update(self, value: float) -> float:
         """Take the next value and return the indicator; a value that is not finite answers NaN, uncounted."""
 
-    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Take all values of an array, one after the other, and return the indicator after each."""
+    def over(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Take all of many values, one after the other, and return the indicator after each."""
 
     def reset(self) -> None:
         """Forget everything."""
@@ -1001,8 +1001,8 @@ class RSI:
     def update(self, value: float) -> float:
         """Take the next value and return the indicator; a value that is not finite answers NaN, uncounted."""
 
-    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Take all values of an array, one after the other, and return the indicator after each."""
+    def over(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Take all of many values, one after the other, and return the indicator after each."""
 
     def reset(self) -> None:
         """Forget everything."""
@@ -1032,8 +1032,8 @@ class RollingStd:
     def update(self, value: float) -> float:
         """Take the next value and return the indicator; a value that is not finite answers NaN, uncounted."""
 
-    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Take all values of an array, one after the other, and return the indicator after each."""
+    def over(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Take all of many values, one after the other, and return the indicator after each."""
 
     def reset(self) -> None:
         """Forget everything."""
@@ -1063,9 +1063,7 @@ class ATR:
     def update(self, high: float, low: float, close: float) -> float:
         """Take the next bar and return the indicator; one with a price that is not finite is not counted."""
 
-    def over(
-        self, high: npt.NDArray[np.float64], low: npt.NDArray[np.float64], close: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
+    def over(self, high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Take all bars of three arrays, one after the other, and return the indicator after each.
 
         Raises
@@ -1104,7 +1102,7 @@ class MACD:
     def update(self, value: float) -> tuple[float, float, float]:
         """Take the next value and return (line, signal, histogram), NaN until each is warm."""
 
-    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def over(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Take all values of an array, one after the other, and return a row of three after each."""
 
     def reset(self) -> None:
@@ -1135,7 +1133,7 @@ class Bollinger:
     def update(self, value: float) -> tuple[float, float, float]:
         """Take the next value and return (lower, middle, upper), NaN until warm."""
 
-    def over(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def over(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Take all values of an array, one after the other, and return a row of three after each."""
 
     def reset(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from ml4t.core.errors import EngineStateError
+from ml4t.core.errors import EngineStateError, StrategyError
 from ml4t.core.schedule import Schedule
 from ml4t.core.strategy import CALLBACKS, Strategy, overridden_callbacks
 from ml4t.engine.schedules import instants
@@ -47,10 +47,19 @@ class Runtime:
             )
             raise EngineStateError(msg)
 
+    def _hears_windows(self) -> bool:
+        return not overridden_callbacks(self._strategy).isdisjoint({"on_batch", "on_data"})
+
     def subscribe(self, **wanted: Any) -> None:  # noqa: ANN401 - the keywords of `Strategy.subscribe`
         """Restrict typed events."""
         self._check_open("subscribe")
         subscription = Subscription.of(**wanted)
+        if subscription.window_ns is not None and not self._hears_windows():
+            msg = (
+                f"subscribe(window={wanted['window']!r}): {type(self._strategy).__name__} has neither"
+                " on_batch, which is given the rows of a window, nor on_data, which is called at its end"
+            )
+            raise StrategyError(msg)
         kind = None if subscription.event_type is None else subscription.event_type.value
         self._run.subscribe(
             subscription.assets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 
 import attrs
 
@@ -80,7 +81,11 @@ def _symbols(asset: str | None, assets: Iterable[str] | None) -> tuple[str, ...]
         raise StrategyError(msg)
     if assets is None:
         return None if asset is None else (asset,)
-    return tuple(dict.fromkeys(assets))
+    symbols = tuple(dict.fromkeys(assets))
+    if not symbols:
+        msg = "assets is empty, and nothing would be told; leave it out for all symbols"
+        raise StrategyError(msg)
+    return symbols
 
 
 def _above_zero(name: str, text: object) -> int:
@@ -95,12 +100,12 @@ def _every(every: object) -> tuple[int | None, int | None]:
     """Return the number of events and the period that `every` asks for, one of them None."""
     if every is None:
         return None, None
-    if isinstance(every, int) and not isinstance(every, bool):
-        if every < 1:
-            msg = f"every = {every}; expected 1 or more events, or a duration such as '5m'"
-            raise StrategyError(msg)
-        return every, None
-    return None, _above_zero("every", every)
+    if isinstance(every, str):
+        return None, _above_zero("every", every)
+    if isinstance(every, bool) or not isinstance(every, Integral) or every < 1:
+        msg = f"every = {every!r}; expected 1 or more events, such as 10, or a duration such as '5m'"
+        raise StrategyError(msg)
+    return int(every), None
 
 
 def _check_window(event_type: EventType | None, model_id: str | None, every: object) -> None:
