@@ -240,7 +240,7 @@ def test_what_a_derived_class_asks_for_in_on_start_happens() -> None:
     assert both.orders.filter(quantity=1).height >= 12
     # The signals of the table are told, whatever else is wanted.
     assert both.orders.filter(quantity=5).height > plain.orders.height / 2 > 40
-    assert both.orders.equals(result(Scheduled(frame, quantity=5), {}, "auto", "reference").orders)
+    assert both.orders.equals(result(Scheduled(frame, quantity=5), {}, "prefer", "reference").orders)
 
 
 def test_a_table_serves_any_number_of_runs() -> None:
