@@ -276,12 +276,10 @@ impl Work {
             return;
         }
         std::mem::swap(&mut self.notices, found);
-        let (state, fills) = (&core.run.state, &core.run.recorder.fills);
+        let state = &core.run.state;
         self.notices.retain(|notice| match notice {
             Notice::Order(e) => handlers.for_orders(state.order(e.order).request.instrument.index()).is_some(),
-            Notice::Fill(k) => fills
-                .get(usize::try_from(*k).unwrap_or(usize::MAX))
-                .is_some_and(|f| handlers.for_fills(f.instrument.index()).is_some()),
+            Notice::Fill(fill) => handlers.for_fills(fill.instrument.index()).is_some(),
         });
     }
 

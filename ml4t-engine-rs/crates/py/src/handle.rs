@@ -160,7 +160,7 @@ impl OrderHandle {
     #[getter]
     fn tag(&self, py: Python<'_>) -> PyResult<String> {
         let core = self.shared.core(py)?;
-        Ok(core.tag(core.run.state.order(self.id)).to_owned())
+        Ok(core.tag(&core.run.state.order(self.id)).to_owned())
     }
 
     /// When it was sent.

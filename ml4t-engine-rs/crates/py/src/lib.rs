@@ -22,6 +22,7 @@ mod models;
 mod position;
 mod run;
 mod shared;
+mod spill;
 mod tables;
 mod terms;
 mod timestamp;

@@ -11,9 +11,10 @@ use ml4t_sim::engine::Strategy;
 use ml4t_sim::error::{ErrorKind, SimError};
 use ml4t_sim::foreign::Kernel;
 use ml4t_sim::ids::BookId;
+use ml4t_sim::orders::Orders;
 use ml4t_sim::plan::{Feed, FeedKind};
 use ml4t_sim::queue::ColumnSource;
-use ml4t_sim::recorder::TableRecorder;
+use ml4t_sim::recorder::{Keep, TableRecorder};
 use ml4t_sim::state::{Block, Notice};
 use ml4t_sim::time::render;
 use ml4t_sim::tracked::Tracked;
@@ -176,10 +177,7 @@ impl PyRun {
                     let object = OrderEvent::create(py, &self.shared, event, id.index())?.into_any();
                     self.call(py, name, f, object, &self.shared.plan.instrument(id).symbol)?;
                 }
-                Notice::Fill(number) => {
-                    let fill = usize::try_from(number).map(|k| self.shared.core(py).map(|c| c.run.recorder.fills[k]));
-                    let Ok(fill) = fill else { continue };
-                    let fill = fill?;
+                Notice::Fill(fill) => {
                     let Some((name, f)) = handlers.for_fills(fill.instrument.index()) else { continue };
                     let object = FillEvent::create(py, &self.shared, fill)?.into_any();
                     self.call(py, name, f, object, &self.shared.plan.instrument(fill.instrument).symbol)?;
@@ -299,7 +297,15 @@ impl PyRun {
         let (plan, intervals) = crate::assemble::plan(spec, &raised)?;
         let source = ColumnSource::new(Arc::clone(&plan));
         let venue = SimulatedVenue::new(&plan).into_py(py)?;
-        let run = Run::new(plan, source, venue, TableRecorder::default()).into_py(py)?;
+        let budget = crate::spill::budget(spec)?;
+        let keep = if spec.get_item("keeps_tables")?.is_none_or(|v| v.is_truthy().unwrap_or(true)) {
+            Keep::All
+        } else {
+            Keep::Nav
+        };
+        let recorder = TableRecorder::new(&plan, keep, budget.as_ref());
+        let mut run = Run::new(plan, source, venue, recorder).into_py(py)?;
+        run.state.orders = Orders::new(budget);
         #[cfg(feature = "fault-injection")]
         let run = crate::assemble::with_fault(run, spec)?;
         let shared = Shared::new(py, run)?;
@@ -516,7 +522,8 @@ impl PyRun {
     /// All tables by name, each readable through the Arrow C stream interface.
     fn tables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let out = PyDict::new(py);
-        for (name, table) in tables::all(&self.shared) {
+        let keep = self.shared.readable().run.recorder.keep();
+        for (name, table) in tables::all(&self.shared, keep) {
             out.set_item(name, Py::new(py, table)?)?;
         }
         Ok(out)
@@ -539,7 +546,7 @@ impl PyRun {
         let rows: usize = self.shared.plan.feeds.iter().map(Feed::len).sum();
         out.set_item("rows", rows)?;
         out.set_item("orders", core.run.state.orders.len())?;
-        out.set_item("fills", core.run.recorder.fills.len())?;
+        out.set_item("fills", core.run.state.fills)?;
         Ok(out)
     }
 

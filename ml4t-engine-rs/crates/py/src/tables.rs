@@ -11,9 +11,10 @@ use arrow_array::{
     TimestampNanosecondArray, UInt16Array, UInt64Array,
 };
 use arrow_schema::{ArrowError, Field, Schema};
-use ml4t_sim::ids::InstrumentId;
-use ml4t_sim::money::{Cash, Qty};
+use ml4t_sim::ledger::RoundTrip;
+use ml4t_sim::money::{Cash, Price, Qty};
 use ml4t_sim::order::{Order, TimeInForce};
+use ml4t_sim::recorder::{Fill, Keep, OrderEvent, PortfolioRow, PositionRow, TableRecorder};
 use ml4t_sim::terms::{Amount, Trail};
 use ml4t_sim::time::{NEVER, Ns};
 use pyo3::exceptions::PyRuntimeError;
@@ -25,19 +26,19 @@ use crate::handle::client_order_id;
 use crate::shared::{Core, Shared};
 
 /// Makes the rows of a table.
-type Make = fn(&Shared, &Core) -> PyResult<RecordBatch>;
+type Make = fn(&Shared, &Core, &TableRecorder) -> PyResult<RecordBatch>;
 
-/// Every table with what makes it.
-const TABLES: [(&str, Make); 9] = [
-    ("orders", orders),
-    ("order_events", order_events),
-    ("fills", fills),
-    ("round_trips", round_trips),
-    ("positions", positions),
-    ("ledger", ledger),
-    ("portfolio_history", |_, core| portfolio_history(core)),
-    ("recorded", |_, core| recorded(core)),
-    ("logs", |_, core| logs(core)),
+/// Every table with what makes it, and whether a run that keeps only its net asset values has it.
+const TABLES: [(&str, Make, bool); 9] = [
+    ("orders", orders, false),
+    ("order_events", order_events, false),
+    ("fills", fills, false),
+    ("round_trips", round_trips, false),
+    ("positions", positions, false),
+    ("ledger", ledger, false),
+    ("portfolio_history", portfolio_history, true),
+    ("recorded", recorded, true),
+    ("logs", logs, true),
 ];
 
 /// One table of a run; polars, pyarrow and pandas read it through `__arrow_c_stream__`.
@@ -55,7 +56,8 @@ impl Table {
         if let Some(batch) = self.made.get() {
             return Ok(batch);
         }
-        let batch = (self.make)(&self.shared, &self.shared.readable())?;
+        let core = self.shared.readable();
+        let batch = (self.make)(&self.shared, &core, &core.run.recorder)?;
         Ok(self.made.get_or_init(|| batch))
     }
 }
@@ -154,62 +156,60 @@ impl Columns {
     }
 }
 
-/// All tables by name.
-pub(crate) fn all(shared: &Arc<Shared>) -> impl Iterator<Item = (&'static str, Table)> {
-    TABLES.into_iter().map(|(name, make)| (name, Table { shared: Arc::clone(shared), make, made: OnceLock::new() }))
+/// All tables that the run keeps, by name.
+pub(crate) fn all(shared: &Arc<Shared>, keep: Keep) -> impl Iterator<Item = (&'static str, Table)> {
+    TABLES
+        .into_iter()
+        .filter(move |(_, _, is_of_nav)| keep == Keep::All || *is_of_nav)
+        .map(|(name, make, _)| (name, Table { shared: Arc::clone(shared), make, made: OnceLock::new() }))
 }
 
-fn orders(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
+fn orders(shared: &Shared, core: &Core, _: &TableRecorder) -> PyResult<RecordBatch> {
     let state = &core.run.state;
     let rows = &state.orders;
-    let scale = |k: usize| &shared.plan.instrument(rows[k].request.instrument).scale;
+    let scale = |o: &Order| &shared.plan.instrument(o.request.instrument).scale;
     let n = rows.len();
     let mut c = Columns::default();
     c.ids("order_id", 1..=n as u64);
-    let ids = (0..n).map(|k| client_order_id(rows[k].request.book, ml4t_sim::ids::OrderId(k as u64)));
-    c.texts("client_order_id", ids);
+    c.texts("client_order_id", ids_of(n).zip(rows.iter()).map(|(id, o)| client_order_id(o.request.book, id)));
     c.books(rows.iter().map(|o| o.request.book.0));
     c.texts("symbol", rows.iter().map(|o| shared.plan.instrument(o.request.instrument).symbol.as_str()));
     c.texts("side", rows.iter().map(|o| o.request.side.as_str()));
     c.texts("order_type", rows.iter().map(|o| o.request.order_type.as_str()));
     c.texts("time_in_force", rows.iter().map(|o| o.request.time_in_force.as_str()));
-    let asked = |k: usize| state.asked(&shared.plan, ml4t_sim::ids::OrderId(k as u64));
+    let asked = || ids_of(n).map(|id| state.asked(&shared.plan, id));
     let present = |x: f64| Some(x).filter(|x| !x.is_nan());
-    c.floats("quantity", (0..n).map(|k| asked(k).quantity));
-    c.optional_floats("limit_price", (0..n).map(|k| present(asked(k).limit_price)));
-    c.optional_floats("stop_price", (0..n).map(|k| present(asked(k).stop_price)));
+    c.floats("quantity", asked().map(|asked| asked.quantity));
+    c.optional_floats("limit_price", asked().map(|asked| present(asked.limit_price)));
+    c.optional_floats("stop_price", asked().map(|asked| present(asked.stop_price)));
     let amounts = |pick: fn(&Trail) -> Option<Amount>| {
-        (0..n)
-            .map(move |k| rows[k].request.trail.as_ref().and_then(pick).map(|a| scale(k).amount_f64(a)))
-            .collect::<Vec<_>>()
+        rows.iter().map(move |o| o.request.trail.as_ref().and_then(pick).map(|a| scale(&o).amount_f64(a)))
     };
-    c.optional_floats("trail_amount", amounts(Trail::amount).into_iter());
+    c.optional_floats("trail_amount", amounts(Trail::amount));
     c.optional_floats("trail_fraction", rows.iter().map(|o| o.request.trail.and_then(|t| t.fraction())));
-    c.optional_floats("limit_offset", amounts(|t| t.limit_offset).into_iter());
-    let activation = |k: usize| rows[k].request.trail.and_then(|t| t.activation);
-    c.optional_floats("activation_price", (0..n).map(|k| activation(k).map(|p| scale(k).price_f64(p))));
-    c.optional_floats(
-        "display_quantity",
-        (0..n).map(|k| rows[k].request.display_quantity.map(|q| scale(k).quantity_f64(q))),
-    );
+    c.optional_floats("limit_offset", amounts(|t| t.limit_offset));
+    let activation = |o: &Order| o.request.trail.and_then(|t| t.activation).map(|p| scale(o).price_f64(p));
+    c.optional_floats("activation_price", rows.iter().map(|o| activation(&o)));
+    let displayed = |o: &Order| o.request.display_quantity.map(|q| scale(o).quantity_f64(q));
+    c.optional_floats("display_quantity", rows.iter().map(|o| displayed(&o)));
     c.texts("instructions", rows.iter().map(|o| o.request.instructions.names()));
     c.optional_ids("parent_order_id", ids_of(n).map(|id| state.parent_of(id).map(|parent| parent.0 + 1)));
     let worked = |o: &Order| (o.request.worked != 0).then(|| u64::from(o.request.worked));
-    c.optional_ids("worked_order_id", rows.iter().map(worked));
+    c.optional_ids("worked_order_id", rows.iter().map(|o| worked(&o)));
     c.texts("group", ids_of(n).map(|id| state.group_name(id)));
     c.texts("status", rows.iter().map(|o| o.status.as_str()));
-    c.floats("filled_quantity", (0..n).map(|k| scale(k).quantity_f64(rows[k].filled)));
-    let average = |k: usize| scale(k).average_price(rows[k].filled_notional, Qty(rows[k].filled));
-    c.optional_floats("avg_fill_price", (0..n).map(|k| present(average(k))));
+    c.floats("filled_quantity", rows.iter().map(|o| scale(&o).quantity_f64(o.filled)));
+    let average = |o: &Order| present(scale(o).average_price(o.filled_notional, Qty(o.filled)));
+    c.optional_floats("avg_fill_price", rows.iter().map(|o| average(&o)));
     c.times("ts_submitted", rows.iter().map(|o| o.ts_submitted));
     c.optional_times("ts_accepted", rows.iter().map(|o| o.ts_accepted));
     let expires =
         |o: &Order| if o.request.time_in_force == TimeInForce::Gtd { o.request.expires_at } else { o.ts_expiry };
-    c.optional_times("ts_expires", rows.iter().map(expires));
+    c.optional_times("ts_expires", rows.iter().map(|o| expires(&o)));
     c.optional_times("ts_closed", rows.iter().map(|o| o.ts_closed));
     c.texts("reason_code", rows.iter().map(|o| o.reason.code()));
     c.texts("reason", rows.iter().map(|o| state.sentence(o.reason, o.text)));
-    c.texts("tag", rows.iter().map(|o| core.tag(o)));
+    c.texts("tag", rows.iter().map(|o| core.tag(&o)));
     c.finish()
 }
 
@@ -217,126 +217,125 @@ fn ids_of(n: usize) -> impl Iterator<Item = ml4t_sim::ids::OrderId> {
     (0..n as u64).map(ml4t_sim::ids::OrderId)
 }
 
-fn order_events(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
-    let rows = &core.run.recorder.order_events;
-    let filled = |k: usize| {
-        let order = core.run.state.order(rows[k].order);
-        shared.plan.instrument(order.request.instrument).scale.quantity_f64(rows[k].filled)
+fn order_events(shared: &Shared, core: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.order_events();
+    let filled = |event: OrderEvent| {
+        let order = core.run.state.order(event.order);
+        shared.plan.instrument(order.request.instrument).scale.quantity_f64(event.filled)
     };
     let mut c = Columns::default();
-    c.ids("sequence", 1..=rows.len() as u64);
-    c.times("ts_event", rows.iter().map(|e| e.ts));
-    c.ids("order_id", rows.iter().map(|e| e.order.0 + 1));
-    c.texts("status_from", rows.iter().map(|e| e.from.as_str()));
-    c.texts("status", rows.iter().map(|e| e.to.as_str()));
-    c.texts("reason_code", rows.iter().map(|e| e.reason.code()));
-    c.texts("reason", rows.iter().map(|e| core.run.state.sentence(e.reason, e.text)));
-    c.floats("filled_quantity", (0..rows.len()).map(filled));
+    c.ids("sequence", 1..=tables.order_event_count() as u64);
+    c.times("ts_event", rows().map(|e| e.ts));
+    c.ids("order_id", rows().map(|e| e.order.0 + 1));
+    c.texts("status_from", rows().map(|e| e.from.as_str()));
+    c.texts("status", rows().map(|e| e.to.as_str()));
+    c.texts("reason_code", rows().map(|e| e.reason.code()));
+    c.texts("reason", rows().map(|e| core.run.state.sentence(e.reason, e.text)));
+    c.floats("filled_quantity", rows().map(filled));
     c.finish()
 }
 
-fn fills(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
-    let rows = &core.run.recorder.fills;
-    let instrument = |id: InstrumentId| shared.plan.instrument(id);
+fn fills(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.fills();
+    let instrument = |f: &Fill| shared.plan.instrument(f.instrument);
     let mut c = Columns::default();
-    c.ids("fill_id", rows.iter().map(|f| f.number + 1));
-    c.ids("order_id", rows.iter().map(|f| f.order.0 + 1));
-    c.books(rows.iter().map(|f| f.book.0));
-    c.times("ts_event", rows.iter().map(|f| f.ts));
-    c.texts("symbol", rows.iter().map(|f| instrument(f.instrument).symbol.as_str()));
-    c.texts("side", rows.iter().map(|f| f.side.as_str()));
-    c.floats("quantity", rows.iter().map(|f| instrument(f.instrument).scale.quantity_f64(f.quantity)));
+    c.ids("fill_id", rows().map(|f| f.number + 1));
+    c.ids("order_id", rows().map(|f| f.order.0 + 1));
+    c.books(rows().map(|f| f.book.0));
+    c.times("ts_event", rows().map(|f| f.ts));
+    c.texts("symbol", rows().map(|f| instrument(&f).symbol.as_str()));
+    c.texts("side", rows().map(|f| f.side.as_str()));
+    c.floats("quantity", rows().map(|f| instrument(&f).scale.quantity_f64(f.quantity)));
     for (name, pick) in [
-        ("price", (|f| f.price) as fn(&ml4t_sim::recorder::Fill) -> ml4t_sim::money::Price),
+        ("price", (|f| f.price) as fn(&Fill) -> Price),
         ("reference_price", |f| f.reference),
         ("spread", |f| f.spread),
         ("slippage", |f| f.slippage),
         ("impact", |f| f.impact),
         ("permanent_impact", |f| f.permanent_impact),
     ] {
-        c.floats(name, rows.iter().map(|f| instrument(f.instrument).scale.price_f64(pick(f))));
+        c.floats(name, rows().map(|f| instrument(&f).scale.price_f64(pick(&f))));
     }
-    c.floats("fee", rows.iter().map(|f| f.fee.to_f64()));
-    c.floats("notional", rows.iter().map(|f| f.notional.to_f64()));
-    c.texts("currency", rows.iter().map(|f| instrument(f.instrument).currency.as_str()));
-    c.texts("liquidity", rows.iter().map(|f| liquidity_name(f.liquidity)));
-    c.texts("phase", rows.iter().map(|f| phase_name(f.phase)));
+    c.floats("fee", rows().map(|f| f.fee.to_f64()));
+    c.floats("notional", rows().map(|f| f.notional.to_f64()));
+    c.texts("currency", rows().map(|f| instrument(&f).currency.as_str()));
+    c.texts("liquidity", rows().map(|f| liquidity_name(f.liquidity)));
+    c.texts("phase", rows().map(|f| phase_name(f.phase)));
     c.finish()
 }
 
-fn round_trips(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
-    let rows = &core.run.recorder.round_trips;
-    let instrument = |id: InstrumentId| shared.plan.instrument(id);
-    let gross = |k: usize| Cash(rows[k].exit_value.0 - rows[k].entry_cost.0);
-    let net = |k: usize| Cash(gross(k).0 - rows[k].fees.0);
-    let price = |id: InstrumentId, value: Cash, quantity: i64| instrument(id).scale.average_price(value, Qty(quantity));
-    let n = rows.len();
+fn round_trips(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.round_trips();
+    let instrument = |r: &RoundTrip| shared.plan.instrument(r.instrument);
+    let gross = |r: &RoundTrip| Cash(r.exit_value.0 - r.entry_cost.0);
+    let net = |r: &RoundTrip| Cash(gross(r).0 - r.fees.0);
+    let price = |r: &RoundTrip, value: Cash| instrument(r).scale.average_price(value, Qty(r.quantity));
     let mut c = Columns::default();
-    c.texts("symbol", rows.iter().map(|r| instrument(r.instrument).symbol.as_str()));
-    c.books(rows.iter().map(|r| r.book.0));
-    c.texts("direction", rows.iter().map(|r| if r.quantity > 0 { "long" } else { "short" }));
-    c.floats("quantity", rows.iter().map(|r| instrument(r.instrument).scale.quantity_f64(r.quantity.abs())));
-    c.times("ts_entry", rows.iter().map(|r| r.ts_entry));
-    c.times("ts_exit", rows.iter().map(|r| r.ts_exit));
-    c.floats("entry_price", rows.iter().map(|r| price(r.instrument, r.entry_cost, r.quantity)));
-    c.floats("exit_price", rows.iter().map(|r| price(r.instrument, r.exit_value, r.quantity)));
-    c.floats("gross_pnl", (0..n).map(|k| gross(k).to_f64()));
-    c.floats("fees", rows.iter().map(|r| r.fees.to_f64()));
-    c.floats("net_pnl", (0..n).map(|k| net(k).to_f64()));
-    c.floats("slippage_cost", rows.iter().map(|r| r.slippage.to_f64()));
-    c.floats("return", (0..n).map(|k| net(k).to_f64() / rows[k].entry_cost.to_f64().abs()));
-    c.add("duration_ns", Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.ts_exit - r.ts_entry))), false);
-    c.ids("entry_order_id", rows.iter().map(|r| r.entry_order.0 + 1));
-    c.ids("exit_order_id", rows.iter().map(|r| r.exit_order.0 + 1));
+    c.texts("symbol", rows().map(|r| instrument(&r).symbol.as_str()));
+    c.books(rows().map(|r| r.book.0));
+    c.texts("direction", rows().map(|r| if r.quantity > 0 { "long" } else { "short" }));
+    c.floats("quantity", rows().map(|r| instrument(&r).scale.quantity_f64(r.quantity.abs())));
+    c.times("ts_entry", rows().map(|r| r.ts_entry));
+    c.times("ts_exit", rows().map(|r| r.ts_exit));
+    c.floats("entry_price", rows().map(|r| price(&r, r.entry_cost)));
+    c.floats("exit_price", rows().map(|r| price(&r, r.exit_value)));
+    c.floats("gross_pnl", rows().map(|r| gross(&r).to_f64()));
+    c.floats("fees", rows().map(|r| r.fees.to_f64()));
+    c.floats("net_pnl", rows().map(|r| net(&r).to_f64()));
+    c.floats("slippage_cost", rows().map(|r| r.slippage.to_f64()));
+    c.floats("return", rows().map(|r| net(&r).to_f64() / r.entry_cost.to_f64().abs()));
+    c.add("duration_ns", Arc::new(Int64Array::from_iter_values(rows().map(|r| r.ts_exit - r.ts_entry))), false);
+    c.ids("entry_order_id", rows().map(|r| r.entry_order.0 + 1));
+    c.ids("exit_order_id", rows().map(|r| r.exit_order.0 + 1));
     c.finish()
 }
 
-fn positions(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
-    let rows = &core.run.recorder.positions;
-    let instrument = |id: InstrumentId| shared.plan.instrument(id);
+fn positions(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.positions();
+    let instrument = |r: &PositionRow| shared.plan.instrument(r.instrument);
     let mut c = Columns::default();
-    c.times("ts_event", rows.iter().map(|r| r.ts));
-    c.dates("session", rows.iter().map(|r| Some(r.session)));
-    c.books(rows.iter().map(|r| r.book.0));
-    c.texts("symbol", rows.iter().map(|r| instrument(r.instrument).symbol.as_str()));
-    c.floats("quantity", rows.iter().map(|r| instrument(r.instrument).scale.quantity_f64(r.quantity)));
-    c.floats("avg_price", rows.iter().map(|r| instrument(r.instrument).scale.average_price(r.cost, Qty(r.quantity))));
-    c.floats("mark_price", rows.iter().map(|r| instrument(r.instrument).scale.price_f64(r.mark)));
-    c.floats("market_value", rows.iter().map(|r| r.value.to_f64()));
-    c.floats("unrealized_pnl", rows.iter().map(|r| Cash(r.value.0 - r.cost.0).to_f64()));
+    c.times("ts_event", rows().map(|r| r.ts));
+    c.dates("session", rows().map(|r| Some(r.session)));
+    c.books(rows().map(|r| r.book.0));
+    c.texts("symbol", rows().map(|r| instrument(&r).symbol.as_str()));
+    c.floats("quantity", rows().map(|r| instrument(&r).scale.quantity_f64(r.quantity)));
+    c.floats("avg_price", rows().map(|r| instrument(&r).scale.average_price(r.cost, Qty(r.quantity))));
+    c.floats("mark_price", rows().map(|r| instrument(&r).scale.price_f64(r.mark)));
+    c.floats("market_value", rows().map(|r| r.value.to_f64()));
+    c.floats("unrealized_pnl", rows().map(|r| Cash(r.value.0 - r.cost.0).to_f64()));
     c.finish()
 }
 
-fn ledger(shared: &Shared, core: &Core) -> PyResult<RecordBatch> {
-    let rows = &core.run.recorder.ledger;
+fn ledger(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.ledger();
     let mut c = Columns::default();
-    c.ids("posting_id", 1..=rows.len() as u64);
-    c.times("ts_event", rows.iter().map(|p| p.ts));
-    c.books(rows.iter().map(|p| p.book.0));
-    c.texts("kind", rows.iter().map(|p| p.kind.as_str()));
-    c.texts("debit", rows.iter().map(|p| p.debit.as_str()));
-    c.texts("credit", rows.iter().map(|p| p.credit.as_str()));
+    c.ids("posting_id", 1..=rows().len() as u64);
+    c.times("ts_event", rows().map(|p| p.ts));
+    c.books(rows().map(|p| p.book.0));
+    c.texts("kind", rows().map(|p| p.kind.as_str()));
+    c.texts("debit", rows().map(|p| p.debit.as_str()));
+    c.texts("credit", rows().map(|p| p.credit.as_str()));
     let mut symbols = StringBuilder::new();
     let mut amounts = Decimal128Builder::new().with_data_type(arrow_schema::DataType::Decimal128(38, 18));
-    for row in rows {
+    for row in rows() {
         symbols.append_option(row.instrument.map(|id| shared.plan.instrument(id).symbol.as_str()));
         amounts.append_value(row.amount.0);
     }
     c.add("symbol", Arc::new(symbols.finish()), true);
-    c.texts("currency", rows.iter().map(|_| shared.plan.base_currency.as_str()));
+    c.texts("currency", rows().map(|_| shared.plan.base_currency.as_str()));
     c.add("amount", Arc::new(amounts.finish()), false);
-    c.optional_ids("order_id", rows.iter().map(|p| p.fill.map(|(order, _)| order.0 + 1)));
-    c.optional_ids("fill_id", rows.iter().map(|p| p.fill.map(|(_, number)| number + 1)));
+    c.optional_ids("order_id", rows().map(|p| p.fill.map(|(order, _)| order.0 + 1)));
+    c.optional_ids("fill_id", rows().map(|p| p.fill.map(|(_, number)| number + 1)));
     c.finish()
 }
 
-fn portfolio_history(core: &Core) -> PyResult<RecordBatch> {
-    let rows = &core.run.recorder.portfolio;
-    let money = |pick: fn(&ml4t_sim::recorder::PortfolioRow) -> i128| rows.iter().map(move |r| Cash(pick(r)).to_f64());
+fn portfolio_history(_: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.portfolio();
+    let money = |pick: fn(&PortfolioRow) -> i128| rows().map(move |r| Cash(pick(&r)).to_f64());
     let mut c = Columns::default();
-    c.times("ts_event", rows.iter().map(|r| r.ts));
-    c.dates("session", rows.iter().map(|r| r.session));
-    c.add("is_nav", Arc::new(rows.iter().map(|r| Some(r.session.is_some())).collect::<BooleanArray>()), false);
+    c.times("ts_event", rows().map(|r| r.ts));
+    c.dates("session", rows().map(|r| r.session));
+    c.add("is_nav", Arc::new(rows().map(|r| Some(r.session.is_some())).collect::<BooleanArray>()), false);
     c.floats("cash", money(|r| r.cash.0));
     c.floats("receivable", money(|r| r.receivable.0));
     c.floats("long_value", money(|r| r.long_value.0));
@@ -348,7 +347,7 @@ fn portfolio_history(core: &Core) -> PyResult<RecordBatch> {
     c.floats("dividends", money(|r| r.dividends.0));
     c.floats("gross_exposure", money(|r| r.long_value.0 - r.short_value.0));
     c.floats("net_exposure", money(|r| r.long_value.0 + r.short_value.0));
-    let leverage = rows.iter().map(|r| {
+    let leverage = rows().map(|r| {
         let equity = Cash(r.cash.0 + r.receivable.0 + r.long_value.0 + r.short_value.0).to_f64();
         Cash(r.long_value.0 - r.short_value.0).to_f64() / equity
     });
@@ -356,7 +355,7 @@ fn portfolio_history(core: &Core) -> PyResult<RecordBatch> {
     c.finish()
 }
 
-fn recorded(core: &Core) -> PyResult<RecordBatch> {
+fn recorded(_: &Shared, core: &Core, _: &TableRecorder) -> PyResult<RecordBatch> {
     let mut c = Columns::default();
     c.times("ts_event", core.recorded.iter().map(|r| r.0));
     c.texts("name", core.recorded.iter().map(|r| core.record_names[r.1 as usize].as_str()));
@@ -364,7 +363,7 @@ fn recorded(core: &Core) -> PyResult<RecordBatch> {
     c.finish()
 }
 
-fn logs(core: &Core) -> PyResult<RecordBatch> {
+fn logs(_: &Shared, core: &Core, _: &TableRecorder) -> PyResult<RecordBatch> {
     let mut c = Columns::default();
     c.times("ts_event", core.logs.iter().map(|r| r.0));
     c.texts("level", core.logs.iter().map(|r| r.1.as_str()));

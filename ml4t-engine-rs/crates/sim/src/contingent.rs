@@ -84,7 +84,7 @@ impl Links {
 
 impl State {
     fn link_mut(&mut self, id: OrderId) -> &mut Link {
-        let order = &mut self.orders[id.index()];
+        let order = self.orders.of_mut(id);
         order.is_linked = true;
         let (asked, met) = (Amount::new(order.request.quantity), Amount::new(order.filled));
         self.links.of.entry(id).or_insert_with(|| Link {

@@ -85,8 +85,7 @@ impl Api<'_> {
     /// The request lacks a price its type needs, or has no size.
     pub fn submit(&mut self, request: OrderRequest) -> Result<OrderId> {
         request.validate()?;
-        let id = OrderId(self.state.orders.len() as u64);
-        self.state.orders.push(Order::new(request, self.state.now));
+        let id = self.state.orders.push(Order::new(request, self.state.now))?;
         self.state.commands.push(Command::Submit(id));
         Ok(id)
     }
@@ -139,7 +138,7 @@ impl Api<'_> {
 
     /// Ask to take an order back; false when it is complete already.
     pub fn cancel(&mut self, id: OrderId) -> bool {
-        let is_open = self.state.orders.get(id.index()).is_some_and(|o| !o.status.is_terminal());
+        let is_open = self.state.orders.get(id).is_some_and(|o| !o.status.is_terminal());
         if is_open {
             self.state.commands.push(Command::Cancel(id));
         }
@@ -151,7 +150,7 @@ impl Api<'_> {
     /// # Errors
     /// The order has nothing of that kind to change, or belongs to a position rule.
     pub fn modify(&mut self, id: OrderId, changes: Changes) -> Result<bool> {
-        let Some(order) = self.state.orders.get(id.index()).filter(|o| !o.status.is_terminal()) else {
+        let Some(order) = self.state.orders.get(id).filter(|o| !o.status.is_terminal()) else {
             return Ok(false);
         };
         if let Some(rule) = order.rule {
@@ -160,7 +159,7 @@ impl Api<'_> {
                 "the order belongs to the position rule {rule}; set_position_rules changes it"
             )));
         }
-        if let Some(text) = changes.misplaced(order) {
+        if let Some(text) = changes.misplaced(&order) {
             return Err(SimError::order(text));
         }
         self.state.commands.push(Command::Replace(id, Box::new(changes)));
@@ -688,6 +687,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn end(&mut self) -> Result<()> {
         self.state.at = None;
         self.state.fault_point(11);
+        self.state.orders.put_away();
         let causes = self.state.causes;
         if !causes.has_data || causes.closes_nav_session {
             return Ok(());
@@ -736,6 +736,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         // Orders sent after the last event still get their answer.
         self.intake()?;
         self.venue.finish(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;
+        self.state.orders.put_away();
         self.value_unfinished_session()?;
         for book in &self.state.books {
             book.audit(&self.plan.instruments)?;

@@ -379,7 +379,7 @@ impl Execution {
             order: self.id,
             number,
         };
-        desk.recorder.fill(&Fill {
+        let row = Fill {
             number,
             order: self.id,
             book: order.request.book,
@@ -397,7 +397,8 @@ impl Execution {
             notional: draft.notional,
             liquidity: draft.liquidity,
             phase: self.market.reported_phase(),
-        });
+        };
+        desk.recorder.fill(&row);
         desk.state.book_mut(order.request.book).apply_fill(
             &fill,
             instrument,
@@ -418,7 +419,7 @@ impl Execution {
         updated.filled_notional = updated.filled_notional.plus(draft.notional, "order")?;
         updated.fees = updated.fees.plus(draft.fee, "order")?;
         let status = if updated.leaves == 0 { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-        desk.state.notices.push(Notice::Fill(number));
+        desk.state.notices.push(Notice::Fill(row));
         desk.state.move_order(self.id, status, Reason::None, desk.recorder)
     }
 

@@ -204,10 +204,10 @@ impl Guard {
                         desk,
                         id,
                         held.abs(),
-                        if keeps { kept(desk.state.order(id), price) } else { price },
+                        if keeps { kept(&desk.state.order(id), price) } else { price },
                         cause,
                     )?;
-                    live.note(desk.state.order(id));
+                    live.note(&desk.state.order(id));
                     Some(id)
                 }
                 (price, _) => {
@@ -220,7 +220,7 @@ impl Guard {
                     match price {
                         Some(price) => {
                             let id = place(desk, (book, i), kind, (side, held.abs(), price), cause)?;
-                            live.insert(id, desk.state.order(id));
+                            live.insert(id, &desk.state.order(id));
                             Some(id)
                         }
                         None => None,
@@ -301,7 +301,6 @@ fn place<R: Recorder>(
     (side, quantity, price): (Side, i64, Price),
     cause: Cause,
 ) -> Result<OrderId> {
-    let id = OrderId(desk.state.orders.len() as u64);
     let order_type = kind.order_type();
     let request = OrderRequest {
         book,
@@ -323,7 +322,7 @@ fn place<R: Recorder>(
     if let Cause::Fill { phase: Phase::RANGE, stand, .. } = cause {
         order.stood_at = Some(stand);
     }
-    desk.state.orders.push(order);
+    let id = desk.state.orders.push(order)?;
     desk.state.move_order(id, OrderStatus::Submitted, Reason::None, desk.recorder)?;
     desk.state.move_order(id, OrderStatus::Accepted, Reason::None, desk.recorder)?;
     Ok(id)

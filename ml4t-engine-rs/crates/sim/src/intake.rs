@@ -261,7 +261,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         // After the opens of T an order is one moment late for the bars that opened at T.
         let request = self.state.order(id).request;
         let instrument = plan.instrument(request.instrument);
-        let travels = self.latencies.of(&plan, (id, self.state.order(id)), (Message::Submit, 0), now)?;
+        let travels = self.latencies.of(&plan, (id, &self.state.order(id)), (Message::Submit, 0), now)?;
         let arrival = now.saturating_add(travels);
         let active = now.saturating_add(travels.max(i64::from(self.state.is_after_opens)));
         let water = match request.trail {
@@ -305,7 +305,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.state.order_mut(id).expected_price = expected;
         let instrument = self.plan.instrument(request.instrument);
         let held = self.state.book(request.book).positions[i].quantity;
-        reservation(self.state.order(id), held, instrument, &self.plan.account).ok_or_else(|| {
+        reservation(&self.state.order(id), held, instrument, &self.plan.account).ok_or_else(|| {
             SimError::overflow(format!(
                 "order {} for {} {}: price x quantity leaves the range of the ledger",
                 id.0 + 1,

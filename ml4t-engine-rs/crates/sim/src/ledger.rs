@@ -72,6 +72,17 @@ pub enum PostingKind {
 }
 
 impl PostingKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::Deposit,
+        Self::Trade,
+        Self::Realized,
+        Self::Fee,
+        Self::Dividend,
+        Self::DividendPayment,
+        Self::CashInLieu,
+    ];
+
     /// Name in the ledger table.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -133,6 +144,8 @@ pub struct RoundTrip {
     pub entry_order: OrderId,
     /// Order that closed it.
     pub exit_order: OrderId,
+    /// Number of the fill that did.
+    pub exit_fill: u64,
 }
 
 /// A fill as the ledger needs it.
@@ -420,6 +433,7 @@ impl Book {
                 slippage: part.slippage.plus(upto.2.minus(given.2, WHAT)?, WHAT)?,
                 entry_order: part.order,
                 exit_order: fill.order,
+                exit_fill: fill.number,
             });
             given = upto;
         }

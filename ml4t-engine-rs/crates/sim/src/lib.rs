@@ -33,6 +33,8 @@ pub mod metrics;
 pub mod models;
 pub mod money;
 pub mod order;
+pub mod orders;
+mod packed;
 pub mod path;
 mod phase;
 pub mod plan;

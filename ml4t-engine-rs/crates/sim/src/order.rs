@@ -373,7 +373,7 @@ impl Reason {
 const MAX_PRICE: u64 = i64::MAX.unsigned_abs() - 1_000_000_000_000_000;
 
 /// What a strategy asks for; prices and quantity are already exact.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderRequest {
     /// Account.
     pub book: BookId,
@@ -494,7 +494,7 @@ impl OrderRequest {
 
 /// An order as the engine tracks it.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about an order")]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     /// What was asked; prices and quantity follow corporate actions.
     pub request: OrderRequest,
@@ -584,6 +584,25 @@ impl Order {
             ts_active: NEVER,
             ts_expiry: NEVER,
             ts_closed: NEVER,
+        }
+    }
+
+    /// The order without what is of use only while it works.
+    #[must_use]
+    pub(crate) const fn at_rest(&self) -> Self {
+        Self {
+            water_mark: None,
+            has_cancel: false,
+            changes: 0,
+            changes_sent: 0,
+            stood_at: None,
+            attempts: 0,
+            fees: Cash::ZERO,
+            expected_price: None,
+            reserved: Cash::ZERO,
+            ts_arrival: self.ts_submitted,
+            ts_active: NEVER,
+            ..*self
         }
     }
 

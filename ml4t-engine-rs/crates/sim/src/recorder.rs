@@ -4,10 +4,13 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::ledger::{Posting, RoundTrip};
 use crate::money::{Cash, Price};
 use crate::order::{OrderStatus, Reason, Side};
-use crate::rows::Rows;
 use crate::time::Ns;
 
 use ml4t_abi::{Liquidity, Phase};
+
+mod tables;
+
+pub use tables::{BYTES, Keep, Row, TableRecorder};
 
 /// A transition of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,53 +130,6 @@ pub trait Recorder: Clone {
     fn position(&mut self, row: &PositionRow);
     /// The account at one instant.
     fn portfolio(&mut self, row: &PortfolioRow);
-}
-
-/// Keeps every row in memory.
-#[derive(Clone, Debug, Default)]
-pub struct TableRecorder {
-    /// Ledger.
-    pub ledger: Rows<Posting>,
-    /// Order transitions.
-    pub order_events: Rows<OrderEvent>,
-    /// Fills; the number of a fill is its position.
-    pub fills: Rows<Fill>,
-    /// Round trips.
-    pub round_trips: Rows<RoundTrip>,
-    /// Positions at each net asset value.
-    pub positions: Rows<PositionRow>,
-    /// Portfolio history.
-    pub portfolio: Rows<PortfolioRow>,
-}
-
-impl Recorder for TableRecorder {
-    fn posting(&mut self, row: &Posting) {
-        self.ledger.push(*row);
-    }
-
-    fn order_event(&mut self, row: &OrderEvent) {
-        self.order_events.push(*row);
-    }
-
-    fn fill(&mut self, row: &Fill) {
-        self.fills.push(*row);
-    }
-
-    fn round_trip(&mut self, row: &RoundTrip) {
-        self.round_trips.push(*row);
-    }
-
-    fn position(&mut self, row: &PositionRow) {
-        self.positions.push(*row);
-    }
-
-    fn portfolio(&mut self, row: &PortfolioRow) {
-        // The official value takes the place of the step of the same instant.
-        if row.session.is_some() && self.portfolio.last().is_some_and(|last| last.ts == row.ts) {
-            self.portfolio.pop();
-        }
-        self.portfolio.push(*row);
-    }
 }
 
 /// Keeps nothing: for runs of which only the metrics are wanted.

@@ -1,44 +1,52 @@
-//! Rows that are only ever appended: in pieces, so that growing copies nothing.
+//! Rows that are only ever appended: in pieces, so that growing copies nothing, the oldest put away where there are many.
 
-use std::ops::{Index, IndexMut};
+use std::fmt;
+use std::sync::Arc;
+
+use bytemuck::Pod;
 
 /// Rows of a piece; a power of two.
 const PIECE: usize = 512;
 
+/// Bytes that were put away, as they are read.
+pub type Stored = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A place outside of memory.
+pub trait Spill: fmt::Debug + Send + Sync {
+    /// Put parts away, one behind the other. `None` where there is no room: they stay where they are.
+    fn store(&self, parts: &[&[u8]]) -> Option<Stored>;
+}
+
+/// How many bytes of a list stay in memory, and where the others go.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// Bytes in memory, about.
+    pub bytes: usize,
+    /// Where older rows go.
+    pub spill: Arc<dyn Spill>,
+}
+
 /// A list in pieces of equal length.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Rows<T> {
+    /// Put away, `bundle` pieces each.
+    away: Vec<Stored>,
     pieces: Vec<Vec<T>>,
     len: usize,
+    budget: Option<Budget>,
 }
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Self { pieces: Vec::new(), len: 0 }
+        Self::new(None)
     }
 }
 
 impl<T> Rows<T> {
-    /// Append a row.
-    #[inline]
-    pub fn push(&mut self, row: T) {
-        if self.len.is_multiple_of(PIECE) {
-            self.pieces.push(Vec::with_capacity(PIECE));
-        }
-        if let Some(piece) = self.pieces.last_mut() {
-            piece.push(row);
-            self.len += 1;
-        }
-    }
-
-    /// Take the last row away.
-    pub fn pop(&mut self) -> Option<T> {
-        let row = self.pieces.last_mut()?.pop()?;
-        self.len -= 1;
-        if self.len.is_multiple_of(PIECE) {
-            self.pieces.pop();
-        }
-        Some(row)
+    /// An empty list.
+    #[must_use]
+    pub const fn new(budget: Option<Budget>) -> Self {
+        Self { away: Vec::new(), pieces: Vec::new(), len: 0, budget }
     }
 
     /// How many there are.
@@ -53,103 +61,169 @@ impl<T> Rows<T> {
         self.len == 0
     }
 
+    /// Bytes that they take in memory, and outside.
+    #[must_use]
+    pub fn bytes(&self) -> (usize, usize) {
+        let away = self.away.iter().map(|stored| (**stored).as_ref().len()).sum();
+        (self.len * size_of::<T>() - away, away)
+    }
+}
+
+impl<T: Pod> Rows<T> {
+    /// Append a row.
+    #[inline]
+    pub fn push(&mut self, row: T) {
+        if self.len.is_multiple_of(PIECE) {
+            self.begin_piece();
+        }
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.push(row);
+            self.len += 1;
+        }
+    }
+
+    #[cold]
+    fn begin_piece(&mut self) {
+        if let Some(budget) = &self.budget {
+            let bundle = bundle::<T>(budget);
+            if self.pieces.len() >= 2 * bundle {
+                let parts: Vec<&[u8]> = self.pieces[..bundle].iter().map(|p| bytemuck::cast_slice(p)).collect();
+                match budget.spill.store(&parts) {
+                    Some(stored) => {
+                        self.away.push(stored);
+                        self.pieces.drain(..bundle);
+                    }
+                    // Nothing is lost where there is no room; asking again would not make any.
+                    None if self.away.is_empty() => self.budget = None,
+                    None => {}
+                }
+            }
+        }
+        self.pieces.push(Vec::with_capacity(PIECE));
+    }
+
+    /// Take the last row away.
+    pub fn pop(&mut self) -> Option<T> {
+        let row = self.pieces.last_mut()?.pop()?;
+        self.len -= 1;
+        if self.len.is_multiple_of(PIECE) {
+            self.pieces.pop();
+        }
+        Some(row)
+    }
+
     /// The row of that number.
     #[must_use]
-    pub fn get(&self, k: usize) -> Option<&T> {
-        self.pieces.get(k / PIECE)?.get(k % PIECE)
+    #[inline]
+    pub fn get(&self, k: usize) -> Option<T> {
+        if self.away.is_empty() {
+            return self.pieces.get(k / PIECE)?.get(k % PIECE).copied();
+        }
+        self.get_any(k)
+    }
+
+    fn get_any(&self, k: usize) -> Option<T> {
+        let rows_of_bundle = bundle::<T>(self.budget.as_ref()?) * PIECE;
+        if let Some(stored) = self.away.get(k / rows_of_bundle) {
+            let at = k % rows_of_bundle * size_of::<T>();
+            let bytes = (**stored).as_ref().get(at..at + size_of::<T>())?;
+            return Some(bytemuck::pod_read_unaligned(bytes));
+        }
+        let k = k - self.away.len() * rows_of_bundle;
+        self.pieces.get(k / PIECE)?.get(k % PIECE).copied()
+    }
+
+    /// The last row, to change it.
+    pub fn last_mut(&mut self) -> Option<&mut T> {
+        self.pieces.last_mut()?.last_mut()
     }
 
     /// The last row.
     #[must_use]
-    pub fn last(&self) -> Option<&T> {
-        self.pieces.last()?.last()
+    pub fn last(&self) -> Option<T> {
+        self.pieces.last()?.last().copied()
     }
 
     /// All of them in their sequence.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> + Clone {
-        Iter { rows: self, next: 0 }
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + Clone {
+        (0..self.len).map(|k| self.get(k).unwrap_or_else(T::zeroed))
     }
 }
 
-/// Walks through [`Rows`].
-#[derive(Debug)]
-pub struct Iter<'a, T> {
-    rows: &'a Rows<T>,
-    next: usize,
+/// Pieces that go together: half of what stays in memory.
+const fn bundle<T>(budget: &Budget) -> usize {
+    let pieces = budget.bytes / (2 * PIECE * size_of::<T>());
+    if pieces == 0 { 1 } else { pieces }
 }
 
-impl<T> Clone for Iter<'_, T> {
-    fn clone(&self) -> Self {
-        Self { rows: self.rows, next: self.next }
-    }
-}
-
-impl<'a, T> Iterator for Iter<'a, T> {
-    type Item = &'a T;
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a T> {
-        let row = self.rows.get(self.next)?;
-        self.next += 1;
-        Some(row)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.rows.len - self.next;
-        (left, Some(left))
-    }
-}
-
-impl<T> ExactSizeIterator for Iter<'_, T> {}
-
-impl<'a, T> IntoIterator for &'a Rows<T> {
-    type Item = &'a T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        Iter { rows: self, next: 0 }
-    }
-}
-
-impl<T> Index<usize> for Rows<T> {
-    type Output = T;
-
-    #[inline]
-    fn index(&self, k: usize) -> &T {
-        &self.pieces[k / PIECE][k % PIECE]
-    }
-}
-
-impl<T> IndexMut<usize> for Rows<T> {
-    #[inline]
-    fn index_mut(&mut self, k: usize) -> &mut T {
-        &mut self.pieces[k / PIECE][k % PIECE]
+impl<T: Pod + fmt::Debug> fmt::Debug for Rows<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{PIECE, Rows};
+    use super::{Arc, Budget, PIECE, Rows, Spill, Stored};
+
+    /// Keeps what it is given; has room for that many parts.
+    #[derive(Debug)]
+    struct Shelf(usize);
+
+    impl Spill for Shelf {
+        fn store(&self, parts: &[&[u8]]) -> Option<Stored> {
+            (parts.len() <= self.0).then(|| Arc::new(parts.concat()) as Stored)
+        }
+    }
+
+    fn budgets() -> impl Iterator<Item = Option<Budget>> {
+        let of = |room, bytes| Some(Budget { bytes, spill: Arc::new(Shelf(room)) });
+        [None, of(0, 1), of(100, 1), of(100, 3 * PIECE * 8), of(100, 4 * PIECE * 8)].into_iter()
+    }
 
     #[test]
     fn rows_are_those_of_a_list_at_the_edges_of_pieces() {
-        for n in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE] {
-            let mut rows = Rows::default();
-            let mut list: Vec<usize> = (0..n).collect();
+        for (budget, n) in budgets()
+            .flat_map(|b| [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 9 * PIECE + 2].map(|n| (b.clone(), n)))
+        {
+            let mut rows = Rows::new(budget);
+            let mut list: Vec<u64> = (0..n as u64).collect();
             for &k in &list {
                 rows.push(k);
             }
-            assert_eq!((rows.len(), rows.last(), rows.get(n)), (n, list.last(), None));
-            assert!(rows.iter().eq(&list), "{n}");
+            assert_eq!((rows.len(), rows.last(), rows.get(n)), (n, list.last().copied(), None));
+            assert!(rows.iter().eq(list.iter().copied()), "{n}");
             assert_eq!(rows.iter().len(), n);
             for _ in 0..n.min(2) {
                 assert_eq!(rows.pop(), list.pop());
             }
             rows.push(7);
             list.push(7);
-            rows[list.len() - 1] += 1;
-            assert_eq!((rows.iter().copied().collect::<Vec<_>>().pop(), rows.len()), (Some(8), list.len()));
+            if let Some(last) = rows.last_mut() {
+                *last += 1;
+            }
+            assert_eq!((rows.iter().last(), rows.len()), (Some(8), list.len()));
+            assert_eq!(rows.get(0), rows.iter().next());
         }
         assert_eq!(Rows::<u8>::default().pop(), None);
+    }
+
+    #[test]
+    fn what_exceeds_the_budget_is_put_away_and_read_from_there() {
+        let mut rows = Rows::new(Some(Budget { bytes: 4 * PIECE * 8, spill: Arc::new(Shelf(100)) }));
+        (0..20 * PIECE as u64).for_each(|k| rows.push(k));
+        let (here, away) = rows.bytes();
+        assert!(here <= 4 * PIECE * 8 && away >= 16 * PIECE * 8, "{here} {away}");
+        let copy = rows.clone();
+        rows.push(1);
+        assert!(copy.iter().eq(0..20 * PIECE as u64));
+    }
+
+    #[test]
+    fn rows_stay_in_memory_where_nothing_can_be_put_away() {
+        let mut rows = Rows::new(Some(Budget { bytes: 1, spill: Arc::new(Shelf(0)) }));
+        (0..9 * PIECE as u64).for_each(|k| rows.push(k));
+        assert_eq!(rows.bytes(), (9 * PIECE * 8, 0));
+        assert!(rows.iter().eq(0..9 * PIECE as u64));
     }
 }

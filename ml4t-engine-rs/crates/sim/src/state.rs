@@ -8,8 +8,9 @@ use crate::ledger::{Account, Book};
 use crate::marks::Marks;
 use crate::money::Cash;
 use crate::order::{Order, OrderStatus, Reason};
+use crate::orders::{Found, Orders};
 use crate::plan::{Action, Plan, Timer};
-use crate::recorder::{OrderEvent, Recorder};
+use crate::recorder::{Fill, OrderEvent, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
 use crate::time::{NEVER, Ns};
@@ -42,8 +43,8 @@ impl Block {
 pub enum Notice {
     /// An order changed its state.
     Order(OrderEvent),
-    /// A fill of that number was booked.
-    Fill(u64),
+    /// A fill was booked.
+    Fill(Fill),
 }
 
 /// What a strategy asked for since the last intake.
@@ -114,7 +115,7 @@ pub struct State {
     /// Position rules of each book.
     pub rules: Vec<PositionRules>,
     /// All orders ever submitted, by id.
-    pub orders: Vec<Order>,
+    pub orders: Orders,
     /// Orders that were refused, in the sequence of it.
     pub rejected: Vec<OrderId>,
     /// Sentences of reasons that have details; orders and their events name them by number, from 1.
@@ -197,7 +198,7 @@ impl State {
             worked: Vec::new(),
             worked_now: Vec::new(),
             rules: vec![PositionRules::default(); usize::from(plan.books)],
-            orders: Vec::new(),
+            orders: Orders::default(),
             rejected: Vec::new(),
             sentences: Vec::new(),
             links: Links::default(),
@@ -312,8 +313,9 @@ impl State {
 
     /// The order of that id.
     #[must_use]
-    pub fn order(&self, id: OrderId) -> &Order {
-        &self.orders[id.index()]
+    #[inline]
+    pub fn order(&self, id: OrderId) -> Found<'_> {
+        self.orders.of(id)
     }
 
     /// Quantity, limit and stop price of an order as they were asked for; NaN where there is none.
@@ -335,7 +337,7 @@ impl State {
     }
 
     pub(crate) fn order_mut(&mut self, id: OrderId) -> &mut Order {
-        &mut self.orders[id.index()]
+        self.orders.of_mut(id)
     }
 
     /// Change an order's state, record it and tell the strategy.
@@ -347,7 +349,7 @@ impl State {
         recorder: &mut R,
     ) -> Result<()> {
         let now = self.now;
-        let order = &mut self.orders[id.index()];
+        let order = self.orders.of_mut(id);
         let from = order.become_status(id, to, reason, now)?;
         if to == OrderStatus::Rejected {
             self.rejected.push(id);
@@ -362,7 +364,10 @@ impl State {
             let total = &mut self.books[usize::from(book.0)].reserved;
             *total = total.minus(reserved, "buying power")?;
         }
-        let order = &self.orders[id.index()];
+        if to.is_terminal() {
+            self.orders.close(id);
+        }
+        let order = self.orders.of(id);
         let text = if to.is_terminal() { order.text } else { 0 };
         let event = OrderEvent { ts: now, order: id, from, to, reason, text, filled: order.filled };
         recorder.order_event(&event);

@@ -76,7 +76,7 @@ pub fn expected_quantity(
             && !order.status.is_terminal()
             && order.refusal.is_none()
     };
-    let is_sent = |id: &&OrderId| counts_as_sent(state, state.order(**id), **id);
+    let is_sent = |id: &&OrderId| counts_as_sent(state, &state.order(**id), **id);
     working
         .iter()
         .filter(counts)

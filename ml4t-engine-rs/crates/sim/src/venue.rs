@@ -219,7 +219,7 @@ impl SimulatedVenue {
         !live.has_trailing()
             && !live.has_immediate()
             && (0..plan.books).all(|book| !self.guards[guard_of(plan, BookId(book), i)].trails())
-            && live.ids().all(|id| is_out_of_reach(state.order(id), low, high))
+            && live.ids().all(|id| is_out_of_reach(&state.order(id), low, high))
     }
 
     /// When the next row of an instrument opens, if it reaches one of its orders: [`NEVER`] if it does not.
@@ -297,7 +297,7 @@ impl SimulatedVenue {
         }
         let book = order.request.book;
         let held = desk.state.book(book).positions[i].quantity;
-        let wanted = reservation(order, held, instrument, &desk.plan.account).ok_or_else(|| {
+        let wanted = reservation(&order, held, instrument, &desk.plan.account).ok_or_else(|| {
             SimError::overflow(format!("{}: a working order leaves the range of the ledger", instrument.symbol))
         })?;
         let change = wanted.minus(order.reserved, "buying power")?;
@@ -588,7 +588,7 @@ impl Venue for SimulatedVenue {
             self.expiries.push(Reverse((order.ts_expiry, id)));
         }
         self.has_closing |= order.request.time_in_force == TimeInForce::Cls;
-        self.live[i].insert(id, order);
+        self.live[i].insert(id, &order);
         self.set_watch(i, self.watch[i] | LIVE);
         self.schedule_open(plan, state, i);
     }

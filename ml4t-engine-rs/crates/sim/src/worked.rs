@@ -463,7 +463,7 @@ impl Api<'_> {
             let context = order.context(self.plan, self.state, &market);
             open.clear();
             let (plan, state) = (self.plan, &*self.state);
-            open.extend(order.children.iter().map(|c| open_order(plan, state.order(c.id), c.client_id)));
+            open.extend(order.children.iter().map(|c| open_order(plan, &state.order(c.id), c.client_id)));
             order.calls += 1;
             room.fill(OrderRecord::UNSET);
             let answer = order.executor.ask(&context, &open, &mut room);

@@ -281,7 +281,7 @@ impl Kernel {
             return;
         }
         self.live.retain(|&(id, _)| !state.order(id).status.is_terminal());
-        self.open.extend(self.live.iter().map(|&(id, client_id)| open_order(plan, state.order(id), client_id)));
+        self.open.extend(self.live.iter().map(|&(id, client_id)| open_order(plan, &state.order(id), client_id)));
     }
 
     /// What the account is worth as far as a strategy may know.

@@ -44,8 +44,8 @@ impl SimulatedVenue {
         }
         let market = PhaseMarket::read(desk.plan, i, row, Phase::OPEN)?;
         let is_its_event =
-            order.request.time_in_force.is_immediate() && market.was_its_only_event(order, desk.plan.policies);
-        let is_decided = is_its_event || matches!(market.outcome(order, desk.plan), Outcome::Executes(_));
+            order.request.time_in_force.is_immediate() && market.was_its_only_event(&order, desk.plan.policies);
+        let is_decided = is_its_event || matches!(market.outcome(&order, desk.plan), Outcome::Executes(_));
         Ok(market.is_eligible(order.ts_active) && is_decided)
     }
 
@@ -141,8 +141,8 @@ impl SimulatedVenue {
         }
         let order = desk.state.order(id);
         if !order.status.is_terminal() {
-            self.live[i].note(order);
-            self.keep_place(i, id, &before, order);
+            self.live[i].note(&order);
+            self.keep_place(i, id, &before, &order);
             if order.ts_active != before.ts_active {
                 self.activate(desk.plan, desk.state, id);
             }

@@ -106,7 +106,7 @@ impl SimulatedVenue {
             desk.state.links.waiting.remove(&id);
             return self.start_child(desk, id, cause);
         }
-        self.live[i].note(desk.state.order(id));
+        self.live[i].note(&desk.state.order(id));
         Self::reserve_one(desk, id, i)
     }
 

@@ -107,7 +107,7 @@ impl SimulatedVenue {
                     && !order.status.is_terminal()
                     && !self.over.contains(&id)
                     && market.is_eligible(order.ts_active)
-                    && market.was_its_only_event(order, desk.plan.policies)
+                    && market.was_its_only_event(&order, desk.plan.policies)
                     && is_due(&self.activating, id, phase)
             }));
         }
@@ -175,11 +175,11 @@ impl SimulatedVenue {
                 trailing::begin(desk.state.order_mut(live.id), &market, &desk.plan.instruments[i])?;
             }
             let order = desk.state.order(live.id);
-            match market.outcome(order, desk.plan) {
+            match market.outcome(&order, desk.plan) {
                 Outcome::Executes(reach) => {
                     let position = &desk.state.book(order.request.book).positions[i];
-                    let key = market.key(order, reach, (live.id, &desk.plan.policies), position);
-                    let precedence = precedence(order, position, &desk.plan.policies);
+                    let key = market.key(&order, reach, (live.id, &desk.plan.policies), position);
+                    let precedence = precedence(&order, position, &desk.plan.policies);
                     self.queue[i].push(Candidate { key, precedence, reach });
                 }
                 outcome => {
@@ -237,7 +237,7 @@ impl SimulatedVenue {
             }
         }
         let volume_used = self.used[i][slot].1;
-        let queue_ahead = self.ahead_of(i, desk.state.order(id), id);
+        let queue_ahead = self.ahead_of(i, &desk.state.order(id), id);
         let execution = Execution { id, reach: candidate.reach, market, volume_used, most, averages, queue_ahead };
         let taken = execution.run(desk, &mut self.models)?;
         let filled = taken.filled;

@@ -136,7 +136,7 @@ impl SimulatedVenue {
         if desk.plan.policies.queue_position == QueuePosition::None || !is_at {
             return i64::MAX;
         }
-        let ahead = self.ahead_of(i, order, id);
+        let ahead = self.ahead_of(i, &order, id);
         ahead.map_or(0, |ahead| print_size(feed, row, instrument).saturating_sub(ahead).saturating_sub(filled))
     }
 
@@ -167,7 +167,7 @@ impl SimulatedVenue {
                 if order.status.is_terminal() || !order.acts_as_limit() || !order.has_rested {
                     continue;
                 }
-                let known = self.ahead_of(i, order, id);
+                let known = self.ahead_of(i, &order, id);
                 let is_met = is_due(&self.activating, id, phase) && market.is_eligible(order.ts_active);
                 let ahead = if is_met { sizes.ahead_after(&market, order.request.side, limit, known) } else { known };
                 places.extend(ahead.map(|ahead| Place { id, ahead, leaves: order.leaves, limit }));
@@ -193,7 +193,7 @@ impl SimulatedVenue {
                 let Some(limit) = order.request.limit_price.filter(|_| is_met && order.acts_as_limit()) else {
                     continue;
                 };
-                let event = market_event(desk.state.now, (instrument, feed, row), (id, order, limit));
+                let event = market_event(desk.state.now, (instrument, feed, row), (id, &order, limit));
                 let status = self.models.fill.on_market(&event);
                 if status != Status::OK && status != Status::NO_OPINION {
                     let text = said(status, &self.models.fill.last_error());

@@ -191,7 +191,7 @@ impl Reactive {
             let bytes = book.balance(account).0.to_le_bytes();
             bytes.chunks(8).for_each(|half| add(half.iter().fold(0, |sum, &byte| (sum << 8) | u64::from(byte))));
         }
-        for order in &api.state.orders {
+        for order in api.state.orders.iter() {
             add(order.status as u64 ^ order.leaves.cast_unsigned().rotate_left(9));
         }
         hash

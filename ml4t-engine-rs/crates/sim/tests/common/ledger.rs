@@ -27,7 +27,7 @@ pub(crate) fn check(outcome: &Outcome) -> Result<()> {
 /// Sum of postings = balance, of every account of every book; all accounts of a book add up to nothing.
 fn check_postings(outcome: &Outcome) -> Result<()> {
     for book in &outcome.run.state.books {
-        let rows = outcome.recorder().ledger.iter().filter(|p| p.book == book.id);
+        let rows = outcome.recorder().ledger().filter(|p| p.book == book.id);
         let mut sums = [0_i128; Account::ALL.len()];
         for posting in rows {
             if posting.amount <= Cash::ZERO {
@@ -52,7 +52,7 @@ fn check_postings(outcome: &Outcome) -> Result<()> {
 /// A fill's parts add up to its price, its price to its notional, and all fills to the cash they moved.
 fn check_fills(outcome: &Outcome) -> Result<()> {
     let plan = outcome.run.plan();
-    for (k, fill) in outcome.recorder().fills.iter().enumerate() {
+    for (k, fill) in outcome.recorder().fills().enumerate() {
         expect("number of a fill", i128::from(fill.number), i128::try_from(k).unwrap_or(-1))?;
         let adverse = fill.spread.0 + fill.slippage.0 + fill.impact.0;
         expect("price", i128::from(fill.price.0), i128::from(fill.reference.0 + fill.side.sign() * adverse))?;
@@ -61,13 +61,12 @@ fn check_fills(outcome: &Outcome) -> Result<()> {
     for book in &outcome.run.state.books {
         let moved: i128 = outcome
             .recorder()
-            .fills
-            .iter()
+            .fills()
             .filter(|f| f.book == book.id)
             .map(|f| -i128::from(f.side.sign()) * f.notional.0 - f.fee.0)
             .sum();
         let is_trade = |kind| matches!(kind, PostingKind::Trade | PostingKind::Realized | PostingKind::Fee);
-        let rows = outcome.recorder().ledger.iter().filter(|p| p.book == book.id && is_trade(p.kind));
+        let rows = outcome.recorder().ledger().filter(|p| p.book == book.id && is_trade(p.kind));
         let posted: i128 = rows
             .map(|p| match (p.debit, p.credit) {
                 (Account::Cash, _) => p.amount.0,
@@ -92,7 +91,7 @@ fn notional(plan: &Plan, i: usize, price: i64, quantity: i64) -> Result<i128> {
 fn check_orders(outcome: &Outcome) -> Result<()> {
     let state = &outcome.run.state;
     for (k, order) in state.orders.iter().enumerate() {
-        let events = outcome.recorder().order_events.iter().filter(|e| e.order.index() == k);
+        let events = outcome.recorder().order_events().filter(|e| e.order.index() == k);
         let mut status = OrderStatus::Created;
         let mut ts = i64::MIN;
         for event in events {
@@ -130,8 +129,7 @@ fn check_positions(outcome: &Outcome) -> Result<()> {
         for (i, position) in book.positions.iter().enumerate() {
             let filled: i64 = outcome
                 .recorder()
-                .fills
-                .iter()
+                .fills()
                 .filter(|f| f.book == book.id && f.instrument.index() == i)
                 .map(|f| if f.side == Side::Buy { f.quantity } else { -f.quantity })
                 .sum();

@@ -26,7 +26,7 @@ use ml4t_sim::plan::{
 };
 use ml4t_sim::policies::{BuyingPower, LotPolicy, Policies};
 use ml4t_sim::queue::ColumnSource;
-use ml4t_sim::recorder::TableRecorder;
+use ml4t_sim::recorder::{Keep, TableRecorder};
 use ml4t_sim::time::{Ns, Sessions};
 use ml4t_sim::venue::SimulatedVenue;
 
@@ -495,7 +495,8 @@ impl World {
         let plan = Arc::new(self.plan()?);
         let source = ColumnSource::new(Arc::clone(&plan));
         let venue = SimulatedVenue::new(&plan)?;
-        Ok((Simulator::new(plan, source, venue, TableRecorder::default())?, self.script.clone()))
+        let recorder = TableRecorder::new(&plan, Keep::All, None);
+        Ok((Simulator::new(plan, source, venue, recorder)?, self.script.clone()))
     }
 
     /// Run to the end, once, without looking at the result.

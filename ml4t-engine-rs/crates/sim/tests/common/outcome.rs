@@ -104,12 +104,12 @@ impl Outcome {
 
     /// `d1 10:31 #1 AAA buy 10 @ 100.32 open`, in the sequence of the fills.
     pub(crate) fn fills(&self) -> Vec<String> {
-        self.recorder().fills.iter().map(|f| self.fill_text(f)).collect()
+        self.recorder().fills().map(|f| self.fill_text(&f)).collect()
     }
 
     /// `#1 taker reference 100 spread 0 slippage 0.02 impact 0 fee 1 notional 1000.2` of each fill.
     pub(crate) fn costs(&self) -> Vec<String> {
-        let text = |f: &Fill| {
+        let text = |f: Fill| {
             let side = if f.liquidity == Liquidity::MAKER { "maker" } else { "taker" };
             let price = |p: Price| self.price(f.instrument, p);
             let [reference, spread, slippage, impact] =
@@ -121,7 +121,7 @@ impl Outcome {
                 f.order.0 + 1
             )
         };
-        self.recorder().fills.iter().map(text).collect()
+        self.recorder().fills().map(text).collect()
     }
 
     /// `#1 maker` of each fill.
@@ -131,7 +131,7 @@ impl Outcome {
 
     /// The states that order `number` went through: `d1 10:31 accepted`, with the reason's code where there is one.
     pub(crate) fn life(&self, number: u64) -> Vec<String> {
-        let rows = self.recorder().order_events.iter().filter(|e| e.order == OrderId(number - 1));
+        let rows = self.recorder().order_events().filter(|e| e.order == OrderId(number - 1));
         rows.map(|e| format!("{} {} {}", when(e.ts), e.to.as_str(), e.reason.code()).trim_end().to_owned()).collect()
     }
 
@@ -152,7 +152,7 @@ impl Outcome {
 
     /// `d1 10:31 trade inventory <- cash 1000 AAA` of each posting.
     pub(crate) fn postings(&self) -> Vec<String> {
-        let rows = self.recorder().ledger.iter().map(|p| {
+        let rows = self.recorder().ledger().map(|p| {
             let (debit, credit) = (p.debit.as_str(), p.credit.as_str());
             let symbol = p.instrument.map_or("", |id| self.symbol(id));
             let text =
@@ -208,7 +208,7 @@ impl Outcome {
 
     /// `AAA 10 in 1000 out 1100 fees 2 slippage 0` of each round trip.
     pub(crate) fn round_trips(&self) -> Vec<String> {
-        let rows = self.recorder().round_trips.iter().map(|r| {
+        let rows = self.recorder().round_trips().map(|r| {
             format!(
                 "{} {} in {} out {} fees {} slippage {}",
                 self.symbol(r.instrument),
@@ -224,7 +224,7 @@ impl Outcome {
 
     /// `d1 16:00 nav 10100` or `d1 10:31 10050`: equity of each portfolio row.
     pub(crate) fn equity(&self) -> Vec<String> {
-        let rows = self.recorder().portfolio.iter().map(|p| {
+        let rows = self.recorder().portfolio().map(|p| {
             let equity = p.cash.0 + p.receivable.0 + p.long_value.0 + p.short_value.0;
             let nav = if p.session.is_some() { " nav" } else { "" };
             format!("{}{nav} {}", when(p.ts), decimal(equity, CASH_EXPONENT))

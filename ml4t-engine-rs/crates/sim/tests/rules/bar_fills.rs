@@ -312,7 +312,7 @@ fn a_limit_above_a_bar_whose_open_is_missing_does_not_fill_above_the_bar() -> Te
     world.bars("1d", &[day_bar("AAA", 1, flat(100.0)), day_bar("AAA", 2, hole)]);
     world.sends(at(1, 16, 0), buy("AAA", 10).limit("105")).sends(at(1, 16, 0), buy("AAA", 10).stop("95"));
     let run = world.run()?;
-    for fill in &run.recorder().fills {
+    for fill in run.recorder().fills() {
         let cents = fill.reference.0 / 10_000_000;
         assert!((9_700..=10_300).contains(&cents), "{:?}: the bar went from 97 to 103", run.fills());
     }
@@ -346,7 +346,7 @@ fn a_gapped_limit_that_is_paid_for_later_in_the_bar_pays_a_price_of_the_bar() ->
     world.sends(at(1, 16, 0), buy("BBB", 90));
     world.sends(at(2, 16, 0), sell("BBB", 90).limit("12")).sends(at(2, 16, 0), buy("AAA", 10).limit("105"));
     let run = world.run()?;
-    for fill in run.recorder().fills.iter().filter(|f| run.symbol(f.instrument) == "AAA") {
+    for fill in run.recorder().fills().filter(|f| run.symbol(f.instrument) == "AAA") {
         let cents = fill.reference.0 / 10_000_000;
         assert!((9_700..=10_300).contains(&cents), "{:?}: the bar went from 97 to 103", run.fills());
     }

@@ -114,7 +114,7 @@ fn a_fractional_holding_splits_without_remainder() -> TestResult {
     // 101.00000001 x 3/2 = 151.500000015: half a hundred-millionth is left over, 4e-8 in cash.
     assert_eq!(run.position("AAA"), "151.50000001 costing 1212.00000008 marked 8");
     assert_eq!(
-        run.recorder().ledger.iter().filter(|p| p.ts == at(3, 0, 0)).map(|p| p.amount.0).sum::<i128>(),
+        run.recorder().ledger().filter(|p| p.ts == at(3, 0, 0)).map(|p| p.amount.0).sum::<i128>(),
         40_000_000_000
     );
     Ok(())
@@ -144,7 +144,7 @@ fn the_fees_of_lots_survive_a_reverse_split_that_merges_them() -> TestResult {
     world.split(4, "AAA", 1, 10)?;
     world.sends(at(4, 16, 0), sell("AAA", 1));
     let run = world.run()?;
-    let fees: i128 = run.recorder().round_trips.iter().map(|r| r.fees.0).sum();
+    let fees: i128 = run.recorder().round_trips().map(|r| r.fees.0).sum();
     assert_eq!(run.balance(Account::Fees), "3");
     assert_eq!(crate::common::decimal(fees, 18), "3", "{:?}", run.round_trips());
     Ok(())
@@ -157,7 +157,7 @@ fn the_fees_of_a_fraction_that_is_paid_out_are_not_lost() -> TestResult {
     world.split(3, "AAA", 3, 2)?;
     world.sends(at(3, 16, 0), sell("AAA", 151));
     let run = world.run()?;
-    let fees: i128 = run.recorder().round_trips.iter().map(|r| r.fees.0).sum();
+    let fees: i128 = run.recorder().round_trips().map(|r| r.fees.0).sum();
     assert_eq!(run.balance(Account::Fees), "2");
     assert_eq!(crate::common::decimal(fees, 18), "2", "{:?}", run.round_trips());
     Ok(())
@@ -390,7 +390,7 @@ fn actions_reach_every_book_that_holds_the_instrument() -> TestResult {
     assert_eq!(run.position_in(0, "AAA"), "200 costing 5000 marked 25");
     assert_eq!(run.position_in(1, "AAA"), "20 costing 500 marked 25");
     // Both paid 0.5 per old share... the sequence at one instant is that of the plan; money is what counts.
-    let paid: i128 = run.recorder().ledger.iter().filter(|p| p.credit == Account::Dividends).map(|p| p.amount.0).sum();
+    let paid: i128 = run.recorder().ledger().filter(|p| p.credit == Account::Dividends).map(|p| p.amount.0).sum();
     assert!(paid > 0);
     Ok(())
 }

@@ -36,10 +36,10 @@ fn the_worlds_are_busy_enough_to_prove_something() -> TestResult {
     let (mut fills, mut orders, mut trips, mut kinds) = (0, 0, 0, std::collections::BTreeSet::new());
     for seed in SEEDS {
         let (outcome, _) = run(&world(seed, NAMES)?, Reactive::new(seed, &NAMES))?;
-        fills += outcome.recorder().fills.len();
+        fills += outcome.recorder().fills().len();
         orders += outcome.run.state.orders.len();
-        trips += outcome.recorder().round_trips.len();
-        kinds.extend(outcome.recorder().order_events.iter().map(|e| format!("{} {}", e.to.as_str(), e.reason.code())));
+        trips += outcome.recorder().round_trips().len();
+        kinds.extend(outcome.recorder().order_events().map(|e| format!("{} {}", e.to.as_str(), e.reason.code())));
     }
     assert!(fills > 1_000 && orders > 2_000 && trips > 300, "{fills} fills of {orders} orders, {trips} round trips");
     for kind in
@@ -153,11 +153,11 @@ fn names_that_turn_the_order_of_instruments_around_change_nothing() -> TestResul
 /// All rows up to and including `ts`, and all that the strategy knew until then.
 fn history(outcome: &Outcome, strategy: &Reactive, ts: Ns) -> String {
     let rows = outcome.recorder();
-    let fills: Vec<_> = rows.fills.iter().filter(|r| r.ts <= ts).collect();
-    let events: Vec<_> = rows.order_events.iter().filter(|r| r.ts <= ts).collect();
-    let ledger: Vec<_> = rows.ledger.iter().filter(|r| r.ts <= ts).collect();
-    let portfolio: Vec<_> = rows.portfolio.iter().filter(|r| r.ts <= ts).collect();
-    let positions: Vec<_> = rows.positions.iter().filter(|r| r.ts <= ts).collect();
+    let fills: Vec<_> = rows.fills().filter(|r| r.ts <= ts).collect();
+    let events: Vec<_> = rows.order_events().filter(|r| r.ts <= ts).collect();
+    let ledger: Vec<_> = rows.ledger().filter(|r| r.ts <= ts).collect();
+    let portfolio: Vec<_> = rows.portfolio().filter(|r| r.ts <= ts).collect();
+    let positions: Vec<_> = rows.positions().filter(|r| r.ts <= ts).collect();
     let knew: Vec<_> = strategy.knew.iter().filter(|k| k.0 <= ts).collect();
     format!("{fills:?} {events:?} {ledger:?} {portfolio:?} {positions:?} {knew:?}")
 }

@@ -114,17 +114,13 @@ fn the_fees_of_round_trips_add_up_to_the_fees_paid() -> TestResult {
         let mut world = fee_per_order(one_order_a_day(&prices, &quantities, policy), 1.0)?;
         world.models.slippage = builtin_slippage("fixed_fraction", &params(&[("fraction", 0.01)]))?;
         let run = world.run()?;
-        let fees: i128 = run.recorder().round_trips.iter().map(|r| r.fees.0).sum();
+        let fees: i128 = run.recorder().round_trips().map(|r| r.fees.0).sum();
         assert_eq!(fees, 5 * 10_i128.pow(18), "{policy:?}");
-        let slipped: i128 = run.recorder().round_trips.iter().map(|r| r.slippage.0).sum();
-        let paid: i128 = run
-            .recorder()
-            .fills
-            .iter()
-            .map(|f| i128::from(f.slippage.0) * i128::from(f.quantity) * 1_000_000_000)
-            .sum();
+        let slipped: i128 = run.recorder().round_trips().map(|r| r.slippage.0).sum();
+        let paid: i128 =
+            run.recorder().fills().map(|f| i128::from(f.slippage.0) * i128::from(f.quantity) * 1_000_000_000).sum();
         assert_eq!(slipped, paid, "{policy:?}");
-        let gained: i128 = run.recorder().round_trips.iter().map(|r| r.exit_value.0 - r.entry_cost.0).sum();
+        let gained: i128 = run.recorder().round_trips().map(|r| r.exit_value.0 - r.entry_cost.0).sum();
         assert_eq!(run.realized(), crate::common::decimal(gained, 18), "{policy:?}");
     }
     Ok(())
@@ -140,7 +136,7 @@ fn a_minimum_per_order_is_paid_once_however_many_fills_it_takes() -> TestResult 
     world.sends(at(1, 16, 0), buy("AAA", 300));
     let run = world.run()?;
     // 100 shares: 0.50, so the minimum; 200: 1.00, paid already; 300: 1.50, half of it new.
-    let fees: Vec<String> = run.recorder().fills.iter().map(|f| crate::common::decimal(f.fee.0, 18)).collect();
+    let fees: Vec<String> = run.recorder().fills().map(|f| crate::common::decimal(f.fee.0, 18)).collect();
     assert_eq!(fees, ["1", "0", "0.5"]);
     assert_eq!(run.cash(), "6998.5");
     let no_posting_of_nothing = run.postings().iter().filter(|p| p.contains(" fee ")).count();
@@ -168,7 +164,7 @@ fn a_flat_fee_is_charged_at_the_first_fill_of_an_order() -> TestResult {
     world.models.fill = builtin_fill("default", &params(&[("volume_limit", 0.1)]))?;
     world.models.fee = builtin_fee("per_order", &params(&[("fee", 2.5)]))?;
     world.sends(at(1, 16, 0), buy("AAA", 200));
-    let fees: Vec<String> = world.run()?.recorder().fills.iter().map(|f| crate::common::decimal(f.fee.0, 18)).collect();
+    let fees: Vec<String> = world.run()?.recorder().fills().map(|f| crate::common::decimal(f.fee.0, 18)).collect();
     assert_eq!(fees, ["2.5", "0"]);
     Ok(())
 }
@@ -255,7 +251,7 @@ fn a_tenth_of_a_cent_survives_a_thousand_trades() -> TestResult {
     }
     world.models.fee = builtin_fee("per_share", &params(&[("fee", 0.001)]))?;
     let run = world.run()?;
-    assert_eq!(run.recorder().fills.len(), 1_000);
+    assert_eq!(run.recorder().fills().len(), 1_000);
     assert_eq!(run.cash(), "9997", "a thousand times three tenths of a cent, and nothing else");
     Ok(())
 }
@@ -280,8 +276,7 @@ fn a_position_through_zero_in_one_fill_closes_one_side_and_opens_the_other() -> 
 fn average_lots_keep_one_lot_and_its_exact_total_cost() -> TestResult {
     // 3 at 10 and 4 at 11 cost 74; two leave at 74 x 2 / 7, which no decimal holds.
     let run = one_order_a_day(&[10.0, 10.0, 11.0, 12.0, 12.0], &[3, 4, -2, -5], LotPolicy::Average).run()?;
-    let costs: Vec<String> =
-        run.recorder().round_trips.iter().map(|r| crate::common::decimal(r.entry_cost.0, 18)).collect();
+    let costs: Vec<String> = run.recorder().round_trips().map(|r| crate::common::decimal(r.entry_cost.0, 18)).collect();
     assert_eq!(costs, ["21.142857142857142857", "52.857142857142857143"], "to the last unit, and 74 together");
     assert_eq!(run.realized(), "10");
     Ok(())

@@ -244,8 +244,8 @@ fn fail(fill: &Fill, text: &str) -> Result<()> {
 
 /// The reference price is one that the bar offered in that phase.
 fn check_prices(outcome: &Outcome, _: Rules) -> Result<()> {
-    for fill in &outcome.recorder().fills {
-        let offer = offer(outcome, fill)?;
+    for fill in outcome.recorder().fills() {
+        let offer = offer(outcome, &fill)?;
         let reference = fill.reference.0;
         let order = outcome.run.state.order(fill.order);
         let is_exempt = outcome.run.plan().policies.limit_gap == LimitGap::AtLimit
@@ -257,10 +257,10 @@ fn check_prices(outcome: &Outcome, _: Rules) -> Result<()> {
             _ => false,
         };
         if !fits && !is_exempt {
-            return fail(fill, &format!("{reference} was not offered"));
+            return fail(&fill, &format!("{reference} was not offered"));
         }
         if offer.volume <= 0.0 {
-            return fail(fill, "the bar did not trade");
+            return fail(&fill, "the bar did not trade");
         }
     }
     Ok(())
@@ -271,19 +271,19 @@ fn check_limits(outcome: &Outcome, rules: Rules) -> Result<()> {
     // A stop that has traded but found no volume or no money is a market order from then on.
     let may_wait = rules.is_capped || outcome.run.plan().policies.insufficient_cash == InsufficientCash::Wait;
     let mut has_filled = vec![false; outcome.run.state.orders.len()];
-    for fill in &outcome.recorder().fills {
+    for fill in outcome.recorder().fills() {
         let request = outcome.run.state.order(fill.order).request;
         let sign = request.side.sign();
         if request.limit_price.is_some_and(|limit| (fill.price.0 - limit.0) * sign > 0) {
-            return fail(fill, "worse than the limit");
+            return fail(&fill, "worse than the limit");
         }
         let is_first = !std::mem::replace(&mut has_filled[fill.order.index()], true);
         let is_stop = request.order_type == OrderType::Stop && is_first && !may_wait;
         if is_stop && request.stop_price.is_some_and(|stop| (fill.reference.0 - stop.0) * sign < 0) {
-            return fail(fill, "better than the stop that it waited for");
+            return fail(&fill, "better than the stop that it waited for");
         }
         if fill.spread.0 < 0 || fill.slippage.0 < 0 || fill.impact.0 != 0 {
-            return fail(fill, "costs that help");
+            return fail(&fill, "costs that help");
         }
     }
     Ok(())
@@ -291,22 +291,22 @@ fn check_limits(outcome: &Outcome, rules: Rules) -> Result<()> {
 
 /// Only bars that opened when the order was active; only later opens for what was sent after an open.
 fn check_times(outcome: &Outcome, _: Rules) -> Result<()> {
-    for fill in &outcome.recorder().fills {
-        let offer = offer(outcome, fill)?;
+    for fill in outcome.recorder().fills() {
+        let offer = offer(outcome, &fill)?;
         let order = outcome.run.state.order(fill.order);
         let active = order.ts_accepted + outcome.run.plan().instruments[0].latency.submit.largest().unwrap_or(0);
         let is_decision_close = outcome.run.plan().policies.fill_timing == FillTiming::SameClose
             && fill.phase == Phase::CLOSE
             && fill.ts == order.ts_accepted;
         if active > offer.ts_open && !(is_decision_close && active <= fill.ts) {
-            return fail(fill, "the bar opened before the order was active");
+            return fail(&fill, "the bar opened before the order was active");
         }
         let is_late = outcome.script.sent_after_opens.contains(&fill.order);
         if is_late && order.ts_accepted >= offer.ts_open {
-            return fail(fill, "sent after the opens of the instant at which the bar opened");
+            return fail(&fill, "sent after the opens of the instant at which the bar opened");
         }
         if order.request.time_in_force == ml4t_sim::order::TimeInForce::Day && fill.ts > order.ts_expiry {
-            return fail(fill, "a day order after its close");
+            return fail(&fill, "a day order after its close");
         }
     }
     Ok(())
@@ -316,8 +316,8 @@ fn check_times(outcome: &Outcome, _: Rules) -> Result<()> {
 fn check_volumes(outcome: &Outcome, rules: Rules) -> Result<()> {
     let mut taken: Vec<((usize, usize), i64)> = Vec::new();
     let mut filled = vec![0; outcome.run.state.orders.len()];
-    for fill in &outcome.recorder().fills {
-        let offer = offer(outcome, fill)?;
+    for fill in outcome.recorder().fills() {
+        let offer = offer(outcome, &fill)?;
         let key = (fill.instrument.index(), offer.row);
         let at = taken.iter().position(|t| t.0 == key).unwrap_or(taken.len());
         if at == taken.len() {
@@ -327,11 +327,11 @@ fn check_volumes(outcome: &Outcome, rules: Rules) -> Result<()> {
         #[expect(clippy::cast_precision_loss, reason = "small")]
         let is_over = taken[at].1 as f64 > SHARE * offer.volume;
         if rules.is_capped && is_over {
-            return fail(fill, "more than the cap of its bar");
+            return fail(&fill, "more than the cap of its bar");
         }
         filled[fill.order.index()] += fill.quantity;
     }
-    for (k, (&filled, order)) in filled.iter().zip(&outcome.run.state.orders).enumerate() {
+    for (k, (&filled, order)) in filled.iter().zip(outcome.run.state.orders.iter()).enumerate() {
         if filled != order.filled || order.filled + order.leaves != order.request.quantity || order.leaves < 0 {
             return Err(SimError::internal(format!("order {}: {filled} filled, {order:?}", k + 1)));
         }
@@ -346,14 +346,14 @@ fn check_solvency(outcome: &Outcome, rules: Rules) -> Result<()> {
     }
     let mut cash = outcome.run.plan().account.initial_cash.0;
     let mut held = vec![0; outcome.run.plan().instruments.len()];
-    for fill in &outcome.recorder().fills {
+    for fill in outcome.recorder().fills() {
         cash -= i128::from(fill.side.sign()) * fill.notional.0 + fill.fee.0;
         held[fill.instrument.index()] += fill.side.sign() * fill.quantity;
         if cash < 0 && fill.side == Side::Buy {
-            return fail(fill, "bought on credit");
+            return fail(&fill, "bought on credit");
         }
         if held[fill.instrument.index()] < 0 {
-            return fail(fill, "sold what was not there");
+            return fail(&fill, "sold what was not there");
         }
     }
     Ok(())
@@ -361,13 +361,13 @@ fn check_solvency(outcome: &Outcome, rules: Rules) -> Result<()> {
 
 /// What round trips gained is what was realised, and their fees are those of the closed part.
 fn check_round_trips(outcome: &Outcome, _: Rules) -> Result<()> {
-    let gained: i128 = outcome.recorder().round_trips.iter().map(|r| r.exit_value.0 - r.entry_cost.0).sum();
+    let gained: i128 = outcome.recorder().round_trips().map(|r| r.exit_value.0 - r.entry_cost.0).sum();
     if crate::common::decimal(gained, 18) != outcome.realized() {
         return Err(SimError::accounting(format!("round trips gained {gained}, realised {}", outcome.realized())));
     }
     let in_lots: i128 = outcome.book(0).positions.iter().flat_map(|p| &p.lots).map(|l| l.fees.0).sum();
-    let in_trips: i128 = outcome.recorder().round_trips.iter().map(|r| r.fees.0).sum();
-    let paid: i128 = outcome.recorder().fills.iter().map(|f| f.fee.0).sum();
+    let in_trips: i128 = outcome.recorder().round_trips().map(|r| r.fees.0).sum();
+    let paid: i128 = outcome.recorder().fills().map(|f| f.fee.0).sum();
     if in_lots + in_trips != paid {
         return Err(SimError::accounting(format!("fees {in_lots} in lots and {in_trips} in trips, {paid} paid")));
     }
@@ -376,10 +376,10 @@ fn check_round_trips(outcome: &Outcome, _: Rules) -> Result<()> {
 
 /// From one portfolio row to the next, equity changes by what the books say: nothing appears or vanishes.
 fn check_equity(outcome: &Outcome, _: Rules) -> Result<()> {
-    for row in &outcome.recorder().portfolio {
-        let before: i128 = outcome.recorder().fills.iter().filter(|f| f.ts <= row.ts).map(|f| f.fee.0).sum();
+    for row in outcome.recorder().portfolio() {
+        let before: i128 = outcome.recorder().fills().filter(|f| f.ts <= row.ts).map(|f| f.fee.0).sum();
         // At a session's close the row is written before the strategy and the opens of that instant.
-        let until: i128 = outcome.recorder().fills.iter().filter(|f| f.ts < row.ts).map(|f| f.fee.0).sum();
+        let until: i128 = outcome.recorder().fills().filter(|f| f.ts < row.ts).map(|f| f.fee.0).sum();
         if !(until.min(before)..=until.max(before)).contains(&row.fees.0) {
             return Err(SimError::accounting(format!("fees {:?} at {}", row.fees, crate::common::when(row.ts))));
         }
@@ -459,8 +459,8 @@ fn the_cases_trade() -> crate::common::TestResult {
     for _ in 0..300 {
         let case = case().new_tree(&mut runner).map_err(|reason| reason.message().to_owned())?.current();
         let outcome = world_of(&case, ["AAA", "BBB"])?.0.run_once()?;
-        fills += outcome.recorder().fills.len();
-        phases.extend(outcome.recorder().fills.iter().map(|f| f.phase.0));
+        fills += outcome.recorder().fills().len();
+        phases.extend(outcome.recorder().fills().map(|f| f.phase.0));
         ends.extend(outcome.run.state.orders.iter().map(|o| format!("{} {}", o.status.as_str(), o.reason.code())));
     }
     assert!(fills > 500, "{fills} fills");

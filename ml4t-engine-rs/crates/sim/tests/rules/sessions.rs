@@ -124,12 +124,8 @@ fn a_session_without_any_row_has_a_nav_at_the_last_marks() -> TestResult {
         run.navs(),
         ["d1 16:00 nav 10000", "d2 16:00 nav 10050", "d3 16:00 nav 10050", "d4 16:00 nav 10050", "d5 16:00 nav 10100"]
     );
-    let positions: Vec<(i32, i64, i128)> = run
-        .recorder()
-        .positions
-        .iter()
-        .map(|p| (p.session, p.quantity, p.value.0 / 1_000_000_000_000_000_000))
-        .collect();
+    let positions: Vec<(i32, i64, i128)> =
+        run.recorder().positions().map(|p| (p.session, p.quantity, p.value.0 / 1_000_000_000_000_000_000)).collect();
     assert_eq!(positions, [(2, 10, 1050), (3, 10, 1050), (4, 10, 1050), (5, 10, 1100)]);
     Ok(())
 }

@@ -9,13 +9,13 @@ use ml4t_abi::{
     Action, Answer, ExecutorContext, ExecutorModel, Kind, LatencyContext, LatencyOutput, Message, Model, OpenOrder,
     OrderRecord, OrderType, Orders, Status, export_executor, export_model,
 };
-use ml4t_sim::engine::{Api, Simulator, Strategy};
+use ml4t_sim::engine::{Api, Idle, Simulator, Strategy};
 use ml4t_sim::error::{Result, SimError};
-use ml4t_sim::ids::InstrumentId;
+use ml4t_sim::ids::{InstrumentId, OrderId};
 use ml4t_sim::latency::Delay;
 use ml4t_sim::order::{OrderRequest, Side};
 use ml4t_sim::queue::ColumnSource;
-use ml4t_sim::recorder::TableRecorder;
+use ml4t_sim::recorder::{Keep, TableRecorder};
 use ml4t_sim::venue::SimulatedVenue;
 use ml4t_sim::worked::{Progress, Standing};
 
@@ -129,7 +129,7 @@ fn work(world: &World, params: [f64; 2], quantity: i64) -> std::result::Result<(
 fn an_algorithm_trades_its_share_until_nothing_is_left() -> TestResult {
     let (run, worked) = work(&world(), [100.0, 0.0], 50)?;
     // At the first question no volume is new; then 20 a day, and what is left.
-    let sizes: Vec<i64> = run.recorder.fills.iter().map(|fill| fill.quantity).collect();
+    let sizes: Vec<i64> = run.recorder.fills().map(|fill| fill.quantity).collect();
     assert_eq!(sizes, [20, 20, 10]);
     assert_eq!((worked.progress, worked.filled), (Progress::Filled, 50));
     assert!(run.state.orders.iter().all(|order| order.request.worked == 1));
@@ -140,7 +140,7 @@ fn an_algorithm_trades_its_share_until_nothing_is_left() -> TestResult {
 #[test]
 fn an_algorithm_may_give_up_and_may_fail() -> TestResult {
     let (run, worked) = work(&world(), [2.0, 0.0], 50)?;
-    assert_eq!((run.recorder.fills.len(), worked.progress, worked.filled), (1, Progress::Canceled, 20));
+    assert_eq!((run.recorder.fills().len(), worked.progress, worked.filled), (1, Progress::Canceled, 20));
     let error = work(&world(), [2.0, 1.0], 50).err().map(|error| error.message);
     assert_eq!(error.as_deref(), Some("executor Share version 1, AAA, 1970-01-04T16:00:00Z: no more patience"));
     Ok(())
@@ -159,7 +159,7 @@ fn a_split_scales_what_is_left() -> TestResult {
     world.split(4, "AAA", 3, 2)?;
     let (run, worked) = work(&world, [100.0, 0.0], 50)?;
     // 20 were bought when the split came: they are 30 of 75 then.
-    let sizes: Vec<i64> = run.recorder.fills.iter().map(|fill| fill.quantity).collect();
+    let sizes: Vec<i64> = run.recorder.fills().map(|fill| fill.quantity).collect();
     assert_eq!(sizes, [20, 30, 15]);
     assert_eq!((worked.quantity, worked.filled, worked.progress), (75, 75, Progress::Filled));
     Ok(())
@@ -187,16 +187,20 @@ fn waiting(venue: u32) -> std::result::Result<TestRun, SimError> {
     }
     let plan = Arc::new(plan);
     let (source, venue) = (ColumnSource::new(Arc::clone(&plan)), SimulatedVenue::new(&plan)?);
-    let mut run = Simulator::new(plan, source, venue, TableRecorder::default())?;
-    run.run(&mut world.script.clone())?;
+    let recorder = TableRecorder::new(&plan, Keep::All, None);
+    let mut run = Simulator::new(plan, source, venue, recorder)?;
+    let mut script = world.script.clone();
+    script.on_start(&mut run.api())?;
+    while run.state.orders.is_empty() && run.run_instants(&mut script, 1)? {}
     Ok(run)
 }
 
 #[test]
 fn a_latency_model_decides_when_an_order_arrives() -> TestResult {
-    let run = waiting(0)?;
-    assert_eq!(run.state.orders[0].ts_active, at(1, 16, 0) + HOUR);
-    assert_eq!(run.recorder.fills[0].ts, at(2, 9, 30));
+    let mut run = waiting(0)?;
+    assert_eq!(run.state.order(OrderId(0)).ts_active, at(1, 16, 0) + HOUR);
+    run.run(&mut Idle)?;
+    assert_eq!(run.recorder.fills().next().map(|fill| fill.ts), Some(at(2, 9, 30)));
     Ok(())
 }
 

@@ -97,7 +97,7 @@ impl Names<'_> {
 }
 
 fn events(outcome: &Outcome) -> Vec<Row> {
-    let rows = outcome.run().recorder.order_events.iter().filter(|e| e.to != OrderStatus::Submitted);
+    let rows = outcome.run().recorder.order_events().filter(|e| e.to != OrderStatus::Submitted);
     rows.map(|e| {
         row([
             ("time", render(e.ts)),
@@ -121,7 +121,7 @@ const fn phase_name(phase: Phase) -> &'static str {
 
 fn fills(outcome: &Outcome) -> Vec<Row> {
     let names = Names(outcome);
-    let rows = outcome.run().recorder.fills.iter().map(|f| {
+    let rows = outcome.run().recorder.fills().map(|f| {
         let price = |p| names.price(f.instrument, p);
         row([
             ("time", render(f.ts)),
@@ -146,7 +146,7 @@ fn fills(outcome: &Outcome) -> Vec<Row> {
 
 fn postings(outcome: &Outcome) -> Vec<Row> {
     let names = Names(outcome);
-    let rows = outcome.run().recorder.ledger.iter().filter(|p| p.kind != PostingKind::Deposit).map(|p| {
+    let rows = outcome.run().recorder.ledger().filter(|p| p.kind != PostingKind::Deposit).map(|p| {
         row([
             ("time", render(p.ts)),
             ("kind", p.kind.as_str().to_owned()),
@@ -165,7 +165,7 @@ fn date(label: i32) -> String {
 }
 
 fn portfolio(outcome: &Outcome) -> Vec<Row> {
-    let rows = outcome.run().recorder.portfolio.iter().map(|p| {
+    let rows = outcome.run().recorder.portfolio().map(|p| {
         let value = p.long_value.0 + p.short_value.0;
         row([
             ("time", render(p.ts)),
@@ -182,7 +182,7 @@ fn portfolio(outcome: &Outcome) -> Vec<Row> {
 
 fn positions(outcome: &Outcome) -> Vec<Row> {
     let names = Names(outcome);
-    let rows = outcome.run().recorder.positions.iter().map(|p| {
+    let rows = outcome.run().recorder.positions().map(|p| {
         row([
             ("session", date(p.session)),
             ("symbol", names.symbol(p.instrument)),
@@ -196,7 +196,7 @@ fn positions(outcome: &Outcome) -> Vec<Row> {
 
 fn round_trips(outcome: &Outcome) -> Vec<Row> {
     let names = Names(outcome);
-    let rows = outcome.run().recorder.round_trips.iter().map(|r| {
+    let rows = outcome.run().recorder.round_trips().map(|r| {
         let gross = Cash(r.exit_value.0 - r.entry_cost.0);
         row([
             ("symbol", names.symbol(r.instrument)),

@@ -60,7 +60,7 @@ impl Script {
             match words[..] {
                 ["cancel", rule] if RuleKind::ALL.iter().any(|k| k.as_str() == rule) => {
                     let is_it = |o: &Order| !o.status.is_terminal() && o.rule.is_some_and(|k| k.as_str() == rule);
-                    let live = api.state.orders.iter().position(is_it);
+                    let live = api.state.orders.iter().position(|o| is_it(&o));
                     live.map(|k| api.cancel(OrderId(k as u64)));
                 }
                 ["cancel", number] => {

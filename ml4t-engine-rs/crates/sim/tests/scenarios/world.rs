@@ -18,7 +18,7 @@ use ml4t_sim::policies::{
     TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::queue::ColumnSource;
-use ml4t_sim::recorder::TableRecorder;
+use ml4t_sim::recorder::{Keep, TableRecorder};
 use ml4t_sim::time::Sessions;
 use ml4t_sim::venue::SimulatedVenue;
 
@@ -109,7 +109,8 @@ impl World {
     pub(crate) fn run(&self) -> Result<Outcome> {
         let source = ColumnSource::new(Arc::clone(&self.plan));
         let venue = SimulatedVenue::new(&self.plan)?;
-        let mut run = Simulator::new(Arc::clone(&self.plan), source, venue, TableRecorder::default())?;
+        let mut run =
+            Simulator::new(Arc::clone(&self.plan), source, venue, TableRecorder::new(&self.plan, Keep::All, None))?;
         let mut script = self.script.clone();
         run.run(&mut script)?;
         Ok(Outcome { rows: common::Outcome::new(run, common::Script::default()), script })

@@ -1,0 +1,561 @@
+//! The tables of a run in narrow rows: what a fill, its order or the plan says is not said again.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytemuck::{Pod, Zeroable};
+use ml4t_abi::{Liquidity, Phase};
+
+use super::{Fill, OrderEvent, PortfolioRow, PositionRow, Recorder};
+use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::ledger::{Account, Posting, PostingKind, RoundTrip};
+use crate::money::{Cash, Price, Qty};
+use crate::order::{OrderStatus, Reason, Side};
+use crate::packed::{Narrow, Sparse, Wide, number};
+use crate::plan::Plan;
+use crate::rows::{Budget, Rows};
+use crate::time::Ns;
+
+/// No fill, or no session.
+const NONE: u32 = u32::MAX;
+
+/// What is written down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Everything.
+    #[default]
+    All,
+    /// What the account is worth at each close of a session.
+    Nav,
+}
+
+/// Keeps the rows of a run, in memory up to a budget.
+#[derive(Clone)]
+pub struct TableRecorder {
+    plan: Arc<Plan>,
+    keep: Keep,
+    wide: Wide,
+    ledger: Rows<LedgerLine>,
+    /// Time and instrument of postings that no fill explains.
+    unexplained: Sparse<(Ns, Option<InstrumentId>)>,
+    order_events: Rows<EventLine>,
+    /// How many of them stand for two.
+    pairs: usize,
+    /// Sentences of transitions that have one of their own.
+    texts: Sparse<u32>,
+    fills: Rows<FillLine>,
+    costs: Rows<CostLine>,
+    /// Reference prices of fills whose price is not the reference and its costs.
+    references: Sparse<Price>,
+    round_trips: Rows<TripLine>,
+    positions: Rows<PositionLine>,
+    portfolio: Rows<PortfolioLine>,
+}
+
+/// A row of a table that can be read by number.
+pub trait Row: Sized {
+    /// How many there are.
+    fn count(tables: &TableRecorder) -> usize;
+    /// The row of that number.
+    fn read(tables: &TableRecorder, k: usize) -> Option<Self>;
+}
+
+impl TableRecorder {
+    /// Empty tables; each keeps an equal part of the budget in memory.
+    #[must_use]
+    pub fn new(plan: &Arc<Plan>, keep: Keep, budget: Option<&Budget>) -> Self {
+        let part = || budget.map(|b| Budget { bytes: b.bytes / 8, spill: Arc::clone(&b.spill) });
+        Self {
+            plan: Arc::clone(plan),
+            keep,
+            wide: Wide::default(),
+            ledger: Rows::new(part()),
+            unexplained: Sparse::default(),
+            order_events: Rows::new(part()),
+            pairs: 0,
+            texts: Sparse::default(),
+            fills: Rows::new(part()),
+            costs: Rows::new(part()),
+            references: Sparse::default(),
+            round_trips: Rows::new(part()),
+            positions: Rows::new(part()),
+            portfolio: Rows::new(part()),
+        }
+    }
+
+    /// What is written down.
+    #[must_use]
+    pub const fn keep(&self) -> Keep {
+        self.keep
+    }
+
+    /// Postings.
+    pub fn ledger(&self) -> impl ExactSizeIterator<Item = Posting> + Clone + use<'_> {
+        self.rows()
+    }
+
+    /// Executions; the number of a fill is its position.
+    pub fn fills(&self) -> impl ExactSizeIterator<Item = Fill> + Clone + use<'_> {
+        self.rows()
+    }
+
+    /// Pairs of lot and fill.
+    pub fn round_trips(&self) -> impl ExactSizeIterator<Item = RoundTrip> + Clone + use<'_> {
+        self.rows()
+    }
+
+    /// Positions at each net asset value.
+    pub fn positions(&self) -> impl ExactSizeIterator<Item = PositionRow> + Clone + use<'_> {
+        self.rows()
+    }
+
+    /// The account, instant by instant.
+    pub fn portfolio(&self) -> impl ExactSizeIterator<Item = PortfolioRow> + Clone + use<'_> {
+        self.rows()
+    }
+
+    fn rows<T: Row>(&self) -> impl ExactSizeIterator<Item = T> + Clone + use<'_, T> {
+        (0..T::count(self)).map(|k| self.row(k).unwrap_or_else(|| unreachable!("row {k} of {}", T::count(self))))
+    }
+
+    /// The row of that number.
+    #[must_use]
+    pub fn row<T: Row>(&self, k: usize) -> Option<T> {
+        T::read(self, k)
+    }
+
+    /// How many transitions of orders there were.
+    #[must_use]
+    pub const fn order_event_count(&self) -> usize {
+        self.order_events.len() + self.pairs
+    }
+
+    /// Transitions of orders, in their sequence.
+    pub fn order_events(&self) -> impl Iterator<Item = OrderEvent> + Clone + use<'_> {
+        self.order_events.iter().enumerate().flat_map(|(k, line)| {
+            let text = self.texts.get(number(k)).unwrap_or(0);
+            let [first, second] = line.events(text);
+            [Some(first), Some(second).filter(|_| line.is_pair())].into_iter().flatten()
+        })
+    }
+
+    /// Bytes of all rows, in memory and outside.
+    #[must_use]
+    pub fn bytes(&self) -> (usize, usize) {
+        let all = [
+            self.ledger.bytes(),
+            self.order_events.bytes(),
+            self.fills.bytes(),
+            self.costs.bytes(),
+            self.round_trips.bytes(),
+            self.positions.bytes(),
+            self.portfolio.bytes(),
+        ];
+        all.into_iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    }
+}
+
+impl fmt::Debug for TableRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        list.entries(self.order_events()).entries(self.fills()).entries(self.ledger());
+        list.entries(self.round_trips()).entries(self.positions()).entries(self.portfolio()).finish()
+    }
+}
+
+impl Recorder for TableRecorder {
+    fn posting(&mut self, row: &Posting) {
+        if self.keep == Keep::Nav {
+            return;
+        }
+        if row.fill.is_none() {
+            self.unexplained.push(number(self.ledger.len()), (row.ts, row.instrument));
+        }
+        let fill = row.fill.map_or(NONE, |(_, k)| u32::try_from(k).unwrap_or(NONE));
+        self.ledger.push(LedgerLine {
+            amount: self.wide.pack(row.amount.0),
+            fill,
+            book: row.book.0,
+            kind: row.kind as u8,
+            accounts: (row.debit as u8) << 4 | row.credit as u8,
+        });
+    }
+
+    fn order_event(&mut self, row: &OrderEvent) {
+        if self.keep == Keep::Nav {
+            return;
+        }
+        let line = EventLine {
+            ts: row.ts,
+            filled: row.filled,
+            order: narrow(row.order),
+            states: (row.from as u8) << 4 | row.to as u8,
+            reason: row.reason as u8,
+            is_pair: 0,
+        };
+        if row.text == 0
+            && let Some(last) = self.order_events.last_mut()
+            && last.takes(&line)
+        {
+            last.is_pair = 1;
+            self.pairs += 1;
+            return;
+        }
+        if row.text != 0 {
+            self.texts.push(number(self.order_events.len()), row.text);
+        }
+        self.order_events.push(line);
+    }
+
+    fn fill(&mut self, row: &Fill) {
+        if self.keep == Keep::Nav {
+            return;
+        }
+        let per_unit = [row.spread, row.slippage, row.impact, row.permanent_impact];
+        let costs = if per_unit == [Price(0); 4] {
+            NONE
+        } else {
+            self.costs.push(CostLine(per_unit.map(|p| p.0)));
+            number(self.costs.len() - 1)
+        };
+        let line = FillLine {
+            ts: row.ts,
+            quantity: row.quantity,
+            price: row.price.0,
+            fee: self.wide.pack(row.fee.0),
+            order: narrow(row.order),
+            instrument: row.instrument.0,
+            costs,
+            book: row.book.0,
+            kinds: (row.side as u8) << 7 | u8::try_from(row.liquidity.0).unwrap_or(0),
+            phase: u8::try_from(row.phase.0).unwrap_or(0),
+        };
+        if reference(&line, per_unit) != row.reference {
+            self.references.push(number(self.fills.len()), row.reference);
+        }
+        self.fills.push(line);
+        debug_assert_eq!(self.row(self.fills.len() - 1), Some(*row), "a fill is kept as it was");
+    }
+
+    fn round_trip(&mut self, row: &RoundTrip) {
+        if self.keep == Keep::Nav {
+            return;
+        }
+        self.round_trips.push(TripLine {
+            entry_cost: self.wide.pack(row.entry_cost.0),
+            exit_value: self.wide.pack(row.exit_value.0),
+            fees: self.wide.pack(row.fees.0),
+            slippage: self.wide.pack(row.slippage.0),
+            quantity: row.quantity,
+            ts_entry: row.ts_entry,
+            entry_order: narrow(row.entry_order),
+            exit_fill: u32::try_from(row.exit_fill).unwrap_or(NONE),
+        });
+        debug_assert_eq!(self.row(self.round_trips.len() - 1), Some(*row), "a round trip is kept as it was");
+    }
+
+    fn position(&mut self, row: &PositionRow) {
+        if self.keep == Keep::Nav {
+            return;
+        }
+        self.positions.push(PositionLine {
+            ts: row.ts,
+            quantity: row.quantity,
+            mark: row.mark.0,
+            cost: self.wide.pack(row.cost.0),
+            session: row.session,
+            instrument: row.instrument.0,
+            book: row.book.0,
+        });
+        debug_assert_eq!(self.row(self.positions.len() - 1), Some(*row), "a position is kept as it was");
+    }
+
+    fn portfolio(&mut self, row: &PortfolioRow) {
+        if self.keep == Keep::Nav && row.session.is_none() {
+            return;
+        }
+        // The official value takes the place of the step of the same instant.
+        if row.session.is_some() && self.portfolio.last().is_some_and(|last| last.ts == row.ts) {
+            self.portfolio.pop();
+        }
+        let amounts = [
+            row.cash,
+            row.receivable,
+            row.long_value,
+            row.short_value,
+            row.cost,
+            row.realized,
+            row.fees,
+            row.dividends,
+        ];
+        self.portfolio.push(PortfolioLine {
+            ts: row.ts,
+            session: row.session.unwrap_or(i32::MIN),
+            amounts: amounts.map(|amount| self.wide.pack(amount.0)),
+        });
+    }
+}
+
+/// A number of an order in four bytes; [`crate::orders::Orders`] gives no larger ones.
+fn narrow(order: OrderId) -> u32 {
+    u32::try_from(order.0).unwrap_or(NONE)
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, packed(2))]
+struct LedgerLine {
+    amount: Narrow,
+    /// Number of the fill that explains it.
+    fill: u32,
+    book: u16,
+    kind: u8,
+    accounts: u8,
+}
+
+impl Row for Posting {
+    fn count(tables: &TableRecorder) -> usize {
+        tables.ledger.len()
+    }
+
+    #[inline]
+    fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
+        let line = tables.ledger.get(k)?;
+        let (ts, instrument, fill) = if line.fill == NONE {
+            let (ts, instrument) = tables.unexplained.get(number(k))?;
+            (ts, instrument, None)
+        } else {
+            let fill = tables.fills.get(line.fill as usize)?;
+            let by = (OrderId(u64::from(fill.order)), u64::from(line.fill));
+            (fill.ts, Some(InstrumentId(fill.instrument)), Some(by))
+        };
+        Some(Self {
+            ts,
+            book: BookId(line.book),
+            kind: PostingKind::ALL[usize::from(line.kind)],
+            debit: Account::ALL[usize::from(line.accounts >> 4)],
+            credit: Account::ALL[usize::from(line.accounts & 15)],
+            amount: Cash(tables.wide.unpack(line.amount)),
+            instrument,
+            fill,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, packed(2))]
+struct EventLine {
+    ts: Ns,
+    filled: i64,
+    order: u32,
+    states: u8,
+    reason: u8,
+    /// 1: the order was accepted as it was sent, and the row stands for both.
+    is_pair: u16,
+}
+
+const SENT: u8 = (OrderStatus::Created as u8) << 4 | OrderStatus::Submitted as u8;
+const TAKEN: u8 = (OrderStatus::Submitted as u8) << 4 | OrderStatus::Accepted as u8;
+
+impl EventLine {
+    const fn is_pair(&self) -> bool {
+        self.is_pair == 1
+    }
+
+    /// Whether `next` is the acceptance that goes without saying.
+    fn takes(&self, next: &Self) -> bool {
+        let is_plain = |line: &Self| line.reason == Reason::None as u8 && line.filled == 0 && line.is_pair == 0;
+        (self.states, next.states) == (SENT, TAKEN)
+            && { self.order } == { next.order }
+            && { self.ts } == { next.ts }
+            && is_plain(self)
+            && is_plain(next)
+    }
+
+    fn events(&self, text: u32) -> [OrderEvent; 2] {
+        let event = |states: u8| OrderEvent {
+            ts: self.ts,
+            order: OrderId(u64::from(self.order)),
+            from: OrderStatus::ALL[usize::from(states >> 4)],
+            to: OrderStatus::ALL[usize::from(states & 15)],
+            reason: Reason::ALL[usize::from(self.reason)],
+            text,
+            filled: self.filled,
+        };
+        [event(self.states), event(TAKEN)]
+    }
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, packed(2))]
+struct FillLine {
+    ts: Ns,
+    quantity: i64,
+    price: i64,
+    fee: Narrow,
+    order: u32,
+    instrument: u32,
+    /// Row of its costs, [`NONE`] where there are none.
+    costs: u32,
+    book: u16,
+    /// Side in the highest bit, liquidity in the others.
+    kinds: u8,
+    phase: u8,
+}
+
+impl FillLine {
+    const fn side(&self) -> Side {
+        Side::ALL[(self.kinds >> 7) as usize]
+    }
+}
+
+/// Spread, slippage, impact and the permanent part of it, for a unit.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct CostLine([i64; 4]);
+
+/// The price less its costs.
+const fn reference(line: &FillLine, [spread, slippage, impact, _]: [Price; 4]) -> Price {
+    let costs = spread.0.wrapping_add(slippage.0).wrapping_add(impact.0);
+    Price(line.price.wrapping_sub(costs.wrapping_mul(line.side().sign())))
+}
+
+impl Row for Fill {
+    fn count(tables: &TableRecorder) -> usize {
+        tables.fills.len()
+    }
+
+    #[inline]
+    fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
+        let line = tables.fills.get(k)?;
+        let costs = if line.costs == NONE { [0; 4] } else { tables.costs.get(line.costs as usize)?.0 }.map(Price);
+        let [spread, slippage, impact, permanent_impact] = costs;
+        let instrument = InstrumentId(line.instrument);
+        let price = Price(line.price);
+        Some(Self {
+            number: k as u64,
+            order: OrderId(u64::from(line.order)),
+            book: BookId(line.book),
+            ts: line.ts,
+            instrument,
+            side: line.side(),
+            quantity: line.quantity,
+            price,
+            reference: tables.references.get(number(k)).unwrap_or_else(|| reference(&line, costs)),
+            spread,
+            slippage,
+            impact,
+            permanent_impact,
+            fee: Cash(tables.wide.unpack(line.fee)),
+            notional: tables.plan.instrument(instrument).scale.notional(price, Qty(line.quantity))?,
+            liquidity: Liquidity(u32::from(line.kinds & 0x7f)),
+            phase: Phase(u32::from(line.phase)),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, packed(2))]
+struct TripLine {
+    entry_cost: Narrow,
+    exit_value: Narrow,
+    fees: Narrow,
+    slippage: Narrow,
+    quantity: i64,
+    ts_entry: Ns,
+    entry_order: u32,
+    exit_fill: u32,
+}
+
+impl Row for RoundTrip {
+    fn count(tables: &TableRecorder) -> usize {
+        tables.round_trips.len()
+    }
+
+    #[inline]
+    fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
+        let line = tables.round_trips.get(k)?;
+        let fill = tables.fills.get(line.exit_fill as usize)?;
+        Some(Self {
+            book: BookId(fill.book),
+            instrument: InstrumentId(fill.instrument),
+            quantity: line.quantity,
+            ts_entry: line.ts_entry,
+            ts_exit: fill.ts,
+            entry_cost: Cash(tables.wide.unpack(line.entry_cost)),
+            exit_value: Cash(tables.wide.unpack(line.exit_value)),
+            fees: Cash(tables.wide.unpack(line.fees)),
+            slippage: Cash(tables.wide.unpack(line.slippage)),
+            entry_order: OrderId(u64::from(line.entry_order)),
+            exit_order: OrderId(u64::from(fill.order)),
+            exit_fill: u64::from(line.exit_fill),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, packed(2))]
+struct PositionLine {
+    ts: Ns,
+    quantity: i64,
+    mark: i64,
+    cost: Narrow,
+    session: i32,
+    instrument: u32,
+    book: u16,
+}
+
+impl Row for PositionRow {
+    fn count(tables: &TableRecorder) -> usize {
+        tables.positions.len()
+    }
+
+    #[inline]
+    fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
+        let line = tables.positions.get(k)?;
+        let (instrument, mark) = (InstrumentId(line.instrument), Price(line.mark));
+        Some(Self {
+            ts: line.ts,
+            session: line.session,
+            book: BookId(line.book),
+            instrument,
+            quantity: line.quantity,
+            cost: Cash(tables.wide.unpack(line.cost)),
+            mark,
+            value: tables.plan.instrument(instrument).scale.notional(mark, Qty(line.quantity))?,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, packed(2))]
+struct PortfolioLine {
+    ts: Ns,
+    session: i32,
+    amounts: [Narrow; 8],
+}
+
+impl Row for PortfolioRow {
+    fn count(tables: &TableRecorder) -> usize {
+        tables.portfolio.len()
+    }
+
+    #[inline]
+    fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
+        let line = tables.portfolio.get(k)?;
+        let amounts = { line.amounts }.map(|amount| Cash(tables.wide.unpack(amount)));
+        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends] = amounts;
+        let session = Some(line.session).filter(|&session| session != i32::MIN);
+        let ts = line.ts;
+        Some(Self { ts, session, cash, receivable, long_value, short_value, cost, realized, fees, dividends })
+    }
+}
+
+/// Bytes of an order that is accepted as it is sent, fills at once and pays a fee: its transitions, its fill without
+/// and with costs, a posting, and a round trip.
+pub const BYTES: [(&str, usize); 5] = [
+    ("order_events", 2 * size_of::<EventLine>()),
+    ("fills", size_of::<FillLine>()),
+    ("costs", size_of::<CostLine>()),
+    ("ledger", size_of::<LedgerLine>()),
+    ("round_trips", size_of::<TripLine>()),
+];
