@@ -220,8 +220,8 @@ def test_the_abi_crate_depends_on_nothing(root: Path) -> None:
     assert crate_dependencies(root, "abi") == set()
 
 
-def test_the_simulator_depends_on_the_abi_libm_and_arrow_buffers_alone(root: Path) -> None:
-    assert crate_dependencies(root, "sim") <= {"ml4t-abi", "libm", "arrow-buffer"}
+def test_the_simulator_depends_on_the_abi_and_three_small_libraries_alone(root: Path) -> None:
+    assert crate_dependencies(root, "sim") <= {"ml4t-abi", "libm", "arrow-buffer", "bytemuck"}
 
 
 def test_only_one_crate_names_pyo3(root: Path) -> None:

@@ -443,7 +443,12 @@ def test_an_exception_of_the_progress_callback_ends_the_run(engine: Make, daily:
 
 def test_run_info_tells_durations_and_sizes(engine: Make, market: DataFeed) -> None:
     info = engine(Buys, market).run().run_info
-    assert info["counts"] == {"rows": 4, "orders": 1, "fills": 1}
+    counts = info["counts"]
+    assert {name: counts[name] for name in ("rows", "orders", "fills")} == {
+        "rows": 4,
+        "orders": 1,
+        "fills": 1,
+    }
     assert set(info["durations_s"]) == {"load", "assemble", "run", "finish"}
     assert all(seconds >= 0 for seconds in info["durations_s"].values())
 

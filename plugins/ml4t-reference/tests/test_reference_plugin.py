@@ -55,6 +55,8 @@ def spec() -> dict[str, Any]:
         "base_currency": "USD",
         "seed": 0,
         "record_ns": 0,
+        "keeps_tables": True,
+        "table_memory": 1 << 30,
         "warm_from_ns": 0,
         "account": {
             "initial_cash": "1000",

@@ -82,12 +82,13 @@ class NativePolicy(enum.Enum):
 
 
 class RecordCadence(enum.Enum):
-    """How often the portfolio is recorded, beside every session close; AUTO: hourly, daily data each step."""
+    """How often the portfolio is recorded. AUTO: hourly, daily data each step; NAV: closes, no tables."""
 
     AUTO = "auto"
     STEP = "step"
     HOUR = "hour"
     SESSION = "session"
+    NAV = "nav"
 
 
 def _fault(path: str, message: str, found: object = None, *, allowed: tuple[str, ...] = ()) -> Finding:
@@ -110,6 +111,7 @@ class BacktestSection(Checked):
     seed: int = setting(0)
     nav_calendar: str | None = setting(None)
     record: RecordCadence = setting(RecordCadence.AUTO)
+    table_memory: int = setting(1 << 30)
     output: Path = setting(Path("runs/{name}"), convert=Path)
     run_manifest: str = setting("run_manifest.json")
     engine: str = setting("rust")
@@ -123,8 +125,9 @@ class BacktestSection(Checked):
         start, end = values.get("start_date"), values.get("end_date")
         if start is not None and end is not None and _day(start) > _day(end):
             yield _fault("end_date", f"{end} is before start_date {start}", end)
-        if not 0 <= (seed := values.get("seed", 0)) < 2**64:
-            yield _fault("seed", f"expected a whole number from 0 to 2**64 - 1, found {seed}", seed)
+        for key in ("seed", "table_memory"):
+            if not 0 <= (number := values.get(key, 0)) < 2**64:
+                yield _fault(key, f"expected a whole number from 0 to 2**64 - 1, found {number}", number)
         for key in ("name", "run_manifest"):
             text = values.get(key, "-")
             if not text.strip() or Path(text).name != text or text == "..":

@@ -298,11 +298,7 @@ impl PyRun {
         let source = ColumnSource::new(Arc::clone(&plan));
         let venue = SimulatedVenue::new(&plan).into_py(py)?;
         let budget = crate::spill::budget(spec)?;
-        let keep = if spec.get_item("keeps_tables")?.is_none_or(|v| v.is_truthy().unwrap_or(true)) {
-            Keep::All
-        } else {
-            Keep::Nav
-        };
+        let keep = if crate::assemble::take(spec, "keeps_tables")? { Keep::All } else { Keep::Nav };
         let recorder = TableRecorder::new(&plan, keep, budget.as_ref());
         let mut run = Run::new(plan, source, venue, recorder).into_py(py)?;
         run.state.orders = Orders::new(budget);
@@ -547,6 +543,9 @@ impl PyRun {
         out.set_item("rows", rows)?;
         out.set_item("orders", core.run.state.orders.len())?;
         out.set_item("fills", core.run.state.fills)?;
+        let (orders, rows) = (core.run.state.orders.bytes(), core.run.recorder.bytes());
+        out.set_item("table_bytes", orders.0 + rows.0)?;
+        out.set_item("spilled_bytes", orders.1 + rows.1)?;
         Ok(out)
     }
 

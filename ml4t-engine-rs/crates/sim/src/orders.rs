@@ -223,9 +223,6 @@ struct Ended {
     rule: u8,
 }
 
-/// Bytes kept of an order that ended, its place included.
-pub const ENDED_BYTES: usize = size_of::<Ended>() + size_of::<u32>();
-
 const SECOND: i64 = 1_000_000_000;
 
 impl Ended {

@@ -1280,7 +1280,10 @@ class Run:
         """Return the statistics kept while the run went: one return a session of the NAV calendar."""
 
     def counts(self) -> dict[str, int]:
-        """Return the size of the run: `rows` of input, `orders`, `fills`."""
+        """Return the size of the run: `rows` of input, `orders`, `fills`, `table_bytes` and `spilled_bytes`.
+
+        The last two are what orders and tables take in memory, and outside of it.
+        """
 
     def column_address(self, feed: str, column: str) -> int:
         """Return the address of a column's values: equal to the producer's where no copy was made."""

@@ -161,6 +161,8 @@ def _save(results: Results, folder: Path, *, overwrite: bool, failure: BaseExcep
 def _report(results: Results, settings: Any, plugins: PluginManager, folder: Path) -> Path | None:  # noqa: ANN401
     from ml4t.core.errors import UnknownNameError
 
+    if settings.report.path is None and not results.keeps_tables:
+        return None
     try:
         reporter = plugins.resolve("reporter", settings.report.type)
     except UnknownNameError:
@@ -183,7 +185,8 @@ def _summary(console: Any, results: Results, folder: Path, page: Path | None, *,
     equity = results.portfolio_history["equity"]
     if len(equity):
         table.add_row("Final equity", f"{equity[-1]:,.2f} {results.currency}")
-    table.add_row("Orders / fills", f"{results.orders.height:,} / {results.fills.height:,}")
+    counts = results.run_info["counts"]
+    table.add_row("Orders / fills", f"{counts['orders']:,} / {counts['fills']:,}")
     table.add_row("Run time", f"{seconds:.2f} s")
     console.print(table)
     for note in results.warnings:

@@ -149,6 +149,8 @@ def describe(
         "base_currency": config.backtest.base_currency,
         "seed": config.backtest.seed,
         "record_ns": _record_ns(config.backtest.record, data),
+        "keeps_tables": config.backtest.record is not RecordCadence.NAV,
+        "table_memory": config.backtest.table_memory,
         "warm_from_ns": warm_from,
         "account": {
             "initial_cash": decimal_text(account.initial_cash),
@@ -278,7 +280,7 @@ def _record_ns(cadence: RecordCadence, data: MarketData) -> int | None:
     """Distance of portfolio rows in ns; 0 for every step, None for session closes only."""
     if cadence is RecordCadence.AUTO:
         return 0 if all(_is_daily(feed) for feed in data.feeds) else HOUR_NS
-    return {RecordCadence.STEP: 0, RecordCadence.HOUR: HOUR_NS, RecordCadence.SESSION: None}[cadence]
+    return {RecordCadence.STEP: 0, RecordCadence.HOUR: HOUR_NS}.get(cadence)
 
 
 def _is_daily(feed: FeedTable) -> bool:

@@ -25,9 +25,10 @@ def line(results: Results) -> str:
     if nav.is_empty():
         return f"<Results {results.name!r}, {results.status}, no session completed>"
     total = format_value(results.metrics["total_return"], Unit.FRACTION)
+    fills = f"{results.fills.height} fills, " if results.keeps_tables else ""
     return (
         f"<Results {results.name!r}, {results.status}, {nav['session'][0]} to {nav['session'][-1]}, "
-        f"{nav.height} sessions, {results.fills.height} fills, total return {total}>"
+        f"{nav.height} sessions, {fills}total return {total}>"
     )
 
 

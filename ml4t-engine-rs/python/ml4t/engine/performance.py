@@ -26,6 +26,7 @@ __all__ = [
     "align_benchmark",
     "drawdown_periods",
     "drawdown_table",
+    "exposures",
     "initial_capital",
     "nav_table",
     "periods_per_year_of",
@@ -272,10 +273,23 @@ def _up_to_ruin(returns: NDArray[np.float64]) -> NDArray[np.float64]:
     return returns[: undefined[0]] if len(undefined) else returns
 
 
-def activity(
-    fills: pl.DataFrame, portfolio_history: pl.DataFrame, *, periods_per_year: float
-) -> dict[str, float]:
-    """Measure turnover, exposure, time in the market and costs; `ml4t.engine.metrics` has the definitions."""
+def exposures(portfolio_history: pl.DataFrame) -> dict[str, float]:
+    """Measure exposure, time in the market and fees; `ml4t.engine.metrics` has the definitions."""
+    import polars as pl
+
+    gross = pl.col("long_value") - pl.col("short_value")
+    fees = portfolio_history["fees"]
+    closes = portfolio_history.filter("is_nav").select(
+        exposure=(gross / pl.col("equity")).mean(), time_in_market=(gross > 0).mean()
+    )
+    measured = {
+        name: math.nan if found is None else found for name, found in closes.row(0, named=True).items()
+    }
+    return measured | {"fees": fees[-1] if len(fees) else 0.0}
+
+
+def activity(fills: pl.DataFrame, nav: pl.DataFrame, *, periods_per_year: float) -> dict[str, float]:
+    """Measure turnover and costs of fills; `ml4t.engine.metrics` has the definitions."""
     import polars as pl
 
     price, notional = pl.col("price").abs(), pl.col("notional").abs()
@@ -287,23 +301,13 @@ def activity(
         "permanent_impact_cost": pl.col("permanent_impact"),
     }
     lost = fills.select((units * part).sum().alias(name) for name, part in parts.items())
+    # Those of fills after the last net asset value too.
     costs = {"fees": float(fills["fee"].sum()), **lost.row(0, named=True)}
-    closes = portfolio_history.filter("is_nav")
-    if closes.is_empty():
-        return {"turnover": math.nan, "exposure": math.nan, "time_in_market": math.nan, **costs}
-    gross = pl.col("long_value") - pl.col("short_value")
-    measured = closes.select(
-        nav=pl.col("equity").mean(), exposure=(gross / pl.col("equity")).mean(), held=(gross > 0).mean()
-    ).row(0, named=True)
-    traded = float(fills["notional"].abs().sum())
-    years = closes.height / periods_per_year
-    nav = measured["nav"]
-    return {
-        "turnover": traded / 2 / nav / years if nav > 0 else math.nan,
-        "exposure": measured["exposure"],
-        "time_in_market": measured["held"],
-        **costs,
-    }
+    if nav.is_empty():
+        return {"turnover": math.nan, **costs}
+    traded, mean = float(fills["notional"].abs().sum()), nav.select(pl.col("nav").mean()).item()
+    years = nav.height / periods_per_year
+    return {"turnover": traded / 2 / mean / years if mean > 0 else math.nan, **costs}
 
 
 def align_benchmark(benchmark: object, sessions: pl.Series) -> NDArray[np.float64]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ml4t.core.errors import ResultsError, unknown_name
 from ml4t.core.plugins import PluginManager, load_plugins
+from ml4t.core.schemas import TABLES
 from ml4t.engine import display, storage
 from ml4t.engine import performance as perf
 from ml4t.engine.metrics import BENCHMARK_GROUP, METRICS, Metrics
 from ml4t.engine.performance import Every
-from ml4t.engine.tables import arrow_table, check_names
+from ml4t.engine.tables import arrow_table, check_names, kept_names
 from ml4t.engine.trade_statistics import TradeStatistics, trade_statistics
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Results:
     Parameters
     ----------
     tables : mapping of str to object
-        One object with `__arrow_c_stream__` for every name in `ml4t.core.schemas.TABLES`.
+        One object with `__arrow_c_stream__` for every name in `ml4t.core.schemas.TABLES`; of a run with
+        `record = "nav"` those for `portfolio_history`, `recorded` and `logs`.
     manifest : mapping
         What decides the run: configuration, seed, hashes of inputs, versions. Saved as `run_manifest.json`.
     run_info : mapping
@@ -74,12 +76,13 @@ class Results:
         benchmark: object = None,
         plugins: PluginManager | None = None,
     ) -> None:
-        check_names(tables)
-        self._raw: dict[str, Any] = dict(tables)
+        self._config: Mapping[str, Any] = manifest.get("config", {}) if config is None else config
+        kept = kept_names(self._setting("backtest", "record"))
+        check_names(tables, kept)
+        self._raw: dict[str, Any] = {name: tables[name] for name in kept}
         self._cache: dict[object, Any] = {}
         self._manifest = dict(manifest)
         self._run_info = dict(run_info)
-        self._config: Mapping[str, Any] = manifest.get("config", {}) if config is None else config
         self._status: RunStatus = status
         self._benchmark = benchmark
         self._plugins = plugins
@@ -160,7 +163,7 @@ class Results:
                 f"No session of {calendar} closed within the data, so there is no NAV, and returns and "
                 f"metrics are empty; check timezone, stamp, calendar and nav_calendar.",
             )
-        elif moved := _moved_after_the_last_nav(self):
+        elif self.keeps_tables and (moved := _moved_after_the_last_nav(self)):
             notes.insert(0, moved)
         ruined = self.nav.filter(self.nav["nav"] <= 0)
         if not ruined.is_empty():
@@ -175,6 +178,11 @@ class Results:
         return part.get(key) if isinstance(part, Mapping) else None
 
     # ----------------------------------------------------------------------- tables
+
+    @property
+    def keeps_tables(self) -> bool:
+        """Whether the run kept its orders, fills and postings: not with `record = "nav"`."""
+        return "ledger" in self._raw
 
     @property
     def orders(self) -> pl.DataFrame:
@@ -227,10 +235,22 @@ class Results:
         return self.table("logs")
 
     def table(self, name: str) -> pl.DataFrame:
-        """Return a table by name; `trades` is another name of `round_trips`."""
+        """Return a table by name; `trades` is another name of `round_trips`.
+
+        Raises
+        ------
+        ResultsError
+            If the run did not keep it, because it has `record = "nav"`.
+        """
         import polars as pl
 
         name = "round_trips" if name == "trades" else name
+        if name not in self._raw and name in TABLES:
+            message = (
+                f'this run kept no table {name}: [backtest] record = "nav" keeps net asset values alone; '
+                'run it with record = "session" for all tables'
+            )
+            raise ResultsError(message)
         if name not in self._raw:
             raise unknown_name("table", name, self._raw)  # noqa: EM101
         return self._kept(("table", name), lambda: cast("pl.DataFrame", pl.from_arrow(self._arrow(name))))
@@ -260,6 +280,8 @@ class Results:
     @property
     def initial_capital(self) -> float:
         """Money deposited before the run began."""
+        if not self.keeps_tables:
+            return float(str(self._setting("broker", "initial_cash")))
         return self._kept("initial", lambda: perf.initial_capital(self.ledger))
 
     @property
@@ -326,7 +348,8 @@ class Results:
     def metrics(self) -> Metrics:
         """Metrics of the run against its benchmark, if it has one.
 
-        The risk-free rate is that of the configuration (`report.risk_free`, default 0).
+        The risk-free rate is that of the configuration (`report.risk_free`, default 0). A run with
+        `record = "nav"` has no metrics of single fills and round trips.
         """
         return self._kept("metrics", self.performance)
 
@@ -369,18 +392,20 @@ class Results:
             risk_free=rate,
             benchmark=None if against is None else against["return"].to_numpy(),
         )
-        measured |= perf.activity(self.fills, self.portfolio_history, periods_per_year=per_year)
-        trips = self.trade_statistics
-        measured |= {
-            "trades": trips["trades"]["all"],
-            "trade_hit_rate": trips["hit_rate"]["all"],
-            "profit_factor": trips["profit_factor"]["all"],
-            "expectancy": trips["expectancy"]["all"],
-        }
+        measured |= perf.exposures(self.portfolio_history)
+        if self.keeps_tables:
+            measured |= perf.activity(self.fills, self.nav, periods_per_year=per_year)
+            trips = self.trade_statistics
+            measured |= {
+                "trades": trips["trades"]["all"],
+                "trade_hit_rate": trips["hit_rate"]["all"],
+                "profit_factor": trips["profit_factor"]["all"],
+                "expectancy": trips["expectancy"]["all"],
+            }
         ordered = {
             name: measured[name]
             for name, metric in METRICS.items()
-            if against is not None or metric.group != BENCHMARK_GROUP
+            if name in measured and (against is not None or metric.group != BENCHMARK_GROUP)
         }
         return Metrics(values=ordered, periods_per_year=per_year, risk_free=rate)
 
@@ -478,12 +503,13 @@ class Results:
         manifest = str(self._setting("backtest", "run_manifest") or storage.MANIFEST_FILE)
         info = {**self._run_info, "status": self._status, storage.MANIFEST_NAME: manifest}
         metrics = self.metrics
+        trips: Mapping[str, Mapping[str, float]] = self.trade_statistics if self.keeps_tables else {}
         documents = {
             manifest: self._manifest,
             storage.INFO_FILE: info,
             storage.METRICS_FILE: {
                 "metrics": dict(metrics),
-                "trade_statistics": {name: dict(row) for name, row in self.trade_statistics.items()},
+                "trade_statistics": {name: dict(row) for name, row in trips.items()},
                 "conventions": metrics.conventions(),
             },
         }
@@ -504,8 +530,6 @@ class Results:
             If a file is missing, truncated or not the one that was saved, or a table does not have its
             schema. A table is compared with its hash when it is first read.
         """
-        from ml4t.core.schemas import TABLES
-
         folder = Path(path)
         name = storage.manifest_file(folder)
         manifest = storage.read_json(folder, name=name)
@@ -520,7 +544,8 @@ class Results:
             file = folder / storage.INFO_FILE
             message = f"{file} has status {status!r}, expected complete, interrupted or failed"
             raise ResultsError(message)
-        tables = storage.stored_tables(folder, names=tuple(TABLES), hashes=hashes)
+        kept = kept_names(manifest.get("config", {}).get("backtest", {}).get("record"))
+        tables = storage.stored_tables(folder, names=kept, hashes=hashes)
         benchmark = storage.stored_tables(folder, names=("benchmark",), hashes=hashes, optional=True)
         results = cls(
             tables, manifest=manifest, run_info=info, status=status, benchmark=benchmark.get("benchmark")

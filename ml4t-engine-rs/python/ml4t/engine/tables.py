@@ -12,15 +12,24 @@ from ml4t.engine.storage import StoredTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["arrow_table", "check_names"]
+__all__ = ["arrow_table", "check_names", "kept_names"]
 
 # Arrow has several layouts of text; producers differ, files do not.
 _TEXT = {"large_string": "string", "string_view": "string"}
 
 
-def check_names(tables: Mapping[str, Any]) -> None:
+# What a run keeps of which only the net asset values are wanted.
+_OF_NAV = ("portfolio_history", "recorded", "logs")
+
+
+def kept_names(record: object) -> tuple[str, ...]:
+    """Return the names of the tables that a run keeps, by `record` of `[backtest]`."""
+    return _OF_NAV if record == "nav" else tuple(TABLES)
+
+
+def check_names(tables: Mapping[str, Any], kept: tuple[str, ...]) -> None:
     """Refuse tables that are missing or unknown."""
-    missing = [name for name in TABLES if name not in tables]
+    missing = [name for name in kept if name not in tables]
     if missing:
         message = f"results lack the tables {', '.join(missing)}"
         raise ResultsError(message)

@@ -39,8 +39,8 @@ pub struct TableRecorder {
     /// Time and instrument of postings that no fill explains.
     unexplained: Sparse<(Ns, Option<InstrumentId>)>,
     order_events: Rows<EventLine>,
-    /// How many of them stand for two.
-    pairs: usize,
+    /// How many transitions they stand for beyond one each.
+    further: usize,
     /// Sentences of transitions that have one of their own.
     texts: Sparse<u32>,
     fills: Rows<FillLine>,
@@ -72,7 +72,7 @@ impl TableRecorder {
             ledger: Rows::new(part()),
             unexplained: Sparse::default(),
             order_events: Rows::new(part()),
-            pairs: 0,
+            further: 0,
             texts: Sparse::default(),
             fills: Rows::new(part()),
             costs: Rows::new(part()),
@@ -127,15 +127,14 @@ impl TableRecorder {
     /// How many transitions of orders there were.
     #[must_use]
     pub const fn order_event_count(&self) -> usize {
-        self.order_events.len() + self.pairs
+        self.order_events.len() + self.further
     }
 
     /// Transitions of orders, in their sequence.
     pub fn order_events(&self) -> impl Iterator<Item = OrderEvent> + Clone + use<'_> {
         self.order_events.iter().enumerate().flat_map(|(k, line)| {
             let text = self.texts.get(number(k)).unwrap_or(0);
-            let [first, second] = line.events(text);
-            [Some(first), Some(second).filter(|_| line.is_pair())].into_iter().flatten()
+            (0..line.count()).map(move |j| line.event(j, text))
         })
     }
 
@@ -191,14 +190,14 @@ impl Recorder for TableRecorder {
             order: narrow(row.order),
             states: (row.from as u8) << 4 | row.to as u8,
             reason: row.reason as u8,
-            is_pair: 0,
+            further: 0,
         };
         if row.text == 0
             && let Some(last) = self.order_events.last_mut()
-            && last.takes(&line)
+            && let Some(further) = last.with(&line)
         {
-            last.is_pair = 1;
-            self.pairs += 1;
+            last.further = further;
+            self.further += 1;
             return;
         }
         if row.text != 0 {
@@ -349,39 +348,49 @@ struct EventLine {
     order: u32,
     states: u8,
     reason: u8,
-    /// 1: the order was accepted as it was sent, and the row stands for both.
-    is_pair: u16,
+    /// For how many of the orders that follow by number the same was written down next, one after the other;
+    /// [`TAKEN_AT_ONCE`]: the order itself was accepted next.
+    further: u16,
 }
 
 const SENT: u8 = (OrderStatus::Created as u8) << 4 | OrderStatus::Submitted as u8;
 const TAKEN: u8 = (OrderStatus::Submitted as u8) << 4 | OrderStatus::Accepted as u8;
+const TAKEN_AT_ONCE: u16 = u16::MAX;
 
 impl EventLine {
-    const fn is_pair(&self) -> bool {
-        self.is_pair == 1
+    const fn count(&self) -> u32 {
+        if self.further == TAKEN_AT_ONCE { 2 } else { self.further as u32 + 1 }
     }
 
-    /// Whether `next` is the acceptance that goes without saying.
-    fn takes(&self, next: &Self) -> bool {
-        let is_plain = |line: &Self| line.reason == Reason::None as u8 && line.filled == 0 && line.is_pair == 0;
-        (self.states, next.states) == (SENT, TAKEN)
-            && { self.order } == { next.order }
-            && { self.ts } == { next.ts }
-            && is_plain(self)
-            && is_plain(next)
+    /// What `further` is where the line stands for the next one too; `None` where it cannot.
+    fn with(&self, next: &Self) -> Option<u16> {
+        let is_plain = |line: &Self| line.reason == Reason::None as u8 && line.filled == 0;
+        let is_alike = is_plain(self) && is_plain(next) && { self.ts } == { next.ts };
+        if !is_alike || self.further >= TAKEN_AT_ONCE - 1 {
+            return None;
+        }
+        match (self.states, next.states) {
+            (SENT, TAKEN) if self.further == 0 && { self.order } == { next.order } => Some(TAKEN_AT_ONCE),
+            (SENT, SENT) | (TAKEN, TAKEN) if self.order + self.count() == next.order => Some(self.further + 1),
+            _ => None,
+        }
     }
 
-    fn events(&self, text: u32) -> [OrderEvent; 2] {
-        let event = |states: u8| OrderEvent {
+    /// The transition of that place in the line.
+    fn event(&self, k: u32, text: u32) -> OrderEvent {
+        let (order, states) = match (self.further, k) {
+            (TAKEN_AT_ONCE, 1) => (self.order, TAKEN),
+            _ => (self.order + k, self.states),
+        };
+        OrderEvent {
             ts: self.ts,
-            order: OrderId(u64::from(self.order)),
+            order: OrderId(u64::from(order)),
             from: OrderStatus::ALL[usize::from(states >> 4)],
             to: OrderStatus::ALL[usize::from(states & 15)],
             reason: Reason::ALL[usize::from(self.reason)],
             text,
             filled: self.filled,
-        };
-        [event(self.states), event(TAKEN)]
+        }
     }
 }
 
@@ -549,13 +558,3 @@ impl Row for PortfolioRow {
         Some(Self { ts, session, cash, receivable, long_value, short_value, cost, realized, fees, dividends })
     }
 }
-
-/// Bytes of an order that is accepted as it is sent, fills at once and pays a fee: its transitions, its fill without
-/// and with costs, a posting, and a round trip.
-pub const BYTES: [(&str, usize); 5] = [
-    ("order_events", 2 * size_of::<EventLine>()),
-    ("fills", size_of::<FillLine>()),
-    ("costs", size_of::<CostLine>()),
-    ("ledger", size_of::<LedgerLine>()),
-    ("round_trips", size_of::<TripLine>()),
-];

@@ -29,7 +29,8 @@ _SECTIONS = [
     "nav_calendar",
     "base_currency",
 ]
-_SECTIONS += ["seed", "record_ns", "warm_from_ns", "account", "policies"]
+# How much memory tables may take is of no concern here, and which are kept is what reads them.
+_SECTIONS += ["seed", "record_ns", "keeps_tables", "table_memory", "warm_from_ns", "account", "policies"]
 _SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
 
 VALUE_COLUMNS = {
