@@ -589,6 +589,7 @@ impl Order {
 
     /// The order without what is of use only while it works.
     #[must_use]
+    #[cfg(test)]
     pub(crate) const fn at_rest(&self) -> Self {
         Self {
             water_mark: None,

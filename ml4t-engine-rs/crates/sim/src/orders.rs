@@ -111,11 +111,17 @@ impl Orders {
 
     #[inline]
     fn at(&self, place: u32) -> Found<'_> {
+        if place & KIND == 0 { Found::Kept(&self.working[place as usize]) } else { self.at_rest(place) }
+    }
+
+    /// An order that ended.
+    #[cold]
+    fn at_rest(&self, place: u32) -> Found<'_> {
         let k = (place & !KIND) as usize;
-        match place & KIND {
-            ENDED => Found::Ended(self.ended.get(k).unwrap_or_else(Ended::zeroed).order(&self.wide)),
-            ODD => Found::Kept(&self.odd[k]),
-            _ => Found::Kept(&self.working[k]),
+        if place & KIND == ODD {
+            Found::Kept(&self.odd[k])
+        } else {
+            Found::Ended(self.ended.get(k).unwrap_or_else(Ended::zeroed).order(&self.wide))
         }
     }
 
@@ -229,15 +235,30 @@ impl Ended {
     /// The short form; `None` where it would say something else.
     fn of(order: &Order, wide: &mut Wide) -> Option<Self> {
         let request = &order.request;
+        let (has_limit, has_trigger) = (request.order_type.has_limit(), request.order_type.has_trigger());
+        let filled = if order.status == OrderStatus::Filled { request.quantity } else { 0 };
+        let expires_at = if request.time_in_force == TimeInForce::Gtd { order.ts_expiry } else { NEVER };
+        let is_plain = request.trail.is_none()
+            && request.display_quantity.is_none()
+            && order.refusal.is_none()
+            && !(has_limit && has_trigger)
+            && has_limit == request.limit_price.is_some()
+            && has_trigger == request.stop_price.is_some()
+            && order.filled == filled
+            && order.leaves == request.quantity - filled
+            && request.expires_at == expires_at;
+        if !is_plain {
+            return None;
+        }
         let price = request.limit_price.or(request.stop_price);
         let expiry = match order.ts_expiry {
             NEVER => NOT,
-            ts if ts % SECOND == 0 => u32::try_from(ts / SECOND).ok()?,
+            ts if ts % SECOND == 0 => u32::try_from(ts / SECOND).ok().filter(|&s| s != NOT)?,
             _ => return None,
         };
         let accepted_after = match order.ts_accepted {
             NEVER => NOT,
-            ts => u32::try_from(ts - order.ts_submitted).ok()?,
+            ts => u32::try_from(ts.checked_sub(order.ts_submitted)?).ok().filter(|&ns| ns != NOT)?,
         };
         let instructions = request.instructions;
         let bits = [
@@ -253,7 +274,7 @@ impl Ended {
             (u16::from(order.is_triggered), 1),
         ];
         let kinds = bits.iter().fold(0, |all, &(value, width)| all << width | value);
-        let ended = Self {
+        Some(Self {
             ts_submitted: order.ts_submitted,
             ts_closed: order.ts_closed,
             quantity: request.quantity,
@@ -269,9 +290,7 @@ impl Ended {
             kinds,
             reason: order.reason as u8,
             rule: order.rule.map_or(0, |rule| rule as u8 + 1),
-        };
-        // Whatever has no room here shows in what comes back.
-        (ended.order(wide) == order.at_rest()).then_some(ended)
+        })
     }
 
     fn order(&self, wide: &Wide) -> Order {
@@ -322,5 +341,140 @@ impl Ended {
             ts_closed: self.ts_closed,
             ..Order::new(request, self.ts_submitted)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::Stand;
+    use crate::terms::{Amount, Distance, Trail};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    fn maybe(price: impl Strategy<Value = i64>) -> impl Strategy<Value = Option<Price>> {
+        prop::option::of(price.prop_map(Price))
+    }
+
+    prop_compose! {
+        fn any_request()(
+            (book, instrument, tag, worked) in (any::<u16>(), any::<u32>(), any::<u32>(), any::<u32>()),
+            (side, order_type) in (select(Side::ALL), select(OrderType::ALL)),
+            (time_in_force, quantity) in (select(TimeInForce::ALL), 1..=i64::MAX),
+            (limit_price, stop_price, is_fitting) in (maybe(any::<i64>()), maybe(any::<i64>()), prop::bool::weighted(0.8)),
+            (post_only, reduce_only, all_or_none) in (any::<bool>(), any::<bool>(), any::<bool>()),
+            (has_trail, display) in (prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
+            expires_at in prop_oneof![Just(NEVER), Just(1_704_067_200 * SECOND), any::<i64>()],
+        ) -> OrderRequest {
+            let fitting = |price: Option<Price>, needs: bool| if needs { price.or(Some(Price(7))) } else { None };
+            let distance = Distance::Amount(Amount::new(3));
+            OrderRequest {
+                book: BookId(book),
+                order_type,
+                time_in_force,
+                limit_price: if is_fitting { fitting(limit_price, order_type.has_limit()) } else { limit_price },
+                stop_price: if is_fitting { fitting(stop_price, order_type.has_trigger()) } else { stop_price },
+                trail: has_trail.then_some(Trail { distance, limit_offset: None, activation: None }),
+                display_quantity: display.then_some(1),
+                expires_at,
+                instructions: Instructions { post_only, reduce_only, all_or_none },
+                tag,
+                worked,
+                ..OrderRequest::market(InstrumentId(instrument), side, quantity)
+            }
+        }
+    }
+
+    prop_compose! {
+        fn any_order()(
+            request in any_request(),
+            status in select(vec![OrderStatus::Filled, OrderStatus::Canceled, OrderStatus::Rejected, OrderStatus::Expired]),
+            (reason, rule) in (select(Reason::ALL), prop::option::of(select(RuleKind::ALL.as_slice()))),
+            (is_triggered, is_linked, has_rested, has_cancel) in any::<(bool, bool, bool, bool)>(),
+            (part, notional, text, attempts) in (prop::option::weighted(0.2, any::<i64>()), any::<i128>(), any::<u32>(), any::<u32>()),
+            refusal in prop::option::weighted(0.1, Just(Reason::OffLot)),
+            (submitted, closed) in (0..i64::MAX / 4, any::<i64>()),
+            accepted in prop_oneof![Just(None), (0..8 * SECOND).prop_map(Some), Just(Some(0)), any::<i64>().prop_map(Some)],
+            expiry in prop_oneof![Just(NEVER), (-2..1_i64 << 33).prop_map(|s| s * SECOND), any::<i64>()],
+            stood_at in prop::option::of(Just(Stand { at: Price(1), place: 0 })),
+        ) -> Order {
+            let all = if status == OrderStatus::Filled { request.quantity } else { 0 };
+            let filled = part.unwrap_or(all);
+            Order {
+                status,
+                reason,
+                rule,
+                is_triggered,
+                is_linked,
+                has_rested,
+                has_cancel,
+                stood_at,
+                refusal,
+                text,
+                attempts,
+                leaves: request.quantity.wrapping_sub(filled),
+                filled,
+                filled_notional: Cash(notional),
+                expected_price: Some(Price(5)),
+                ts_accepted: accepted.map_or(NEVER, |after| submitted.saturating_add(after)),
+                ts_active: submitted,
+                ts_expiry: expiry,
+                ts_closed: closed,
+                ..Order::new(request, submitted)
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_in_short_is_the_order_at_rest(order in any_order()) {
+            let mut wide = Wide::default();
+            if let Some(ended) = Ended::of(&order, &mut wide) {
+                prop_assert_eq!(ended.order(&wide), order.at_rest());
+            }
+        }
+
+        #[test]
+        fn orders_are_found_by_number_whatever_became_of_them(
+            orders in prop::collection::vec((any_order(), any::<bool>(), any::<bool>()), 1..40),
+        ) {
+            let mut all = Orders::default();
+            let mut expected = Vec::new();
+            for (order, ends, comes_back) in &orders {
+                let id = all.push(*order).map_err(|e| TestCaseError::fail(e.message))?;
+                expected.push(*order);
+                if *ends {
+                    all.close(id);
+                    all.put_away();
+                }
+                if *comes_back {
+                    let k = id.index() / 2;
+                    all.of_mut(OrderId(k as u64)).text = 77;
+                    expected[k].text = 77;
+                    all.put_away();
+                }
+            }
+            prop_assert_eq!(all.len(), expected.len());
+            for (found, order) in all.iter().zip(&expected) {
+                prop_assert_eq!(found.at_rest(), order.at_rest());
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_order_that_ended_is_kept_in_short_and_leaves_its_seat() -> Result<()> {
+        let mut all = Orders::default();
+        for k in 0..10 {
+            let id = all.push(Order::new(OrderRequest::market(InstrumentId(0), Side::Buy, 5), k))?;
+            let order = all.of_mut(id);
+            for (to, at) in [(OrderStatus::Submitted, k), (OrderStatus::Accepted, k), (OrderStatus::Filled, k + 1)] {
+                order.become_status(id, to, Reason::None, at)?;
+            }
+            (order.filled, order.leaves) = (5, 0);
+            all.close(id);
+            all.put_away();
+        }
+        assert_eq!((all.working.len(), all.odd.len(), all.ended.len()), (1, 0, 10));
+        Ok(())
     }
 }

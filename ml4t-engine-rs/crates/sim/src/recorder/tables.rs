@@ -184,14 +184,7 @@ impl Recorder for TableRecorder {
         if self.keep == Keep::Nav {
             return;
         }
-        let line = EventLine {
-            ts: row.ts,
-            filled: row.filled,
-            order: narrow(row.order),
-            states: (row.from as u8) << 4 | row.to as u8,
-            reason: row.reason as u8,
-            further: 0,
-        };
+        let line = EventLine::of(row);
         if row.text == 0
             && let Some(last) = self.order_events.last_mut()
             && let Some(further) = last.with(&line)
@@ -358,6 +351,17 @@ const TAKEN: u8 = (OrderStatus::Submitted as u8) << 4 | OrderStatus::Accepted as
 const TAKEN_AT_ONCE: u16 = u16::MAX;
 
 impl EventLine {
+    fn of(row: &OrderEvent) -> Self {
+        Self {
+            ts: row.ts,
+            filled: row.filled,
+            order: narrow(row.order),
+            states: (row.from as u8) << 4 | row.to as u8,
+            reason: row.reason as u8,
+            further: 0,
+        }
+    }
+
     const fn count(&self) -> u32 {
         if self.further == TAKEN_AT_ONCE { 2 } else { self.further as u32 + 1 }
     }
@@ -556,5 +560,66 @@ impl Row for PortfolioRow {
         let session = Some(line.session).filter(|&session| session != i32::MIN);
         let ts = line.ts;
         Some(Self { ts, session, cash, receivable, long_value, short_value, cost, realized, fees, dividends })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EventLine, OrderEvent, OrderId, OrderStatus, Reason, TAKEN_AT_ONCE};
+    use proptest::prelude::*;
+
+    /// Lines as the recorder writes them.
+    fn lines(events: &[OrderEvent]) -> Vec<EventLine> {
+        let mut lines: Vec<EventLine> = Vec::new();
+        for event in events {
+            let line = EventLine::of(event);
+            match lines.last_mut().and_then(|last| Some((last.with(&line)?, last))) {
+                Some((further, last)) => last.further = further,
+                None => lines.push(line),
+            }
+        }
+        lines
+    }
+
+    fn read(lines: &[EventLine]) -> Vec<OrderEvent> {
+        lines.iter().flat_map(|line| (0..line.count()).map(|k| line.event(k, 0))).collect()
+    }
+
+    fn event((order, ts, kind, filled): (u64, i64, usize, i64)) -> OrderEvent {
+        let (from, to, reason) = [
+            (OrderStatus::Created, OrderStatus::Submitted, Reason::None),
+            (OrderStatus::Submitted, OrderStatus::Accepted, Reason::None),
+            (OrderStatus::Accepted, OrderStatus::Filled, Reason::None),
+            (OrderStatus::Submitted, OrderStatus::Rejected, Reason::OffLot),
+            (OrderStatus::Submitted, OrderStatus::Accepted, Reason::Replaced),
+        ][kind];
+        OrderEvent { ts, order: OrderId(order), from, to, reason, text: 0, filled: filled.max(0) }
+    }
+
+    proptest! {
+        #[test]
+        fn transitions_come_back_one_by_one(
+            rows in prop::collection::vec((0..4_u64, 0..2_i64, 0..5_usize, -9..2_i64), 0..60),
+        ) {
+            let events: Vec<OrderEvent> = rows.into_iter().map(event).collect();
+            prop_assert_eq!(read(&lines(&events)), events);
+        }
+    }
+
+    #[test]
+    fn a_basket_takes_two_lines_until_it_fills_and_a_single_order_one() {
+        let basket = |kind| (0..100_u64).map(move |order| event((order, 1, kind, 0)));
+        let events: Vec<OrderEvent> = basket(0).chain(basket(1)).collect();
+        assert_eq!(lines(&events).len(), 2);
+        assert_eq!(read(&lines(&events)), events);
+        let events = [event((7, 1, 0, 0)), event((7, 1, 1, 0))];
+        assert_eq!(lines(&events).len(), 1);
+    }
+
+    #[test]
+    fn a_line_ends_where_its_count_does() {
+        let events: Vec<OrderEvent> = (0..200_000_u64).map(|order| event((order, 1, 1, 0))).collect();
+        assert_eq!(read(&lines(&events)), events);
+        assert!(lines(&events).iter().all(|line| line.further < TAKEN_AT_ONCE));
     }
 }
