@@ -11,6 +11,7 @@ use crate::contingent::GroupKind;
 use crate::corporate::Corporate;
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, OrderId};
+use crate::intake::Lists;
 use crate::latency::LatencyModels;
 use crate::metrics::ReturnStatistics;
 use crate::money::Cash;
@@ -180,6 +181,7 @@ pub struct Simulator<S, V, R> {
     /// Return statistics so far, one observation a NAV.
     pub metrics: ReturnStatistics,
     pub(crate) latencies: LatencyModels,
+    pub(crate) lists: Lists,
     last_nav: f64,
     /// Time of the last row.
     last: Ns,
@@ -197,7 +199,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let metrics = ReturnStatistics::new(0.0, 252.0)?;
         let (start, last) = plan.span().unwrap_or((0, i64::MIN));
         let latencies = LatencyModels::new(&plan)?;
-        let mut simulator = Self { plan, source, venue, recorder, state, metrics, latencies, last_nav, last };
+        let mut simulator = Self { plan, source, venue, recorder, state, metrics, latencies, lists: Lists::default(), last_nav, last };
         simulator.catch_up(start)?;
         simulator.state.due = simulator.next_due();
         let cash = simulator.plan.account.initial_cash;

@@ -127,7 +127,7 @@ impl Execution {
             let found = part.trade(desk, models, &row, (slice, least))?;
             taken = Taken { filled: taken.filled + found.filled, must_wait: found.must_wait };
             is_full = found.filled == slice.quantity;
-            if !is_full || desk.state.order(self.id).status.is_terminal() {
+            if !is_full || desk.state.has_ended(self.id) {
                 break;
             }
         }
@@ -193,7 +193,7 @@ impl Execution {
         }
         self.book(desk, &order, &draft)?;
         self.tell(desk, models, &order, &draft)?;
-        if gives_up_rest && !desk.state.order(self.id).status.is_terminal() {
+        if gives_up_rest && !desk.state.has_ended(self.id) {
             self.refuse(desk, Reason::InsufficientCash, "the account could pay for no more".to_owned())?;
         }
         Ok(Taken { filled: draft.quantity, must_wait: true })

@@ -73,7 +73,7 @@ impl UnderWay {
     }
 
     fn forget(&mut self, state: &State, i: usize) {
-        self.0[i].retain(|&id| !state.order(id).status.is_terminal());
+        self.0[i].retain(|&id| !state.has_ended(id));
     }
 
     /// Position once they have filled.

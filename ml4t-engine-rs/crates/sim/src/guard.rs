@@ -193,7 +193,7 @@ impl Guard {
         let side = if held > 0 { Side::Sell } else { Side::Buy };
         for kind in RuleKind::ALL {
             let slot = kind as usize;
-            let existing = self.orders[slot].filter(|&id| !desk.state.order(id).status.is_terminal());
+            let existing = self.orders[slot].filter(|&id| !desk.state.has_ended(id));
             let fits = existing.filter(|&id| held != 0 && desk.state.order(id).request.side == side);
             let is_wanted = held != 0 && !self.waived[slot];
             let price = if is_wanted { self.level(desk, (book, i), kind)? } else { None };

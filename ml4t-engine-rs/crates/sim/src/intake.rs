@@ -36,6 +36,15 @@ pub(crate) fn lifetime(request: &OrderRequest, active: Ns, since: Ns, sessions: 
     }
 }
 
+/// Memory of intake, for the next one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lists {
+    /// Orders that passed the checks of their own.
+    checked: Vec<OrderId>,
+    /// Orders and the buying power that they take or free.
+    needs: Vec<(OrderId, Cash)>,
+}
+
 impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// Whether anything has been asked for, or arrives now.
     pub(crate) fn has_intake(&self) -> bool {
@@ -55,9 +64,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         if self.state.commands.is_empty() {
             return Ok(());
         }
-        let commands = std::mem::take(&mut self.state.commands);
-        let mut checked = Vec::new();
-        for command in commands {
+        let mut commands = std::mem::take(&mut self.state.commands);
+        let mut checked = std::mem::take(&mut self.lists.checked);
+        for command in commands.drain(..) {
             match command {
                 Command::Submit(id) => {
                     if self.check(id)? {
@@ -80,7 +89,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 }
             }
         }
-        self.accept_all(&mut checked)
+        self.accept_all(&mut checked)?;
+        self.lists.checked = checked;
+        if self.state.commands.is_empty() {
+            self.state.commands = commands;
+        }
+        Ok(())
     }
 
     /// Refuse an order for the sake of its parent or group, or let it wait for its parent; tells whether it did.
@@ -209,7 +223,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.reject(id, reason, text)?;
             self.cascade()?;
         }
-        Ok(!self.state.order(id).status.is_terminal())
+        Ok(!self.state.has_ended(id))
     }
 
     /// What ended takes others with it.
@@ -228,7 +242,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Accept what the account can carry. Orders that free buying power are counted first, whatever their place.
     fn accept_all(&mut self, checked: &mut Vec<OrderId>) -> Result<()> {
-        let mut needs = Vec::with_capacity(checked.len());
+        let mut needs = std::mem::take(&mut self.lists.needs);
         for &id in checked.iter() {
             let waits = self.state.order(id).is_linked && self.state.parent_of(id).is_some();
             let need = if waits { Cash::ZERO } else { self.needed_power(id)? };
@@ -238,7 +252,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             needs.push((id, need));
         }
         checked.clear();
-        for (id, need) in needs {
+        for (id, need) in needs.drain(..) {
             if self.is_held_back(id)? {
                 continue;
             }
@@ -252,6 +266,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             }
             self.accept(id)?;
         }
+        self.lists.needs = needs;
         Ok(())
     }
 

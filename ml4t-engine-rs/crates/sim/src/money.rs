@@ -54,6 +54,10 @@ impl Cash {
     /// Nearest `f64`.
     #[must_use]
     pub fn to_f64(self) -> f64 {
+        // Most amounts of a fill without costs.
+        if self.0 == 0 {
+            return 0.0;
+        }
         self.near_f64().unwrap_or_else(|| quotient_f64(self.0, CASH_UNIT))
     }
 

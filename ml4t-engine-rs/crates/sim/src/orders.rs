@@ -132,6 +132,13 @@ impl Orders {
         self.at(self.places[id.index()])
     }
 
+    /// Whether nothing more can happen to the order of that number.
+    #[inline]
+    pub(crate) fn has_ended(&self, id: OrderId) -> bool {
+        let place = self.places[id.index()];
+        place & KIND != 0 || self.working[place as usize].status.is_terminal()
+    }
+
     /// The order of that number, to change it.
     #[inline]
     pub(crate) fn of_mut(&mut self, id: OrderId) -> &mut Order {

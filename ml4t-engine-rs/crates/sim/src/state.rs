@@ -318,6 +318,13 @@ impl State {
         self.orders.of(id)
     }
 
+    /// Whether nothing more can happen to an order.
+    #[must_use]
+    #[inline]
+    pub fn has_ended(&self, id: OrderId) -> bool {
+        self.orders.has_ended(id)
+    }
+
     /// Quantity, limit and stop price of an order as they were asked for; NaN where there is none.
     #[must_use]
     pub fn asked(&self, plan: &Plan, id: OrderId) -> Asked {

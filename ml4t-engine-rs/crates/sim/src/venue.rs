@@ -633,7 +633,7 @@ impl Venue for SimulatedVenue {
     }
 
     fn replace<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId, changes: Box<Changes>) -> Result<()> {
-        if !desk.state.order(id).status.is_terminal() && self.waits_for_booking(desk, id)? {
+        if !desk.state.has_ended(id) && self.waits_for_booking(desk, id)? {
             self.late.entry(id).or_default().push(Late::Change(changes));
             return Ok(());
         }
@@ -725,7 +725,7 @@ impl Venue for SimulatedVenue {
     }
 
     fn working(&self, state: &State, i: usize) -> impl Iterator<Item = OrderId> {
-        self.live[i].ids().filter(|&id| !state.order(id).status.is_terminal())
+        self.live[i].ids().filter(|&id| !state.has_ended(id))
     }
 
     fn finish<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {

@@ -155,7 +155,7 @@ impl WorkedOrder {
             self.notional = self.notional.plus(paid, "fills of a worked order")?;
             (child.filled, child.notional) = (order.filled, order.filled_notional);
         }
-        self.children.retain(|child| !state.order(child.id).status.is_terminal());
+        self.children.retain(|child| !state.has_ended(child.id));
         Ok(())
     }
 

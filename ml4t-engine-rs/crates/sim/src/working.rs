@@ -73,7 +73,7 @@ impl Working {
     pub(crate) fn sweep(&mut self, state: &State) {
         if std::mem::take(&mut self.has_ended) {
             self.taken_out = 0;
-            self.list.retain(|l| !state.order(l.id).status.is_terminal());
+            self.list.retain(|l| !state.has_ended(l.id));
         }
     }
 

@@ -1,4 +1,4 @@
-//! After warm-up, an event costs no memory: a run without orders asks the allocator for nothing.
+//! After warm-up, an event costs no memory: a run asks the allocator for nothing but what it keeps.
 
 mod common;
 
@@ -9,7 +9,9 @@ use std::sync::Arc;
 use common::{SECOND, TestResult, World, at, buy, params};
 use ml4t_sim::engine::{Api, Simulator, Strategy};
 use ml4t_sim::error::Result;
+use ml4t_sim::ids::InstrumentId;
 use ml4t_sim::models::builtin_fill;
+use ml4t_sim::order::{OrderRequest, Side};
 use ml4t_sim::plan::RecordCadence;
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::MetricsRecorder;
@@ -119,6 +121,28 @@ fn requests_per_run(world: &World) -> Result<(u64, u64)> {
     Ok((asked, watcher.calls))
 }
 
+/// Turns a position around at every call: a market order that fills each time.
+#[derive(Debug)]
+struct Turner {
+    warm: u64,
+    calls: u64,
+    since: u64,
+}
+
+impl Strategy for Turner {
+    fn on_instant(&mut self, api: &mut Api<'_>) -> Result<()> {
+        let side = if self.calls.is_multiple_of(2) { Side::Buy } else { Side::Sell };
+        self.calls += 1;
+        for instrument in 0..2 {
+            api.submit(OrderRequest::market(InstrumentId(instrument), side, 3))?;
+        }
+        if self.calls == self.warm {
+            self.since = requests();
+        }
+        Ok(())
+    }
+}
+
 #[test]
 fn the_counter_counts() {
     let before = requests();
@@ -165,5 +189,26 @@ fn resting_orders_under_a_volume_cap_allocate_nothing_after_warm_up() -> TestRes
     world.sends(at(1, 9, 30) + SECOND, buy("AAA", 1).limit("1")).sends(at(1, 9, 30) + SECOND, buy("BBB", 1));
     let (asked, calls) = requests_per_run(&world)?;
     assert!(asked <= GROWTH + 10, "{asked} memory requests in {calls} calls");
+    Ok(())
+}
+
+#[test]
+fn orders_that_fill_allocate_nothing_but_what_is_kept_of_them() -> TestResult {
+    let mut world = World::new();
+    let start = at(1, 9, 30);
+    world.calendar("main", &[(0, start, start + 5_000 * SECOND)]);
+    for k in 0..4_000 {
+        let (ts, prices) = (start + k * SECOND, [100.0, 101.0, 99.0, 100.5]);
+        world.bars("1s", &[("AAA", ts, ts + SECOND, prices, 1_000.0), ("BBB", ts, ts + SECOND, prices, 1_000.0)]);
+    }
+    let plan = Arc::new(world.plan()?);
+    let (source, venue) = (ColumnSource::new(Arc::clone(&plan)), SimulatedVenue::new(&plan).expect("models begin"));
+    let mut run = Simulator::new(plan, source, venue, MetricsRecorder)?;
+    let mut turner = Turner { warm: 500, calls: 0, since: 0 };
+    run.run(&mut turner)?;
+    let asked = requests() - turner.since;
+    assert_eq!((run.state.fills, run.state.orders.len()), (7_998, 8_000));
+    // What is kept of orders that ended grows by pieces of 512, the list of their places doubles.
+    assert!(asked <= 7_000 / 512 + 20, "{asked} memory requests for {} fills", run.state.fills);
     Ok(())
 }

@@ -280,7 +280,7 @@ impl Kernel {
         if self.live.is_empty() {
             return;
         }
-        self.live.retain(|&(id, _)| !state.order(id).status.is_terminal());
+        self.live.retain(|&(id, _)| !state.has_ended(id));
         self.open.extend(self.live.iter().map(|&(id, client_id)| open_order(plan, &state.order(id), client_id)));
     }
 
@@ -425,7 +425,7 @@ impl Kernel {
     /// A number names one order: one at work cannot share it.
     fn check_number(&self, state: &RunState, client_id: u64) -> Result<()> {
         let is_taken =
-            client_id != 0 && self.known.get(&client_id).is_some_and(|&id| !state.order(id).status.is_terminal());
+            client_id != 0 && self.known.get(&client_id).is_some_and(|&id| !state.has_ended(id));
         if is_taken {
             let text = format!("an order record has client_id {client_id}, and an order at work has it already");
             return Err(self.error(state, &text));

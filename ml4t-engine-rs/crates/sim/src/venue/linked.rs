@@ -184,7 +184,7 @@ impl SimulatedVenue {
         while let Some(&id) = desk.state.links.ended.get(at) {
             at += 1;
             for (other, reason) in desk.state.consequences(id) {
-                if desk.state.order(other).status.is_terminal() {
+                if desk.state.has_ended(other) {
                     continue;
                 }
                 // What the open of a bar has decided stands when its group ends, not when another filled.

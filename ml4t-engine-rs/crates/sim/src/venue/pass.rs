@@ -123,7 +123,7 @@ impl SimulatedVenue {
     /// End orders whose only events are over; what follows from the end of one follows before the next.
     pub(super) fn end_all_unfilled<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, ids: &[OrderId]) -> Result<()> {
         for &id in ids {
-            if !desk.state.order(id).status.is_terminal() {
+            if !desk.state.has_ended(id) {
                 self.end_unfilled(desk, id)?;
                 self.cascade(desk)?;
             }
@@ -204,7 +204,7 @@ impl SimulatedVenue {
         candidate: Candidate,
     ) -> Result<bool> {
         let id = candidate.id();
-        if desk.state.order(id).status.is_terminal() {
+        if desk.state.has_ended(id) {
             // Its group ended it after it was lined up.
             return Ok(false);
         }
@@ -305,7 +305,7 @@ impl SimulatedVenue {
         } else {
             Self::reserve_one(desk, id, i)?;
         }
-        if request.time_in_force.is_immediate() && !desk.state.order(id).status.is_terminal() {
+        if request.time_in_force.is_immediate() && !desk.state.has_ended(id) {
             self.end_unfilled(desk, id)?;
         }
         self.cascade(desk)?;
