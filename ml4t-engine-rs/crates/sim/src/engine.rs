@@ -199,7 +199,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let metrics = ReturnStatistics::new(0.0, 252.0)?;
         let (start, last) = plan.span().unwrap_or((0, i64::MIN));
         let latencies = LatencyModels::new(&plan)?;
-        let mut simulator = Self { plan, source, venue, recorder, state, metrics, latencies, lists: Lists::default(), last_nav, last };
+        let mut simulator =
+            Self { plan, source, venue, recorder, state, metrics, latencies, lists: Lists::default(), last_nav, last };
         simulator.catch_up(start)?;
         simulator.state.due = simulator.next_due();
         let cash = simulator.plan.account.initial_cash;

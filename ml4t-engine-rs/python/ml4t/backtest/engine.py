@@ -39,7 +39,7 @@ from ml4t.core.errors import (
 )
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed, EngineRun
-from ml4t.core.strategy import Strategy, check_callbacks, overridden_callbacks
+from ml4t.core.strategy import CALLBACKS, Strategy, check_callbacks, overridden_callbacks
 from ml4t.core.values import format_ns
 from ml4t.engine.algorithms import Algorithms
 from ml4t.engine.benchmark import symbol_returns
@@ -52,6 +52,7 @@ from ml4t.engine.provenance import (
     run_info_of,
     strategy_identity,
     with_algorithms,
+    with_strategy,
 )
 from ml4t.engine.results import Results, RunStatus
 from ml4t.engine.runtime import Runtime, handlers_of
@@ -152,6 +153,7 @@ class Engine:
         self._models = chosen_models(self.config, models or {}, self._plugins, runs_native=runs_native)
         self._data: MarketData | None = None
         self._written: tuple[object, str] | None = None
+        self._checked: type[Strategy] | None = None
         self._running: set[int] = set()
         self.results: Results | None = None
         """Results of the last run, also of one that was interrupted or failed."""
@@ -211,8 +213,7 @@ class Engine:
         clock.lap("load")
         strategy, kernel = self._strategy()
         table = strategy.describe(data, self.config) if isinstance(strategy, TableStrategy) else None
-        check_callbacks(strategy)
-        warn_of_near_misses(strategy)
+        self._check(strategy)
         sessions = next(table for table in data.calendars if table.name == data.nav_calendar)
         warm_from = warm_from_ns(strategy.warmup, sessions, start_ns=start)
         engine = self._plugins.resolve("engine", self._engine.qualified)
@@ -267,6 +268,14 @@ class Engine:
             _complete(progress, results)
         return results
 
+    def _check(self, strategy: Strategy) -> None:
+        """Check a strategy, once for its class unless the instance has callbacks of its own."""
+        if type(strategy) is self._checked and not vars(strategy).keys() & CALLBACKS:
+            return
+        check_callbacks(strategy)
+        warn_of_near_misses(strategy)
+        self._checked = type(strategy)
+
     def _strategy(self) -> tuple[Strategy, ChosenModel | None]:
         """Make the strategy of a run; of a kernel also what executes it."""
         strategy = self._source.make()
@@ -300,9 +309,10 @@ class Engine:
     def _manifest(
         self, identity: Mapping[str, Any], extra: Mapping[str, Any], kernel: ChosenModel | None
     ) -> dict[str, Any]:
-        """Write down what decides a run; what one run of this engine wrote stands for the next like it."""
-        native = None if kernel is None else (type(kernel.model), dict(kernel.params), kernel.path)
-        decides = (identity, extra, native)
+        """Write down what decides a run; what one run of this engine wrote stands for the next."""
+        lacking = None if kernel is None else getattr(kernel.model, "native_missing", None)
+        native = None if kernel is None else (type(kernel.model), kernel.path, lacking)
+        decides = (identity["type"], extra, native)
         if self._written is None or self._written[0] != decides:
             manifest = manifest_of(
                 self.config,
@@ -315,8 +325,7 @@ class Engine:
                 extra=extra,
             )
             self._written = (decides, json.dumps(manifest))
-        found: dict[str, Any] = json.loads(self._written[1])
-        return found
+        return with_strategy(json.loads(self._written[1]), identity, kernel, self._plugins)
 
     def _benchmark(self, symbol: str) -> object:
         try:

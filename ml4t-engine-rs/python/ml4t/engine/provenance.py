@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
 import math
 import os
 import platform
@@ -18,7 +20,14 @@ from ml4t.backtest.data.plugged import ReaderUse
 from ml4t.backtest.data.tables import MarketData
 from ml4t.core.config import MODEL_KEYS, RunConfig, to_mapping
 from ml4t.core.errors import Ml4tError, PluginError
-from ml4t.core.manifest import InputFile, ModelUse, build_manifest, installed_versions, sha256_file
+from ml4t.core.manifest import (
+    InputFile,
+    ModelUse,
+    build_manifest,
+    canonical_json,
+    installed_versions,
+    sha256_file,
+)
 from ml4t.core.plugins import PluginManager, Registered
 from ml4t.core.policies import PrintFills, QueuePosition
 from ml4t.core.types import AssetClass, DataKind, ModelKind
@@ -68,6 +77,17 @@ def manifest_of(  # noqa: PLR0913 - what decides a run, each by its name
     )
     manifest["versions"] |= installed_versions(use.reader.dist for use in used)
     return manifest
+
+
+def with_strategy(
+    manifest: dict[str, Any], strategy: Mapping[str, Any], kernel: ChosenModel | None, plugins: PluginManager
+) -> dict[str, Any]:
+    """Return a manifest of the same engine for another strategy of the same class: with its parameters."""
+    uses = [] if kernel is None else [attrs.asdict(_model_use(kernel, plugins), recurse=False)]
+    own = json.loads(canonical_json({"strategy": dict(strategy), "uses": uses}))
+    others = [use for use in manifest["models"] if not uses or use["kind"] != uses[0]["kind"]]
+    models = sorted([*others, *own["uses"]], key=lambda use: (use["kind"], use["type"]))
+    return manifest | {"strategy": own["strategy"], "models": models}
 
 
 def _as_stored(config: RunConfig, plugins: PluginManager) -> tuple[RunConfig, list[str]]:
@@ -276,12 +296,19 @@ def _origin_of(use: ModelUse) -> str:
     return f"plugin {use.plugin}, distribution {use.distribution} {use.version}"
 
 
+@functools.lru_cache(maxsize=64)
+def _hash_of(file: str, _changed_ns: int, _size: int) -> str:
+    """Hash a file that may be asked for again and again, once for each state of it."""
+    return sha256_file(Path(file))
+
+
 def strategy_identity(strategy: object, params: Mapping[str, Any]) -> dict[str, Any]:
     """Name, parameters and source hash of a strategy's class."""
     cls = type(strategy)
     try:
         file = inspect.getsourcefile(cls)
-        source = None if file is None or not Path(file).is_file() else sha256_file(Path(file))
+        found = None if file is None or not Path(file).is_file() else Path(file).stat()
+        source = None if file is None or found is None else _hash_of(file, found.st_mtime_ns, found.st_size)
     except (TypeError, OSError):
         source = None
     return {

@@ -424,8 +424,7 @@ impl Kernel {
 
     /// A number names one order: one at work cannot share it.
     fn check_number(&self, state: &RunState, client_id: u64) -> Result<()> {
-        let is_taken =
-            client_id != 0 && self.known.get(&client_id).is_some_and(|&id| !state.has_ended(id));
+        let is_taken = client_id != 0 && self.known.get(&client_id).is_some_and(|&id| !state.has_ended(id));
         if is_taken {
             let text = format!("an order record has client_id {client_id}, and an order at work has it already");
             return Err(self.error(state, &text));
