@@ -378,6 +378,7 @@ def bench(session: nox.Session) -> None:
     python(session, "tests/bench/first_figures.py")
     python(session, "tests/bench/order_cost.py")
     python(session, "tests/bench/native_models.py")
+    python(session, "tests/bench/speed/fronts.py")
     python(session, "tests/bench/speed/run.py")
     python(session, "-m", "pytest", "-m", "bench", "-s", *session.posargs)
 

@@ -309,10 +309,10 @@ def weights(frame: pl.DataFrame, top: int) -> TargetWeights:
     return TargetWeights(found.select(session, "symbol", pl.lit(0.99 / top).alias("weight")))
 
 
-def listed_ticks() -> Engine:
+def listed_ticks(rows: int = data.TICKS) -> Engine:
     """Trade a list of orders on ticks."""
-    feed = ticks(data.TICKS)
-    stamps = data.table("ticks").select("ts").gather_every(data.EVERY, data.EVERY - 1)
+    feed = ticks(rows)
+    stamps = data.table("ticks", rows).select("ts").gather_every(data.EVERY, data.EVERY - 1)
     orders = stamps.select(
         pl.col("ts").dt.replace_time_zone("UTC").alias("ts_event"),
         pl.lit("A0000").alias("symbol"),
