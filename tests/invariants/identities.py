@@ -440,7 +440,7 @@ class Holding:
     """Signed quantity and cost of the lots of a symbol, oldest first."""
 
     lots: list[tuple[Fraction, Fraction]] = attrs.field(factory=list)
-    is_average: bool = False
+    policy: str = "fifo"
 
     @property
     def quantity(self) -> Fraction:
@@ -450,17 +450,27 @@ class Holding:
     def cost(self) -> Fraction:
         return sum((cost for _, cost in self.lots), Fraction(0))
 
+    def next(self) -> int:
+        """Return the place of the lot that is closed next."""
+        if self.policy == "lifo":
+            return len(self.lots) - 1
+        if self.policy == "highest_cost":
+            gains_least = [cost / abs(quantity) for quantity, cost in self.lots]
+            return gains_least.index(max(gains_least))
+        return 0
+
     def trade(self, quantity: Fraction, price: Fraction) -> None:
-        """Close the oldest lots, or a part of all at their average, and open what is left."""
-        if self.is_average and self.lots:
+        """Close lots as the policy has it, or a part of all at their average, and open what is left."""
+        if self.policy == "average" and self.lots:
             self.lots = [(self.quantity, self.cost)]
         while quantity and self.lots and (self.lots[0][0] > 0) != (quantity > 0):
-            held, cost = self.lots[0]
+            place = self.next()
+            held, cost = self.lots[place]
             closing = min(abs(held), abs(quantity)) * (1 if held > 0 else -1)
-            self.lots[0] = (held - closing, cost - cost * closing / held)
+            self.lots[place] = (held - closing, cost - cost * closing / held)
             quantity += closing
-            if not self.lots[0][0]:
-                self.lots.pop(0)
+            if not self.lots[place][0]:
+                self.lots.pop(place)
         if quantity:
             self.lots.append((quantity, quantity * price))
 
@@ -482,8 +492,8 @@ def story(case: Case) -> Iterator[tuple[int, Row | Any]]:
 
 def check_inventory(case: Case) -> None:
     """Quantities and costs of the positions follow from fills and splits alone; dividends from quantities."""
-    average = case.broker.get("lot_policy") == "average"
-    holdings = {each.symbol: Holding(is_average=average) for each in case.market.instruments}
+    policy = str(case.broker.get("lot_policy", "fifo"))
+    holdings = {each.symbol: Holding(policy=policy) for each in case.market.instruments}
     dividends, quantum = Fraction(0), Fraction(str(case.broker.get("posting_quantum", "1e-9")))
     end = max(int(str(table.rows["ts_event"].max())) for table in case.market.tables)
     for at, what in story(case):
@@ -507,7 +517,7 @@ def check_inventory(case: Case) -> None:
     for symbol, holding in holdings.items():
         assert holding.quantity or inventory[symbol] == 0, symbol
         # Which lots a split leaves whole is a choice, so lots of a split share are compared only as one.
-        if average or not case.is_scaled(symbol):
+        if policy == "average" or not case.is_scaled(symbol):
             # A part of a cost is rounded at the last of 18 digits.
             off = abs(holding.cost - inventory[symbol])
             assert off < Fraction(1, 10**15), (symbol, float(holding.cost), float(inventory[symbol]))

@@ -66,7 +66,7 @@ def draw_config(rng: np.random.Generator, market: Market, **fixed: Any) -> dict[
 
     broker = {
         "initial_cash": pick(("2500", "100000", "7777.77")),
-        "lot_policy": pick(("fifo", "average")),
+        "lot_policy": pick(("fifo", "average", "lifo", "highest_cost")),
         "allows_short": bool(rng.random() < 0.5),
         "leverage": pick(("1", "1", "2")),
         "posting_quantum": pick(("0.000000001", "0.01", "0.000000000000000001")),

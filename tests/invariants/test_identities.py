@@ -166,7 +166,7 @@ def test_a_dividend_leaves_equity_where_it_was(multiplier: str, quantity: str) -
 
 @pytest.mark.parametrize("ratio", ["4/5", "3/2", "1/3", "7", "1/100"])
 @pytest.mark.parametrize("lots", [(31,), (31, 31, 31), (1, 1, 1, 1, 1), (7, 11, 13, 17)])
-@pytest.mark.parametrize("lot_policy", ["fifo", "average"])
+@pytest.mark.parametrize("lot_policy", ["fifo", "lifo", "highest_cost", "average"])
 def test_a_split_of_any_lots_leaves_equity_where_it_was(
     ratio: str, lots: tuple[int, ...], lot_policy: str
 ) -> None:

@@ -317,7 +317,7 @@ def accounts(
     optional: dict[str, st.SearchStrategy[Any]] = {
         "allows_short": st.just(value=True),
         "leverage": st.sampled_from([2, 3, "1.5"]),
-        "lot_policy": st.just("average"),
+        "lot_policy": st.sampled_from(["average", "lifo", "highest_cost"]),
         "latency": latencies(),
         "commission_model": st.sampled_from(FEES),
         "posting_quantum": st.sampled_from(["0.01", "0.000001"]),

@@ -17,7 +17,7 @@ from ml4t.core.errors import Ml4tError
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.policies import Policies
 from ml4t.core.structuring import key_of, readable_fields
-from ml4t.core.types import Direction, ModelKind, OrderStatus, Side
+from ml4t.core.types import ModelKind, OrderStatus, Side
 from ml4t.core.values import to_ns
 from ml4t.engine._engine import reason_codes
 
@@ -87,7 +87,7 @@ WORDS = {
     "status": STATUSES,
     "reason": ("", *(code for code, _ in reason_codes())),
     "side": tuple(side.value for side in Side),
-    "direction": tuple(direction.value for direction in Direction),
+    "direction": ("long", "short"),
     "liquidity": ("maker", "taker"),
     "phase": ("open", "range", "close", "quote", "trade"),
 }

@@ -112,7 +112,7 @@ def test_a_kind_of_model_that_is_not_covered_is_refused_by_name(spec: dict[str, 
     [
         (("policies", "fill_timing"), "next_week", ConfigError),
         (("policies", "luck"), "good", ConfigError),
-        (("account", "lot_policy"), "lifo", ConfigError),
+        (("account", "lot_policy"), "specific", ConfigError),
         (("account", "buying_power"), "credit", ConfigError),
         (("account", "margin"), "0.5", ConfigError),
         (("instruments", 0, "currency"), "EUR", ConfigError),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["ActionKind", "AssetClass", "DataKind", "Direction", "EventType", "LotPolicy", "ModelKind"]
+__all__ = ["ActionKind", "AssetClass", "DataKind", "EventType", "LotPolicy", "ModelKind"]
 __all__ += ["OrderStatus", "OrderType", "Side", "StampMeaning", "TimeInForce"]
 
 
@@ -23,13 +23,6 @@ class Side(enum.Enum):
     def sign(self) -> int:
         """+1 for a buy, -1 for a sell: the sign the order adds to a position."""
         return 1 if self is Side.BUY else -1
-
-
-class Direction(enum.Enum):
-    """Which way a position or a round trip profits."""
-
-    LONG = "long"
-    SHORT = "short"
 
 
 class OrderType(enum.Enum):
@@ -150,9 +143,14 @@ class ModelKind(enum.IntEnum):
 
 
 class LotPolicy(enum.Enum):
-    """Which tax lots a closing fill consumes: the oldest first, or all at their average cost."""
+    """Which tax lots a closing fill consumes: the oldest, newest or dearest first, or all at their average.
+
+    The dearest is the one whose end gains least: of shorts the one sold at the lowest price.
+    """
 
     FIFO = "fifo"
+    LIFO = "lifo"
+    HIGHEST_COST = "highest_cost"
     AVERAGE = "average"
 
 

@@ -352,7 +352,7 @@ impl Book {
             fill: Some((fill.order, fill.number)),
         };
         if closing > 0 {
-            let cost = self.close_lots(fill, closing, value(closing)?, recorder)?;
+            let cost = self.close_lots(fill, policy, (closing, value(closing)?), recorder)?;
             // Proceeds are positive for a sale and negative for a buy-back.
             let proceeds = Cash(-value(closing)?.0);
             self.post_signed(template, (Account::Cash, Account::Inventory), cost, recorder)?;
@@ -390,12 +390,12 @@ impl Book {
         position.check(&instrument.symbol)
     }
 
-    /// Take `closing` units out of the oldest lots; returns their signed cost.
+    /// Take `closing` units out of the lots; returns their signed cost.
     fn close_lots<R: Recorder>(
         &mut self,
         fill: &LedgerFill,
-        closing: i64,
-        exit_cost: Cash,
+        policy: LotPolicy,
+        (closing, exit_cost): (i64, Cash),
         recorder: &mut R,
     ) -> Result<Cash> {
         let whole = fill.quantity.abs();
@@ -405,15 +405,10 @@ impl Book {
         // Running shares, so that the parts add up to the whole whatever the rounding of each.
         let mut given = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
         while left > 0 {
-            let Some(lot) = position.lots.front_mut() else {
+            let Some(part) = position.take(left, policy)? else {
                 return Err(SimError::accounting("a fill closes more than the lots hold".to_owned()));
             };
-            let take = left.min(lot.quantity.abs());
-            let part = lot.take(take)?;
-            if lot.quantity == 0 {
-                position.lots.pop_front();
-            }
-            left -= take;
+            left -= part.quantity.abs();
             cost = cost.plus(part.cost, WHAT)?;
             let done = closing - left;
             let upto = (

@@ -1,5 +1,6 @@
 //! Tax lots and the position they make up.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::error::{Result, SimError};
@@ -62,7 +63,40 @@ impl Lot {
     }
 }
 
+/// How two quotients compare, exactly; the divisors are above zero.
+fn compare((a, b): (i128, u64), (c, d): (i128, u64)) -> Ordering {
+    let (b, d) = (i128::from(b), i128::from(d));
+    let (whole, other) = (a.div_euclid(b), c.div_euclid(d));
+    // What is left is below a divisor of 64 bits, so that its product with the other has room.
+    whole.cmp(&other).then_with(|| (a.rem_euclid(b) * d).cmp(&(c.rem_euclid(d) * b)))
+}
+
 impl Position {
+    /// The lot that is closed next, by its place.
+    fn next_to_close(&self, policy: LotPolicy) -> Option<usize> {
+        let last = self.lots.len().checked_sub(1)?;
+        match policy {
+            LotPolicy::Fifo | LotPolicy::Average => Some(0),
+            LotPolicy::Lifo => Some(last),
+            LotPolicy::HighestCost => {
+                let unit = |k: usize| (self.lots[k].cost.0, self.lots[k].quantity.unsigned_abs());
+                let dearer = |best: usize, k: usize| if compare(unit(k), unit(best)).is_gt() { k } else { best };
+                Some((1..=last).fold(0, dearer))
+            }
+        }
+    }
+
+    /// Take at most `left` units out of the lot that is closed next; `None` where there is none.
+    pub(crate) fn take(&mut self, left: i64, policy: LotPolicy) -> Result<Option<Lot>> {
+        let Some(place) = self.next_to_close(policy) else { return Ok(None) };
+        let lot = &mut self.lots[place];
+        let part = lot.take(left.min(lot.quantity.abs()))?;
+        if lot.quantity == 0 {
+            self.lots.remove(place);
+        }
+        Ok(Some(part))
+    }
+
     pub(crate) fn open(&mut self, lot: Lot, policy: LotPolicy) -> Result<()> {
         self.cost = self.cost.plus(lot.cost, WHAT)?;
         match (policy, self.lots.front_mut()) {

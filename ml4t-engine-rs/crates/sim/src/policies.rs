@@ -133,6 +133,10 @@ policy!(
     LotPolicy {
         /// Oldest first.
         Fifo = "fifo",
+        /// Newest first.
+        Lifo = "lifo",
+        /// The one first whose end gains least: the dearest of longs, the cheapest of shorts; of equal ones the oldest.
+        HighestCost = "highest_cost",
         /// One lot at the average cost.
         Average = "average",
     }

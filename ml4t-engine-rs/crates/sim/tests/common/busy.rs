@@ -105,7 +105,12 @@ pub(crate) fn world(seed: u64, names: [&str; ROLES]) -> Result<World> {
 fn settings(world: &mut World, dice: &mut Dice) -> Result<()> {
     world.account.allows_short = dice.one_in(2);
     world.account.leverage = if dice.one_in(2) { Ratio::new(1, 1)? } else { Ratio::new(3, 2)? };
-    world.account.lot_policy = if dice.one_in(2) { LotPolicy::Fifo } else { LotPolicy::Average };
+    world.account.lot_policy = match dice.below(4) {
+        0 => LotPolicy::Fifo,
+        1 => LotPolicy::Lifo,
+        2 => LotPolicy::HighestCost,
+        _ => LotPolicy::Average,
+    };
     world.latency = if dice.one_in(2) { 0 } else { dice.below(90) * SECOND };
     let policies = &mut world.policies;
     let pick = usize::try_from(dice.below(3)).unwrap_or(0);

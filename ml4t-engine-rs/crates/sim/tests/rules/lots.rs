@@ -106,11 +106,45 @@ fn first_in_first_out_through_a_turn_closes_lot_by_lot() -> TestResult {
 }
 
 #[test]
+fn each_policy_closes_its_own_lots_and_all_end_with_the_same_money() -> TestResult {
+    // 10 each at 12, 15, 11 and 14, then 15 sold at 13, then the other 25 at 10.
+    let prices = [12.0, 12.0, 15.0, 11.0, 14.0, 13.0, 10.0];
+    let quantities = [10, 10, 10, 10, -15, -25];
+    for (policy, trips, realized) in [
+        (LotPolicy::Fifo, ["10 in 120", "5 in 75", "5 in 75", "10 in 110", "10 in 140"], "0"),
+        (LotPolicy::Lifo, ["10 in 140", "5 in 55", "5 in 55", "10 in 150", "10 in 120"], "0"),
+        (LotPolicy::HighestCost, ["10 in 150", "5 in 70", "5 in 70", "10 in 120", "10 in 110"], "-25"),
+    ] {
+        let first = one_order_a_day(&prices[..6], &quantities[..5], policy).run()?;
+        assert_eq!(first.realized(), realized, "{policy:?}");
+        let run = one_order_a_day(&prices, &quantities, policy).run()?;
+        let found = run.round_trips();
+        let lots: Vec<&str> = found.iter().map(|trip| trip[4..].split(" out").next().unwrap_or("")).collect();
+        assert_eq!(lots, trips, "{policy:?}");
+        assert_eq!((run.realized(), run.cash()), ("-75".to_owned(), "9925".to_owned()), "{policy:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn of_shorts_the_one_sold_at_the_lowest_price_ends_first_and_of_equal_ones_the_oldest() -> TestResult {
+    // 10 short each at 12, 15, 11 and 11, then 15 bought back at 13.
+    let prices = [12.0, 12.0, 15.0, 11.0, 11.0, 13.0];
+    let mut world = one_order_a_day(&prices, &[-10, -10, -10, -10, 15], LotPolicy::HighestCost);
+    world.account.allows_short = true;
+    let run = world.run()?;
+    let trips: Vec<_> = run.recorder().round_trips().map(|trip| (trip.entry_order.0, trip.quantity)).collect();
+    assert_eq!(trips, [(2, -10), (3, -5)]);
+    assert_eq!(run.lots("AAA"), ["-10 costing -120", "-10 costing -150", "-5 costing -55"]);
+    Ok(())
+}
+
+#[test]
 fn the_fees_of_round_trips_add_up_to_the_fees_paid() -> TestResult {
     // Three lots of odd sizes closed by two orders: the parts are rounded, their sum is not.
     let quantities = [7, 11, 13, -17, -14];
     let prices = [10.0, 10.0, 11.0, 12.0, 13.0, 14.0];
-    for policy in [LotPolicy::Fifo, LotPolicy::Average] {
+    for policy in [LotPolicy::Fifo, LotPolicy::Lifo, LotPolicy::HighestCost, LotPolicy::Average] {
         let mut world = fee_per_order(one_order_a_day(&prices, &quantities, policy), 1.0)?;
         world.models.slippage = builtin_slippage("fixed_fraction", &params(&[("fraction", 0.01)]))?;
         let run = world.run()?;

@@ -218,7 +218,7 @@ class Ledger:
     def _close(self, holding: Holding, fill: Fill, quantity: int) -> None:
         instrument = holding.instrument
         sign = fill.order.sign
-        parts = list(take(holding, quantity))
+        parts = list(take(holding, quantity, self.lot_policy))
         cost = sum(part.cost for part in parts)
         proceeds = instrument.cash(fill.price, -sign * quantity)
         self.post(fill.ts, "trade", "cash", "inventory", cost, instrument, fill)
@@ -327,20 +327,33 @@ def _whole_units(holding: Holding, scaled: list[Fraction], sign: int) -> None:
     holding.lots = kept
 
 
-def take(holding: Holding, quantity: int) -> list[Lot]:
-    """Take units out of the oldest lots and return the parcels with their share of cost, fees, slippage.
+def next_to_close(lots: list[Lot], policy: LotPolicy) -> Lot:
+    """Return the lot that is closed next.
+
+    By `highest_cost` it is the one whose end gains least, of equal ones the oldest. Cost is signed: the
+    highest per unit is that of the dearest of longs, and of shorts that of the one sold at the lowest price.
+    """
+    if policy is LotPolicy.LIFO:
+        return lots[-1]
+    if policy is LotPolicy.HIGHEST_COST:
+        return max(lots, key=lambda lot: Fraction(lot.cost, abs(lot.quantity)))
+    return lots[0]
+
+
+def take(holding: Holding, quantity: int, policy: LotPolicy) -> list[Lot]:
+    """Take units out of the lots and return the parcels with their share of cost, fees, slippage.
 
     A whole lot takes all of its cost with it; of a part the share is rounded half to even.
     """
     parts: list[Lot] = []
     left = quantity
     while left:
-        lot = holding.lots[0]
+        lot = next_to_close(holding.lots, policy)
         units = min(left, abs(lot.quantity))
         left -= units
         if units == abs(lot.quantity):
             parts.append(lot)
-            holding.lots.pop(0)
+            holding.lots = [each for each in holding.lots if each is not lot]
             continue
         share = Fraction(units, abs(lot.quantity))
         part = Lot(
