@@ -257,6 +257,22 @@ def test_frames_of_all_kinds_and_booleans_are_read() -> None:
         assert run(EntryExit(given, quantity=5), market()).orders.equals(expected.orders)
 
 
+def test_a_column_without_a_value_is_known_and_says_nothing() -> None:
+    frame = pl.DataFrame(
+        {"session": [START], "symbol": ["AA"], "entry": pl.Series([None], dtype=pl.Float64), "exit": [1.0]}
+    )
+    assert run(EntryExit(frame, quantity=1), market(3)).orders.is_empty()
+
+
+def test_signals_after_the_last_row_are_told_of() -> None:
+    sessions = [START, START + dt.timedelta(days=300)]
+    frame = pl.DataFrame({"session": sessions, "symbol": "AA", "weight": [0.5, 0.1]})
+    results = run(TargetWeights(frame), market(5))
+    assert results.fills.height == 1
+    (note,) = (note for note in results.warnings if "nobody is told" in note)
+    assert note.endswith("market data, at 2024-01-06T00:00:00Z; more than a day after it come 1")
+
+
 def test_instants_win_over_a_column_of_sessions() -> None:
     instant = dt.datetime(2024, 1, 20, 12, 0, tzinfo=dt.UTC)
     frame = pl.DataFrame(
@@ -266,7 +282,10 @@ def test_instants_win_over_a_column_of_sessions() -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], Made], str]] = {
-    "no signal": (lambda: run(TargetWeights(), market()), r"signal of TargetWeights.*weight"),
+    "no signal": (
+        lambda: run(TargetWeights(), market()),
+        "TargetWeights has no rows to trade: give it a frame, or .*'weight'",
+    ),
     "another name": (
         lambda: run(TargetWeights(wide(), signal="wieght"), market()),
         r"'wieght'.*did you mean 'weight'",

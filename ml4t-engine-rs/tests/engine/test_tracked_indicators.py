@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t.backtest import DataFeed, schedule
+from ml4t.backtest import DataFeed, Strategy, run, schedule
 from ml4t.backtest.indicators import ATR, EMA, MACD, RSI, SMA, Bollinger, RollingStd
 from ml4t.core.errors import ArgumentError, ConfigError, EngineStateError, Ml4tError, UnknownNameError
 
@@ -161,6 +161,18 @@ def test_fields_choose_what_an_indicator_is_fed_with(both: Both, diary: Diary, d
         played = both(lambda make=make, fields=fields: watches(diary, make, SILENT, fields=fields), feed)
         expected = after_each(make, [tuple(row[place] for place in places) for row in rows])
         np.testing.assert_array_equal([each["A"] for each in played.seen], expected)
+
+
+@pytest.mark.parametrize("fields", [5, [], ["close", 1]])
+def test_fields_are_names(fields: Any, daily: Build) -> None:  # noqa: ANN401
+    class Wrong(Strategy):
+        def on_start(self) -> None:
+            self.track(SMA(2), fields=fields)
+
+    with pytest.raises(
+        ConfigError, match=r"track\(fields=.*expected the name of a field, or a list of names"
+    ):
+        run(Wrong, daily({"A": [1.0, 2.0]}))
 
 
 def test_a_field_of_one_of_several_feeds(both: Both, diary: Diary, daily: Build) -> None:

@@ -3,6 +3,7 @@
 //! The loop works in Rust until somebody wants to be called, lets go of the lock, calls, and goes on. Only
 //! callbacks that the strategy overrides are known here; their bound methods are fetched once.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
@@ -388,7 +389,10 @@ impl PyRun {
             };
             let fitting: Vec<usize> = feeds.filter(|(_, (feed, i))| is_of(feed, **i)).map(|(k, _)| k).collect();
             if fitting.is_empty() {
-                let text = "no feed has rows for a window of that kind".to_owned();
+                let feeds = plan.feeds.iter().filter(|feed| feed.data.kind != FeedKind::Context);
+                let found: BTreeSet<&str> = feeds.map(|feed| kind_name(feed.data.kind)).collect();
+                let (kind, found) = (wanted.kind.as_deref().unwrap_or("market"), Vec::from_iter(found).join(", "));
+                let text = format!("no feed has {kind} rows for a window; this run has {found}");
                 return Err(to_py(py, &SimError::config(text)));
             }
             let mut core = self.shared.core(py)?;

@@ -88,6 +88,12 @@ class TableStrategy(Strategy, ABC):
     def _known(self, data: MarketData, name: str) -> str:
         """Return the name of a signal of the run."""
         names = () if data.signals is None else data.signals.names
+        if not names:
+            kind = type(self).__name__
+            msg = (
+                f"{kind} has no rows to trade: give it a frame, or give the run signals with {name!r} in them"
+            )
+            raise ConfigError(msg)
         if name not in names:
             kind = f"signal of {type(self).__name__}"
             raise unknown_name(kind, name, list(names))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from ml4t.core.errors import EngineStateError, StrategyError
+from ml4t.core.errors import ConfigError, EngineStateError, StrategyError
 from ml4t.core.schedule import Schedule
 from ml4t.core.strategy import CALLBACKS, Strategy, overridden_callbacks
 from ml4t.engine.schedules import instants
@@ -74,8 +74,14 @@ class Runtime:
     def track(self, indicator: object, fields: str | Iterable[str] | None) -> Any:  # noqa: ANN401 - of the engine
         """Keep an indicator up to date for every instrument."""
         self._check_open("track")
-        chosen = [fields] if isinstance(fields, str) else fields
-        return self._run.track(indicator, None if chosen is None else list(chosen))
+        if fields is None:
+            return self._run.track(indicator, None)
+        given: object = [fields] if isinstance(fields, str) else fields
+        chosen = list(given) if isinstance(given, Iterable) else []
+        if not chosen or not all(isinstance(field, str) for field in chosen):
+            msg = f"track(fields={fields!r}); expected the name of a field, or a list of names"
+            raise ConfigError(msg)
+        return self._run.track(indicator, chosen)
 
     def schedule(self, callback: Callable[[], object] | None, rule: Schedule) -> None:
         """Set timers for every instant of the rule that lies ahead."""

@@ -31,10 +31,12 @@ from ml4t.core import sources
 from ml4t.core.errors import DataError, nearest
 from ml4t.core.instrument import Instrument
 from ml4t.core.types import DataKind, StampMeaning
+from ml4t.core.values import format_ns
 
 __all__ = ["Feeds", "assemble", "listed_feeds"]
 
 Feeds: TypeAlias = sources.DataFeed | Iterable[sources.DataFeed]
+DAY_NS = 86_400_000_000_000
 KIND_RANK = {DataKind.QUOTE: 0, DataKind.TRADE: 1, DataKind.BAR: 2, DataKind.CONTEXT: 3}
 
 
@@ -474,9 +476,17 @@ def _signals(
             notes.append(
                 f"{rows.label}: {frame.height - inside.height} signals arrive outside the range of the run"
             )
+        # What is made of the last close goes without saying.
+        end = context.span_ns[1]
+        if late := inside.filter(pl.col("ts_arrival") > end + DAY_NS).height:
+            notes.append(
+                f"{rows.label}: nobody is told of signals that arrive after the last row of market data, at "
+                f"{format_ns(end)}; more than a day after it come {late}"
+            )
         frames.append(inside)
         files.extend(rows.files)
-    table = signal_table(frames, context.ids, [file.path for file in files])
+    names = [name for rows in found for name in rows.names]
+    table = signal_table(frames, context.ids, [file.path for file in files], names)
     return table, tuple(files), tuple(notes)
 
 

@@ -16,7 +16,7 @@ A frame is long if its only numeric column, apart from ``confidence`` and ``vers
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,10 +99,13 @@ class SignalRows:
 
     Columns ``row``, ``symbol``, ``stamp`` and ``arrival`` (UTC ns, or Date for session labels), ``name``,
     ``score``, ``confidence``, ``version``. ``arrival`` equals ``stamp`` where the source has none.
+
+    ``names`` are those of the columns of a wide frame, of which one without a value has no row.
     """
 
     label: str
     frame: pl.DataFrame = field(repr=False)
+    names: tuple[str, ...] = ()
     files: tuple[SourceFile, ...] = ()
 
 
@@ -161,9 +164,9 @@ def read_signals(signals: Signals, *, with_sessions: bool = False) -> SignalRows
     base = pl.DataFrame(keys).with_row_index("row")
     if names == [by_fold.get("score")]:
         rows = _long(base, frame, by_fold, signals)
-    else:
-        rows = _wide(base, frame, names, signals)
-    return SignalRows(label=signals.label, frame=rows, files=files)
+        return SignalRows(label=signals.label, frame=rows, files=files)
+    rows = _wide(base, frame, names, signals)
+    return SignalRows(label=signals.label, frame=rows, names=tuple(names), files=files)
 
 
 def _refuse_empty(frame: pl.DataFrame, signals: Signals) -> None:
@@ -403,9 +406,9 @@ def signal_instants(rows: SignalRows, tables: Mapping[str, SessionTable]) -> pl.
 
 
 def signal_table(
-    frames: Sequence[pl.DataFrame], ids: Mapping[str, int], paths: Sequence[Path]
+    frames: Sequence[pl.DataFrame], ids: Mapping[str, int], paths: Sequence[Path], names: Iterable[str] = ()
 ) -> SignalTable:
-    """Return all signals as one sorted table.
+    """Return all signals as one sorted table; ``names`` are known though no row has them.
 
     Raises
     ------
@@ -413,7 +416,7 @@ def signal_table(
         Two signals have the same instants, instrument, name and version.
     """
     frame = pl.concat([each.drop("row") for each in frames])
-    names = tuple(frame["name"].unique().sort().to_list())
+    known = tuple(sorted({*frame["name"].unique().to_list(), *names}))
     versions = tuple(frame["version"].unique().sort().to_list()) or ("",)
 
     def code(column: str, known: Mapping[str, int]) -> pl.Expr:
@@ -426,7 +429,7 @@ def signal_table(
         "ts_arrival",
         "ts_event",
         code("symbol", ids).alias("instrument"),
-        code("name", {name: index for index, name in enumerate(names)}).alias("name"),
+        code("name", {name: index for index, name in enumerate(known)}).alias("name"),
         "score",
         "confidence",
         code("version", {version: index for index, version in enumerate(versions)}).alias("version"),
@@ -437,8 +440,8 @@ def signal_table(
         row = twice.row(0, named=True)
         symbol = next(symbol for symbol, index in ids.items() if index == row["instrument"])
         message = (
-            f"signals: {names[row['name']]} of {symbol} arrives twice at {format_ns(row['ts_arrival'])}; "
+            f"signals: {known[row['name']]} of {symbol} arrives twice at {format_ns(row['ts_arrival'])}; "
             "keep one, or tell them apart by model_id or version"
         )
         raise DataError(message)
-    return SignalTable(frame=table.rechunk(), names=names, versions=versions, paths=tuple(sorted(set(paths))))
+    return SignalTable(frame=table.rechunk(), names=known, versions=versions, paths=tuple(sorted(set(paths))))

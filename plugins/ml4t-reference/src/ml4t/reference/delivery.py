@@ -100,7 +100,9 @@ class Delivery:
                 if feed.kind.value in MARKET_KINDS and _fits(subscription, feed.kind.value, feed.interval_ns)
             ]
             if not fitting:
-                message = "no feed has rows for a window of that kind"
+                kinds = sorted({feed.kind.value for feed in plan.feeds} & {*MARKET_KINDS})
+                wanted = subscription.kind or "market"
+                message = f"no feed has {wanted} rows for a window; this run has {', '.join(kinds)}"
                 raise ConfigError(message)
             self.windows += [
                 Window(
