@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ml4t.backtest import DataFeed, Engine, Strategy
+from ml4t.backtest import CompositeRule, DataFeed, Engine, StopLoss, Strategy, TakeProfit
 from ml4t.core.errors import ConfigError, ResultsError
 from ml4t.core.schemas import TABLES
 from ml4t.engine.results import Results
@@ -71,13 +71,27 @@ class Anything(Strategy):
                 limit(close * dice.choice([0.999, 1.001])),
                 {"order_type": "stop", "stop_price": round(close, 2), "tag": f"stop {dice.random()}"},
                 {"order_type": "trailing_stop", "trail_amount": 0.25},
+                {
+                    "order_type": "stop_limit",
+                    "stop_price": round(close, 2),
+                    "limit_price": round(close * 1.01, 2),
+                },
                 limit(close * dice.choice([0.9, 1]), time_in_force=dice.choice(["day", "ioc", "fok"])),
                 limit(close * 0.99, post_only=True),
                 {"order_type": "limit", "limit_price": 99.123},
             ]
             self.handles.append(broker.submit_order(symbol, size, **dice.choice(kinds)))
-        if self.handles and dice.random() < 0.5:
-            broker.cancel_order(dice.choice(self.handles[-20:]))
+        recent = self.handles[-20:]
+        if dice.random() < 0.5:
+            broker.cancel_order(dice.choice(recent))
+        resting = [each for each in recent if each.is_open and each.order_type.value == "limit"]
+        if resting and dice.random() < 0.5:
+            order = dice.choice(resting)
+            broker.modify_order(order, limit_price=round(data[order.asset]["close"] * 0.998, 2))
+        if dice.random() < 0.2:
+            entry = broker.submit_order("AAA", 2, **limit(data["AAA"]["close"] * dice.choice([0.9, 1.0])))
+            low, high = (round(data["AAA"]["close"] * part, 2) for part in (0.995, 1.004))
+            self.handles += [entry, *broker.bracket(entry, stop_price=low, limit_price=high)]
         old = dice.choice(self.handles)
         assert (old.is_open, old.quantity > 0) == (old.status.value in _OPEN, True)
 
@@ -95,12 +109,12 @@ def run(strategy: object, feed: DataFeed, **backtest: Any) -> Results:  # noqa: 
 @pytest.mark.parametrize("seed", range(2))
 def test_tables_are_the_same_wherever_their_rows_are_kept(seed: int) -> None:
     print(f"seed {seed}")
-    feed = minutes(1_500, seed)
+    feed = minutes(4_000, seed)
     here = run(lambda: Anything(seed), feed)
     away = run(lambda: Anything(seed), feed, table_memory=0)
     assert here.run_info["counts"]["spilled_bytes"] == 0
-    assert away.run_info["counts"]["spilled_bytes"] > away.run_info["counts"]["table_bytes"]
-    assert here.fills.height > 1_000
+    assert away.run_info["counts"]["spilled_bytes"] > 500_000
+    assert here.fills.height > 3_000
     assert {*here.orders["status"]} >= {"filled", "canceled", "rejected", "expired"}
     for name in TABLES:
         assert_frame_equal(here.table(name), away.table(name))
@@ -171,6 +185,84 @@ def test_a_run_for_its_net_asset_values_has_the_metrics_of_one_with_tables(tmp_p
     assert not (tmp_path / "lean" / "fills.parquet").exists()
     with pytest.raises(ResultsError, match="kept no table round_trips"):
         read.trades  # noqa: B018
+
+
+def test_tables_keep_to_their_memory() -> None:
+    results = run(Turns, minutes(20_000, 2), table_memory=8_000_000, record="session")
+    counts = results.run_info["counts"]
+    assert counts["fills"] > 59_000
+    # The list of places of orders, four bytes each, always stays.
+    assert counts["table_bytes"] < 8_000_000 + 4 * counts["orders"]
+    assert counts["spilled_bytes"] > 6_000_000
+    assert_frame_equal(results.fills, run(Turns, minutes(20_000, 2), record="session").fills)
+
+
+class TooLate(Strategy):
+    """Changes an order that fills before the change arrives."""
+
+    def __init__(self, **order: Any) -> None:  # noqa: ANN401
+        self.kind, self.bars = order, 0
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        self.bars += 1
+        if self.bars == 1:
+            self.order = broker.submit_order("AAA", 5, **self.kind)
+        if self.bars == 3:
+            broker.modify_order(self.order, quantity=4)
+
+
+@pytest.mark.parametrize("engine", ["rust", "reference"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"order_type": "limit", "limit_price": 99.0},
+        {"order_type": "limit", "limit_price": 99.0, "display_quantity": 1},
+    ],
+    ids=["plain", "shown in part"],
+)
+def test_a_change_may_arrive_long_after_its_order_has_ended(engine: str, order: dict[str, Any]) -> None:
+    rows = [
+        (START + dt.timedelta(minutes=k), START + dt.timedelta(minutes=k + 1), "AAA", *prices, 1e6)
+        for k, prices in enumerate([(100.0, 100.5, 99.5, 100.0)] * 4 + [(100.0, 100.5, 98.0, 99.0)] * 6)
+    ]
+    columns = ["ts_open", "ts_event", "symbol", "open", "high", "low", "close", "volume"]
+    frame = pl.DataFrame(rows, schema=columns, orient="row")
+    feed = DataFeed(frame, name="1m", interval="1m", calendar="24/7", stamp="event")
+    config = {
+        "backtest": {"engine": engine},
+        "broker": {"latency": {"submit": "1s", "modify": "200s"}},
+    }
+    if engine == "reference":
+        order = {name: value for name, value in order.items() if name != "display_quantity"}
+    results = Engine(feed, lambda: TooLate(**order), config=config).run()
+    assert results.orders["status"].to_list() == ["filled"]
+    last = results.order_events.row(-1, named=True)
+    assert (last["status"], last["reason_code"]) == ("filled", "REPLACE_REJECTED")
+    assert "the order is filled" in last["reason"]
+
+
+class CancelsItsStop(Strategy):
+    """Takes the stop of a rule back and holds on."""
+
+    def on_start(self) -> None:
+        self.broker.set_position_rules(CompositeRule([StopLoss(pct=0.5), TakeProfit(pct=0.9)]))
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        if not broker.positions and not broker.open_orders:
+            broker.submit_order("AAA", 1)
+
+    def on_fill(self, event: Any) -> None:  # noqa: ANN401
+        for order in self.broker.open_orders:
+            if order.tag == "stop_loss":
+                order.cancel()
+
+
+def test_an_order_of_a_rule_that_was_taken_back_costs_nothing_any_more() -> None:
+    sizes = [
+        run(CancelsItsStop, minutes(count, 4), record="session").run_info["counts"]["table_bytes"]
+        for count in (100, 1_400)
+    ]
+    assert sizes[0] == sizes[1]
 
 
 def test_memory_for_tables_is_a_number_of_bytes() -> None:

@@ -399,25 +399,20 @@ impl Book {
         recorder: &mut R,
     ) -> Result<Cash> {
         let whole = fill.quantity.abs();
-        let position = &mut self.positions[fill.instrument.index()];
-        let mut left = closing;
-        let mut cost = Cash::ZERO;
+        let (book, position) = (self.id, &mut self.positions[fill.instrument.index()]);
+        let (mut done, mut cost) = (0, Cash::ZERO);
         // Running shares, so that the parts add up to the whole whatever the rounding of each.
         let mut given = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
-        while left > 0 {
-            let Some(part) = position.take(left, policy)? else {
-                return Err(SimError::accounting("a fill closes more than the lots hold".to_owned()));
-            };
-            left -= part.quantity.abs();
+        position.close(closing, policy, |part| {
             cost = cost.plus(part.cost, WHAT)?;
-            let done = closing - left;
+            done += part.quantity.abs();
             let upto = (
                 exit_cost.share(done, closing, WHAT)?,
                 fill.fee.share(done, whole, WHAT)?,
                 fill.slippage.share(done, whole, WHAT)?,
             );
             recorder.round_trip(&RoundTrip {
-                book: self.id,
+                book,
                 instrument: fill.instrument,
                 quantity: part.quantity,
                 ts_entry: part.ts,
@@ -431,7 +426,8 @@ impl Book {
                 exit_fill: fill.number,
             });
             given = upto;
-        }
+            Ok(())
+        })?;
         position.cost = position.cost.minus(cost, WHAT)?;
         Ok(cost)
     }

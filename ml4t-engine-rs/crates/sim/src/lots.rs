@@ -72,29 +72,52 @@ fn compare((a, b): (i128, u64), (c, d): (i128, u64)) -> Ordering {
 }
 
 impl Position {
-    /// The lot that is closed next, by its place.
-    fn next_to_close(&self, policy: LotPolicy) -> Option<usize> {
-        let last = self.lots.len().checked_sub(1)?;
-        match policy {
-            LotPolicy::Fifo | LotPolicy::Average => Some(0),
-            LotPolicy::Lifo => Some(last),
-            LotPolicy::HighestCost => {
-                let unit = |k: usize| (self.lots[k].cost.0, self.lots[k].quantity.unsigned_abs());
-                let dearer = |best: usize, k: usize| if compare(unit(k), unit(best)).is_gt() { k } else { best };
-                Some((1..=last).fold(0, dearer))
+    /// Take `closing` units out of the lots, in the sequence of the policy; hands over each part.
+    pub(crate) fn close(
+        &mut self,
+        closing: i64,
+        policy: LotPolicy,
+        mut part: impl FnMut(Lot) -> Result<()>,
+    ) -> Result<()> {
+        let mut left = closing;
+        let take = |lot: &mut Lot, left: &mut i64| {
+            let part = lot.take((*left).min(lot.quantity.abs()))?;
+            *left -= part.quantity.abs();
+            Ok(part)
+        };
+        if policy == LotPolicy::HighestCost {
+            // Only the last one is taken from in part, so that the sequence holds for all of them.
+            for place in self.dearest_first() {
+                if left == 0 {
+                    break;
+                }
+                part(take(&mut self.lots[place], &mut left)?)?;
+            }
+            self.lots.retain(|lot| lot.quantity != 0);
+        }
+        while left > 0 {
+            let next = if policy == LotPolicy::Lifo { self.lots.back_mut() } else { self.lots.front_mut() };
+            let Some(lot) = next else {
+                return Err(SimError::accounting("a fill closes more than the lots hold".to_owned()));
+            };
+            part(take(lot, &mut left)?)?;
+            if lot.quantity == 0 {
+                if policy == LotPolicy::Lifo {
+                    self.lots.pop_back()
+                } else {
+                    self.lots.pop_front()
+                };
             }
         }
+        Ok(())
     }
 
-    /// Take at most `left` units out of the lot that is closed next; `None` where there is none.
-    pub(crate) fn take(&mut self, left: i64, policy: LotPolicy) -> Result<Option<Lot>> {
-        let Some(place) = self.next_to_close(policy) else { return Ok(None) };
-        let lot = &mut self.lots[place];
-        let part = lot.take(left.min(lot.quantity.abs()))?;
-        if lot.quantity == 0 {
-            self.lots.remove(place);
-        }
-        Ok(Some(part))
+    /// Places of the lots, the one first whose end gains least, of equal ones the oldest.
+    fn dearest_first(&self) -> Vec<usize> {
+        let unit = |k: usize| (self.lots[k].cost.0, self.lots[k].quantity.unsigned_abs());
+        let mut places: Vec<usize> = (0..self.lots.len()).collect();
+        places.sort_by(|&a, &b| compare(unit(b), unit(a)));
+        places
     }
 
     pub(crate) fn open(&mut self, lot: Lot, policy: LotPolicy) -> Result<()> {

@@ -56,7 +56,9 @@ pub struct Orders {
     /// Those that ended at this instant, or were changed after their end.
     closing: Vec<OrderId>,
     ended: Rows<Ended>,
-    /// Those that ended and have more to tell than there is room for in [`Ended`].
+    /// What few of them have beside.
+    extras: Rows<Extra>,
+    /// Those that ended and have more to tell than there is room for: trails, what was shown, refusals of numbers.
     odd: Vec<Order>,
     wide: Wide,
 }
@@ -65,7 +67,7 @@ impl Orders {
     /// No orders; those that ended stay within a budget of memory.
     #[must_use]
     pub fn new(budget: Option<Budget>) -> Self {
-        Self { ended: Rows::new(budget), ..Self::default() }
+        Self { ended: Rows::new(budget.clone()), extras: Rows::new(budget), ..Self::default() }
     }
 
     /// How many there ever were.
@@ -121,7 +123,8 @@ impl Orders {
         if place & KIND == ODD {
             Found::Kept(&self.odd[k])
         } else {
-            Found::Ended(self.ended.get(k).unwrap_or_else(Ended::zeroed).order(&self.wide))
+            let ended = self.ended.get(k).unwrap_or_else(|| unreachable!("order at place {k} of those that ended"));
+            Found::Ended(ended.order(&self.wide, &self.extras))
         }
     }
 
@@ -139,7 +142,24 @@ impl Orders {
         place & KIND != 0 || self.working[place as usize].status.is_terminal()
     }
 
-    /// The order of that number, to change it.
+    /// Number of the worked order that it belongs to, 0 for none.
+    #[must_use]
+    pub fn worked_of(&self, id: OrderId) -> u32 {
+        let place = self.places[id.index()];
+        let k = (place & !KIND) as usize;
+        if place & KIND == ENDED {
+            self.ended.get(k).map_or(0, |ended| ended.worked)
+        } else {
+            self.of(id).request.worked
+        }
+    }
+
+    /// Whether the order ended at an earlier instant.
+    pub(crate) fn is_put_away(&self, id: OrderId) -> bool {
+        self.places[id.index()] & KIND != 0
+    }
+
+    /// The order of that number, to change it; only a link is made to one that ended.
     #[inline]
     pub(crate) fn of_mut(&mut self, id: OrderId) -> &mut Order {
         let place = self.places[id.index()];
@@ -179,13 +199,16 @@ impl Orders {
                 continue;
             }
             let order = &self.working[place as usize];
-            let kept = if let Some(ended) = Ended::of(order, &mut self.wide) {
+            let (kind, kept) = if let Some(ended) = Ended::of(order, &mut self.wide, &mut self.extras) {
                 self.ended.push(ended);
-                ENDED | crate::packed::number(self.ended.len() - 1)
+                (ENDED, self.ended.len() - 1)
             } else {
                 self.odd.push(*order);
-                ODD | crate::packed::number(self.odd.len() - 1)
+                (ODD, self.odd.len() - 1)
             };
+            // One that is linked to after its end is put away again.
+            assert!(kept < MAX_ORDERS, "more than {MAX_ORDERS} orders were put away");
+            let kept = kind | crate::packed::number(kept);
             self.places[id.index()] = kept;
             self.free.push(place);
         }
@@ -200,9 +223,9 @@ impl Orders {
     /// Bytes that are kept of orders, in memory and outside.
     #[must_use]
     pub fn bytes(&self) -> (usize, usize) {
-        let (here, away) = self.ended.bytes();
-        let whole = (self.working.len() + self.odd.len()) * size_of::<Order>();
-        (here + whole + self.places.len() * size_of::<u32>(), away)
+        let ((here, away), (more, more_away)) = (self.ended.bytes(), self.extras.bytes());
+        let whole = (self.working.len() + self.odd.len()) * size_of::<Order>() + self.wide.bytes();
+        (here + more + whole + self.places.len() * size_of::<u32>(), away + more_away)
     }
 }
 
@@ -212,7 +235,10 @@ impl fmt::Debug for Orders {
     }
 }
 
-/// What is kept of an order that ended: all that tables show of it.
+/// What is kept of an order that ended: all that tables show of it, and what its links ask for.
+///
+/// What is of use only while an order works is gone: where the market stood, water marks, how often models were
+/// asked, fees and buying power, when messages arrive and from when on it meets the market, what is under way.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, packed(2))]
 struct Ended {
@@ -222,7 +248,7 @@ struct Ended {
     /// Limit price, or that of a stop.
     price: i64,
     filled_notional: Narrow,
-    /// Nanoseconds from submission to acceptance; [`NOT`] before.
+    /// Nanoseconds from submission to acceptance; [`NOT`] before. With [`MORE`] the row of its [`Extra`].
     accepted_after: u32,
     /// Expiry in seconds since 1970; [`NOT`] for none.
     expiry: u32,
@@ -233,14 +259,31 @@ struct Ended {
     book: u16,
     kinds: u16,
     reason: u8,
+    /// Number of its rule from 1, 0 for none; [`MORE`] where there is an [`Extra`].
     rule: u8,
 }
+
+/// What an order has that waited for another, that had two prices, or that ended with a part filled.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Extra {
+    ts_accepted: Ns,
+    ts_expiry: Ns,
+    stop_price: i64,
+    filled: i64,
+    leaves: i64,
+}
+
+const MORE: u8 = 1 << 7;
+// Numbers of a kind have three bits, those of reasons and rules less than a byte.
+const _: () = assert!(OrderType::ALL.len() <= 8 && TimeInForce::ALL.len() <= 8 && OrderStatus::ALL.len() <= 8);
+const _: () = assert!(Side::ALL.len() == 2 && RuleKind::ALL.len() < 127 && Reason::ALL.len() <= 256);
 
 const SECOND: i64 = 1_000_000_000;
 
 impl Ended {
     /// The short form; `None` where it would say something else.
-    fn of(order: &Order, wide: &mut Wide) -> Option<Self> {
+    fn of(order: &Order, wide: &mut Wide, extras: &mut Rows<Extra>) -> Option<Self> {
         let request = &order.request;
         let (has_limit, has_trigger) = (request.order_type.has_limit(), request.order_type.has_trigger());
         let filled = if order.status == OrderStatus::Filled { request.quantity } else { 0 };
@@ -248,25 +291,36 @@ impl Ended {
         let is_plain = request.trail.is_none()
             && request.display_quantity.is_none()
             && order.refusal.is_none()
-            && !(has_limit && has_trigger)
             && has_limit == request.limit_price.is_some()
             && has_trigger == request.stop_price.is_some()
-            && order.filled == filled
-            && order.leaves == request.quantity - filled
             && request.expires_at == expires_at;
         if !is_plain {
             return None;
         }
-        let price = request.limit_price.or(request.stop_price);
+        let is_whole = order.filled == filled && order.leaves == request.quantity - filled;
         let expiry = match order.ts_expiry {
-            NEVER => NOT,
-            ts if ts % SECOND == 0 => u32::try_from(ts / SECOND).ok().filter(|&s| s != NOT)?,
-            _ => return None,
+            NEVER => Some(NOT),
+            ts if ts % SECOND == 0 => u32::try_from(ts / SECOND).ok().filter(|&s| s != NOT),
+            _ => None,
         };
-        let accepted_after = match order.ts_accepted {
-            NEVER => NOT,
-            ts => u32::try_from(ts.checked_sub(order.ts_submitted)?).ok().filter(|&ns| ns != NOT)?,
+        let after = match order.ts_accepted {
+            NEVER => Some(NOT),
+            ts => ts.checked_sub(order.ts_submitted).and_then(|ns| u32::try_from(ns).ok()).filter(|&ns| ns != NOT),
         };
+        let (accepted_after, expiry, more) = match (after, expiry) {
+            (Some(after), Some(expiry)) if is_whole && !(has_limit && has_trigger) => (after, expiry, 0),
+            _ => {
+                extras.push(Extra {
+                    ts_accepted: order.ts_accepted,
+                    ts_expiry: order.ts_expiry,
+                    stop_price: request.stop_price.map_or(0, |p| p.0),
+                    filled: order.filled,
+                    leaves: order.leaves,
+                });
+                (crate::packed::number(extras.len() - 1), 0, MORE)
+            }
+        };
+        let price = request.limit_price.or(request.stop_price);
         let instructions = request.instructions;
         let bits = [
             (request.side as u16, 1),
@@ -296,11 +350,11 @@ impl Ended {
             book: request.book.0,
             kinds,
             reason: order.reason as u8,
-            rule: order.rule.map_or(0, |rule| rule as u8 + 1),
+            rule: order.rule.map_or(0, |rule| rule as u8 + 1) | more,
         })
     }
 
-    fn order(&self, wide: &Wide) -> Order {
+    fn order(&self, wide: &Wide, extras: &Rows<Extra>) -> Order {
         let mut kinds = self.kinds;
         let mut take = |width: u32| {
             let value = kinds & ((1 << width) - 1);
@@ -310,41 +364,50 @@ impl Ended {
         let (is_triggered, has_rested, is_linked) = (take(1) == 1, take(1) == 1, take(1) == 1);
         let (all_or_none, reduce_only, post_only) = (take(1) == 1, take(1) == 1, take(1) == 1);
         let status = OrderStatus::ALL[take(3)];
-        let time_in_force = TimeInForce::ALL[take(3).min(TimeInForce::ALL.len() - 1)];
+        let time_in_force = TimeInForce::ALL[take(3)];
         let order_type = OrderType::ALL[take(3)];
         let side = Side::ALL[take(1)];
-        let price = Some(Price(self.price));
-        let ts_expiry = if self.expiry == NOT { NEVER } else { i64::from(self.expiry) * SECOND };
+        let filled = if status == OrderStatus::Filled { self.quantity } else { 0 };
+        let more = if self.rule & MORE == 0 {
+            Extra {
+                ts_accepted: match self.accepted_after {
+                    NOT => NEVER,
+                    after => self.ts_submitted + i64::from(after),
+                },
+                ts_expiry: if self.expiry == NOT { NEVER } else { i64::from(self.expiry) * SECOND },
+                stop_price: self.price,
+                filled,
+                leaves: self.quantity - filled,
+            }
+        } else {
+            let k = self.accepted_after as usize;
+            extras.get(k).unwrap_or_else(|| unreachable!("row {k} of what orders have beside"))
+        };
         let request = OrderRequest {
             book: BookId(self.book),
             order_type,
             time_in_force,
-            limit_price: price.filter(|_| order_type.has_limit()),
-            stop_price: price.filter(|_| order_type.has_trigger()),
-            expires_at: if time_in_force == TimeInForce::Gtd { ts_expiry } else { NEVER },
+            limit_price: Some(Price(self.price)).filter(|_| order_type.has_limit()),
+            stop_price: Some(Price(more.stop_price)).filter(|_| order_type.has_trigger()),
+            expires_at: if time_in_force == TimeInForce::Gtd { more.ts_expiry } else { NEVER },
             instructions: Instructions { post_only, reduce_only, all_or_none },
             tag: self.tag,
             worked: self.worked,
             ..OrderRequest::market(InstrumentId(self.instrument), side, self.quantity)
         };
-        let filled = if status == OrderStatus::Filled { self.quantity } else { 0 };
         Order {
             status,
-            reason: Reason::ALL[usize::from(self.reason).min(Reason::ALL.len() - 1)],
-            rule: usize::from(self.rule).checked_sub(1).map(|k| RuleKind::ALL[k]),
+            reason: Reason::ALL[usize::from(self.reason)],
+            rule: usize::from(self.rule & !MORE).checked_sub(1).map(|k| RuleKind::ALL[k]),
             is_triggered,
             is_linked,
             has_rested,
             text: self.text,
-            leaves: self.quantity - filled,
-            filled,
+            leaves: more.leaves,
+            filled: more.filled,
             filled_notional: Cash(wide.unpack(self.filled_notional)),
-            ts_accepted: if self.accepted_after == NOT {
-                NEVER
-            } else {
-                self.ts_submitted + i64::from(self.accepted_after)
-            },
-            ts_expiry,
+            ts_accepted: more.ts_accepted,
+            ts_expiry: more.ts_expiry,
             ts_closed: self.ts_closed,
             ..Order::new(request, self.ts_submitted)
         }
@@ -392,6 +455,15 @@ mod tests {
         }
     }
 
+    /// Whether an order has the prices and the time that its kind has.
+    fn fits(order: &Order) -> bool {
+        let (request, kind) = (&order.request, order.request.order_type);
+        let is_gtd = request.time_in_force == TimeInForce::Gtd;
+        request.limit_price.is_some() == kind.has_limit()
+            && request.stop_price.is_some() == kind.has_trigger()
+            && request.expires_at == if is_gtd { order.ts_expiry } else { NEVER }
+    }
+
     prop_compose! {
         fn any_order()(
             request in any_request(),
@@ -435,10 +507,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_kept_in_short_is_the_order_at_rest(order in any_order()) {
-            let mut wide = Wide::default();
-            if let Some(ended) = Ended::of(&order, &mut wide) {
-                prop_assert_eq!(ended.order(&wide), order.at_rest());
-            }
+            let (mut wide, mut extras) = (Wide::default(), Rows::default());
+            let kept = Ended::of(&order, &mut wide, &mut extras).map(|ended| ended.order(&wide, &extras));
+            prop_assert_eq!(kept.unwrap_or(order.at_rest()), order.at_rest());
+            let request = order.request;
+            let is_rare = request.trail.is_some() || request.display_quantity.is_some() || order.refusal.is_some();
+            prop_assert!(kept.is_some() || is_rare || !fits(&order));
         }
 
         #[test]

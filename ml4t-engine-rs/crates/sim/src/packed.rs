@@ -11,6 +11,11 @@ const APART: u32 = 1 << 31;
 pub(crate) struct Wide(Vec<i128>);
 
 impl Wide {
+    /// Bytes of those that stand apart.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.0.len() * size_of::<i128>()
+    }
+
     /// The short form of a number.
     #[inline]
     pub(crate) fn pack(&mut self, x: i128) -> Narrow {
@@ -27,7 +32,7 @@ impl Wide {
     #[inline]
     pub(crate) fn unpack(&self, [a, b, c]: Narrow) -> i128 {
         if c == APART {
-            return self.0.get(a as usize).copied().unwrap_or(0);
+            return self.0[a as usize];
         }
         i128::from(c.cast_signed()) << 64 | i128::from(u64::from(b) << 32 | u64::from(a))
     }

@@ -17,10 +17,10 @@ pub trait Spill: fmt::Debug + Send + Sync {
     fn store(&self, parts: &[&[u8]]) -> Option<Stored>;
 }
 
-/// How many bytes of a list stay in memory, and where the others go.
+/// How many bytes of each list stay in memory, and where the others go.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    /// Bytes in memory, about.
+    /// Bytes of a list in memory, about.
     pub bytes: usize,
     /// Where older rows go.
     pub spill: Arc<dyn Spill>,
@@ -33,7 +33,10 @@ pub struct Rows<T> {
     away: Vec<Stored>,
     pieces: Vec<Vec<T>>,
     len: usize,
-    budget: Option<Budget>,
+    /// Pieces that go together: half of what stays in memory.
+    bundle: usize,
+    /// Where they go; `None` where nothing goes, or where there was no room.
+    spill: Option<Arc<dyn Spill>>,
 }
 
 impl<T> Default for Rows<T> {
@@ -45,8 +48,10 @@ impl<T> Default for Rows<T> {
 impl<T> Rows<T> {
     /// An empty list.
     #[must_use]
-    pub const fn new(budget: Option<Budget>) -> Self {
-        Self { away: Vec::new(), pieces: Vec::new(), len: 0, budget }
+    pub fn new(budget: Option<Budget>) -> Self {
+        let pieces = budget.as_ref().map_or(0, |b| b.bytes / (2 * PIECE * size_of::<T>()));
+        let (bundle, spill) = (pieces.max(1), budget.map(|b| b.spill));
+        Self { away: Vec::new(), pieces: Vec::new(), len: 0, bundle, spill }
     }
 
     /// How many there are.
@@ -84,19 +89,17 @@ impl<T: Pod> Rows<T> {
 
     #[cold]
     fn begin_piece(&mut self) {
-        if let Some(budget) = &self.budget {
-            let bundle = bundle::<T>(budget);
-            if self.pieces.len() >= 2 * bundle {
-                let parts: Vec<&[u8]> = self.pieces[..bundle].iter().map(|p| bytemuck::cast_slice(p)).collect();
-                match budget.spill.store(&parts) {
-                    Some(stored) => {
-                        self.away.push(stored);
-                        self.pieces.drain(..bundle);
-                    }
-                    // Nothing is lost where there is no room; asking again would not make any.
-                    None if self.away.is_empty() => self.budget = None,
-                    None => {}
+        if self.pieces.len() >= 2 * self.bundle
+            && let Some(spill) = &self.spill
+        {
+            let parts: Vec<&[u8]> = self.pieces[..self.bundle].iter().map(|p| bytemuck::cast_slice(p)).collect();
+            match spill.store(&parts) {
+                Some(stored) => {
+                    self.away.push(stored);
+                    self.pieces.drain(..self.bundle);
                 }
+                // Nothing is lost where there is no room; asking again would not make any.
+                None => self.spill = None,
             }
         }
         self.pieces.push(Vec::with_capacity(PIECE));
@@ -123,7 +126,7 @@ impl<T: Pod> Rows<T> {
     }
 
     fn get_any(&self, k: usize) -> Option<T> {
-        let rows_of_bundle = bundle::<T>(self.budget.as_ref()?) * PIECE;
+        let rows_of_bundle = self.bundle * PIECE;
         if let Some(stored) = self.away.get(k / rows_of_bundle) {
             let at = k % rows_of_bundle * size_of::<T>();
             let bytes = (**stored).as_ref().get(at..at + size_of::<T>())?;
@@ -146,14 +149,8 @@ impl<T: Pod> Rows<T> {
 
     /// All of them in their sequence.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + Clone {
-        (0..self.len).map(|k| self.get(k).unwrap_or_else(T::zeroed))
+        (0..self.len).map(|k| self.get(k).unwrap_or_else(|| unreachable!("row {k} of {}", self.len)))
     }
-}
-
-/// Pieces that go together: half of what stays in memory.
-const fn bundle<T>(budget: &Budget) -> usize {
-    let pieces = budget.bytes / (2 * PIECE * size_of::<T>());
-    if pieces == 0 { 1 } else { pieces }
 }
 
 impl<T: Pod + fmt::Debug> fmt::Debug for Rows<T> {
@@ -217,6 +214,27 @@ mod tests {
         let copy = rows.clone();
         rows.push(1);
         assert!(copy.iter().eq(0..20 * PIECE as u64));
+    }
+
+    /// Has room the first few times.
+    #[derive(Debug, Default)]
+    struct Fills(std::sync::atomic::AtomicUsize);
+
+    impl Spill for Fills {
+        fn store(&self, parts: &[&[u8]]) -> Option<Stored> {
+            let times = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert!(times <= 3, "asked again after there was no room");
+            (times < 3).then(|| Arc::new(parts.concat()) as Stored)
+        }
+    }
+
+    #[test]
+    fn rows_are_read_where_room_ran_out_halfway() {
+        let mut rows = Rows::new(Some(Budget { bytes: 1, spill: Arc::new(Fills::default()) }));
+        (0..20 * PIECE as u64).for_each(|k| rows.push(k));
+        assert_eq!(rows.bytes(), (17 * PIECE * 8, 3 * PIECE * 8));
+        assert!(rows.iter().eq(0..20 * PIECE as u64));
+        assert_eq!(rows.get(20 * PIECE), None);
     }
 
     #[test]

@@ -344,7 +344,15 @@ impl State {
     }
 
     pub(crate) fn order_mut(&mut self, id: OrderId) -> &mut Order {
+        debug_assert!(!self.orders.is_put_away(id), "order {}: what is kept of it changes no more", id.0 + 1);
         self.orders.of_mut(id)
+    }
+
+    /// The market does not stand anywhere inside a bar any more.
+    pub(crate) fn forget_stand(&mut self, id: OrderId) {
+        if !self.has_ended(id) {
+            self.order_mut(id).stood_at = None;
+        }
     }
 
     /// Change an order's state, record it and tell the strategy.

@@ -51,8 +51,11 @@ pub(crate) fn begin_all<R: Recorder>(
 ) -> Result<()> {
     let instrument = &desk.plan.instruments[i];
     for id in live {
+        if desk.state.has_ended(id) {
+            continue;
+        }
         let order = desk.state.order_mut(id);
-        let begins = order.request.trail.is_some() && order.water_mark.is_none() && !order.status.is_terminal();
+        let begins = order.request.trail.is_some() && order.water_mark.is_none();
         // The close that an order from inside a bar meets begins nothing.
         if begins && market.is_eligible(order.ts_active) && !market.is_from_inside(order.ts_active) {
             begin(order, market, instrument)?;
@@ -77,10 +80,13 @@ pub(crate) fn follow<R: Recorder>(
     let is_by_close = kind == crate::plan::FeedKind::Bar && desk.plan.policies.trail_basis == TrailBasis::Close;
     let close = if is_by_close { PhaseMarket::read(desk.plan, i, row, ml4t_abi::Phase::CLOSE)?.mark() } else { None };
     for id in live {
+        if desk.state.has_ended(id) {
+            continue;
+        }
         let order = desk.state.order_mut(id);
         let side = order.request.side;
         let Some(trail) = order.request.trail else { continue };
-        if order.status.is_terminal() || order.is_triggered || !market.is_eligible(order.ts_active) {
+        if order.is_triggered || !market.is_eligible(order.ts_active) {
             continue;
         }
         let Some(reached) = market.extreme(side) else { continue };

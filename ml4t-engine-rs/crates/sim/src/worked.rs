@@ -527,8 +527,7 @@ impl State {
 
     /// The orders that belong to a worked order.
     pub fn orders_of_worked(&self, number: u32) -> impl Iterator<Item = OrderId> {
-        let own = self.orders.iter().enumerate().filter(move |(_, order)| order.request.worked == number);
-        own.map(|(k, _)| OrderId(k as u64))
+        (0..self.orders.len() as u64).map(OrderId).filter(move |&id| self.orders.worked_of(id) == number)
     }
 
     /// Worked orders of an instrument follow a split, before their orders at work do.

@@ -61,10 +61,10 @@ pub trait Row: Sized {
 }
 
 impl TableRecorder {
-    /// Empty tables; each keeps an equal part of the budget in memory.
+    /// Empty tables, each of which keeps the budget in memory.
     #[must_use]
     pub fn new(plan: &Arc<Plan>, keep: Keep, budget: Option<&Budget>) -> Self {
-        let part = || budget.map(|b| Budget { bytes: b.bytes / 8, spill: Arc::clone(&b.spill) });
+        let part = || budget.cloned();
         Self {
             plan: Arc::clone(plan),
             keep,
@@ -150,7 +150,7 @@ impl TableRecorder {
             self.positions.bytes(),
             self.portfolio.bytes(),
         ];
-        all.into_iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+        all.into_iter().fold((self.wide.bytes(), 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
     }
 }
 
@@ -178,6 +178,7 @@ impl Recorder for TableRecorder {
             kind: row.kind as u8,
             accounts: (row.debit as u8) << 4 | row.credit as u8,
         });
+        debug_assert_eq!(self.row(self.ledger.len() - 1), Some(*row), "a posting is kept as it was");
     }
 
     fn order_event(&mut self, row: &OrderEvent) {
@@ -285,6 +286,7 @@ impl Recorder for TableRecorder {
             session: row.session.unwrap_or(i32::MIN),
             amounts: amounts.map(|amount| self.wide.pack(amount.0)),
         });
+        debug_assert_eq!(self.row(self.portfolio.len() - 1), Some(*row), "an account is kept as it was");
     }
 }
 

@@ -60,8 +60,11 @@ impl SimulatedVenue {
         }
         for id in self.live[i].ids() {
             let plan = desk.plan;
+            if desk.state.has_ended(id) {
+                continue;
+            }
             let order = desk.state.order_mut(id);
-            if order.status.is_terminal() || !market.is_eligible(order.ts_active) {
+            if !market.is_eligible(order.ts_active) {
                 continue;
             }
             match market.outcome(order, plan) {
@@ -127,6 +130,10 @@ impl SimulatedVenue {
     }
 
     pub(super) fn change<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId, changes: &Changes) -> Result<()> {
+        if desk.state.has_ended(id) {
+            // It is told that it came too late; what was under way to an order that ended is kept no more.
+            return replace::decide(desk, id, changes, 0).map(drop);
+        }
         desk.state.order_mut(id).changes -= 1;
         let before = *desk.state.order(id);
         let request = before.request;

@@ -172,12 +172,12 @@ impl SimulatedVenue {
         for book in 0..desk.plan.books {
             for &(i, _) in set {
                 for id in self.guards[guard_of(desk.plan, BookId(book), i as usize)].orders() {
-                    desk.state.order_mut(id).stood_at = None;
+                    desk.state.forget_stand(id);
                 }
             }
         }
         for id in std::mem::take(&mut self.born_inside) {
-            desk.state.order_mut(id).stood_at = None;
+            desk.state.forget_stand(id);
         }
     }
 
