@@ -593,3 +593,42 @@ def test_a_step_costs_no_more_after_many_orders_than_after_few(
     few, many = min(seconds(2_000) for _ in range(3)), min(seconds(16_000) for _ in range(2))
     # Eight times the steps; if each of them looked at all orders so far, that were 64 times the work.
     assert many < 20 * few
+
+
+def test_an_instance_whose_callback_holds_on_to_it_serves_one_run(engine: Make, market: DataFeed) -> None:
+    class Bound(Strategy):
+        def __init__(self) -> None:
+            self.on_data = lambda *_: self.seen.append(1)  # type: ignore[method-assign]
+            self.seen: list[int] = []
+
+    made = engine(Bound(), market)
+    made.run()
+    with pytest.raises(StrategyError, match="on_data of this Bound is a function that holds on to"):
+        made.run()
+
+
+def test_what_a_run_adds_to_a_parameter_is_nothing_to_the_next(market: DataFeed) -> None:
+    lengths: list[int] = []
+
+    class Adds(Strategy):
+        def __init__(self, seen: list[int]) -> None:
+            self.seen = seen
+
+        def on_data(self, *_: Any) -> None:  # noqa: ANN401
+            self.seen.append(1)
+
+        def on_stop(self) -> None:
+            lengths.append(len(self.seen))
+
+    made = Engine(market, Adds, params={"seen": []})
+    manifests = [made.run().manifest["strategy"] for _ in range(2)]
+    assert lengths[0] == lengths[1] > 0
+    assert manifests[0] == manifests[1]
+    assert manifests[0]["params"] == {"seen": []}
+
+
+def test_a_benchmark_of_days_around_the_clock_begins_with_the_run(daily: Build) -> None:
+    feed = daily({"A": [10.0, 11.0, 12.0]})
+    results = run(Strategy, feed, config={"report": {"benchmark": "A"}})
+    assert results.benchmark is not None
+    assert results.benchmark["return"].to_list() == pytest.approx([0.0, 0.1, 12 / 11 - 1])

@@ -339,3 +339,20 @@ def test_an_instance_with_indicators_is_copied_for_its_next_run(engine: Make, da
         seen.clear()
         made.run()
         np.testing.assert_equal(seen, [nan, 1.5, 2.5])
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: RSI(-1), "RSI: period is -1; it counts values and cannot be negative"),
+        (lambda: ATR(-3), "ATR: period is -3"),
+        (lambda: SMA(-1), "SMA: period is -1"),
+        (lambda: EMA(-1), "EMA: period is -1"),
+        (lambda: RollingStd(5, -1), "RollingStd: ddof is -1"),
+        (lambda: Bollinger(-1), "Bollinger: period is -1"),
+        (lambda: MACD(3, -6, 2), "MACD: slow is -6"),
+    ],
+)
+def test_a_negative_number_of_values_is_refused(make: Any, text: str) -> None:  # noqa: ANN401
+    with pytest.raises(ConfigError, match=text):
+        make()

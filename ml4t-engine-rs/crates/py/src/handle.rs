@@ -102,10 +102,13 @@ impl OrderHandle {
         Ok(self.instrument(&order).scale.quantity_f64(order.filled))
     }
 
-    /// Units still to fill.
+    /// Units still to fill: none once the order has ended.
     #[getter]
     fn leaves_quantity(&self, py: Python<'_>) -> PyResult<f64> {
         let order = self.read(py)?;
+        if order.status.is_terminal() {
+            return Ok(0.0);
+        }
         Ok(self.instrument(&order).scale.quantity_f64(order.leaves))
     }
 

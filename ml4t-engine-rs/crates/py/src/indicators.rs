@@ -173,25 +173,34 @@ macro_rules! scalar_indicator {
     };
 }
 
+/// A number of values, as Python gives it.
+fn number(py: Python<'_>, indicator: &str, name: &str, n: i64) -> PyResult<usize> {
+    usize::try_from(n).map_err(|_| {
+        let text = format!("{indicator}: {name} is {n}; it counts values and cannot be negative");
+        to_py(py, &SimError::config(text))
+    })
+}
+
 scalar_indicator!(
     /// Simple moving average of the last `period` values.
-    PySma(Sma) as "SMA", "(period=20)", new(py, period: usize = 20) Sma::new(period).into_py(py)?
+    PySma(Sma) as "SMA", "(period=20)", new(py, period: i64 = 20) Sma::new(number(py, "SMA", "period", period)?).into_py(py)?
 );
 scalar_indicator!(
     /// Exponential moving average with alpha = 2 / (period + 1).
     ///
     /// `seed="sma"` answers from the `period`-th value on, starting at the plain average; `seed="first"`
     /// starts at the first value and answers at once (`ready` still waits for `period` values).
-    PyEma(Ema) as "EMA", "(period=20, seed='sma')", new(py, period: usize = 20, seed: &str = "sma") Ema::new(period, self::seed(py, seed)?).into_py(py)?
+    PyEma(Ema) as "EMA", "(period=20, seed='sma')", new(py, period: i64 = 20, seed: &str = "sma") Ema::new(number(py, "EMA", "period", period)?, self::seed(py, seed)?).into_py(py)?
 );
 scalar_indicator!(
     /// Relative strength index, 0 to 100 (Wilder 1978).
-    PyRsi(Rsi) as "RSI", "(period=14)", new(py, period: usize = 14) Rsi::new(period).into_py(py)?
+    PyRsi(Rsi) as "RSI", "(period=14)", new(py, period: i64 = 14) Rsi::new(number(py, "RSI", "period", period)?).into_py(py)?
 );
 scalar_indicator!(
     /// Standard deviation of the last `period` values; `ddof=1` divides by period - 1.
     PyRollingStd(RollingStd) as "RollingStd", "(period=20, ddof=1)",
-    new(py, period: usize = 20, ddof: usize = 1) RollingStd::new(period, ddof).into_py(py)?
+    new(py, period: i64 = 20, ddof: i64 = 1)
+    RollingStd::new(number(py, "RollingStd", "period", period)?, number(py, "RollingStd", "ddof", ddof)?).into_py(py)?
 );
 
 /// Average true range (Wilder 1978).
@@ -204,8 +213,8 @@ pub(crate) struct PyAtr {
 impl PyAtr {
     #[new]
     #[pyo3(signature = (period = 14))]
-    fn new(py: Python<'_>, period: usize) -> PyResult<Self> {
-        Ok(Self { inner: Atr::new(period).into_py(py)? })
+    fn new(py: Python<'_>, period: i64) -> PyResult<Self> {
+        Ok(Self { inner: Atr::new(number(py, "ATR", "period", period)?).into_py(py)? })
     }
 
     /// Take the next bar and return the indicator, NaN until it is warm.
@@ -269,7 +278,10 @@ pub(crate) struct PyMacd {
 impl PyMacd {
     #[new]
     #[pyo3(signature = (fast = 12, slow = 26, signal = 9, seed = "sma"))]
-    fn new(py: Python<'_>, fast: usize, slow: usize, signal: usize, seed: &str) -> PyResult<Self> {
+    fn new(py: Python<'_>, fast: i64, slow: i64, signal: i64, seed: &str) -> PyResult<Self> {
+        let [fast, slow, signal] = [("fast", fast), ("slow", slow), ("signal", signal)];
+        let [fast, slow, signal] = [fast, slow, signal].map(|(name, n)| number(py, "MACD", name, n));
+        let (fast, slow, signal) = (fast?, slow?, signal?);
         Ok(Self { inner: Macd::new(fast, slow, signal, self::seed(py, seed)?).into_py(py)? })
     }
 
@@ -325,8 +337,8 @@ pub(crate) struct PyBollinger {
 impl PyBollinger {
     #[new]
     #[pyo3(signature = (period = 20, width = 2.0))]
-    fn new(py: Python<'_>, period: usize, width: f64) -> PyResult<Self> {
-        Ok(Self { inner: Bollinger::new(period, width).into_py(py)? })
+    fn new(py: Python<'_>, period: i64, width: f64) -> PyResult<Self> {
+        Ok(Self { inner: Bollinger::new(number(py, "Bollinger", "period", period)?, width).into_py(py)? })
     }
 
     /// Take the next value; (lower, middle, upper), NaN until warm.

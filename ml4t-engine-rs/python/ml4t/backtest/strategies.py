@@ -180,9 +180,21 @@ def _reusing(instance: Strategy) -> Callable[[], Strategy]:
         if pristine is None:
             msg = f"this {type(instance).__name__} cannot be copied for another run; pass the class itself"
             raise StrategyError(msg) from reason
+        if held := [name for name in CALLBACKS if _holds(vars(pristine).get(name), instance)]:
+            msg = (
+                f"{held[0]} of this {type(instance).__name__} is a function that holds on to the instance, "
+                "and in a copy would act for the first run; pass the class itself, or a factory"
+            )
+            raise StrategyError(msg)
         return copy.deepcopy(pristine)
 
     return make
+
+
+def _holds(function: object, instance: object) -> bool:
+    """Say whether a function refers to an object from outside: a lambda in its `__init__` does."""
+    cells = getattr(function, "__closure__", None) or ()
+    return any(cell.cell_contents is instance for cell in cells)
 
 
 def _check_params(factory: Callable[..., object], name: str, params: Mapping[str, Any]) -> None:
@@ -209,8 +221,13 @@ def _check_params(factory: Callable[..., object], name: str, params: Mapping[str
 def _called(factory: Callable[..., object], params: Mapping[str, Any]) -> Strategy:
     name = getattr(factory, "__qualname__", repr(factory))
     _check_params(factory, name, params)
+    # What one run adds to a list is nothing to the next.
+    own = {
+        key: copy.deepcopy(value) if isinstance(value, list | dict | set) else value
+        for key, value in params.items()
+    }
     try:
-        made = factory(**params)
+        made = factory(**own)
     except Exception as error:
         error.add_note(f"{_MAKING} {name}")
         raise

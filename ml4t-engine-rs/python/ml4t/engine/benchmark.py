@@ -37,7 +37,8 @@ def symbol_returns(data: MarketData, symbol: str) -> pl.DataFrame:
     calendar = next(table.frame for table in data.calendars if table.name == data.nav_calendar)
     first, last = data.span_ns
     closes = (
-        calendar.filter((pl.col("close_ns") >= first) & (pl.col("open_ns") <= last))
+        # A session that closes as the run begins is no part of it.
+        calendar.filter((pl.col("close_ns") > first) & (pl.col("open_ns") <= last))
         .select(session="label", ts=pl.col("close_ns"))
         .join_asof(_prices(data, symbol), on="ts")
     )

@@ -20,6 +20,11 @@ impl Smoothed {
         Self { period, seen: 0, average: 0.0, share: 1.0 / count(period) }
     }
 
+    /// Whether zeros have made so little of it that floats lose its digits.
+    fn has_vanished(&self) -> bool {
+        self.average < 1e-250
+    }
+
     #[inline]
     fn update(&mut self, x: f64) {
         let step = x - self.average;
@@ -74,6 +79,10 @@ impl Rsi {
         if change.is_nan() {
             // The first value has no change.
             return f64::NAN;
+        }
+        if change == 0.0 && self.ready() && self.gain.has_vanished() && self.loss.has_vanished() {
+            // Where nothing moves their ratio stays, and both would end as zeros.
+            return self.value;
         }
         self.gain.update(if change > 0.0 { change } else { 0.0 });
         self.loss.update(if change < 0.0 { -change } else { 0.0 });
@@ -139,7 +148,12 @@ impl Atr {
         // `max` passes over the NaN that the first bar has for a previous close.
         let gaps = (high - self.last_close).abs().max((low - self.last_close).abs());
         self.last_close = close;
-        self.range.update((high - low).max(gaps));
+        let range = (high - low).max(gaps);
+        self.range.update(range);
+        if range == 0.0 && self.range.has_vanished() {
+            // Less than the smallest float would never become nothing.
+            self.range.average = 0.0;
+        }
         self.value()
     }
 
@@ -218,6 +232,24 @@ mod tests {
             }
             assert_eq!(rsi.value().to_bits(), expected.to_bits(), "step {step}");
         }
+    }
+
+    #[test]
+    fn long_calm_keeps_the_index_and_ends_the_range() {
+        let (mut rsi, mut atr) = (Rsi::new(14).unwrap(), Atr::new(14).unwrap());
+        for price in walk(5, 60, 50.0, 1.0) {
+            rsi.update(price);
+            atr.update(price + 1.0, price - 1.0, price);
+        }
+        let (index, last) = (rsi.update(60.0), 60.0);
+        for _ in 0..20_000 {
+            rsi.update(last);
+            atr.update(last, last, last);
+        }
+        assert_close("index", rsi.value(), index, 1e-9);
+        assert_eq!(atr.value().to_bits(), 0.0_f64.to_bits());
+        // And what moves again moves both.
+        assert!(rsi.update(61.0) > 99.9 && atr.update(62.0, 60.0, 61.0) > 0.1);
     }
 
     /// True ranges by hand: 2 (high - low), 3 (gap up from 11: 14 - 11), 4 (gap down from 13: 13 - 9), 1.
