@@ -150,8 +150,23 @@ def test_handles_of_orders_that_ended_say_what_the_table_says() -> None:
         assert handle.leaves_quantity == 0
 
 
-def test_an_order_that_fills_takes_at_most_300_bytes() -> None:
-    results = run(Turns, minutes(3_000, 1), record="session")
+class TwoPrices(Turns):
+    """The same with stop-limits that fill at the open."""
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        for symbol in data:
+            close = data[symbol]["close"]
+            prices = {
+                "stop_price": round(close * (1 - 0.01 * self.side), 2),
+                "limit_price": round(close * (1 + 0.02 * self.side), 2),
+            }
+            broker.submit_order(symbol, 5 * self.side, order_type="stop_limit", **prices)
+        self.side = -self.side
+
+
+@pytest.mark.parametrize("strategy", [Turns, TwoPrices])
+def test_an_order_that_fills_takes_at_most_300_bytes(strategy: type[Strategy]) -> None:
+    results = run(strategy, minutes(3_000, 1), record="session")
     counts = results.run_info["counts"]
     assert counts["fills"] > 8_900
     assert results.fills["fee"].min() > 0

@@ -44,7 +44,8 @@ pub struct TableRecorder {
     /// Sentences of transitions that have one of their own.
     texts: Sparse<u32>,
     fills: Rows<FillLine>,
-    costs: Rows<CostLine>,
+    /// Those costs of fills that are not zero, one after the other.
+    costs: Rows<i64>,
     /// Reference prices of fills whose price is not the reference and its costs.
     references: Sparse<Price>,
     round_trips: Rows<TripLine>,
@@ -205,12 +206,11 @@ impl Recorder for TableRecorder {
             return;
         }
         let per_unit = [row.spread, row.slippage, row.impact, row.permanent_impact];
-        let costs = if per_unit == [Price(0); 4] {
-            NONE
-        } else {
-            self.costs.push(CostLine(per_unit.map(|p| p.0)));
-            number(self.costs.len() - 1)
-        };
+        let (costs, mut which) = (number(self.costs.len()), 0);
+        for (k, cost) in per_unit.into_iter().enumerate().filter(|(_, cost)| cost.0 != 0) {
+            self.costs.push(cost.0);
+            which |= 1 << k;
+        }
         let line = FillLine {
             ts: row.ts,
             quantity: row.quantity,
@@ -221,7 +221,7 @@ impl Recorder for TableRecorder {
             costs,
             book: row.book.0,
             kinds: (row.side as u8) << 7 | u8::try_from(row.liquidity.0).unwrap_or(0),
-            phase: u8::try_from(row.phase.0).unwrap_or(0),
+            phase: which << PHASE_BITS | u8::try_from(row.phase.0).unwrap_or(0),
         };
         if reference(&line, per_unit) != row.reference {
             self.references.push(number(self.fills.len()), row.reference);
@@ -409,13 +409,16 @@ struct FillLine {
     fee: Narrow,
     order: u32,
     instrument: u32,
-    /// Row of its costs, [`NONE`] where there are none.
+    /// Where its costs begin.
     costs: u32,
     book: u16,
     /// Side in the highest bit, liquidity in the others.
     kinds: u8,
+    /// Which of the four costs are there in the upper half, the phase in the lower.
     phase: u8,
 }
+
+const PHASE_BITS: u32 = 4;
 
 impl FillLine {
     const fn side(&self) -> Side {
@@ -423,12 +426,7 @@ impl FillLine {
     }
 }
 
-/// Spread, slippage, impact and the permanent part of it, for a unit.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
-struct CostLine([i64; 4]);
-
-/// The price less its costs.
+/// The price less its costs: spread, slippage, impact and the permanent part of it, for a unit.
 const fn reference(line: &FillLine, [spread, slippage, impact, _]: [Price; 4]) -> Price {
     let costs = spread.0.wrapping_add(slippage.0).wrapping_add(impact.0);
     Price(line.price.wrapping_sub(costs.wrapping_mul(line.side().sign())))
@@ -442,7 +440,12 @@ impl Row for Fill {
     #[inline]
     fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
         let line = tables.fills.get(k)?;
-        let costs = if line.costs == NONE { [0; 4] } else { tables.costs.get(line.costs as usize)?.0 }.map(Price);
+        let (which, mut next) = (line.phase >> PHASE_BITS, line.costs as usize);
+        let mut costs = [Price(0); 4];
+        for (_, cost) in costs.iter_mut().enumerate().filter(|(k, _)| which & 1 << k != 0) {
+            *cost = Price(tables.costs.get(next)?);
+            next += 1;
+        }
         let [spread, slippage, impact, permanent_impact] = costs;
         let instrument = InstrumentId(line.instrument);
         let price = Price(line.price);
@@ -463,7 +466,7 @@ impl Row for Fill {
             fee: Cash(tables.wide.unpack(line.fee)),
             notional: tables.plan.instrument(instrument).scale.notional(price, Qty(line.quantity))?,
             liquidity: Liquidity(u32::from(line.kinds & 0x7f)),
-            phase: Phase(u32::from(line.phase)),
+            phase: Phase(u32::from(line.phase & ((1 << PHASE_BITS) - 1))),
         })
     }
 }
