@@ -575,8 +575,8 @@ def _stayed_in_memory(run_info: Mapping[str, Any], wanted: object) -> list[str]:
     if taken <= 2 * given:
         return []
     return [
-        f"Orders and tables took {taken:,} bytes of memory, and table_memory is {wanted:,}: what could not be "
-        "put away in the system's folder for temporary files stayed; see TMPDIR."
+        f"Orders and tables took {taken:,} bytes of memory, and table_memory is {wanted:,}: "
+        "what could not be put away in the system's folder for temporary files stayed; see TMPDIR."
     ]
 
 
