@@ -13,6 +13,7 @@ import json
 import math
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -196,9 +197,12 @@ def check_folder(path: Path, *, overwrite: bool) -> None:
     expected = {table_file(name) for name in (*TABLES, *OPTIONAL_TABLES)}
     manifest = manifest_file(path)
     expected |= {manifest, INFO_FILE, METRICS_FILE, REPORT_FILE}
-    if not path.exists() and not path.is_symlink():
+    try:
+        # One look: another that replaces the run may take it away between two.
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
         return
-    if not path.is_dir() or path.is_symlink():
+    if not stat.S_ISDIR(mode):
         message = f"{path} exists and is not a folder; choose another place for the run"
         raise ResultsError(message)
     try:
