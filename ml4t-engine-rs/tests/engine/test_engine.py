@@ -607,6 +607,17 @@ def test_an_instance_whose_callback_holds_on_to_it_serves_one_run(engine: Make, 
         made.run()
 
 
+def test_a_callback_whose_names_are_not_bound_yet_can_be_copied(engine: Make, market: DataFeed) -> None:
+    class Free(Strategy):
+        def __init__(self) -> None:
+            self.on_stop = lambda: later if False else None  # type: ignore[method-assign]
+            return
+            later = 1
+
+    made = engine(Free(), market)
+    assert [made.run().status for _ in range(2)] == ["complete"] * 2
+
+
 def test_what_a_run_adds_to_a_parameter_is_nothing_to_the_next(market: DataFeed) -> None:
     lengths: list[int] = []
 

@@ -293,6 +293,8 @@ def test_rows_stay_in_memory_where_no_file_can_be_made(tmp_path: Any, monkeypatc
     monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
     results = run(Turns, feed, table_memory=0)
     assert results.run_info["counts"]["spilled_bytes"] == 0
-    assert [note for note in results.warnings if "and table_memory is 0: what could not be put away" in note]
+    assert [
+        note for note in results.warnings if "exceed table_memory, and what could not be put away" in note
+    ]
     for name in TABLES:
         assert_frame_equal(whole.table(name), results.table(name))

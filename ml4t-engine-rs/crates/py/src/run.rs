@@ -550,6 +550,8 @@ impl PyRun {
         let (orders, rows) = (core.run.state.orders.bytes(), core.run.recorder.bytes());
         out.set_item("table_bytes", orders.0 + rows.0)?;
         out.set_item("spilled_bytes", orders.1 + rows.1)?;
+        let has_room = core.run.state.orders.has_room() && core.run.recorder.has_room();
+        out.set_item("has_room", has_room)?;
         Ok(out)
     }
 

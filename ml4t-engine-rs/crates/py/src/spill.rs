@@ -23,11 +23,7 @@ static MAPS: AtomicUsize = AtomicUsize::new(0);
 /// Memory of each list of one run, and a file for what exceeds it: made when it is first needed, gone with the run.
 pub(crate) fn budget(spec: &Bound<'_, PyDict>) -> PyResult<Option<Budget>> {
     let Some(bytes) = spec.get_item("table_memory")?.filter(|given| !given.is_none()) else { return Ok(None) };
-    let folder: PathBuf = match spec.get_item("spill_folder")?.filter(|given| !given.is_none()) {
-        Some(given) => given.extract()?,
-        None => std::env::temp_dir(),
-    };
-    let spill = Arc::new(SpillFile { folder, file: Mutex::new(None) });
+    let spill = Arc::new(SpillFile { folder: std::env::temp_dir(), file: Mutex::new(None) });
     let bytes: usize = bytes.extract()?;
     Ok(Some(Budget { bytes: (bytes / LISTS).max(LEAST), spill }))
 }

@@ -220,6 +220,12 @@ impl Orders {
         self.places.iter().map(|&place| self.at(place))
     }
 
+    /// False once there was no room for what exceeds the budget.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.ended.has_room() && self.extras.has_room()
+    }
+
     /// Bytes that are kept of orders, in memory and outside.
     #[must_use]
     pub fn bytes(&self) -> (usize, usize) {

@@ -10,7 +10,7 @@ use ml4t_abi::{Liquidity, Phase};
 
 mod tables;
 
-pub use tables::{Keep, Row, TableRecorder};
+pub use tables::{Keep, TableRecorder};
 
 /// A transition of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

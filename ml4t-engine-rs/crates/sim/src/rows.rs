@@ -37,6 +37,7 @@ pub struct Rows<T> {
     bundle: usize,
     /// Where they go; `None` where nothing goes, or where there was no room.
     spill: Option<Arc<dyn Spill>>,
+    has_room: bool,
 }
 
 impl<T> Default for Rows<T> {
@@ -51,7 +52,7 @@ impl<T> Rows<T> {
     pub fn new(budget: Option<Budget>) -> Self {
         let pieces = budget.as_ref().map_or(0, |b| b.bytes / (2 * PIECE * size_of::<T>()));
         let (bundle, spill) = (pieces.max(1), budget.map(|b| b.spill));
-        Self { away: Vec::new(), pieces: Vec::new(), len: 0, bundle, spill }
+        Self { away: Vec::new(), pieces: Vec::new(), len: 0, bundle, spill, has_room: true }
     }
 
     /// How many there are.
@@ -64,6 +65,12 @@ impl<T> Rows<T> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// False once there was no room for what exceeds the budget.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.has_room
     }
 
     /// Bytes that they take in memory, and outside.
@@ -99,7 +106,7 @@ impl<T: Pod> Rows<T> {
                     self.pieces.drain(..self.bundle);
                 }
                 // Nothing is lost where there is no room; asking again would not make any.
-                None => self.spill = None,
+                None => (self.spill, self.has_room) = (None, false),
             }
         }
         self.pieces.push(Vec::with_capacity(PIECE));
@@ -232,7 +239,7 @@ mod tests {
     fn rows_are_read_where_room_ran_out_halfway() {
         let mut rows = Rows::new(Some(Budget { bytes: 1, spill: Arc::new(Fills::default()) }));
         (0..20 * PIECE as u64).for_each(|k| rows.push(k));
-        assert_eq!(rows.bytes(), (17 * PIECE * 8, 3 * PIECE * 8));
+        assert_eq!((rows.bytes(), rows.has_room()), ((17 * PIECE * 8, 3 * PIECE * 8), false));
         assert!(rows.iter().eq(0..20 * PIECE as u64));
         assert_eq!(rows.get(20 * PIECE), None);
     }

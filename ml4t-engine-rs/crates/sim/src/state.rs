@@ -378,8 +378,6 @@ impl State {
             let book = order.request.book;
             let total = &mut self.books[usize::from(book.0)].reserved;
             *total = total.minus(reserved, "buying power")?;
-        }
-        if to.is_terminal() {
             self.orders.close(id);
         }
         let order = self.orders.of(id);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import difflib
 import importlib
@@ -193,8 +194,12 @@ def _reusing(instance: Strategy) -> Callable[[], Strategy]:
 
 def _holds(function: object, instance: object) -> bool:
     """Say whether a function refers to an object from outside: a lambda in its `__init__` does."""
-    cells = getattr(function, "__closure__", None) or ()
-    return any(cell.cell_contents is instance for cell in cells)
+    for cell in getattr(function, "__closure__", None) or ():
+        # A name that is bound later has a cell without contents.
+        with contextlib.suppress(ValueError):
+            if cell.cell_contents is instance:
+                return True
+    return False
 
 
 def _check_params(factory: Callable[..., object], name: str, params: Mapping[str, Any]) -> None:

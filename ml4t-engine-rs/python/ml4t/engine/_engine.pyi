@@ -1282,7 +1282,8 @@ class Run:
     def counts(self) -> dict[str, int]:
         """Return the size of the run: `rows` of input, `orders`, `fills`, `table_bytes` and `spilled_bytes`.
 
-        The last two are what orders and tables take in memory, and outside of it.
+        The last two are what orders and tables take in memory, and outside of it; `has_room` is False where
+        something should have gone outside and could not.
         """
 
     def column_address(self, feed: str, column: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from ml4t.backtest.calendars import SessionTable
+from ml4t.backtest.data.assemble import DAY_NS
 from ml4t.backtest.data.tables import FeedTable, MarketData
 from ml4t.backtest.latency import Latency
 from ml4t.core.config import NativePolicy, RecordCadence, RunConfig
@@ -25,7 +26,6 @@ from ml4t.engine._engine import native_table
 __all__ = ["LATENCY", "ChosenModel", "describe", "model_path", "warm_from_ns"]
 
 HOUR_NS = 3_600_000_000_000
-DAY_NS = 24 * HOUR_NS
 NEVER_NS = 2**63 - 1
 LATENCY = "latency "
 """Begin of the names of latency models among those of a run; their place in `broker.latency` follows."""

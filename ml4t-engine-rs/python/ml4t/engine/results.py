@@ -32,8 +32,6 @@ RunStatus = Literal["complete", "interrupted", "failed"]
 
 _T = TypeVar("_T")
 _ROLLING_SESSIONS = 126
-# Where an order is always stays in memory, and so does this much of each table.
-_PLACE_BYTES, _LEAST_TABLE_BYTES = 4, 9 << 19
 
 
 class Results:
@@ -167,7 +165,11 @@ class Results:
             )
         elif self.keeps_tables and (moved := _moved_after_the_last_nav(self)):
             notes.insert(0, moved)
-        notes += _stayed_in_memory(self._run_info, self._setting("backtest", "table_memory"))
+        if not self._run_info.get("counts", {}).get("has_room", True):
+            notes.append(
+                "Orders and tables exceed table_memory, and what could not be put away in the folder for "
+                "temporary files stayed in memory; see TMPDIR."
+            )
         ruined = self.nav.filter(self.nav["nav"] <= 0)
         if not ruined.is_empty():
             notes.append(
@@ -565,19 +567,6 @@ class Results:
     def _repr_html_(self) -> str:
         """Show the metrics as a small table, for notebooks."""
         return display.notebook_table(self)
-
-
-def _stayed_in_memory(run_info: Mapping[str, Any], wanted: object) -> list[str]:
-    """Say that tables take twice the memory that they were given; nothing when they do not."""
-    found = run_info.get("counts", {})
-    taken = found.get("table_bytes", 0) - _PLACE_BYTES * found.get("orders", 0)
-    given = max(wanted, _LEAST_TABLE_BYTES) if isinstance(wanted, int) else taken
-    if taken <= 2 * given:
-        return []
-    return [
-        f"Orders and tables took {taken:,} bytes of memory, and table_memory is {wanted:,}: "
-        "what could not be put away in the system's folder for temporary files stayed; see TMPDIR."
-    ]
 
 
 def _moved_after_the_last_nav(results: Results) -> str:

@@ -54,7 +54,7 @@ pub struct TableRecorder {
 }
 
 /// A row of a table that can be read by number.
-pub trait Row: Sized {
+trait Row: Sized {
     /// How many there are.
     fn count(tables: &TableRecorder) -> usize;
     /// The row of that number.
@@ -119,9 +119,7 @@ impl TableRecorder {
         (0..T::count(self)).map(|k| self.row(k).unwrap_or_else(|| unreachable!("row {k} of {}", T::count(self))))
     }
 
-    /// The row of that number.
-    #[must_use]
-    pub fn row<T: Row>(&self, k: usize) -> Option<T> {
+    fn row<T: Row>(&self, k: usize) -> Option<T> {
         T::read(self, k)
     }
 
@@ -137,6 +135,18 @@ impl TableRecorder {
             let text = self.texts.get(number(k)).unwrap_or(0);
             (0..line.count()).map(move |j| line.event(j, text))
         })
+    }
+
+    /// False once there was no room for what exceeds the budget.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.ledger.has_room()
+            && self.order_events.has_room()
+            && self.fills.has_room()
+            && self.costs.has_room()
+            && self.round_trips.has_room()
+            && self.positions.has_room()
+            && self.portfolio.has_room()
     }
 
     /// Bytes of all rows, in memory and outside.
