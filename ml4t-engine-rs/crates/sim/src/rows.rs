@@ -100,13 +100,12 @@ impl<T: Pod> Rows<T> {
             && let Some(spill) = &self.spill
         {
             let parts: Vec<&[u8]> = self.pieces[..self.bundle].iter().map(|p| bytemuck::cast_slice(p)).collect();
-            match spill.store(&parts) {
-                Some(stored) => {
-                    self.away.push(stored);
-                    self.pieces.drain(..self.bundle);
-                }
+            if let Some(stored) = spill.store(&parts) {
+                self.away.push(stored);
+                self.pieces.drain(..self.bundle);
+            } else {
                 // Nothing is lost where there is no room; asking again would not make any.
-                None => (self.spill, self.has_room) = (None, false),
+                (self.spill, self.has_room) = (None, false);
             }
         }
         self.pieces.push(Vec::with_capacity(PIECE));
