@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
 from ml4t.backtest import Results, Strategy
@@ -45,6 +46,20 @@ def changed(results: Results, **settings: object) -> Results:
 
 class Idle(Strategy):
     """Never trades."""
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_plotly_knows_every_attribute_of_a_chart_and_takes_every_value(page: Page, chart: str) -> None:
+    figure = page.figure(chart)
+    drawn = Figure(figure).to_plotly_json()
+    assert drawn["data"] == figure["data"]
+    assert {name: part for name, part in drawn["layout"].items() if name != "template"} == figure["layout"]
+
+
+def test_a_notebook_gets_the_same_chart_without_plotlys_own_theme(results: Results) -> None:
+    figure = HtmlReport().figure(results)
+    assert figure.layout.template.to_plotly_json() == {}
+    assert [trace.name for trace in figure.data] == ["Equity", "Drawdown"]
 
 
 # ------------------------------------------------------------------------------- charts

@@ -62,7 +62,7 @@ fn performance<'py>(
     Ok(out)
 }
 
-/// Statistics of each window of `window` returns, by name an array with one value a window; as `performance`.
+/// Annual volatility and Sharpe ratio of each window of `window` returns, as `performance` has them.
 #[pyfunction]
 #[pyo3(signature = (returns, window, *, risk_free = 0.0, periods_per_year = 252.0))]
 fn rolling_performance<'py>(
@@ -71,23 +71,10 @@ fn rolling_performance<'py>(
     window: usize,
     risk_free: f64,
     periods_per_year: f64,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
     let values = returns.as_array().to_vec();
-    let out = PyDict::new(py);
-    let mut columns: Vec<(&str, Vec<f64>)> = Vec::new();
-    for part in values.windows(window.max(1)) {
-        let summary = ml4t_sim::metrics::performance(part, None, risk_free, periods_per_year).into_py(py)?;
-        for (k, (name, value)) in summary.entries().into_iter().enumerate() {
-            match columns.get_mut(k) {
-                Some(column) => column.1.push(value),
-                None => columns.push((name, vec![value])),
-            }
-        }
-    }
-    for (name, column) in columns {
-        out.set_item(name, PyArray1::from_vec(py, column))?;
-    }
-    Ok(out)
+    let (volatility, sharpe) = ml4t_sim::metrics::rolling(&values, window, risk_free, periods_per_year).into_py(py)?;
+    Ok((PyArray1::from_vec(py, volatility), PyArray1::from_vec(py, sharpe)))
 }
 
 /// Every reason code of an order with its sentence, for the documentation.

@@ -7,8 +7,8 @@ use arrow_array::builder::{
 };
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchIterator, StringArray,
-    TimestampNanosecondArray, UInt16Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, RecordBatchIterator,
+    StringArray, TimestampNanosecondArray, UInt16Array, UInt64Array,
 };
 use arrow_schema::{ArrowError, Field, Schema};
 use ml4t_sim::ledger::RoundTrip;
@@ -142,7 +142,11 @@ impl Columns {
         self.add(name, Arc::new(StringArray::from_iter_values(values)), false);
     }
 
-    fn dates(&mut self, name: &str, values: impl Iterator<Item = Option<i32>>) {
+    fn dates(&mut self, name: &str, values: impl Iterator<Item = i32>) {
+        self.add(name, Arc::new(Date32Array::from_iter_values(values)), false);
+    }
+
+    fn optional_dates(&mut self, name: &str, values: impl Iterator<Item = Option<i32>>) {
         let mut builder = Date32Builder::new();
         for value in values {
             builder.append_option(value);
@@ -295,7 +299,7 @@ fn positions(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<Reco
     let instrument = |r: &PositionRow| shared.plan.instrument(r.instrument);
     let mut c = Columns::default();
     c.times("ts_event", rows().map(|r| r.ts));
-    c.dates("session", rows().map(|r| Some(r.session)));
+    c.dates("session", rows().map(|r| r.session));
     c.books(rows().map(|r| r.book.0));
     c.texts("symbol", rows().map(|r| instrument(&r).symbol.as_str()));
     c.floats("quantity", rows().map(|r| instrument(&r).scale.quantity_f64(r.quantity)));
@@ -334,7 +338,7 @@ fn portfolio_history(_: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<R
     let money = |pick: fn(&PortfolioRow) -> i128| rows().map(move |r| Cash(pick(&r)).to_f64());
     let mut c = Columns::default();
     c.times("ts_event", rows().map(|r| r.ts));
-    c.dates("session", rows().map(|r| r.session));
+    c.optional_dates("session", rows().map(|r| r.session));
     c.add("is_nav", Arc::new(rows().map(|r| Some(r.session.is_some())).collect::<BooleanArray>()), false);
     c.floats("cash", money(|r| r.cash.0));
     c.floats("receivable", money(|r| r.receivable.0));

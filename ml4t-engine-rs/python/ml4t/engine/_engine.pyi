@@ -1333,18 +1333,20 @@ def performance(
 
 def rolling_performance(
     returns: _Floats, window: int, *, risk_free: float = 0.0, periods_per_year: float = 252.0
-) -> dict[str, _Floats]:
-    """Compute the statistics of `performance` over each window of so many returns.
+) -> tuple[_Floats, _Floats]:
+    """Compute annual volatility and Sharpe ratio over each window of so many returns, as `performance`.
 
     Returns
     -------
-    dict of str to array of float64
-        By name, one value a window; empty where there is no whole window.
+    tuple of two arrays of float64
+        One value a window; empty where there is no whole window.
 
     Raises
     ------
     DataError
         If a return is not finite.
+    ConfigError
+        If `periods_per_year` is not above 0 or `risk_free` is not finite.
     """
 
 def native_table(model: object, capsule: object, kind: int) -> tuple[str, tuple[int, int]]:

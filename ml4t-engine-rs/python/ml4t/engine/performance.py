@@ -188,8 +188,7 @@ def rolling_table(
     measured = _engine.rolling_performance(
         values, window, risk_free=per_session, periods_per_year=periods_per_year
     )
-    columns = ("annual_volatility", "sharpe")
-    data = {name: pl.Series(name, measured.get(name, []), dtype=pl.Float64) for name in columns}
+    data = dict(zip(("annual_volatility", "sharpe"), map(pl.Series, measured), strict=True))
     return returns.select("session")[window - 1 : len(values)].with_columns(**data)
 
 

@@ -51,6 +51,16 @@ impl Moments {
         if self.variance() < NEGLIGIBLE_VARIANCE { f64::NAN } else { self.deviation() }
     }
 
+    /// Standard deviation of a year of so many returns.
+    pub(super) fn annual_volatility(&self, year: f64) -> f64 {
+        self.deviation() * year.sqrt()
+    }
+
+    /// Mean above `risk_free` over the standard deviation, per square-root year; NaN for constant values.
+    pub(super) fn sharpe(&self, risk_free: f64, year: f64) -> f64 {
+        (self.mean() - risk_free) / self.usable_deviation() * year.sqrt()
+    }
+
     /// G1 of Joanes and Gill 1998; NaN for fewer than three values or constant ones.
     pub(super) fn skew(&self) -> f64 {
         if self.n < 3 || self.variance() < NEGLIGIBLE_VARIANCE {

@@ -137,6 +137,43 @@ pub fn performance(
     periods_per_year: f64,
 ) -> Result<Performance> {
     let mut statistics = ReturnStatistics::new(risk_free, periods_per_year)?;
+    check_returns(returns, benchmark)?;
+    for (k, &value) in returns.iter().enumerate() {
+        statistics.push(value, benchmark.map(|b| b[k]));
+    }
+    Ok(statistics.summary())
+}
+
+/// Annual volatility and Sharpe ratio over each window of `window` returns, as [`performance`] has them.
+///
+/// # Errors
+/// As [`performance`].
+pub fn rolling(returns: &[f64], window: usize, risk_free: f64, periods_per_year: f64) -> Result<(Vec<f64>, Vec<f64>)> {
+    check_settings(risk_free, periods_per_year)?;
+    check_returns(returns, None)?;
+    let of_window = |part: &[f64]| {
+        let mut moments = Moments::default();
+        for &value in part {
+            moments.push(value);
+        }
+        (moments.annual_volatility(periods_per_year), moments.sharpe(risk_free, periods_per_year))
+    };
+    Ok(returns.windows(window.max(1)).map(of_window).unzip())
+}
+
+fn check_settings(risk_free: f64, periods_per_year: f64) -> Result<()> {
+    if !risk_free.is_finite() {
+        return Err(SimError::config(format!("risk_free is {risk_free}; it must be a finite rate per period")));
+    }
+    if !(periods_per_year.is_finite() && periods_per_year > 0.0) {
+        return Err(SimError::config(format!(
+            "periods_per_year is {periods_per_year}; it must be above 0, such as 252 for daily returns"
+        )));
+    }
+    Ok(())
+}
+
+fn check_returns(returns: &[f64], benchmark: Option<&[f64]>) -> Result<()> {
     if let Some(benchmark) = benchmark
         && benchmark.len() != returns.len()
     {
@@ -147,17 +184,15 @@ pub fn performance(
         )));
     }
     for (k, &value) in returns.iter().enumerate() {
-        let against = benchmark.map(|b| b[k]);
-        for (what, x) in [("return", value), ("benchmark return", against.unwrap_or(0.0))] {
+        for (what, x) in [("return", value), ("benchmark return", benchmark.map_or(0.0, |b| b[k]))] {
             if !x.is_finite() {
                 return Err(SimError::data(format!(
                     "{what} {k} is {x}; returns must be finite, drop or fill missing periods first"
                 )));
             }
         }
-        statistics.push(value, against);
     }
-    Ok(statistics.summary())
+    Ok(())
 }
 
 /// Streaming statistics of a series of returns.
@@ -194,14 +229,7 @@ impl ReturnStatistics {
     /// # Errors
     /// `periods_per_year` is not above 0 or `risk_free` is not finite.
     pub fn new(risk_free: f64, periods_per_year: f64) -> Result<Self> {
-        if !risk_free.is_finite() {
-            return Err(SimError::config(format!("risk_free is {risk_free}; it must be a finite rate per period")));
-        }
-        if !(periods_per_year.is_finite() && periods_per_year > 0.0) {
-            return Err(SimError::config(format!(
-                "periods_per_year is {periods_per_year}; it must be above 0, such as 252 for daily returns"
-            )));
-        }
+        check_settings(risk_free, periods_per_year)?;
         Ok(Self {
             risk_free,
             periods_per_year,
@@ -270,8 +298,8 @@ impl ReturnStatistics {
             periods: n,
             total_return: self.total_return(),
             annual_return,
-            annual_volatility: self.moments.deviation() * year.sqrt(),
-            sharpe: self.excess_mean() / self.moments.usable_deviation() * year.sqrt(),
+            annual_volatility: self.moments.annual_volatility(year),
+            sharpe: self.moments.sharpe(self.risk_free, year),
             downside_risk,
             sortino: if n < 2 { f64::NAN } else { over(self.excess_mean() * year, downside_risk) },
             max_drawdown,

@@ -462,7 +462,7 @@ def _short_bars(keys: pl.DataFrame) -> tuple[str, ...]:
         step=pl.col("ts_open").diff().over("symbol"), length=(pl.col("ts_event") - pl.col("ts_open"))
     ).drop_nulls()
     lengths, apart = steps["length"].to_numpy(), steps["step"].to_numpy()
-    if not len(apart) or len(np.unique(lengths)) > 1:
+    if not len(apart) or (lengths != lengths[0]).any():
         return ()
     shortest = apart.min()
     if shortest <= lengths[0] or np.count_nonzero(apart == shortest) * 2 < len(apart):

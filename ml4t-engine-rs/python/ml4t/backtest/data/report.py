@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 from attrs import evolve, frozen
+from numpy.typing import NDArray
 
 from ml4t.backtest.calendars import SessionTable
 from ml4t.core.types import DataKind
@@ -160,6 +161,12 @@ def symbol_reports(keys: pl.DataFrame) -> tuple[SymbolReport, ...]:
     )
 
 
+def _is_among(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each value is one of those that ascend, as `numpy.isin` says without loading `numpy.ma`."""
+    place = np.searchsorted(ascending, values)
+    return ascending[np.minimum(place, len(ascending) - 1)] == values  # type: ignore[no-any-return]
+
+
 def missing_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[tuple[Gap, ...], int]:
     """Return the longest runs of sessions without a row between two rows of a symbol, and how many there are.
 
@@ -167,11 +174,11 @@ def missing_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> 
     """
     gaps: list[Gap] = []
     count = 0
-    stamps = keys.group_by("symbol", maintain_order=True).agg("ts_event")
+    stamps = keys.group_by("symbol", maintain_order=True).agg(pl.col("ts_event").sort())
     for symbol, times in zip(stamps["symbol"].to_list(), stamps["ts_event"], strict=True):
         sessions = tables[str(symbol)].frame
         opens, closes = sessions["open_ns"].to_numpy(), sessions["close_ns"].to_numpy()
-        have = np.flatnonzero(np.isin(closes, times.to_numpy()))
+        have = np.flatnonzero(_is_among(closes, times.to_numpy()))
         behind = np.flatnonzero(np.diff(have) > 1)
         if not len(behind):
             continue

@@ -14,19 +14,23 @@ change, and all of them are parameters.
 
 from __future__ import annotations
 
-from ml4t.fees.alpaca import AlpacaFees
-from ml4t.fees.binance import BinanceFutures, BinanceSpot
-from ml4t.fees.fraction import Fraction
-from ml4t.fees.ibkr_fixed import IbkrFixed, LeanIbkr
-from ml4t.fees.ibkr_forex import IbkrForex
-from ml4t.fees.ibkr_options import IbkrOptions
-from ml4t.fees.ibkr_tiered import IbkrTiered
-from ml4t.fees.maker_taker import MakerTaker
-from ml4t.fees.no_fee import NoFee
-from ml4t.fees.per_contract import PerContract
-from ml4t.fees.per_order import PerOrder
-from ml4t.fees.per_share import FixedPerShare, PerShare
-from ml4t.fees.tiered import Tiered
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml4t.fees.alpaca import AlpacaFees
+    from ml4t.fees.binance import BinanceFutures, BinanceSpot
+    from ml4t.fees.fraction import Fraction
+    from ml4t.fees.ibkr_fixed import IbkrFixed, LeanIbkr
+    from ml4t.fees.ibkr_forex import IbkrForex
+    from ml4t.fees.ibkr_options import IbkrOptions
+    from ml4t.fees.ibkr_tiered import IbkrTiered
+    from ml4t.fees.maker_taker import MakerTaker
+    from ml4t.fees.no_fee import NoFee
+    from ml4t.fees.per_contract import PerContract
+    from ml4t.fees.per_order import PerOrder
+    from ml4t.fees.per_share import FixedPerShare, PerShare
+    from ml4t.fees.tiered import Tiered
 
 __all__ = [
     "AlpacaFees",
@@ -46,3 +50,30 @@ __all__ = [
     "PerShare",
     "Tiered",
 ]
+
+# A model is imported when it is first named: a run uses one or two of them.
+_MODULES = {
+    "AlpacaFees": "alpaca",
+    "BinanceFutures": "binance",
+    "BinanceSpot": "binance",
+    "FixedPerShare": "per_share",
+    "Fraction": "fraction",
+    "IbkrFixed": "ibkr_fixed",
+    "IbkrForex": "ibkr_forex",
+    "IbkrOptions": "ibkr_options",
+    "IbkrTiered": "ibkr_tiered",
+    "LeanIbkr": "ibkr_fixed",
+    "MakerTaker": "maker_taker",
+    "NoFee": "no_fee",
+    "PerContract": "per_contract",
+    "PerOrder": "per_order",
+    "PerShare": "per_share",
+    "Tiered": "tiered",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - of the module
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

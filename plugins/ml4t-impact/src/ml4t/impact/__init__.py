@@ -14,13 +14,37 @@ and Chriss. `optimal_trajectory` shows that trajectory with its mean cost and va
 
 from __future__ import annotations
 
-from ml4t.impact.almgren_2005 import Almgren2005
-from ml4t.impact.almgren_chriss import AlmgrenChriss
-from ml4t.impact.execution import AlmgrenChrissTrajectory
-from ml4t.impact.linear import Linear
-from ml4t.impact.propagator import Propagator
-from ml4t.impact.square_root import SquareRoot
-from ml4t.impact.trajectory import Trajectory, optimal_trajectory, trajectory_of
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml4t.impact.almgren_2005 import Almgren2005
+    from ml4t.impact.almgren_chriss import AlmgrenChriss
+    from ml4t.impact.execution import AlmgrenChrissTrajectory
+    from ml4t.impact.linear import Linear
+    from ml4t.impact.propagator import Propagator
+    from ml4t.impact.square_root import SquareRoot
+    from ml4t.impact.trajectory import Trajectory, optimal_trajectory, trajectory_of
 
 __all__ = ["Almgren2005", "AlmgrenChriss", "AlmgrenChrissTrajectory", "Linear", "Propagator", "SquareRoot"]
 __all__ += ["Trajectory", "optimal_trajectory", "trajectory_of"]
+
+# A model is imported when it is first named: a run uses one or two of them.
+_MODULES = {
+    "Almgren2005": "almgren_2005",
+    "AlmgrenChriss": "almgren_chriss",
+    "AlmgrenChrissTrajectory": "execution",
+    "Linear": "linear",
+    "Propagator": "propagator",
+    "SquareRoot": "square_root",
+    "Trajectory": "trajectory",
+    "optimal_trajectory": "trajectory",
+    "trajectory_of": "trajectory",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - of the module
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

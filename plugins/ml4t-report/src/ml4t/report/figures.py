@@ -1,8 +1,11 @@
-"""Figures of a run, as plotly figures.
+"""Figures of a run, as plotly describes them: `data` and `layout`, what `plotly.graph_objects.Figure` takes.
 
 Every figure plots columns of the tables of `Results` as they are: nothing is resampled, smoothed or cut
 unless its docstring says so. Colours come from a `Palette`, so that the page can leave them to its style
 sheet and a notebook gets fixed ones.
+
+The page needs no figure objects: building them checks each value of each trace, which took longer than the
+rest of the page. Tests build them.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
-import plotly.graph_objects as go
 import polars as pl
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CSS_PALETTE",
     "LIGHT_PALETTE",
+    "Figure",
     "Palette",
     "allocation",
     "distribution",
@@ -26,6 +29,9 @@ __all__ = [
     "rolling",
     "sharpe_range",
 ]
+
+Figure = dict[str, Any]
+"""`data`, the list of traces, and `layout`."""
 
 _ALLOCATION_SYMBOLS = 7
 _HIGHLIGHTED_DRAWDOWNS = 5
@@ -78,40 +84,49 @@ LIGHT_PALETTE = Palette(
 """Fixed colours for a light background."""
 
 
-def overview(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Figure:
+def overview(results: Results, *, palette: Palette = LIGHT_PALETTE) -> Figure:
     """Draw NAV with its deepest drawdowns shaded and, below on the same axis, the underwater curve.
 
     A benchmark, if the run has one, is drawn as the initial capital grown by its returns.
     """
     drawdowns = results.drawdowns()
     sessions = _dates(drawdowns["session"])
-    figure = go.Figure()
+    traces: list[dict[str, Any]] = []
     if results.benchmark is not None:
         grown = results.initial_capital * (1.0 + results.benchmark["return"]).cum_prod()
-        figure.add_scatter(
-            x=_dates(results.benchmark["session"]),
-            y=grown.to_list(),
-            name="Benchmark",
-            line={"color": palette.muted, "width": 1.2},
-            hovertemplate="%{y:,.0f}",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": _dates(results.benchmark["session"]),
+                "y": grown.to_list(),
+                "name": "Benchmark",
+                "line": {"color": palette.muted, "width": 1.2},
+                "hovertemplate": "%{y:,.0f}",
+            }
         )
-    figure.add_scatter(
-        x=sessions,
-        y=drawdowns["nav"].to_list(),
-        name="Equity",
-        line={"color": palette.accent, "width": 1.6},
-        hovertemplate="%{y:,.0f}",
+    traces.append(
+        {
+            "type": "scatter",
+            "x": sessions,
+            "y": drawdowns["nav"].to_list(),
+            "name": "Equity",
+            "line": {"color": palette.accent, "width": 1.6},
+            "hovertemplate": "%{y:,.0f}",
+        }
     )
-    figure.add_scatter(
-        x=sessions,
-        y=drawdowns["drawdown"].to_list(),
-        name="Drawdown",
-        yaxis="y2",
-        fill="tozeroy",
-        line={"color": palette.loss, "width": 1.0},
-        fillcolor=palette.loss_soft,
-        showlegend=False,
-        hovertemplate="%{y:.2%}",
+    traces.append(
+        {
+            "type": "scatter",
+            "x": sessions,
+            "y": drawdowns["drawdown"].to_list(),
+            "name": "Drawdown",
+            "yaxis": "y2",
+            "fill": "tozeroy",
+            "line": {"color": palette.loss, "width": 1.0},
+            "fillcolor": palette.loss_soft,
+            "showlegend": False,
+            "hovertemplate": "%{y:.2%}",
+        }
     )
     layout = _layout(palette, height=520)
     layout["showlegend"] = results.benchmark is not None
@@ -127,26 +142,28 @@ def overview(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Figure
     ]
     if results.benchmark is not None:
         layout["annotations"] = layout["annotations"][1:]
-    figure.update_layout(**layout)
-    return figure
+    return {"data": traces, "layout": layout}
 
 
-def distribution(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Figure:
+def distribution(results: Results, *, palette: Palette = LIGHT_PALETTE) -> Figure:
     """Draw histograms of session and monthly returns; plotly chooses the bins."""
-    figure = go.Figure()
+    traces: list[dict[str, Any]] = []
     panels: tuple[tuple[Literal["session", "month"], str, int], ...] = (
         ("session", "", 60),
         ("month", "2", 30),
     )
     for every, axis, bins in panels:
-        figure.add_histogram(
-            x=results.returns(every)["return"].fill_nan(None).to_list(),
-            name=f"Per {every}",
-            xaxis=f"x{axis}",
-            yaxis=f"y{axis}",
-            nbinsx=bins,
-            marker={"color": palette.accent},
-            hovertemplate="%{x}: %{y:,}<extra></extra>",
+        traces.append(
+            {
+                "type": "histogram",
+                "x": results.returns(every)["return"].fill_nan(None).to_list(),
+                "name": f"Per {every}",
+                "xaxis": f"x{axis}",
+                "yaxis": f"y{axis}",
+                "nbinsx": bins,
+                "marker": {"color": palette.accent},
+                "hovertemplate": "%{x}: %{y:,}<extra></extra>",
+            }
         )
     layout = _layout(palette, height=280)
     layout["hovermode"] = "closest"
@@ -160,11 +177,10 @@ def distribution(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Fi
         _heading("Sessions by return", y=1.0, palette=palette),
         _heading("Months by return", y=1.0, x=0.54, palette=palette),
     ]
-    figure.update_layout(**layout)
-    return figure
+    return {"data": traces, "layout": layout}
 
 
-def rolling(results: Results, *, window: int, palette: Palette = LIGHT_PALETTE) -> go.Figure:
+def rolling(results: Results, *, window: int, palette: Palette = LIGHT_PALETTE) -> Figure:
     """Draw annual volatility and Sharpe ratio over the last `window` sessions.
 
     The Sharpe axis opens on `sharpe_range`, so that the first days of a position after a long flat time,
@@ -172,21 +188,27 @@ def rolling(results: Results, *, window: int, palette: Palette = LIGHT_PALETTE) 
     """
     table = results.rolling(window).fill_nan(None)
     sessions = _dates(table["session"])
-    figure = go.Figure()
-    figure.add_scatter(
-        x=sessions,
-        y=table["annual_volatility"].to_list(),
-        name="Volatility",
-        line={"color": palette.accent, "width": 1.4},
-        hovertemplate="%{y:.1%}",
+    traces: list[dict[str, Any]] = []
+    traces.append(
+        {
+            "type": "scatter",
+            "x": sessions,
+            "y": table["annual_volatility"].to_list(),
+            "name": "Volatility",
+            "line": {"color": palette.accent, "width": 1.4},
+            "hovertemplate": "%{y:.1%}",
+        }
     )
-    figure.add_scatter(
-        x=sessions,
-        y=table["sharpe"].to_list(),
-        name="Sharpe ratio",
-        yaxis="y2",
-        line={"color": palette.accent, "width": 1.4},
-        hovertemplate="%{y:.2f}",
+    traces.append(
+        {
+            "type": "scatter",
+            "x": sessions,
+            "y": table["sharpe"].to_list(),
+            "name": "Sharpe ratio",
+            "yaxis": "y2",
+            "line": {"color": palette.accent, "width": 1.4},
+            "hovertemplate": "%{y:.2f}",
+        }
     )
     layout = _layout(palette, height=380)
     layout["hoversubplots"] = "axis"
@@ -200,8 +222,7 @@ def rolling(results: Results, *, window: int, palette: Palette = LIGHT_PALETTE) 
         _heading("Annual volatility", y=1.0, palette=palette),
         _heading("Sharpe ratio", y=0.44, palette=palette),
     ]
-    figure.update_layout(**layout)
-    return figure
+    return {"data": traces, "layout": layout}
 
 
 def sharpe_range(sharpe: pl.Series) -> tuple[float, float] | None:
@@ -218,7 +239,7 @@ def sharpe_range(sharpe: pl.Series) -> tuple[float, float] | None:
     return None if limits == (least, most) else limits
 
 
-def allocation(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Figure:
+def allocation(results: Results, *, palette: Palette = LIGHT_PALETTE) -> Figure:
     """Draw market value over NAV by symbol as stacked areas, long above zero and short below.
 
     The symbols with the largest mean weight are shown each, the others as one area each way.
@@ -226,7 +247,7 @@ def allocation(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Figu
     weights = _weights(results)
     order = weights["symbol"].unique(maintain_order=True).to_list()
     sessions = results.nav["session"]
-    figure = go.Figure()
+    traces: list[dict[str, Any]] = []
     for number, symbol in enumerate(order):
         of_symbol = weights.filter(pl.col("symbol") == symbol)
         colour = palette.areas[-1] if symbol == _OTHERS else palette.areas[number]
@@ -235,24 +256,26 @@ def allocation(results: Results, *, palette: Palette = LIGHT_PALETTE) -> go.Figu
             held = pl.DataFrame({"session": sessions}).join(
                 of_symbol.select("session", weight=side), on="session", how="left", maintain_order="left"
             )
-            figure.add_scatter(
-                x=_dates(sessions),
-                y=held["weight"].fill_null(0.0).to_list(),
-                name=symbol,
-                legendgroup=symbol,
-                showlegend=side == sides[0],
-                stackgroup=side,
-                line={"width": 0.0, "color": colour},
-                fillcolor=colour,
-                hovertemplate="%{y:.1%}",
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": _dates(sessions),
+                    "y": held["weight"].fill_null(0.0).to_list(),
+                    "name": symbol,
+                    "legendgroup": symbol,
+                    "showlegend": side == sides[0],
+                    "stackgroup": side,
+                    "line": {"width": 0.0, "color": colour},
+                    "fillcolor": colour,
+                    "hovertemplate": "%{y:.1%}",
+                }
             )
     layout = _layout(palette, height=340)
     layout["showlegend"] = True
     layout["legend"] = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}}
     layout["yaxis"] = _axis(palette, tickformat=".0%", nticks=6)
     layout["yaxis"] |= {"zeroline": True, "zerolinecolor": palette.muted, "zerolinewidth": 1}
-    figure.update_layout(**layout)
-    return figure
+    return {"data": traces, "layout": layout}
 
 
 _OTHERS = "Others"
@@ -316,8 +339,6 @@ def _dates(sessions: pl.Series) -> list[str]:
 def _layout(palette: Palette, *, height: int) -> dict[str, Any]:
     """Return what all figures share."""
     return {
-        # Without this plotly.py embeds its own default theme.
-        "template": None,
         "height": height,
         "margin": {"l": _LEFT, "r": 12, "t": 28, "b": 28},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",

@@ -11,6 +11,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 import attrs
+from plotly.offline import get_plotlyjs
 
 from ml4t.core.errors import ResultsError
 from ml4t.report import figures, provenance, sections
@@ -96,7 +97,12 @@ class HtmlReport:
 
     def figure(self, results: Results) -> go.Figure:
         """Return equity and drawdowns as a plotly figure with fixed colours, for notebooks."""
-        return figures.overview(results)
+        from plotly.graph_objects import Figure
+
+        figure = Figure(figures.overview(results))
+        # Without this plotly.py draws with its own default theme.
+        figure.layout.template = None
+        return figure
 
     def _parts(self, results: Results) -> list[str]:
         """Return the sections in reading order."""
@@ -148,7 +154,7 @@ def _rolling(results: Results, *, window: int) -> str:
     label = f"Volatility and Sharpe ratio over the last {window} sessions"
     chart = sections.chart(figure, element_id="rolling-chart", label=label)
     note = f"Over the last {window} sessions."
-    if figure.layout.yaxis2.range is not None:
+    if "range" in figure["layout"]["yaxis2"]:
         note += " Some values of the Sharpe ratio lie outside its axis; a double click shows them."
     return section(title, chart, element_id="rolling", note=note)
 
@@ -168,8 +174,6 @@ def _allocation(results: Results) -> str:
 
 def _plotly_js() -> str:
     """Return plotly.js as text that can stand inside a script element."""
-    from plotly.offline import get_plotlyjs
-
     return str(get_plotlyjs()).replace("</script", "<\\/script")
 
 

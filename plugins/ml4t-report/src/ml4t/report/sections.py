@@ -11,9 +11,8 @@ import polars as pl
 from ml4t.report.markup import Cell, escape, folded, number, percent, section, stamp, table, toned
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from ml4t.backtest import Results
+    from ml4t.report.figures import Figure
 
 __all__ = [
     "chart",
@@ -65,16 +64,15 @@ def warnings(results: Results) -> str:
     return f'<aside id="warnings" role="note"><h2>Before you read on</h2><ul>{items}</ul></aside>'
 
 
-def chart(figure: go.Figure, *, element_id: str, label: str, controls: str = "") -> str:
+def chart(figure: Figure, *, element_id: str, label: str, controls: str = "") -> str:
     """Return the place of a figure and its data; the page's script draws it.
 
     The JSON is that of the figure: `data` and `layout` hold every number that is drawn.
     """
-    plain = figure.to_plotly_json()
-    document = json.dumps({"data": plain["data"], "layout": plain["layout"]}, sort_keys=True, allow_nan=False)
+    document = json.dumps(figure, sort_keys=True, allow_nan=False)
     # A `<` inside the data must not end the element.
     document = document.replace("<", "\\u003c")
-    height = int(figure.layout.height)
+    height = int(figure["layout"]["height"])
     return (
         f'{controls}<div class="chart" id="{element_id}" role="img" aria-label="{escape(label)}" '
         f'style="min-height:{height}px"></div>\n'
