@@ -71,10 +71,10 @@ fn rolling_performance<'py>(
     window: usize,
     risk_free: f64,
     periods_per_year: f64,
-) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
+) -> PyResult<[Bound<'py, PyArray1<f64>>; 2]> {
     let values = returns.as_array().to_vec();
     let (volatility, sharpe) = ml4t_sim::metrics::rolling(&values, window, risk_free, periods_per_year).into_py(py)?;
-    Ok((PyArray1::from_vec(py, volatility), PyArray1::from_vec(py, sharpe)))
+    Ok([volatility, sharpe].map(|values| PyArray1::from_vec(py, values)))
 }
 
 /// Every reason code of an order with its sentence, for the documentation.

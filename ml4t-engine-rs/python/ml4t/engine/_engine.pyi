@@ -1333,12 +1333,12 @@ def performance(
 
 def rolling_performance(
     returns: _Floats, window: int, *, risk_free: float = 0.0, periods_per_year: float = 252.0
-) -> tuple[_Floats, _Floats]:
+) -> list[_Floats]:
     """Compute annual volatility and Sharpe ratio over each window of so many returns, as `performance`.
 
     Returns
     -------
-    tuple of two arrays of float64
+    list of two arrays of float64
         One value a window; empty where there is no whole window.
 
     Raises
