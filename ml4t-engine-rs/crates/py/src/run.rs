@@ -529,16 +529,6 @@ impl PyRun {
         Ok(out)
     }
 
-    /// Return statistics that the run kept while it went: one observation a session of the NAV calendar.
-    fn streaming_metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let core = self.shared.readable();
-        let out = PyDict::new(py);
-        for (name, value) in core.run.metrics.summary().entries() {
-            out.set_item(name, value)?;
-        }
-        Ok(out)
-    }
-
     /// Numbers that describe the size of the run.
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let core = self.shared.readable();

@@ -59,8 +59,8 @@ impl Worth {
         if !plan.feeds.iter().any(|f| f.arrival().is_some()) {
             return Ok(worth);
         }
-        for (i, position) in book.positions.iter().enumerate().filter(|(_, p)| p.quantity != 0) {
-            let (_, value) = known_value(plan, state, i, position)?;
+        for (id, position) in book.holdings() {
+            let (_, value) = known_value(plan, state, id.index(), position)?;
             worth.equity = worth.equity.minus(position.value, WHAT)?.plus(value, WHAT)?;
             let change = Cash(value.0.abs()).minus(Cash(position.value.0.abs()), WHAT)?;
             worth.gross = worth.gross.plus(change, WHAT)?;

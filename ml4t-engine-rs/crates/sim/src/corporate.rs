@@ -58,6 +58,7 @@ impl Book {
         position.realized = position.realized.plus(gain, WHAT)?;
         self.set_mark(id, &instrument.scale, mark).ok_or_else(range)?;
         let position = &mut self.positions[id.index()];
+        self.held.put(id.index(), position.quantity != 0);
         if position.quantity == 0 {
             position.mark = None;
         }

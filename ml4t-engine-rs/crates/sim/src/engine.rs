@@ -13,7 +13,6 @@ use crate::error::{Result, SimError};
 use crate::ids::{BookId, OrderId};
 use crate::intake::Lists;
 use crate::latency::LatencyModels;
-use crate::metrics::ReturnStatistics;
 use crate::money::Cash;
 use crate::order::{Order, OrderRequest, Reason};
 use crate::plan::{ActionKind, Plan, RecordCadence};
@@ -178,11 +177,8 @@ pub struct Simulator<S, V, R> {
     pub recorder: R,
     /// The changing half.
     pub state: State,
-    /// Return statistics so far, one observation a NAV.
-    pub metrics: ReturnStatistics,
     pub(crate) latencies: LatencyModels,
     pub(crate) lists: Lists,
-    last_nav: f64,
     /// Time of the last row.
     last: Ns,
 }
@@ -195,19 +191,15 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn new(plan: Arc<Plan>, source: S, venue: V, recorder: R) -> Result<Self> {
         plan.validate()?;
         let state = State::new(&plan);
-        let last_nav = plan.account.initial_cash.to_f64();
-        let metrics = ReturnStatistics::new(0.0, 252.0)?;
         let (start, last) = plan.span().unwrap_or((0, i64::MIN));
         let latencies = LatencyModels::new(&plan)?;
-        let mut simulator =
-            Self { plan, source, venue, recorder, state, metrics, latencies, lists: Lists::default(), last_nav, last };
+        let mut simulator = Self { plan, source, venue, recorder, state, latencies, lists: Lists::default(), last };
         simulator.catch_up(start)?;
         simulator.state.due = simulator.next_due();
         let cash = simulator.plan.account.initial_cash;
         for book in &mut simulator.state.books {
             book.deposit(start, cash, &mut simulator.recorder)?;
         }
-        simulator.last_nav = simulator.equity()?.to_f64();
         Ok(simulator)
     }
 
@@ -523,29 +515,28 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Phase 4: corporate actions whose ex-date begins.
     fn act(&mut self, now: Ns) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
-        while let Some(action) = plan.actions.get(self.state.actions_seen).filter(|a| a.ts <= now) {
-            self.state.actions_seen += 1;
-            self.state.at = Some(action.instrument);
-            self.state.fault_point(4);
+        let Self { plan, state, venue, recorder, .. } = self;
+        while let Some(action) = plan.actions.get(state.actions_seen).filter(|a| a.ts <= now) {
+            state.actions_seen += 1;
+            state.at = Some(action.instrument);
+            state.fault_point(4);
             let instrument = plan.instrument(action.instrument);
             let event = Corporate { ts: now, id: action.instrument, instrument, quantum: plan.account.posting_quantum };
-            for book in &mut self.state.books {
+            for book in &mut state.books {
                 match action.kind {
-                    ActionKind::Split(ratio) => book.split(&event, ratio, &mut self.recorder)?,
+                    ActionKind::Split(ratio) => book.split(&event, ratio, recorder)?,
                     ActionKind::CashDividend { amount, pay_ts } => {
-                        let due = book.dividend(&event, amount, pay_ts, &mut self.recorder)?;
+                        let due = book.dividend(&event, amount, pay_ts, recorder)?;
                         if due != Cash::ZERO {
                             let (book, instrument) = (book.id, action.instrument);
-                            self.state.payments.push(Payment { ts: pay_ts, book, instrument, amount: due });
+                            state.payments.push(Payment { ts: pay_ts, book, instrument, amount: due });
                         }
                     }
                 }
             }
             if let ActionKind::Split(ratio) = action.kind {
-                self.state.split_worked(&plan, action.instrument, ratio)?;
-                let mut desk = Desk { plan: &plan, state: &mut self.state, recorder: &mut self.recorder };
-                self.venue.on_split(&mut desk, action.instrument, ratio)?;
+                state.split_worked(plan, action.instrument, ratio)?;
+                venue.on_split(&mut Desk { plan, state, recorder }, action.instrument, ratio)?;
             }
         }
         Ok(())
@@ -553,43 +544,44 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Phase 5: net asset value at the close of a NAV session.
     fn value_session(&mut self, now: Ns) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
-        let nav = plan.nav_calendar.index();
-        let calendar = &plan.calendars[nav];
+        let nav = self.plan.nav_calendar.index();
+        let calendar = &self.plan.calendars[nav];
         let session = self.state.sessions_seen[nav];
         if calendar.close.get(session) != Some(&now) {
             return Ok(());
         }
+        let label = calendar.label[session];
         self.state.at = None;
         self.state.fault_point(5);
         self.state.sessions_seen[nav] += 1;
         self.state.causes.closes_nav_session = true;
-        self.record_nav(calendar.label[session])
+        self.record_nav(label)
     }
 
     /// The data end inside a NAV session: what they leave is its value.
     fn value_unfinished_session(&mut self) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
-        let nav = plan.nav_calendar.index();
-        let calendar = &plan.calendars[nav];
+        let nav = self.plan.nav_calendar.index();
+        let calendar = &self.plan.calendars[nav];
         let session = self.state.sessions_seen[nav];
-        let has_opened = calendar.open.get(session).is_some_and(|&open| open < self.state.now);
-        if has_opened { self.record_nav(calendar.label[session]) } else { Ok(()) }
+        if calendar.open.get(session).is_none_or(|&open| open >= self.state.now) {
+            return Ok(());
+        }
+        let label = calendar.label[session];
+        self.record_nav(label)
     }
 
     /// Write down what every book is worth, as the official value of a session.
     fn record_nav(&mut self, label: i32) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
         let now = self.state.now;
         for book in &self.state.books {
-            book.audit(&plan.instruments)?;
-            for (i, position) in book.positions.iter().enumerate() {
-                let (Some(mark), true) = (position.mark, position.quantity != 0) else { continue };
+            book.audit(&self.plan.instruments)?;
+            for (instrument, position) in book.holdings() {
+                let Some(mark) = position.mark else { continue };
                 self.recorder.position(&PositionRow {
                     ts: now,
                     session: label,
                     book: book.id,
-                    instrument: crate::ids::InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)),
+                    instrument,
                     quantity: position.quantity,
                     cost: position.cost,
                     mark,
@@ -597,45 +589,41 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 });
             }
         }
-        let equity = self.equity()?;
-        let nav = equity.to_f64();
-        self.metrics.push(nav / self.last_nav - 1.0, None);
-        self.last_nav = nav;
         self.record_portfolio(Some(label))
     }
 
     /// Phase 6: rows and signals that arrive now become readable.
     fn make_readable(&mut self, now: Ns) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
-        self.state.at = None;
-        self.state.fault_point(6);
+        let Self { plan, state, .. } = self;
+        state.at = None;
+        state.fault_point(6);
         for (f, feed) in plan.feeds.iter().enumerate() {
             let (Some(order), Some(arrival)) = (feed.arrival(), &feed.data.ts_arrival) else { continue };
-            let from = self.state.arrived[f];
+            let from = state.arrived[f];
             let mut to = from;
             while to < order.len() && arrival[order[to] as usize] <= now {
                 let i = feed.data.instrument.get(order[to] as usize).map_or(0, |&i| i as usize);
-                self.state.count_arrival(f, i);
+                state.count_arrival(f, i);
                 to += 1;
             }
             if to > from {
-                self.state.arrived[f] = to;
-                self.state.blocks.push(crate::state::Block { feed: f, from, to, by_arrival: true });
-                self.state.causes.has_data = true;
+                state.arrived[f] = to;
+                state.blocks.push(crate::state::Block { feed: f, from, to, by_arrival: true });
+                state.causes.has_data = true;
             }
         }
-        self.state.blocks.sort_by_key(|b| b.feed);
+        state.blocks.sort_by_key(|b| b.feed);
         let Some(signals) = &plan.signals else { return Ok(()) };
-        let from = self.state.signals_seen;
+        let from = state.signals_seen;
         let mut to = from;
         while to < signals.ts_arrival.len() && signals.ts_arrival[to] <= now {
             let slot = signals.instrument[to] as usize * signals.names.len() + signals.name[to] as usize;
-            self.state.set_signal(slot, to)?;
+            state.set_signal(slot, to)?;
             to += 1;
         }
-        self.state.signals_seen = to;
-        self.state.new_signals = (from, to);
-        self.state.causes.has_signals = to > from;
+        state.signals_seen = to;
+        state.new_signals = (from, to);
+        state.causes.has_signals = to > from;
         Ok(())
     }
 
@@ -742,7 +730,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.state.orders.put_away();
         self.value_unfinished_session()?;
         for book in &self.state.books {
-            book.audit(&self.plan.instruments)?;
+            book.audit_all(&self.plan.instruments)?;
         }
         Ok(())
     }

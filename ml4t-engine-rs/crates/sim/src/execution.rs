@@ -100,15 +100,21 @@ impl Execution {
         let plan = desk.plan;
         let instrument = &plan.instruments[self.market.instrument];
         desk.state.order_mut(self.id).attempts += 1;
-        let order = *desk.state.order(self.id);
         let Some(feed) = instrument.met_in(self.market.phase).map(|f| plan.feed(f)) else {
             return Err(SimError::internal(format!("{}: executed without a feed", instrument.symbol)));
         };
         let row = Row::read(feed, self.market.row, self.market.shows_bar);
+        let order = desk.state.order(self.id);
         let held = desk.state.book(order.request.book).positions[self.market.instrument].quantity;
         let all = order.wanted(held);
         let wanted = self.shown(&order, all).min(self.most);
         let is_whole = order.request.instructions.all_or_none || order.request.time_in_force == TimeInForce::Fok;
+        let least = if is_whole { all } else { 0 };
+        if models.fill.is_neutral() {
+            let Reach { price: reference, liquidity, .. } = self.reach;
+            return self.trade_all(desk, models, &row, (&[Slice { reference, quantity: wanted, liquidity }], least));
+        }
+        let order = *order;
         let slices = match self.fill_model(desk, models, &order, (&row, wanted))? {
             Offered::Fills(slices) => slices,
             Offered::Nothing => return Ok(Taken::NOTHING_OFFERED),
@@ -118,21 +124,32 @@ impl Execution {
                 return Ok(Taken::KEPT_OUT);
             }
         };
+        let merged = if is_whole { slices.merged() } else { None };
+        let parts = merged.as_ref().map_or(slices.parts(), std::slice::from_ref);
+        let mut taken = self.trade_all(desk, models, &row, (parts, least))?;
+        // What its limit keeps out of the rest leaves it as marketable as before.
+        let offered: i64 = parts.iter().map(|slice| slice.quantity).sum();
+        taken.must_wait &= !(slices.is_cut && taken.filled == offered);
+        Ok(taken)
+    }
+
+    /// Execute slices one after the other, until one does not fill as a whole.
+    fn trade_all<R: Recorder>(
+        &self,
+        desk: &mut Desk<'_, R>,
+        models: &mut Models,
+        row: &Row,
+        (slices, least): (&[Slice], i64),
+    ) -> Result<Taken> {
         let mut taken = Taken::NOTHING_OFFERED;
-        let is_cut = slices.is_cut;
-        let mut is_full = true;
-        for slice in slices.of(is_whole) {
+        for &slice in slices {
             let part = Self { volume_used: self.volume_used.saturating_add(taken.filled), ..*self };
-            let least = if is_whole { all } else { 0 };
-            let found = part.trade(desk, models, &row, (slice, least))?;
+            let found = part.trade(desk, models, row, (slice, least))?;
             taken = Taken { filled: taken.filled + found.filled, must_wait: found.must_wait };
-            is_full = found.filled == slice.quantity;
-            if !is_full || desk.state.has_ended(self.id) {
+            if found.filled != slice.quantity || desk.state.has_ended(self.id) {
                 break;
             }
         }
-        // What its limit keeps out of the rest leaves it as marketable as before.
-        taken.must_wait &= !(is_cut && is_full);
         Ok(taken)
     }
 
@@ -150,8 +167,8 @@ impl Execution {
         let held = desk.state.book(order.request.book).positions[self.market.instrument].quantity;
         let Slice { reference, liquidity, .. } = slice;
         let (costs, quantity) = match self.slippage_model(desk, models, &order, (row, slice))? {
-            Slipped::Fills(costs, quantity) => (costs, quantity),
-            Slipped::NothingOffered => return Ok(Taken::NOTHING_OFFERED),
+            Slipped::Fills(costs, quantity) if quantity > 0 => (costs, quantity),
+            _ => return Ok(Taken::NOTHING_OFFERED),
         };
         if quantity < least {
             return Ok(Taken::NOTHING_OFFERED);

@@ -1,7 +1,5 @@
 //! Phase 9: what a strategy asked for is checked, refused or accepted.
 
-use std::sync::Arc;
-
 use crate::account::{Worth, buying_power, reservation, short_text};
 use crate::engine::Simulator;
 use crate::error::{Result, SimError};
@@ -165,7 +163,6 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Checks that concern one order alone; true when it passed.
     fn check(&mut self, id: OrderId) -> Result<bool> {
-        let plan = Arc::clone(&self.plan);
         self.state.at = Some(self.state.order(id).request.instrument);
         self.state.fault_point(9);
         self.state.move_order(id, OrderStatus::Submitted, Reason::None, &mut self.recorder)?;
@@ -174,6 +171,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.cascade()?;
             return Ok(false);
         }
+        let plan = &*self.plan;
         let instrument = plan.instrument(self.state.order(id).request.instrument);
         let is_in_lots = self.state.order(id).request.quantity % instrument.lot_size == 0;
         // What is refused for its size keeps the prices it was sent with.
@@ -271,16 +269,16 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     }
 
     fn accept(&mut self, id: OrderId) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
+        let plan = &*self.plan;
         let now = self.state.now;
         // After the opens of T an order is one moment late for the bars that opened at T.
         let request = self.state.order(id).request;
         let instrument = plan.instrument(request.instrument);
-        let travels = self.latencies.of(&plan, (id, &self.state.order(id)), (Message::Submit, 0), now)?;
+        let travels = self.latencies.of(plan, (id, &self.state.order(id)), (Message::Submit, 0), now)?;
         let arrival = now.saturating_add(travels);
         let active = now.saturating_add(travels.max(i64::from(self.state.is_after_opens)));
         let water = match request.trail {
-            Some(trail) if trail.activation.is_none() => last_price(&plan, &self.state, request.instrument.index()),
+            Some(trail) if trail.activation.is_none() => last_price(plan, &self.state, request.instrument.index()),
             _ => None,
         };
         let calendar = &plan.calendars[instrument.calendar.index()];
@@ -297,8 +295,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             )));
         }
         self.state.move_order(id, OrderStatus::Accepted, Reason::None, &mut self.recorder)?;
-        self.venue.submit(&plan, &self.state, id);
-        self.venue.activate(&plan, &self.state, id);
+        self.venue.submit(plan, &self.state, id);
+        self.venue.activate(plan, &self.state, id);
         Ok(())
     }
 

@@ -181,6 +181,7 @@ pub struct Book {
     balances: [Cash; Account::ALL.len()],
     /// One a instrument.
     pub positions: Vec<Position>,
+    pub(crate) held: Held,
     /// Sum of positive position values.
     pub long_value: Cash,
     /// Sum of negative position values.
@@ -203,6 +204,31 @@ pub struct MonthTotals {
 
 pub(crate) const WHAT: &str = "ledger";
 
+/// Which instruments are held: a bit each.
+#[derive(Clone, Debug)]
+pub(crate) struct Held(Vec<u64>);
+
+impl Held {
+    fn new(instruments: usize) -> Self {
+        Self(vec![0; instruments.div_ceil(64)])
+    }
+
+    pub(crate) fn put(&mut self, i: usize, is_held: bool) {
+        let bit = 1 << (i % 64);
+        let word = &mut self.0[i / 64];
+        *word = if is_held { *word | bit } else { *word & !bit };
+    }
+
+    /// Those that are held, in ascending order.
+    fn iter(&self) -> impl Iterator<Item = usize> + Clone {
+        self.0.iter().enumerate().flat_map(|(k, &word)| {
+            let after = |rest: &u64| Some(rest & rest.wrapping_sub(1)).filter(|&rest| rest != 0);
+            std::iter::successors(Some(word).filter(|&word| word != 0), after)
+                .map(move |rest| 64 * k + rest.trailing_zeros() as usize)
+        })
+    }
+}
+
 impl Book {
     /// An empty book.
     #[must_use]
@@ -211,6 +237,7 @@ impl Book {
             id,
             balances: [Cash::ZERO; Account::ALL.len()],
             positions: vec![Position::default(); instruments],
+            held: Held::new(instruments),
             long_value: Cash::ZERO,
             short_value: Cash::ZERO,
             reserved: Cash::ZERO,
@@ -383,6 +410,7 @@ impl Book {
         let mark = position.mark.unwrap_or(fill.market);
         self.set_mark(fill.instrument, scale, mark).ok_or_else(|| out_of_range(&instrument.symbol))?;
         let position = &mut self.positions[fill.instrument.index()];
+        self.held.put(fill.instrument.index(), position.quantity != 0);
         if position.quantity == 0 {
             // A position entered again is not worth what the last one was.
             position.mark = None;
@@ -449,15 +477,35 @@ impl Book {
         Some(())
     }
 
-    /// Re-sum every lot against the running totals.
+    /// The instruments that are held, in their sequence, with the positions.
+    pub fn holdings(&self) -> impl Iterator<Item = (InstrumentId, &Position)> + Clone {
+        self.held.iter().map(|i| (InstrumentId(u32::try_from(i).unwrap_or(u32::MAX)), &self.positions[i]))
+    }
+
+    /// Re-sum every lot that is held against the running totals.
+    ///
+    /// What is not held counts nothing: a cost or a value left there would be missing in the sums.
     ///
     /// # Errors
     /// Names the instrument, or the total, that does not agree.
     pub fn audit(&self, instruments: &[Instrument]) -> Result<()> {
+        self.add_up(instruments, self.holdings().map(|(id, _)| id.index()))
+    }
+
+    /// As [`Book::audit`], over all positions, those that are flat included.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn audit_all(&self, instruments: &[Instrument]) -> Result<()> {
+        self.add_up(instruments, 0..self.positions.len())
+    }
+
+    fn add_up(&self, instruments: &[Instrument], among: impl Iterator<Item = usize>) -> Result<()> {
         let mut cost = Cash::ZERO;
         let (mut long, mut short) = (Cash::ZERO, Cash::ZERO);
-        for (position, instrument) in self.positions.iter().zip(instruments) {
-            position.check_lots(&instrument.symbol)?;
+        for i in among {
+            let position = &self.positions[i];
+            position.check_lots(&instruments[i].symbol)?;
             cost = cost.plus(position.cost, WHAT)?;
             let side = if position.value.0 >= 0 { &mut long } else { &mut short };
             *side = side.plus(position.value, WHAT)?;

@@ -19,9 +19,9 @@ impl Wide {
     /// The short form of a number.
     #[inline]
     pub(crate) fn pack(&mut self, x: i128) -> Narrow {
-        let high = x >> 95;
-        let [a, b, c, _] = words(x);
-        if (high == 0 || high == -1) && c != APART {
+        let [a, b, c, d] = words(x);
+        // The highest word repeats the sign of the one below it.
+        if d == (c.cast_signed() >> 31).cast_unsigned() && c != APART {
             return [a, b, c];
         }
         self.0.push(x);

@@ -1276,9 +1276,6 @@ class Run:
     def tables(self) -> dict[str, Table]:
         """Return all tables so far, by the names of `ml4t.core.schemas.TABLES`."""
 
-    def streaming_metrics(self) -> dict[str, float]:
-        """Return the statistics kept while the run went: one return a session of the NAV calendar."""
-
     def counts(self) -> dict[str, int]:
         """Return the size of the run: `rows` of input, `orders`, `fills`, `table_bytes` and `spilled_bytes`.
 

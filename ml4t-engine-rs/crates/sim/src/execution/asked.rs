@@ -37,15 +37,17 @@ impl SliceList {
         Self { slices: [slice; MOST_SLICES], count: 1, is_cut: false }
     }
 
-    /// The slices, or one of all at their average price for an order that trades as a whole.
-    pub(super) fn of(self, is_whole: bool) -> impl Iterator<Item = Slice> {
-        let list = if is_whole && self.count > 1 { self.merged().map_or(self, Self::one) } else { self };
-        list.slices.into_iter().take(list.count)
+    pub(super) fn parts(&self) -> &[Slice] {
+        &self.slices[..self.count]
     }
 
-    /// All at their average price; it lies between theirs, so that it has a place where they have.
-    fn merged(&self) -> Option<Slice> {
-        let slices = &self.slices[..self.count];
+    /// Several as one, for an order that trades as a whole: all at their average price, which lies between theirs, so
+    /// that it has a place where they have.
+    pub(super) fn merged(&self) -> Option<Slice> {
+        let slices = self.parts();
+        if slices.len() < 2 {
+            return None;
+        }
         let quantity: i64 = slices.iter().map(|slice| slice.quantity).sum();
         let worth = |slice: &Slice| i128::from(slice.reference.0) * i128::from(slice.quantity);
         let average = mul_div_half_even(slices.iter().map(worth).sum(), 1, i128::from(quantity))?;
@@ -267,6 +269,9 @@ impl Execution {
         order: &Order,
         (row, Slice { reference, quantity, .. }): (&Row, Slice),
     ) -> Result<Slipped> {
+        if models.slippage.is_neutral() {
+            return Ok(Slipped::Fills(UnitCosts::default(), quantity));
+        }
         let phase = self.market.data_phase(desk.plan);
         let volume = row.offered(phase, order.request.side);
         let averages = self.averages[1];

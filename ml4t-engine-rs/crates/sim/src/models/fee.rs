@@ -24,6 +24,8 @@ use crate::error::Result;
 trait Formula: Clone + Send + Sync + Sized + 'static {
     /// Name, for messages.
     const NAME: &'static str;
+    /// Whether that is nothing, whatever the fill.
+    const IS_NEUTRAL: bool = false;
     /// Whether it keeps count of the fills of the run.
     const COUNTS_FILLS: bool = false;
 
@@ -53,6 +55,10 @@ impl<F: Formula> Model<FeeContext, FeeOutput> for Builtin<F> {
     fn eval(&mut self, context: &FeeContext, output: &mut FeeOutput) -> Status {
         output.fee = self.0.evaluate(context);
         Status::OK
+    }
+
+    fn is_neutral(&self) -> bool {
+        F::IS_NEUTRAL
     }
 
     fn wants_fills(&self) -> bool {

@@ -69,6 +69,10 @@ impl Model<FillContext, FillAnswer> for Default {
         }
     }
 
+    fn is_neutral(&self) -> bool {
+        self.math.volume_limit.is_none()
+    }
+
     fn needs_volume(&self) -> bool {
         self.math.volume_limit.is_some() && self.math.average_days == 0
     }

@@ -64,6 +64,12 @@ pub trait Model<C, O>: Send + Sync {
     /// Evaluate; the output's floats are NaN on entry.
     fn eval(&mut self, context: &C, output: &mut O) -> Status;
 
+    /// Whether its answer changes nothing, whatever it is asked: all at the price of the event, nothing lost, nothing
+    /// charged. Nobody asks it then.
+    fn is_neutral(&self) -> bool {
+        false
+    }
+
     /// Whether the answer depends on the completed bar (its volume, range or close).
     ///
     /// A fill at the open is then priced at the open but booked when the bar is complete.

@@ -36,6 +36,8 @@ impl Slippage {
 trait Formula: Clone + Send + Sync + Sized + 'static {
     /// Name, for messages.
     const NAME: &'static str;
+    /// Whether that is nothing, whatever the fill.
+    const IS_NEUTRAL: bool = false;
     /// Over how many sessions average volume and volatility go; 0 where neither is needed.
     const AVERAGE_DAYS: usize = 0;
 
@@ -78,6 +80,10 @@ impl<F: Formula> Model<SlippageContext, SlippageOutput> for Builtin<F> {
                 Status::ERROR
             }
         }
+    }
+
+    fn is_neutral(&self) -> bool {
+        F::IS_NEUTRAL
     }
 
     fn needs_volume(&self) -> bool {

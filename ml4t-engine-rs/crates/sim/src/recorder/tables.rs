@@ -291,11 +291,12 @@ impl Recorder for TableRecorder {
             row.fees,
             row.dividends,
         ];
-        self.portfolio.push(PortfolioLine {
-            ts: row.ts,
-            session: row.session.unwrap_or(i32::MIN),
-            amounts: amounts.map(|amount| self.wide.pack(amount.0)),
-        });
+        let mut packed = [Narrow::default(); 8];
+        for (place, amount) in packed.iter_mut().zip(amounts) {
+            *place = self.wide.pack(amount.0);
+        }
+        let session = row.session.unwrap_or(i32::MIN);
+        self.portfolio.push(PortfolioLine { ts: row.ts, session, amounts: packed });
         debug_assert_eq!(self.row(self.portfolio.len() - 1), Some(*row), "an account is kept as it was");
     }
 }

@@ -215,16 +215,6 @@ class Run:
         rows = sum(len(feed) for feed in self._plan.feeds)
         return {"rows": rows, "orders": len(book.orders), "fills": len(book.fills)}
 
-    def streaming_metrics(self) -> dict[str, float]:
-        """Return the statistics of the run: sessions with a NAV, and the return over all of them.
-
-        Statistics are estimates, made of the rows of `portfolio_history`; this engine specifies the rows.
-        """
-        navs = [row["equity"] for row in self._recorder.history if row["is_nav"]]
-        start = cash_float(self._plan.account.initial_cash)
-        total = navs[-1] / start - 1 if navs else float("nan")
-        return {"periods": float(len(navs)), "total_return": total}
-
     # -- time --------------------------------------------------------------------------------------------
 
     def _loop(self, progress: Callable[[int], object] | None) -> None:

@@ -12,6 +12,7 @@ pub(super) struct NoFee;
 
 impl Formula for NoFee {
     const NAME: &'static str = "no fee";
+    const IS_NEUTRAL: bool = true;
 
     fn read(_params: &Reader<'_>) -> Result<Self> {
         Ok(Self)

@@ -13,6 +13,7 @@ pub(super) struct NoSlippage;
 
 impl Formula for NoSlippage {
     const NAME: &'static str = "no slippage";
+    const IS_NEUTRAL: bool = true;
 
     fn read(_params: &Reader<'_>) -> Result<Self> {
         Ok(Self)
