@@ -20,7 +20,7 @@ use crate::queue::Source;
 use crate::recorder::{PortfolioRow, PositionRow, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
-use crate::state::{Asked, Causes, Command, Payment, State};
+use crate::state::{Asked, Block, Causes, Command, Payment, State};
 use crate::time::{NEVER, Ns};
 use crate::venue::{Desk, Venue};
 
@@ -329,8 +329,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             state.blocks.clear();
             self.source.take(state.now, &mut state.blocks);
             for at in 0..state.blocks.len() {
-                let block = state.blocks[at];
-                self.venue.pass_rows(&self.plan, state, block);
+                let Block { feed, from, to, .. } = state.blocks[at];
+                self.venue.pass_rows(&self.plan, state, feed, (from, to));
             }
             seen += 1;
             if strategy.acts_now(&self.state) {
@@ -384,8 +384,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             } else {
                 self.source.take(self.state.now, &mut blocks);
             }
-            for &block in &blocks {
-                next = next.min(self.venue.skip_rows(&self.plan, &mut self.state, block));
+            for block in &blocks {
+                let rows = (block.from, block.to);
+                next = next.min(self.venue.skip_rows(&self.plan, &mut self.state, block.feed, rows));
             }
         }
         blocks.clear();
@@ -475,8 +476,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.source.take(now, &mut blocks);
         let is_quiet = self.venue.is_quiet(&self.plan, &self.state, &blocks);
         if is_quiet {
-            for &block in &blocks {
-                self.venue.pass_rows(&self.plan, &mut self.state, block);
+            for block in &blocks {
+                self.venue.pass_rows(&self.plan, &mut self.state, block.feed, (block.from, block.to));
             }
         } else {
             // Orders may execute, and what an account can carry depends on what it is worth.
@@ -608,7 +609,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             }
             if to > from {
                 state.arrived[f] = to;
-                state.blocks.push(crate::state::Block { feed: f, from, to, by_arrival: true });
+                state.blocks.push(Block { feed: f, from, to, by_arrival: true });
                 state.causes.has_data = true;
             }
         }

@@ -174,8 +174,8 @@ impl SimulatedVenue {
     }
 
     /// Count complete rows that do nothing but value positions.
-    fn count_rows(&self, plan: &Plan, state: &mut State, block: Block) {
-        let (feed, rows) = (block.feed, block.to - block.from);
+    fn count_rows(&self, plan: &Plan, state: &mut State, feed: usize, (from, to): (usize, usize)) {
+        let rows = to - from;
         let source = &plan.feeds[feed];
         let instruments = &source.data.instrument;
         if source.data.kind == FeedKind::Context {
@@ -188,14 +188,14 @@ impl SimulatedVenue {
                 state.marks.list(i);
             }
         };
-        let first = instruments[block.from] as usize;
+        let first = instruments[from] as usize;
         if rows == 1 || source.rows_of(first).len() == source.len() {
             count(state, first, rows);
         } else if source.is_panel() {
             let width = self.watch.len();
             (0..width).for_each(|i| count(state, i, rows / width));
         } else {
-            instruments[block.from..block.to].iter().for_each(|&i| count(state, i as usize, 1));
+            instruments[from..to].iter().for_each(|&i| count(state, i as usize, 1));
         }
     }
 
@@ -393,8 +393,8 @@ impl Venue for SimulatedVenue {
     }
 
     #[inline]
-    fn pass_rows(&mut self, plan: &Plan, state: &mut State, block: Block) {
-        self.count_rows(plan, state, block);
+    fn pass_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize)) {
+        self.count_rows(plan, state, feed, rows);
         for at in 0..self.at_work.len() {
             self.schedule_open(plan, state, self.at_work[at] as usize);
         }
@@ -414,8 +414,8 @@ impl Venue for SimulatedVenue {
         reach.fold(expiry.min(activation), Ns::min)
     }
 
-    fn skip_rows(&mut self, plan: &Plan, state: &mut State, block: Block) -> Ns {
-        self.count_rows(plan, state, block);
+    fn skip_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize)) -> Ns {
+        self.count_rows(plan, state, feed, rows);
         let reach = self.at_work.iter().map(|&i| self.reached_at(plan, state, i as usize));
         reach.fold(NEVER, Ns::min)
     }

@@ -32,13 +32,13 @@ pub trait Venue: Clone {
     /// Whether complete rows do nothing but value positions: no order is at work that they reach.
     fn is_quiet(&self, plan: &Plan, state: &State, blocks: &[Block]) -> bool;
     /// Count complete rows that do nothing but value positions.
-    fn pass_rows(&mut self, plan: &Plan, state: &mut State, block: Block);
+    fn pass_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize));
     /// Whether no order is at work.
     fn is_idle(&self) -> bool;
     /// Begin to let rows pass without instants of their own; when the first instant may be that must not be skipped.
     fn begin_to_skip(&mut self, plan: &Plan, state: &State) -> Ns;
     /// Count complete rows while rows are skipped; the same for what follows them.
-    fn skip_rows(&mut self, plan: &Plan, state: &mut State, block: Block) -> Ns;
+    fn skip_rows(&mut self, plan: &Plan, state: &mut State, feed: usize, rows: (usize, usize)) -> Ns;
     /// Arrange what follows after rows were skipped.
     fn end_to_skip(&mut self, plan: &Plan, state: &State);
     /// Phase 1: completed data meet working orders, then set marks.
