@@ -19,10 +19,9 @@ impl Wide {
     /// The short form of a number.
     #[inline]
     pub(crate) fn pack(&mut self, x: i128) -> Narrow {
-        let [a, b, c, d] = words(x);
-        // The highest word repeats the sign of the one below it.
-        if d == (c.cast_signed() >> 31).cast_unsigned() && c != APART {
-            return [a, b, c];
+        let [low, middle, high, sign] = words(x);
+        if sign == (high.cast_signed() >> 31).cast_unsigned() && high != APART {
+            return [low, middle, high];
         }
         self.0.push(x);
         [u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX), 0, APART]
