@@ -38,7 +38,7 @@ from ml4t.native import Action, native_model
 
 Make = Callable[[], Engine]
 COLUMNS = ["symbol", "side", "quantity", "status", "filled_quantity", "avg_fill_price", "ts_submitted"]
-PRINTS, MINUTES = 2_000_000, 700_000
+PRINTS, MINUTES = data.TICKS, data.MINUTE_BARS * data.MINUTE_ASSETS
 
 
 # 200 x a cent: an average of 50 or 200 prices in cents, times it, is a whole number.
