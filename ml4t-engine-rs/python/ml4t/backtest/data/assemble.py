@@ -277,7 +277,8 @@ def _feed_table(prepared: Prepared, context: _Context) -> FeedTable:
     keys, settings, ids = prepared.rows.keys, prepared.settings, context.ids
     columns = [keys[name] for name in ("ts_event", "ts_open", "ts_arrival") if name in keys.columns]
     if "symbol" in keys.columns:
-        codes = keys.select(pl.col("symbol").replace_strict(ids, return_dtype=pl.UInt32)).to_series()
+        # An enumeration counts its names in their order, as the universe does.
+        codes = keys["symbol"].cast(pl.Enum(list(ids))).to_physical().cast(pl.UInt32)
         columns.append(codes.rename("instrument"))
     return FeedTable(
         name=settings.name,

@@ -6,7 +6,7 @@ good data cost one pass per column and keep their buffers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 from attrs import evolve, field, frozen
@@ -17,7 +17,7 @@ from ml4t.core.instrument import Instrument
 from ml4t.core.types import DataKind
 from ml4t.core.values import format_ns
 
-__all__ = ["Rows", "check_order", "check_values"]
+__all__ = ["Rows", "check_order", "check_values", "neighbours"]
 
 PRICES = {
     DataKind.BAR: ("open", "high", "low", "close"),
@@ -35,6 +35,9 @@ SIZES = {
 
 # Prices are 64-bit integers of the instrument's price step.
 LARGEST = 2.0**63
+
+# Neighbours are compared so many rows at a time: what a comparison makes on the way stays small.
+PIECE = 1 << 16
 
 
 @frozen(kw_only=True, eq=False)
@@ -62,6 +65,12 @@ class Rows:
         """Return symbol and instant of a row, as messages show them."""
         at = format_ns(self.keys["ts_event"][row])
         return f"{self.keys['symbol'][row]} at {at}" if "symbol" in self.keys.columns else at
+
+
+def neighbours(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield pieces of a frame that overlap by one row, each with the number of its first row."""
+    for start in range(0, max(frame.height - 1, 1), PIECE):
+        yield start, frame.slice(start, PIECE + 1)
 
 
 def check_order(rows: Rows) -> None:
@@ -114,17 +123,17 @@ def _refuse_overtaking(rows: Rows) -> None:
 def _refuse_duplicates(rows: Rows) -> None:
     by = [name for name in ("symbol", "ts_event") if name in rows.keys.columns]
     # Rows are sorted by these keys, so equal ones are neighbours.
-    neighbours = rows.keys.select(
-        pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in by)
-    ).to_series()
-    if neighbours.any():
-        row = neighbours.arg_max() or 0
-        message = (
-            f"{rows.label}: {rows.name_row(row)} has two rows; keep one, for example "
-            "frame.unique(subset=[symbol, stamp], keep='last'), or load the second series as a feed of its "
-            "own"
-        )
-        raise DataError(message)
+    is_second = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in by)
+    for start, piece in neighbours(rows.keys):
+        second = piece.select(is_second).to_series()
+        if second.any():
+            row = start + (second.arg_max() or 0)
+            message = (
+                f"{rows.label}: {rows.name_row(row)} has two rows; keep one, for example "
+                "frame.unique(subset=[symbol, stamp], keep='last'), or load the second series as a feed of "
+                "its own"
+            )
+            raise DataError(message)
 
 
 def _refuse_overlap(rows: Rows) -> None:
@@ -136,6 +145,8 @@ def _refuse_overlap(rows: Rows) -> None:
             "not before it ends; check the meaning of the stamps"
         )
         raise DataError(message)
+    if _begin_after_all(rows.keys):
+        return
     before = rows.keys.select(pl.col("ts_event").shift(1).over("symbol")).to_series()
     overlap = (rows.keys["ts_open"] < before).fill_null(value=False)
     if overlap.any():
@@ -147,6 +158,23 @@ def _refuse_overlap(rows: Rows) -> None:
             "stamp='event'"
         )
         raise DataError(message)
+
+
+def _begin_after_all(keys: pl.DataFrame) -> bool:
+    """Whether each bar opens no earlier than the last bar before it ended, of whichever symbol.
+
+    Bars of one interval or one calendar do, and then no symbol has to be looked at.
+    """
+    latest = None
+    later = pl.col("ts_event") != pl.col("ts_event").shift(1)
+    for _, piece in neighbours(keys.select("ts_open", "ts_event")):
+        ended = pl.when(later).then(pl.col("ts_event").shift(1)).forward_fill()
+        found = piece.select(pl.col("ts_open"), ended=ended.fill_null(pl.lit(latest, dtype=pl.Int64)))
+        if (found["ts_open"] < found["ended"]).any():
+            return False
+        # Rows are sorted by their end.
+        latest = latest if (last := found["ended"].max()) is None else last
+    return True
 
 
 def check_values(
@@ -283,9 +311,10 @@ def _check_ranges(rows: Rows, range_check: RangeCheck) -> tuple[Rows, list[str]]
             f"{values['low'][row]}; correct or drop the row"
         )
         raise DataError(message)
+    low, high = pl.col("low"), pl.col("high")
+    ends = [pl.col("open"), pl.col("close")]
     outside = values.select(
-        (pl.min_horizontal("open", "close") < pl.col("low"))
-        | (pl.max_horizontal("open", "close") > pl.col("high"))
+        pl.any_horizontal([end < low for end in ends] + [end > high for end in ends])
     ).to_series()
     count = int(outside.sum())
     if not count or range_check is RangeCheck.KEEP:

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.bounds import Bounds, SessionBook
-from ml4t.backtest.data.checks import Rows, check_order, check_values, crossed_quotes
+from ml4t.backtest.data.checks import Rows, check_order, check_values, crossed_quotes, neighbours
 from ml4t.backtest.data.columns import Layout, apply_renames, find_layout
 from ml4t.backtest.data.frames import Part, Source
 from ml4t.backtest.data.readers import SourceFile, read_text, reason_of, shown_paths
@@ -132,7 +132,7 @@ def _read_part(
     layout: Layout | None = None
     try:
         query, layout = plan(part, settings, bounds)
-        frame = query.collect()
+        frame = _contiguous(query.collect())
     except (pl.exceptions.PolarsError, OSError) as error:
         fault = None if layout is None else _text_in_csv(paths, layout, settings)
         reason = fault or f"{shown_paths(paths) + ': ' if paths else ''}{reason_of(error)}"
@@ -141,6 +141,16 @@ def _read_part(
     if part.drops_empty and layout.values:
         frame = frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in layout.values.values()))
     return _keys(frame, part, layout, settings), _values(frame, part, layout, settings), layout
+
+
+def _contiguous(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with one chunk a column, as the engine needs it, never with all of it twice."""
+    columns = frame.get_columns()
+    del frame
+    for place, column in enumerate(columns):
+        columns[place] = column.rechunk()
+        del column
+    return pl.DataFrame(columns)
 
 
 def _keys(frame: pl.DataFrame, part: Part, layout: Layout, settings: FeedSettings) -> pl.DataFrame:
@@ -399,7 +409,7 @@ def _sorted(rows: Rows) -> Rows:
     in_order = (
         later | (same & (pl.col("symbol") >= pl.col("symbol").shift(1))) if len(by) > 1 else later | same
     )
-    if not keys.select(in_order.slice(1).all()).item():
+    if not all(piece.select(in_order.slice(1).all()).item() for _, piece in neighbours(keys)):
         # Sorting by several columns is slow on many chunks.
         keys = keys.rechunk()
         order = keys.select(pl.arg_sort_by(by, maintain_order=True)).to_series()

@@ -351,12 +351,13 @@ def _from_sessions(
     """Return open and close of the session whose label, open or close is the stamp."""
     calendars = {table.name: table for table in tables.values()}
     sessions = pl.concat(
-        table.frame.select(pl.all(), ts_open="open_ns", ts_event="close_ns", calendar=pl.lit(name))
+        table.frame.select(stamp=by, ts_open="open_ns", ts_event="close_ns", calendar=pl.lit(name))
         for name, table in sorted(calendars.items())
     )
-    stamps = keys.select(pl.col("stamp").alias(by))
-    on = [by]
-    if len(calendars) > 1:
+    stamps, on = keys.select("stamp"), ["stamp"]
+    if len(calendars) == 1:
+        sessions = sessions.drop("calendar")
+    else:
         names = {symbol: table.name for symbol, table in tables.items()}
         calendar = keys.select(pl.col("symbol").replace_strict(names, return_dtype=pl.String)).to_series()
         stamps = stamps.with_columns(calendar.alias("calendar"))
