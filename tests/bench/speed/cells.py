@@ -24,9 +24,9 @@ def python_of(peer: str) -> Path:
 
 
 @functools.cache
-def printed(*command: str, engine: str = "rust") -> str:
+def printed(*command: str, engine: str = "rust", **environment: str) -> str:
     """Run a program once and return the last line it printed, JSON also where it failed."""
-    env = os.environ | {"ML4T_BENCH_ENGINE": engine}
+    env = os.environ | {"ML4T_BENCH_ENGINE": engine} | environment
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE, env=env)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no text"]
@@ -36,10 +36,10 @@ def printed(*command: str, engine: str = "rust") -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def ours(workload: str, front: str, *more: str, engine: str = "rust") -> dict[str, Any]:
+def ours(workload: str, front: str, *more: str, engine: str = "rust", **environment: str) -> dict[str, Any]:
     """Run a workload on ml4t."""
     found: dict[str, Any] = json.loads(
-        printed(sys.executable, "ours.py", workload, front, *more, engine=engine)
+        printed(sys.executable, "ours.py", workload, front, *more, engine=engine, **environment)
     )
     return found | {"workload": workload, "front": f"ml4t {front}"}
 
