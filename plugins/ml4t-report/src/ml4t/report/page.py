@@ -11,7 +11,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 import attrs
-from plotly.offline import get_plotlyjs
+import plotly  # noqa: F401 - what is missing is said when the reporter is loaded
 
 from ml4t.core.errors import ResultsError
 from ml4t.report import figures, provenance, sections
@@ -52,15 +52,25 @@ class HtmlReport:
 
     def render(self, results: Results) -> str:
         """Return the page as text."""
+        return b"".join(self._encoded(results)).decode("utf-8")
+
+    def _encoded(self, results: Results) -> tuple[bytes, bytes, bytes]:
+        """Return the page in UTF-8: what stands before plotly.js, plotly.js, and what stands behind it.
+
+        plotly.js is most of the page; it goes from its file into the page without being read as text.
+        """
         assets = resources.files("ml4t.report") / "assets"
-        template = Template((assets / "page.html").read_text(encoding="utf-8"))
-        return template.substitute(
-            title=escape(f"{results.name} \N{MIDDLE DOT} backtest report"),
-            generator=GENERATOR,
-            style=(assets / "style.css").read_text(encoding="utf-8"),
-            content="\n".join(part for part in self._parts(results) if part),
-            plotly=_plotly_js(),
-            script=(assets / "report.js").read_text(encoding="utf-8"),
+        template = (assets / "page.html").read_text(encoding="utf-8")
+        before, behind = (Template(part) for part in template.split("$plotly"))
+        return (
+            before.substitute(
+                title=escape(f"{results.name} \N{MIDDLE DOT} backtest report"),
+                generator=GENERATOR,
+                style=(assets / "style.css").read_text(encoding="utf-8"),
+                content="\n".join(part for part in self._parts(results) if part),
+            ).encode("utf-8"),
+            _plotly_js(),
+            behind.substitute(script=(assets / "report.js").read_text(encoding="utf-8")).encode("utf-8"),
         )
 
     def write(self, results: Results, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -85,11 +95,12 @@ class HtmlReport:
         if target.exists() and not overwrite and not _is_report(target):
             message = f"{target} exists and is not a report; choose another file, or pass overwrite=True"
             raise ResultsError(message)
-        text = self.render(results)
+        parts = self._encoded(results)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.partial")
         try:
-            partial.write_text(text, encoding="utf-8", newline="\n")
+            with partial.open("wb") as file:
+                file.writelines(parts)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
@@ -172,9 +183,10 @@ def _allocation(results: Results) -> str:
     return section("Allocation", chart, element_id="allocation", note=note)
 
 
-def _plotly_js() -> str:
-    """Return plotly.js as text that can stand inside a script element."""
-    return str(get_plotlyjs()).replace("</script", "<\\/script")
+def _plotly_js() -> bytes:
+    """Return plotly.js as it can stand inside a script element, in UTF-8."""
+    script = resources.files("plotly") / "package_data" / "plotly.min.js"
+    return script.read_bytes().replace(b"</script", b"<\\/script")
 
 
 def _is_report(path: Path) -> bool:
