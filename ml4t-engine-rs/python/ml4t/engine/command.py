@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +97,9 @@ def run_command(
 
 
 def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # noqa: ANN401 - rich is imported lazily
+    if not console.is_terminal:
+        return _outcome(engine, None)
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from ml4t.backtest.strategies import refusal_of
 
     columns = (
         TextColumn("{task.description}"),
@@ -108,17 +109,27 @@ def _run(engine: Any, console: Any) -> tuple[Results, BaseException | None]:  # 
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("running", total=1.0)
-        try:
-            return engine.run(progress=lambda part: bar.update(task, completed=part)), None
-        except BaseException as error:
-            # What was computed until then is worth keeping; the caller saves it and raises again.
-            if engine.results is None:
-                if isinstance(error, Exception) and not os.environ.get("ML4T_TRACEBACK"):
-                    refusal = refusal_of(error, engine.config)
-                    if refusal is not None:
-                        raise refusal from error
-                raise
-            return engine.results, error
+        return _outcome(engine, lambda part: bar.update(task, completed=part))
+
+
+def _outcome(
+    engine: Any,  # noqa: ANN401
+    progress: Callable[[float], object] | None,
+) -> tuple[Results, BaseException | None]:
+    """Return the results, and what ended the run early."""
+    from ml4t.backtest.strategies import refusal_of
+
+    try:
+        return engine.run(progress=progress), None
+    except BaseException as error:
+        # What was computed until then is worth keeping; the caller saves it and raises again.
+        if engine.results is None:
+            if isinstance(error, Exception) and not os.environ.get("ML4T_TRACEBACK"):
+                refusal = refusal_of(error, engine.config)
+                if refusal is not None:
+                    raise refusal from error
+            raise
+        return engine.results, error
 
 
 def _tell(failure: BaseException, results: Results, folder: Path) -> None:

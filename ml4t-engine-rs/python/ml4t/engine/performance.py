@@ -188,7 +188,9 @@ def rolling_table(
     measured = _engine.rolling_performance(
         values, window, risk_free=per_session, periods_per_year=periods_per_year
     )
-    data = dict(zip(("annual_volatility", "sharpe"), map(pl.Series, measured), strict=True))
+    # Of an array polars would ask numpy for its mask, and load `numpy.ma` for that.
+    columns = (pl.Series(values.tolist(), dtype=pl.Float64) for values in measured)
+    data = dict(zip(("annual_volatility", "sharpe"), columns, strict=True))
     return returns.select("session")[window - 1 : len(values)].with_columns(**data)
 
 
