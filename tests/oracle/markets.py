@@ -72,8 +72,25 @@ class Case:
     prints: tuple[tuple[Any, ...], ...] = ()  #: beside quotes
     lag: int = 0  #: minutes after which they are known
     stagger: int = 0  #: minutes by which the bars of each symbol begin after those of the one before
+    overnight: bool = False  #: sessions of days go over midnight, when dividends take effect
     slices: Sliced | Queued | None = None  #: fill model in place of that of the account
     native: str = "prefer"
+
+
+class Evenings:
+    """Sessions that begin at six in the evening before their day, and end at five."""
+
+    name = "evenings"
+    timezone = "UTC"
+
+    def sessions(self, start: dt.date, end: dt.date) -> list[tuple[dt.date, int, int]]:
+        days = [start + dt.timedelta(days=n) for n in range((end - start).days + 1)]
+        return [(day, self.at(day, -6), self.at(day, 17)) for day in days]
+
+    @staticmethod
+    def at(day: dt.date, hour: int) -> int:
+        midnight = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+        return int(midnight.timestamp() + 3600 * hour) * 10**9
 
 
 class Script(Strategy):
@@ -422,15 +439,21 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
     first = min(4, calls - 2) if estimates(account.get("impact_model")) else 0
     steps = st.tuples(st.integers(first, calls - 2), asks(with_rules=bool(rules)))
     script = draw(st.lists(steps, min_size=2, max_size=14))
+    overnight = kind == "day" and draw(st.integers(0, 2)) == 0
+    acts = draw(actions(symbols)) if kind == "day" else ()
+    if overnight:
+        # Splits inside a bar are refused.
+        acts = tuple(action for action in acts if action[2] != "split")
     return Case(
         kind=kind,
         rows=tuple(rows),
         fractional=kind == "day" and draw(st.integers(0, 3)) == 0,
         account=account,
         rules=rules,
-        actions=draw(actions(symbols)) if kind == "day" else (),
+        actions=acts,
         script=tuple(script),
         stagger=stagger,
+        overnight=overnight,
         slices=draw(slices) if draw(st.integers(0, 5)) == 0 else None,
     )
 
@@ -441,7 +464,7 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
 def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     """Return the market of a case."""
     symbols = sorted({row[0] for row in (*case.rows, *case.prints)})
-    calendar = "24/7"
+    calendar = Evenings.name if case.overnight else "24/7"
     multipliers = {"A": 1, "B": "2.5", "C": 1}
     lots = {"A": 1, "B": 1, "C": 1 if case.actions else 10}
     instruments = [
@@ -530,8 +553,8 @@ def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.D
     backtest = {"engine": engine, "record": "step", "native": case.native, "seed": SEED}
     config = {"broker": case.account, "backtest": backtest}
     models = {} if case.slices is None else {"fill": case.slices}
-    run = Engine(feed_of(case), lambda: Script(case), config=config, models=models, plugins=plugins)
-    results = run.run()
+    parts = {"models": models, "plugins": plugins, "calendars": [Evenings()]}
+    results = Engine(feed_of(case), lambda: Script(case), config=config, **parts).run()
     return {name: results.table(name) for name in TABLES}
 
 

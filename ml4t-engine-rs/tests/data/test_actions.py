@@ -291,3 +291,49 @@ def test_midnights_and_upper_case_kinds_are_understood() -> None:
 def test_a_split_is_not_paid_out() -> None:
     with pytest.raises(DataError, match=r"the split of IBM on 2012-07-05 has a pay_date, 2012-07-09"):
         read_actions(actions(pay_date=[dt.date(2012, 7, 9), None]))
+
+
+def evening_bars(symbol: str, hours: int) -> pl.DataFrame:
+    """Bars of so many hours, from one in the evening on."""
+    start = dt.datetime(2024, 3, 4, 23, tzinfo=dt.UTC)
+    opens = [start + dt.timedelta(hours=n) for n in range(0, 24, hours)]
+    frame = pl.DataFrame({"symbol": symbol, "ts_open": opens, "volume": 1e6})
+    prices = [pl.lit(100.0).alias(name) for name in ("open", "high", "low", "close")]
+    return frame.with_columns(*prices, ts_event=pl.col("ts_open") + pl.duration(hours=hours))
+
+
+@pytest.mark.parametrize(("hours", "is_torn"), [(1, False), (2, True), (24, True)])
+def test_a_split_inside_a_bar_that_orders_meet_is_refused(hours: int, is_torn: bool) -> None:  # noqa: FBT001
+    actions = pl.DataFrame(
+        {"symbol": ["A"], "ex_date": [dt.date(2024, 3, 5)], "kind": ["split"], "ratio": ["2"]}
+    )
+    frame = pl.concat([evening_bars("A", hours), evening_bars("B", 24)])
+    feed = DataFeed(frame, stamp="event", calendar="24/7", actions=actions)
+    if not is_torn:
+        table = assemble(feed).actions
+        assert table is not None and table.height == 1
+        return
+    ends = {2: "2024-03-05T01:00:00Z", 24: "2024-03-05T23:00:00Z"}[hours]
+    fault = (
+        "A splits at 2024-03-05T00:00:00Z, midnight of its ex-date, inside its bar from 2024-03-04T23:00:00Z "
+        f"to {ends}, whose prices would be of old shares and of new ones; give bars of which one ends"
+    )
+    with pytest.raises(DataError, match=re.escape(fault)):
+        assemble(feed)
+
+
+def test_a_split_inside_a_bar_that_no_order_meets_is_none_of_theirs() -> None:
+    actions = pl.DataFrame(
+        {"symbol": ["A"], "ex_date": [dt.date(2024, 3, 5)], "kind": ["split"], "ratio": ["2"]}
+    )
+    met = DataFeed(
+        evening_bars("A", 1),
+        name="hours",
+        stamp="event",
+        calendar="24/7",
+        actions=actions,
+        matches_orders=True,
+    )
+    seen = DataFeed(evening_bars("A", 24), name="days", stamp="event", calendar="24/7")
+    table = assemble([met, seen]).actions
+    assert table is not None and table.height == 1

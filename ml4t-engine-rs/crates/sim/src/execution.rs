@@ -270,6 +270,10 @@ impl Execution {
         let scale = &desk.plan.instruments[self.market.instrument].scale;
         let notional = scale.notional(draft.price, Qty(draft.quantity));
         draft.notional = notional.ok_or_else(|| self.out_of_range(desk, "notional"))?;
+        if models.fee.is_neutral() {
+            draft.fee = Cash::ZERO;
+            return Ok(());
+        }
         let month = desk.state.book(order.request.book).month(desk.state.now);
         let context = FeeContext {
             header: self.header::<FeeContext, R>(desk, order.request.side, 0),

@@ -2,7 +2,8 @@
 //!
 //! Every movement is a posting of a positive amount from a credited to a debited account. Balances are kept
 //! debit-positive, so that all balances of a book add up to zero at any time; this is asserted after each
-//! posting, and the lots are re-summed against the inventory account at each net asset value.
+//! posting, and the lots of what is held are re-summed against the inventory account at each net asset value (at the end
+//! also what is flat).
 
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};

@@ -218,13 +218,15 @@ impl Execution {
         list.count = 0;
         let mut left = wanted;
         for slice in &answer.slices[..answer.count] {
-            // A model that answers with what it was given means all of it, also beyond the 15 digits of an f64.
+            // A model that answers with what it was given means just that, also beyond the 15 digits of an f64.
             let quantity = if slice.quantity.to_bits() == context.leaves_quantity.to_bits() {
                 Some(wanted)
             } else {
                 scale.quantity_floor(slice.quantity, instrument.lot_size)
             };
-            let (Some(price), Some(quantity)) = (scale.price(slice.price), quantity) else {
+            let same = slice.price.to_bits() == context.price.to_bits();
+            let price = if same { Some(reference) } else { scale.price(slice.price) };
+            let (Some(price), Some(quantity)) = (price, quantity) else {
                 let text =
                     format!("price {} and quantity {} must be {RANGE}", shown(slice.price), shown(slice.quantity));
                 return Err(self.model_error(desk, model, &text));

@@ -24,7 +24,7 @@ use crate::error::Result;
 trait Formula: Clone + Send + Sync + Sized + 'static {
     /// Name, for messages.
     const NAME: &'static str;
-    /// Whether that is nothing, whatever the fill.
+    /// Whether a fill costs nothing, whatever it is.
     const IS_NEUTRAL: bool = false;
     /// Whether it keeps count of the fills of the run.
     const COUNTS_FILLS: bool = false;

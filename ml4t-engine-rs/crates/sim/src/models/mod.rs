@@ -64,8 +64,8 @@ pub trait Model<C, O>: Send + Sync {
     /// Evaluate; the output's floats are NaN on entry.
     fn eval(&mut self, context: &C, output: &mut O) -> Status;
 
-    /// Whether its answer changes nothing, whatever it is asked: all at the price of the event, nothing lost, nothing
-    /// charged. Nobody asks it then.
+    /// Whether its answer changes nothing, whatever it is asked: a fill model that lets all of it fill at the price of
+    /// the event, slippage of nothing, no fee. It is not asked then.
     fn is_neutral(&self) -> bool {
         false
     }

@@ -36,7 +36,7 @@ impl Slippage {
 trait Formula: Clone + Send + Sync + Sized + 'static {
     /// Name, for messages.
     const NAME: &'static str;
-    /// Whether that is nothing, whatever the fill.
+    /// Whether a fill loses nothing, whatever it is.
     const IS_NEUTRAL: bool = false;
     /// Over how many sessions average volume and volatility go; 0 where neither is needed.
     const AVERAGE_DAYS: usize = 0;

@@ -125,7 +125,7 @@ fn check_orders(outcome: &Outcome) -> Result<()> {
 fn check_positions(outcome: &Outcome) -> Result<()> {
     let plan = outcome.run.plan();
     for book in &outcome.run.state.books {
-        book.audit(&plan.instruments)?;
+        book.audit_all(&plan.instruments)?;
         for (i, position) in book.positions.iter().enumerate() {
             let filled: i64 = outcome
                 .recorder()

@@ -98,6 +98,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     signal_frame, signal_files, signal_notes = _signals(signals, listed, context)
     read = [file for each in loaded for file in each.prepared.files]
     matching = _matching(universe, loaded)
+    _refuse_torn_bars(action_frame, tuple(universe), matching, loaded)
     return MarketData(
         instruments=tuple(universe.values()),
         feeds=tuple(_feed_table(each.prepared, context) for each in loaded),
@@ -453,6 +454,36 @@ def _actions(
             f"{table.height - inside.height} corporate actions lie outside the span of the market data"
         )
     return inside.rechunk(), actions, tuple(notes)
+
+
+def _refuse_torn_bars(
+    actions: pl.DataFrame | None, symbols: Sequence[str], matching: Sequence[int], loaded: Sequence[_Loaded]
+) -> None:
+    """Refuse a split inside a bar that orders meet: its prices are of old shares and of new ones."""
+    if actions is None:
+        return
+    splits = actions.filter(pl.col("kind") == "split").select("ts", "instrument").rows()
+    for index in sorted({matching[instrument] for _, instrument in splits}):
+        keys = loaded[index].prepared.rows.keys
+        if "ts_open" not in keys.columns:
+            continue
+        of_feed = [(ts, symbols[instrument]) for ts, instrument in splits if matching[instrument] == index]
+        schema = {"ts": pl.Int64, "symbol": pl.String}
+        torn = (
+            keys.select("symbol", "ts_open", "ts_event")
+            .join(pl.DataFrame(of_feed, schema=schema, orient="row"), on="symbol")
+            .filter(pl.col("ts_open") < pl.col("ts"), pl.col("ts") < pl.col("ts_event"))
+            .sort("ts", "symbol")
+        )
+        if torn.height:
+            row = torn.row(0, named=True)
+            opens, ends = format_ns(row["ts_open"]), format_ns(row["ts_event"])
+            message = (
+                f"corporate actions: {row['symbol']} splits at {format_ns(row['ts'])}, midnight of its "
+                f"ex-date, inside its bar from {opens} to {ends}, whose prices would be of old shares and of "
+                "new ones; give bars of which one ends at that instant, or quotes or prints"
+            )
+            raise DataError(message)
 
 
 def _signals(

@@ -217,8 +217,13 @@ class Costs:
                     is_cut = True
                     break
                 if units:
-                    reference = units_of_float(float(out.price), instrument.price_exponent)
-                    found.append(Slice(reference=reference, quantity=units, liquidity=out.liquidity))
+                    found.append(
+                        Slice(
+                            reference=_price_units(out, offer, instrument),
+                            quantity=units,
+                            liquidity=out.liquidity,
+                        )
+                    )
                 left -= units
         if not found:
             return Passed.FOR_WANT
@@ -433,15 +438,22 @@ def _units(out: FillOut, offer: Offer, instrument: Instrument, left: int) -> int
     return units
 
 
+def _price_units(out: FillOut, offer: Offer, instrument: Instrument) -> int:
+    """Return the price of a slice; one that answers with what it was given means just that."""
+    price = float(out.price)
+    is_same = price == instrument.price(offer.price)
+    return offer.price if is_same else units_of_float(price, instrument.price_exponent)
+
+
 def _beyond_limit(out: FillOut, order: Order, offer: Offer) -> str:
     """Say that the price of a slice is worse than the limit of the order; nothing where it is not."""
     instrument, limit = order.instrument, order.limit_price
     if not offer.is_limit or limit is None:
         return ""
-    price = float(out.price)
-    if (units_of_float(price, instrument.price_exponent) - limit) * order.sign <= 0:
+    if (_price_units(out, offer, instrument) - limit) * order.sign <= 0:
         return ""
-    return f"price {number_text(price)} is worse than the limit {number_text(instrument.price(limit))}"
+    price = number_text(float(out.price))
+    return f"price {price} is worse than the limit {number_text(instrument.price(limit))}"
 
 
 def _merged(slices: list[Slice]) -> Slice:
