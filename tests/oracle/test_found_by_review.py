@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -344,3 +345,17 @@ def test_an_order_that_its_group_has_taken_along_is_not_asked_at_the_same_close(
     results = play(engine, feed_of(flat(10, 10, 10)), {1: both}, policies={"fill_timing": "same_close"})
     ends = results.orders.select("status", "reason_code").rows()
     assert ends == [("rejected", "NOTHING_TO_REDUCE"), ("canceled", "GROUP_ENDED")]
+
+
+@ENGINES
+@pytest.mark.parametrize("fill_model", [{}, {"fill_model": {"type": "Default", "volume_limit": 1.0}}])
+def test_a_fill_at_a_limit_has_its_exact_price_beyond_the_digits_of_a_float(
+    engine: str, fill_model: dict[str, Any]
+) -> None:
+    # 117283.95 in units of 1e-12 is no float: the nearest to it is 117283.949999999997.
+    frame = days(*((123_456.0, 123_456.0, 110_000.0, 117_000.0),) * 3)
+    instruments = [Instrument("A", calendar="24/7", price_exponent=12)]
+    steps: dict[int, Action] = {0: lambda now: now.broker.buy("A", 1, limit_price=117_283.95)}
+    results = play(engine, feed_of(frame, instruments=instruments), steps, initial_cash=200_000, **fill_model)
+    trade = results.ledger.filter(pl.col("kind") == "trade")
+    assert trade["amount"].to_list() == [Decimal("117283.95")]
