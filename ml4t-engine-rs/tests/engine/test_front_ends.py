@@ -347,6 +347,23 @@ REFUSED: dict[str, tuple[Callable[[], Made], str]] = {
         lambda: run(OrderList(orders().with_columns(symbol=pl.lit("ZZ"))), market()),
         "ZZ",
     ),
+    "an order before the market": (
+        lambda: run(
+            OrderList(
+                pl.concat(
+                    [
+                        orders().select("session", "symbol", "quantity"),
+                        orders()
+                        .select("session", "symbol", "quantity")
+                        .head(1)
+                        .with_columns(session=pl.lit(dt.date(2004, 1, 5))),
+                    ]
+                )
+            ),
+            market(),
+        ),
+        r"orders: 1 of them come before the market data, .* 2024.*; the first is row \d+, \w\w at 2004-01-0",
+    ),
     "not natively on the reference": (
         lambda: result(FRONT_ENDS["weights"](), {}, "require", "reference"),
         "allows native models only",

@@ -546,6 +546,24 @@ def test_an_interrupted_run_ends_with_130_and_keeps_what_there_is(command: Run, 
     assert Results.load(project / "runs" / "small").status == "interrupted"
 
 
+def test_an_interrupted_run_that_is_quiet_says_where_the_results_are(command: Run, project: Path) -> None:
+    text = STRATEGY.replace('raise ValueError("no such luck")', "raise KeyboardInterrupt")
+    (project / "strategies.py").write_text(text)
+    path = edited(project, "strategies.py:Buys", "strategies.py:Breaks")
+    status, out, _ = command("run", path, "--no-report", "--quiet")
+    assert (status, out.strip()) == (130, str(project / "runs" / "small"))
+
+
+def test_a_page_of_net_asset_values_alone_is_refused_before_the_run(command: Run, project: Path) -> None:
+    path = edited(project, 'name = "small"', 'name = "small"\nrecord = "nav"')
+    path.write_text(path.read_text() + '\n[report]\npath = "page.html"\n')
+    status, _, err = command("run", path)
+    assert status == 1
+    assert "a page needs all tables" in err
+    assert not (project / "runs").exists()
+    assert command("run", path, "--no-report")[0] == 0
+
+
 def test_parameters_that_the_strategy_does_not_take_are_told(command: Run, project: Path) -> None:
     path = edited(project, "{ quantity = 3 }", "{ quantiy = 3 }")
     status, _, err = command("run", path, "--no-report")

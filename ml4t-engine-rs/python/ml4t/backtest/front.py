@@ -25,7 +25,7 @@ from ml4t.core.errors import ConfigError, DataError, unknown_name
 from ml4t.core.policies import TargetOrders
 from ml4t.core.strategy import CALLBACKS, Strategy
 from ml4t.core.types import OrderType, StampMeaning, TimeInForce
-from ml4t.core.values import decimal_text, to_decimal
+from ml4t.core.values import decimal_text, format_ns, to_decimal
 
 if TYPE_CHECKING:
     from ml4t.backtest.data.tables import MarketData
@@ -381,6 +381,7 @@ class OrderList(TableStrategy):
         """Return what the engine is to do natively."""
         names = () if data.signals is None else data.signals.names
         lines = self._lines
+        self._refuse_early(data)
         return {
             "kind": "orders",
             "signals": [name for name in names if name.startswith(_LINE)],
@@ -390,6 +391,22 @@ class OrderList(TableStrategy):
             "times_in_force": [each.value for each in _LIVES],
             "time_in_force": _codes(lines["time_in_force"], [each.value for each in _LIVES]),
         }
+
+    def _refuse_early(self, data: MarketData) -> None:
+        """Refuse orders that come before there is a market, which a signal may do."""
+        if data.signals is None:
+            return
+        begin, frame = data.span_ns[0], data.signals.frame
+        own = [number for number, name in enumerate(data.signals.names) if name.startswith(_LINE)]
+        early = frame.filter(pl.col("ts_arrival") < begin, pl.col("name").is_in(own)).sort("score")
+        if early.height:
+            row = int(early["score"][0])
+            msg = (
+                f"orders: {early.height} of them come before the market data, which begin at "
+                f"{format_ns(begin)}; the first is row {row}, {self._lines['symbol'][row]} at "
+                f"{format_ns(early['ts_arrival'][0])}: drop them, or begin the data earlier"
+            )
+            raise DataError(msg)
 
     def on_signal(self, event: Any) -> None:  # noqa: ANN401 - of either engine
         """Collect the rows that arrive together."""

@@ -54,7 +54,7 @@ def run_command(
     from ml4t.backtest.configured import engine_of
     from ml4t.backtest.names import checker_of
     from ml4t.core.cli import plugins_of
-    from ml4t.core.config import load_config
+    from ml4t.core.config import RecordCadence, load_config
     from ml4t.core.errors import Ml4tError
     from ml4t.engine.hooks import all_calendars
     from ml4t.engine.storage import check_folder, check_writable
@@ -67,6 +67,12 @@ def run_command(
         # Hours of computing must not end in a refusal that could be known before.
         check_folder(folder, overwrite=overwrite)
         check_writable(folder)
+        if not no_report and settings.report.path and settings.backtest.record is RecordCadence.NAV:
+            msg = (
+                'a page needs all tables, and [backtest] record = "nav" keeps net asset values alone: leave '
+                "[report] path out, or pass --no-report"
+            )
+            raise click.ClickException(msg)
         engine = engine_of(settings, plugins=plugins)
         began = time.perf_counter()
         results, failure = _run(engine, console)
@@ -82,6 +88,8 @@ def run_command(
             fault = error
     _summary(console, results, folder, page, seconds=time.perf_counter() - began)
     if isinstance(failure, KeyboardInterrupt):
+        if quiet:
+            click.echo(folder)
         context.exit(INTERRUPTED)
     if failure is not None:
         _tell(failure, results, folder)

@@ -450,9 +450,9 @@ def _actions(
     inside = table.filter(pl.col("ts") > first, pl.col("ts") <= last)
     notes = list(left_out)
     if inside.height < table.height:
-        notes.append(
-            f"{table.height - inside.height} corporate actions lie outside the span of the market data"
-        )
+        left_behind = table.height - inside.height
+        what = "1 corporate action lies" if left_behind == 1 else f"{left_behind} corporate actions lie"
+        notes.append(f"{what} outside the span of the market data")
     return inside.rechunk(), actions, tuple(notes)
 
 
