@@ -85,10 +85,20 @@ fn changed(order: &Order, changes: &Changes, instrument: &Instrument, now: Ns) -
     Ok(next)
 }
 
-/// Give a changed order its standing in the market: that of a new one, unless it only became smaller.
-fn stand(order: &Order, next: &mut Order, changes: &Changes, from: Ns) {
+/// What a change that has arrived has done to an order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Decided {
+    /// It expires at another time now.
+    pub expires_anew: bool,
+    /// It stands in the market as a new order does.
+    pub is_as_new: bool,
+}
+
+/// Give a changed order its standing in the market: that of a new one, unless it only became smaller; tells which.
+fn stand(order: &Order, next: &mut Order, changes: &Changes, from: Ns) -> bool {
     let only_quantity = Changes { quantity: changes.quantity, ..Changes::default() };
-    if *changes != only_quantity || next.request.quantity >= order.request.quantity {
+    let is_as_new = *changes != only_quantity || next.request.quantity >= order.request.quantity;
+    if is_as_new {
         next.ts_active = next.ts_active.max(from);
     }
     if next.request.limit_price != order.request.limit_price {
@@ -99,9 +109,10 @@ fn stand(order: &Order, next: &mut Order, changes: &Changes, from: Ns) {
         next.is_triggered = false;
         next.has_rested = false;
     }
+    is_as_new
 }
 
-/// Decide a change that has arrived; tells whether the order expires at another time now.
+/// Decide a change that has arrived.
 ///
 /// `incoming` is what working buys of the instrument may still bring in.
 pub(crate) fn decide<R: Recorder>(
@@ -109,7 +120,7 @@ pub(crate) fn decide<R: Recorder>(
     id: OrderId,
     changes: &Changes,
     incoming: i64,
-) -> Result<bool> {
+) -> Result<Decided> {
     let order = *desk.state.order(id);
     let instrument = desk.plan.instrument(order.request.instrument);
     let now = desk.state.now;
@@ -124,13 +135,14 @@ pub(crate) fn decide<R: Recorder>(
         Ok(next) => next,
         Err(text) => {
             refuse(desk, id, &format!("{text} {}", at()));
-            return Ok(false);
+            return Ok(Decided::default());
         }
     };
-    stand(&order, &mut next, &changes, now.saturating_add(i64::from(desk.state.is_after_opens)));
+    let is_as_new = stand(&order, &mut next, &changes, now.saturating_add(i64::from(desk.state.is_after_opens)));
     if next.status == OrderStatus::Submitted {
         // It waits for its parent and sets nothing aside yet.
-        return finish(desk, id, &next);
+        finish(desk, id, &next)?;
+        return Ok(Decided::default());
     }
     if changes.limit_price.is_some() || changes.stop_price.is_some() {
         next.expected_price = next.request.limit_price.or(next.request.stop_price);
@@ -142,11 +154,11 @@ pub(crate) fn decide<R: Recorder>(
     let never_shorts = !desk.plan.account.allows_short && !order.request.instructions.reduce_only;
     if is_larger_sale && never_shorts && !covers(next.leaves) {
         refuse(desk, id, &short_text(instrument, next.leaves, held, now));
-        return Ok(false);
+        return Ok(Decided::default());
     }
     let Some(wanted) = reservation(&next, held, instrument, &desk.plan.account) else {
         refuse(desk, id, &format!("price x quantity leaves the range of the ledger {}", at()));
-        return Ok(false);
+        return Ok(Decided::default());
     };
     let more = wanted.minus(order.reserved, "buying power")?;
     if more > Cash::ZERO && desk.plan.policies.insufficient_cash == InsufficientCash::Reject {
@@ -155,23 +167,23 @@ pub(crate) fn decide<R: Recorder>(
         if more > free {
             let text = format!("it needs buying power of {} more, {} is free {}", more.to_f64(), free.to_f64(), at());
             refuse(desk, id, &text);
-            return Ok(false);
+            return Ok(Decided::default());
         }
     }
     next.reserved = wanted;
     let total = &mut desk.state.book_mut(order.request.book).reserved;
     *total = total.plus(more, "buying power")?;
     finish(desk, id, &next)?;
-    Ok(next.ts_expiry != order.ts_expiry && next.ts_expiry != NEVER)
+    Ok(Decided { expires_anew: next.ts_expiry != order.ts_expiry && next.ts_expiry != NEVER, is_as_new })
 }
 
-fn finish<R: Recorder>(desk: &mut Desk<'_, R>, id: OrderId, next: &Order) -> Result<bool> {
+fn finish<R: Recorder>(desk: &mut Desk<'_, R>, id: OrderId, next: &Order) -> Result<()> {
     *desk.state.order_mut(id) = *next;
     desk.state
         .adopt_quantity(id)
         .ok_or_else(|| SimError::overflow(format!("order {}: a quantity of its group leaves its range", id.0 + 1)))?;
     desk.state.note(id, (Reason::Replaced, 0), desk.recorder);
-    Ok(false)
+    Ok(())
 }
 
 fn refuse<R: Recorder>(desk: &mut Desk<'_, R>, id: OrderId, text: &str) {

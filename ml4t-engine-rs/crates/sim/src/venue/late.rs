@@ -143,14 +143,16 @@ impl SimulatedVenue {
             other.request.side == Side::Buy && other.request.book == request.book && !other.status.is_terminal()
         });
         let incoming = buys.map(|other| desk.state.order(other).leaves).fold(0, i64::saturating_add);
-        if replace::decide(desk, id, changes, incoming)? {
+        let decided = replace::decide(desk, id, changes, incoming)?;
+        if decided.expires_anew {
             self.expiries.push(Reverse((desk.state.order(id).ts_expiry, id)));
         }
         let order = desk.state.order(id);
         if !order.status.is_terminal() {
             self.live[i].note(&order);
             self.keep_place(i, id, &before, &order);
-            if order.ts_active != before.ts_active {
+            // Also one that was active at this instant already, because a fill has started it.
+            if decided.is_as_new {
                 self.activate(desk.plan, desk.state, id);
             }
         }
