@@ -90,43 +90,16 @@ def overview(results: Results, *, palette: Palette = LIGHT_PALETTE) -> Figure:
     A benchmark, if the run has one, is drawn as the initial capital grown by its returns.
     """
     drawdowns = results.drawdowns()
-    sessions = _dates(drawdowns["session"])
-    traces: list[dict[str, Any]] = []
+    sessions = drawdowns["session"]
+    traces = []
     if results.benchmark is not None:
+        days = results.benchmark["session"]
         grown = results.initial_capital * (1.0 + results.benchmark["return"]).cum_prod()
-        traces.append(
-            {
-                "type": "scatter",
-                "x": _dates(results.benchmark["session"]),
-                "y": grown.to_list(),
-                "name": "Benchmark",
-                "line": {"color": palette.muted, "width": 1.2},
-                "hovertemplate": "%{y:,.0f}",
-            }
-        )
+        traces.append(_line("Benchmark", days, grown, palette.muted, width=1.2, hover=",.0f"))
+    traces.append(_line("Equity", sessions, drawdowns["nav"], palette.accent, width=1.6, hover=",.0f"))
+    below = {"yaxis": "y2", "fill": "tozeroy", "fillcolor": palette.loss_soft, "showlegend": False}
     traces.append(
-        {
-            "type": "scatter",
-            "x": sessions,
-            "y": drawdowns["nav"].to_list(),
-            "name": "Equity",
-            "line": {"color": palette.accent, "width": 1.6},
-            "hovertemplate": "%{y:,.0f}",
-        }
-    )
-    traces.append(
-        {
-            "type": "scatter",
-            "x": sessions,
-            "y": drawdowns["drawdown"].to_list(),
-            "name": "Drawdown",
-            "yaxis": "y2",
-            "fill": "tozeroy",
-            "line": {"color": palette.loss, "width": 1.0},
-            "fillcolor": palette.loss_soft,
-            "showlegend": False,
-            "hovertemplate": "%{y:.2%}",
-        }
+        _line("Drawdown", sessions, drawdowns["drawdown"], palette.loss, width=1.0, hover=".2%") | below
     )
     layout = _layout(palette, height=520)
     layout["showlegend"] = results.benchmark is not None
@@ -135,7 +108,9 @@ def overview(results: Results, *, palette: Palette = LIGHT_PALETTE) -> Figure:
     layout["xaxis"]["anchor"] = "y2"
     layout["yaxis"] = _axis(palette, domain=[0.36, 1.0], tickformat="~s")
     layout["yaxis2"] = _axis(palette, domain=[0.0, 0.28], tickformat=".0%", rangemode="tozero", nticks=4)
-    layout["shapes"] = _drawdown_shapes(results, last=sessions[-1], palette=palette) if sessions else []
+    layout["shapes"] = (
+        _drawdown_shapes(results, last=str(sessions[-1]), palette=palette) if len(sessions) else []
+    )
     layout["annotations"] = [
         _heading(f"Equity, {results.currency}", y=1.0, palette=palette),
         _heading("Below the highest equity so far", y=0.28, palette=palette),
@@ -187,29 +162,11 @@ def rolling(results: Results, *, window: int, palette: Palette = LIGHT_PALETTE) 
     when the ratio means little and is large, do not squeeze the rest.
     """
     table = results.rolling(window).fill_nan(None)
-    sessions = _dates(table["session"])
-    traces: list[dict[str, Any]] = []
-    traces.append(
-        {
-            "type": "scatter",
-            "x": sessions,
-            "y": table["annual_volatility"].to_list(),
-            "name": "Volatility",
-            "line": {"color": palette.accent, "width": 1.4},
-            "hovertemplate": "%{y:.1%}",
-        }
-    )
-    traces.append(
-        {
-            "type": "scatter",
-            "x": sessions,
-            "y": table["sharpe"].to_list(),
-            "name": "Sharpe ratio",
-            "yaxis": "y2",
-            "line": {"color": palette.accent, "width": 1.4},
-            "hovertemplate": "%{y:.2f}",
-        }
-    )
+    days, volatility, sharpe = table["session"], table["annual_volatility"], table["sharpe"]
+    traces = [
+        _line("Volatility", days, volatility, palette.accent, width=1.4, hover=".1%"),
+        _line("Sharpe ratio", days, sharpe, palette.accent, width=1.4, hover=".2f") | {"yaxis": "y2"},
+    ]
     layout = _layout(palette, height=380)
     layout["hoversubplots"] = "axis"
     layout["xaxis"]["anchor"] = "y2"
@@ -334,6 +291,20 @@ def _drawdown_shapes(results: Results, *, last: str, palette: Palette) -> list[d
 def _dates(sessions: pl.Series) -> list[str]:
     """Return session labels as ISO text."""
     return sessions.dt.to_string("iso").to_list()
+
+
+def _line(
+    name: str, sessions: pl.Series, values: pl.Series, colour: str, *, width: float, hover: str
+) -> dict[str, Any]:
+    """Return the trace of a line; `hover` is the format of a value that the pointer is on."""
+    return {
+        "type": "scatter",
+        "name": name,
+        "x": _dates(sessions),
+        "y": values.to_list(),
+        "line": {"color": colour, "width": width},
+        "hovertemplate": f"%{{y:{hover}}}",
+    }
 
 
 def _layout(palette: Palette, *, height: int) -> dict[str, Any]:
