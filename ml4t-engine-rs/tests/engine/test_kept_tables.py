@@ -164,10 +164,29 @@ class TwoPrices(Turns):
         self.side = -self.side
 
 
-@pytest.mark.parametrize("strategy", [Turns, TwoPrices])
+class Reverses(Turns):
+    """Turns the position at each bar."""
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        for symbol in data:
+            broker.submit_order(symbol, 10 * self.side if broker.positions else 5 * self.side)
+        self.side = -self.side
+
+
+class Trails(Turns):
+    """The same with trailing stops."""
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        for symbol in data:
+            broker.submit_order(symbol, 5 * self.side, order_type="trailing_stop", trail_amount=0.01)
+        self.side = -self.side
+
+
+@pytest.mark.parametrize("strategy", [Turns, TwoPrices, Reverses, Trails])
 def test_an_order_that_fills_takes_at_most_300_bytes(strategy: type[Strategy]) -> None:
     results = run(strategy, minutes(3_000, 1), record="session")
     counts = results.run_info["counts"]
+    print(f"{counts['table_bytes'] / counts['fills']:.1f} bytes a fill, of {counts['fills']}")
     assert counts["fills"] > 8_900
     assert results.fills["fee"].min() > 0
     # What has a limit does not slip.

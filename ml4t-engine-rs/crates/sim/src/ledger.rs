@@ -143,6 +143,8 @@ pub struct RoundTrip {
     pub slippage: Cash,
     /// Order that opened it.
     pub entry_order: OrderId,
+    /// Number of the fill that did.
+    pub entry_fill: u64,
     /// Order that closed it.
     pub exit_order: OrderId,
     /// Number of the fill that did.
@@ -401,6 +403,7 @@ impl Book {
                 slippage: fill.slippage.minus(fill.slippage.share(closing, whole, WHAT)?, WHAT)?,
                 ts: fill.ts,
                 order: fill.order,
+                fill: fill.number,
             };
             self.positions[fill.instrument.index()].open(lot, policy)?;
         }
@@ -451,6 +454,7 @@ impl Book {
                 fees: part.fees.plus(upto.1.minus(given.1, WHAT)?, WHAT)?,
                 slippage: part.slippage.plus(upto.2.minus(given.2, WHAT)?, WHAT)?,
                 entry_order: part.order,
+                entry_fill: part.fill,
                 exit_order: fill.order,
                 exit_fill: fill.number,
             });

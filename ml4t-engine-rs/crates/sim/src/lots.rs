@@ -25,6 +25,8 @@ pub struct Lot {
     pub ts: Ns,
     /// Order that opened it.
     pub order: OrderId,
+    /// Number of the fill that did.
+    pub fill: u64,
 }
 
 /// Holding of one instrument.

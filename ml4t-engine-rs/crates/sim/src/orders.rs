@@ -12,7 +12,7 @@ use crate::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side, Ti
 use crate::packed::{Narrow, Wide};
 use crate::rows::{Budget, Rows};
 use crate::rules::RuleKind;
-use crate::terms::Instructions;
+use crate::terms::{Amount, Distance, Instructions, Trail};
 use crate::time::{NEVER, Ns};
 
 /// Orders of a run at most; two bits of a place say where it is.
@@ -56,9 +56,10 @@ pub struct Orders {
     /// Those that ended at this instant, or were changed after their end.
     closing: Vec<OrderId>,
     ended: Rows<Ended>,
-    /// What few of them have beside.
-    extras: Rows<Extra>,
-    /// Those that ended and have more to tell than there is room for: trails, what was shown, refusals of numbers.
+    /// What few of them have beside, one number after the other.
+    extras: Rows<i64>,
+    /// Those that ended and have more to tell than there is room for: refusals of numbers, trails that splits made
+    /// fractions or that never had a water mark.
     odd: Vec<Order>,
     wide: Wide,
 }
@@ -254,9 +255,9 @@ struct Ended {
     /// Limit price, or that of a stop.
     price: i64,
     filled_notional: Narrow,
-    /// Nanoseconds from submission to acceptance; [`NOT`] before. With [`MORE`] the row of its [`Extra`].
+    /// Nanoseconds from submission to acceptance; [`NOT`] before. With [`MORE`] where what it has beside begins.
     accepted_after: u32,
-    /// Expiry in seconds since 1970; [`NOT`] for none.
+    /// Expiry in seconds since 1970; [`NOT`] for none. With [`MORE`] a bit for each number that it has beside.
     expiry: u32,
     instrument: u32,
     tag: u32,
@@ -265,20 +266,37 @@ struct Ended {
     book: u16,
     kinds: u16,
     reason: u8,
-    /// Number of its rule from 1, 0 for none; [`MORE`] where there is an [`Extra`].
+    /// Number of its rule from 1, 0 for none; [`MORE`] where it has [`Beside`].
     rule: u8,
 }
 
-/// What an order has that waited for another, that had two prices, or that ended with a part filled.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
-struct Extra {
-    ts_accepted: Ns,
-    ts_expiry: Ns,
-    stop_price: i64,
-    filled: i64,
-    leaves: i64,
+/// What an order has beside that waited for another, that had two prices or trailed, or that ended with a part filled.
+#[derive(Clone, Copy, Debug)]
+enum Beside {
+    /// When it was accepted, if not when it was sent.
+    Accepted,
+    /// When it expires, if ever.
+    Expiry,
+    /// The stop price, if the order has a limit too.
+    Stop,
+    /// What was filled, if not all or nothing.
+    Filled,
+    /// What was left, if not the rest.
+    Leaves,
+    /// Distance of a trail in units of price.
+    Amount,
+    /// Distance of a trail as a fraction.
+    Fraction,
+    /// Distance of the limit of a trail.
+    Offset,
+    /// Price from which a trail is in force.
+    Activation,
+    /// What was shown.
+    Display,
 }
+
+/// One place for each [`Beside`].
+type Extras = [Option<i64>; Beside::Display as usize + 1];
 
 const MORE: u8 = 1 << 7;
 // Numbers of a kind have three bits, those of reasons and rules less than a byte.
@@ -289,13 +307,14 @@ const SECOND: i64 = 1_000_000_000;
 
 impl Ended {
     /// The short form; `None` where it would say something else.
-    fn of(order: &Order, wide: &mut Wide, extras: &mut Rows<Extra>) -> Option<Self> {
+    fn of(order: &Order, wide: &mut Wide, extras: &mut Rows<i64>) -> Option<Self> {
         let request = &order.request;
         let (has_limit, has_trigger) = (request.order_type.has_limit(), request.order_type.has_trigger());
         let filled = if order.status == OrderStatus::Filled { request.quantity } else { 0 };
         let expires_at = if request.time_in_force == TimeInForce::Gtd { order.ts_expiry } else { NEVER };
-        let is_plain = request.trail.is_none()
-            && request.display_quantity.is_none()
+        let mut beside = Extras::default();
+        let has_room = request.trail.is_none_or(|trail| trail.put(&mut beside));
+        let is_plain = has_room
             && order.refusal.is_none()
             && has_limit == request.limit_price.is_some()
             && has_trigger == request.stop_price.is_some()
@@ -303,7 +322,12 @@ impl Ended {
         if !is_plain {
             return None;
         }
-        let is_whole = order.filled == filled && order.leaves == request.quantity - filled;
+        let unless = |value: i64, usual: i64| Some(value).filter(|&value| value != usual);
+        let leaves = request.quantity - filled;
+        beside[Beside::Filled as usize] = unless(order.filled, filled);
+        beside[Beside::Leaves as usize] = unless(order.leaves, leaves);
+        beside[Beside::Stop as usize] = request.stop_price.filter(|_| has_limit).map(|price| price.0);
+        beside[Beside::Display as usize] = request.display_quantity;
         let expiry = match order.ts_expiry {
             NEVER => Some(NOT),
             ts if ts % SECOND == 0 => u32::try_from(ts / SECOND).ok().filter(|&s| s != NOT),
@@ -314,16 +338,16 @@ impl Ended {
             ts => ts.checked_sub(order.ts_submitted).and_then(|ns| u32::try_from(ns).ok()).filter(|&ns| ns != NOT),
         };
         let (accepted_after, expiry, more) = match (after, expiry) {
-            (Some(after), Some(expiry)) if is_whole && !(has_limit && has_trigger) => (after, expiry, 0),
+            (Some(after), Some(expiry)) if beside.iter().all(Option::is_none) => (after, expiry, 0),
             _ => {
-                extras.push(Extra {
-                    ts_accepted: order.ts_accepted,
-                    ts_expiry: order.ts_expiry,
-                    stop_price: request.stop_price.map_or(0, |p| p.0),
-                    filled: order.filled,
-                    leaves: order.leaves,
-                });
-                (crate::packed::number(extras.len() - 1), 0, MORE)
+                beside[Beside::Accepted as usize] = unless(order.ts_accepted, order.ts_submitted);
+                beside[Beside::Expiry as usize] = unless(order.ts_expiry, NEVER);
+                let (begin, mut which) = (crate::packed::number(extras.len()), 0);
+                for (k, value) in beside.into_iter().enumerate().filter_map(|(k, value)| Some((k, value?))) {
+                    extras.push(value);
+                    which |= 1 << k;
+                }
+                (begin, which, MORE)
             }
         };
         let price = request.limit_price.or(request.stop_price);
@@ -360,7 +384,17 @@ impl Ended {
         })
     }
 
-    fn order(&self, wide: &Wide, extras: &Rows<Extra>) -> Order {
+    /// What it has beside.
+    fn beside(&self, extras: &Rows<i64>) -> Extras {
+        let (mut beside, mut next) = (Extras::default(), self.accepted_after as usize);
+        for (_, value) in beside.iter_mut().enumerate().filter(|(k, _)| self.expiry & 1 << k != 0) {
+            *value = Some(extras.get(next).unwrap_or_else(|| unreachable!("number {next} of what orders have beside")));
+            next += 1;
+        }
+        beside
+    }
+
+    fn order(&self, wide: &Wide, extras: &Rows<i64>) -> Order {
         let mut kinds = self.kinds;
         let mut take = |width: u32| {
             let value = kinds & ((1 << width) - 1);
@@ -374,28 +408,28 @@ impl Ended {
         let order_type = OrderType::ALL[take(3)];
         let side = Side::ALL[take(1)];
         let filled = if status == OrderStatus::Filled { self.quantity } else { 0 };
-        let more = if self.rule & MORE == 0 {
-            Extra {
-                ts_accepted: match self.accepted_after {
-                    NOT => NEVER,
-                    after => self.ts_submitted + i64::from(after),
-                },
-                ts_expiry: if self.expiry == NOT { NEVER } else { i64::from(self.expiry) * SECOND },
-                stop_price: self.price,
-                filled,
-                leaves: self.quantity - filled,
-            }
+        let (beside, ts_accepted, ts_expiry) = if self.rule & MORE == 0 {
+            let accepted = match self.accepted_after {
+                NOT => NEVER,
+                after => self.ts_submitted + i64::from(after),
+            };
+            let expiry = if self.expiry == NOT { NEVER } else { i64::from(self.expiry) * SECOND };
+            (Extras::default(), accepted, expiry)
         } else {
-            let k = self.accepted_after as usize;
-            extras.get(k).unwrap_or_else(|| unreachable!("row {k} of what orders have beside"))
+            let beside = self.beside(extras);
+            let [accepted, expiry] = [Beside::Accepted, Beside::Expiry].map(|which| beside[which as usize]);
+            (beside, accepted.unwrap_or(self.ts_submitted), expiry.unwrap_or(NEVER))
         };
+        let has = |which: Beside| beside[which as usize];
         let request = OrderRequest {
             book: BookId(self.book),
             order_type,
             time_in_force,
             limit_price: Some(Price(self.price)).filter(|_| order_type.has_limit()),
-            stop_price: Some(Price(more.stop_price)).filter(|_| order_type.has_trigger()),
-            expires_at: if time_in_force == TimeInForce::Gtd { more.ts_expiry } else { NEVER },
+            stop_price: Some(Price(has(Beside::Stop).unwrap_or(self.price))).filter(|_| order_type.has_trigger()),
+            trail: Trail::found(&beside),
+            display_quantity: has(Beside::Display),
+            expires_at: if time_in_force == TimeInForce::Gtd { ts_expiry } else { NEVER },
             instructions: Instructions { post_only, reduce_only, all_or_none },
             tag: self.tag,
             worked: self.worked,
@@ -409,14 +443,38 @@ impl Ended {
             is_linked,
             has_rested,
             text: self.text,
-            leaves: more.leaves,
-            filled: more.filled,
+            leaves: has(Beside::Leaves).unwrap_or(self.quantity - filled),
+            filled: has(Beside::Filled).unwrap_or(filled),
             filled_notional: Cash(wide.unpack(self.filled_notional)),
-            ts_accepted: more.ts_accepted,
-            ts_expiry: more.ts_expiry,
+            ts_accepted,
+            ts_expiry,
             ts_closed: self.ts_closed,
             ..Order::new(request, self.ts_submitted)
         }
+    }
+}
+
+impl Trail {
+    /// Write down what it has; false where there is no room, after a split that left fractions of a price.
+    fn put(&self, beside: &mut Extras) -> bool {
+        let whole = |amount: Amount| i64::try_from(amount.num).ok().filter(|_| amount.den == 1);
+        let (which, distance) = match self.distance {
+            Distance::Amount(amount) => (Beside::Amount, whole(amount)),
+            Distance::Fraction(fraction) => (Beside::Fraction, Some(fraction)),
+        };
+        let offset = self.limit_offset.map(whole);
+        beside[which as usize] = distance;
+        beside[Beside::Offset as usize] = offset.flatten();
+        beside[Beside::Activation as usize] = self.activation.map(|price| price.0);
+        distance.is_some() && offset != Some(None)
+    }
+
+    fn found(beside: &Extras) -> Option<Self> {
+        let has = |which: Beside| beside[which as usize];
+        let amount = |which: Beside| has(which).map(Amount::new);
+        let distance = amount(Beside::Amount).map(Distance::Amount).or(has(Beside::Fraction).map(Distance::Fraction))?;
+        let activation = has(Beside::Activation).map(Price);
+        Some(Self { distance, limit_offset: amount(Beside::Offset), activation })
     }
 }
 
@@ -424,12 +482,23 @@ impl Ended {
 mod tests {
     use super::*;
     use crate::path::Stand;
-    use crate::terms::{Amount, Distance, Trail};
     use proptest::prelude::*;
     use proptest::sample::select;
 
     fn maybe(price: impl Strategy<Value = i64>) -> impl Strategy<Value = Option<Price>> {
         prop::option::of(price.prop_map(Price))
+    }
+
+    prop_compose! {
+        fn any_trail()(
+            (is_amount, distance, den) in (any::<bool>(), any::<i64>(), prop_oneof![9 => Just(1), 1 => Just(3)]),
+            offset in prop::option::of(prop_oneof![any::<i64>().prop_map(i128::from), any::<i128>()]),
+            activation in maybe(any::<i64>()),
+        ) -> Trail {
+            let amount = Amount { num: distance.into(), den };
+            let distance = if is_amount { Distance::Amount(amount) } else { Distance::Fraction(distance) };
+            Trail { distance, limit_offset: offset.map(|num| Amount { num, den: 1 }), activation }
+        }
     }
 
     prop_compose! {
@@ -439,19 +508,18 @@ mod tests {
             (time_in_force, quantity) in (select(TimeInForce::ALL), 1..=i64::MAX),
             (limit_price, stop_price, is_fitting) in (maybe(any::<i64>()), maybe(any::<i64>()), prop::bool::weighted(0.8)),
             (post_only, reduce_only, all_or_none) in (any::<bool>(), any::<bool>(), any::<bool>()),
-            (has_trail, display) in (prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
+            (trail, display) in (prop::option::weighted(0.3, any_trail()), prop::option::weighted(0.1, any::<i64>())),
             expires_at in prop_oneof![Just(NEVER), Just(1_704_067_200 * SECOND), any::<i64>()],
         ) -> OrderRequest {
             let fitting = |price: Option<Price>, needs: bool| if needs { price.or(Some(Price(7))) } else { None };
-            let distance = Distance::Amount(Amount::new(3));
             OrderRequest {
                 book: BookId(book),
                 order_type,
                 time_in_force,
                 limit_price: if is_fitting { fitting(limit_price, order_type.has_limit()) } else { limit_price },
                 stop_price: if is_fitting { fitting(stop_price, order_type.has_trigger()) } else { stop_price },
-                trail: has_trail.then_some(Trail { distance, limit_offset: None, activation: None }),
-                display_quantity: display.then_some(1),
+                trail,
+                display_quantity: display,
                 expires_at,
                 instructions: Instructions { post_only, reduce_only, all_or_none },
                 tag,
@@ -517,8 +585,8 @@ mod tests {
             let kept = Ended::of(&order, &mut wide, &mut extras).map(|ended| ended.order(&wide, &extras));
             prop_assert_eq!(kept.unwrap_or(order.at_rest()), order.at_rest());
             let request = order.request;
-            let is_rare = request.trail.is_some() || request.display_quantity.is_some() || order.refusal.is_some();
-            prop_assert!(kept.is_some() || is_rare || !fits(&order));
+            let has_room = request.trail.is_none_or(|trail| trail.put(&mut Extras::default()));
+            prop_assert!(kept.is_some() || !has_room || order.refusal.is_some() || !fits(&order));
         }
 
         #[test]

@@ -36,8 +36,8 @@ pub struct TableRecorder {
     keep: Keep,
     wide: Wide,
     ledger: Rows<LedgerLine>,
-    /// Time and instrument of postings that no fill explains.
-    unexplained: Sparse<(Ns, Option<InstrumentId>)>,
+    /// Time, account and instrument of postings that no fill explains.
+    unexplained: Sparse<(Ns, BookId, Option<InstrumentId>)>,
     order_events: Rows<EventLine>,
     /// How many transitions they stand for beyond one each.
     further: usize,
@@ -49,6 +49,9 @@ pub struct TableRecorder {
     /// Reference prices of fills whose price is not the reference and its costs.
     references: Sparse<Price>,
     round_trips: Rows<TripLine>,
+    /// Cost and proceeds of round trips that are not quantity x price of their fills: those of parts that splits
+    /// scaled, and of averages.
+    values: Rows<[Narrow; 2]>,
     positions: Rows<PositionLine>,
     portfolio: Rows<PortfolioLine>,
 }
@@ -79,6 +82,7 @@ impl TableRecorder {
             costs: Rows::new(part()),
             references: Sparse::default(),
             round_trips: Rows::new(part()),
+            values: Rows::new(part()),
             positions: Rows::new(part()),
             portfolio: Rows::new(part()),
         }
@@ -145,6 +149,7 @@ impl TableRecorder {
             && self.fills.has_room()
             && self.costs.has_room()
             && self.round_trips.has_room()
+            && self.values.has_room()
             && self.positions.has_room()
             && self.portfolio.has_room()
     }
@@ -158,6 +163,7 @@ impl TableRecorder {
             self.fills.bytes(),
             self.costs.bytes(),
             self.round_trips.bytes(),
+            self.values.bytes(),
             self.positions.bytes(),
             self.portfolio.bytes(),
         ];
@@ -179,13 +185,12 @@ impl Recorder for TableRecorder {
             return;
         }
         if row.fill.is_none() {
-            self.unexplained.push(number(self.ledger.len()), (row.ts, row.instrument));
+            self.unexplained.push(number(self.ledger.len()), (row.ts, row.book, row.instrument));
         }
         let fill = row.fill.map_or(NONE, |(_, k)| u32::try_from(k).unwrap_or(NONE));
         self.ledger.push(LedgerLine {
             amount: self.wide.pack(row.amount.0),
             fill,
-            book: row.book.0,
             kind: row.kind as u8,
             accounts: (row.debit as u8) << 4 | row.credit as u8,
         });
@@ -244,16 +249,19 @@ impl Recorder for TableRecorder {
         if self.keep == Keep::Nav {
             return;
         }
-        self.round_trips.push(TripLine {
-            entry_cost: self.wide.pack(row.entry_cost.0),
-            exit_value: self.wide.pack(row.exit_value.0),
+        let mut line = TripLine {
             fees: self.wide.pack(row.fees.0),
             slippage: self.wide.pack(row.slippage.0),
             quantity: row.quantity,
-            ts_entry: row.ts_entry,
-            entry_order: narrow(row.entry_order),
+            entry_fill: u32::try_from(row.entry_fill).unwrap_or(NONE),
             exit_fill: u32::try_from(row.exit_fill).unwrap_or(NONE),
-        });
+            values: NONE,
+        };
+        if line.at_prices(self) != Some([row.entry_cost, row.exit_value]) {
+            line.values = number(self.values.len());
+            self.values.push([self.wide.pack(row.entry_cost.0), self.wide.pack(row.exit_value.0)]);
+        }
+        self.round_trips.push(line);
         debug_assert_eq!(self.row(self.round_trips.len() - 1), Some(*row), "a round trip is kept as it was");
     }
 
@@ -312,7 +320,6 @@ struct LedgerLine {
     amount: Narrow,
     /// Number of the fill that explains it.
     fill: u32,
-    book: u16,
     kind: u8,
     accounts: u8,
 }
@@ -325,17 +332,17 @@ impl Row for Posting {
     #[inline]
     fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
         let line = tables.ledger.get(k)?;
-        let (ts, instrument, fill) = if line.fill == NONE {
-            let (ts, instrument) = tables.unexplained.get(number(k))?;
-            (ts, instrument, None)
+        let (ts, book, instrument, fill) = if line.fill == NONE {
+            let (ts, book, instrument) = tables.unexplained.get(number(k))?;
+            (ts, book, instrument, None)
         } else {
             let fill = tables.fills.get(line.fill as usize)?;
             let by = (OrderId(u64::from(fill.order)), u64::from(line.fill));
-            (fill.ts, Some(InstrumentId(fill.instrument)), Some(by))
+            (fill.ts, BookId(fill.book), Some(InstrumentId(fill.instrument)), Some(by))
         };
         Some(Self {
             ts,
-            book: BookId(line.book),
+            book,
             kind: PostingKind::ALL[usize::from(line.kind)],
             debit: Account::ALL[usize::from(line.accounts >> 4)],
             credit: Account::ALL[usize::from(line.accounts & 15)],
@@ -485,14 +492,25 @@ impl Row for Fill {
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, packed(2))]
 struct TripLine {
-    entry_cost: Narrow,
-    exit_value: Narrow,
     fees: Narrow,
     slippage: Narrow,
     quantity: i64,
-    ts_entry: Ns,
-    entry_order: u32,
+    entry_fill: u32,
     exit_fill: u32,
+    /// Where its cost and proceeds stand, if they are not those of the prices of its fills.
+    values: u32,
+}
+
+impl TripLine {
+    /// Cost and proceeds at the prices of the two fills.
+    fn at_prices(&self, tables: &TableRecorder) -> Option<[Cash; 2]> {
+        let at = |fill: u32| {
+            let fill = tables.fills.get(fill as usize)?;
+            let scale = &tables.plan.instrument(InstrumentId(fill.instrument)).scale;
+            scale.notional(Price(fill.price), Qty(self.quantity))
+        };
+        Some([at(self.entry_fill)?, at(self.exit_fill)?])
+    }
 }
 
 impl Row for RoundTrip {
@@ -503,19 +521,25 @@ impl Row for RoundTrip {
     #[inline]
     fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
         let line = tables.round_trips.get(k)?;
-        let fill = tables.fills.get(line.exit_fill as usize)?;
+        let (entry, exit) = (tables.fills.get(line.entry_fill as usize)?, tables.fills.get(line.exit_fill as usize)?);
+        let [entry_cost, exit_value] = if line.values == NONE {
+            line.at_prices(tables)?
+        } else {
+            tables.values.get(line.values as usize)?.map(|amount| Cash(tables.wide.unpack(amount)))
+        };
         Some(Self {
-            book: BookId(fill.book),
-            instrument: InstrumentId(fill.instrument),
+            book: BookId(exit.book),
+            instrument: InstrumentId(exit.instrument),
             quantity: line.quantity,
-            ts_entry: line.ts_entry,
-            ts_exit: fill.ts,
-            entry_cost: Cash(tables.wide.unpack(line.entry_cost)),
-            exit_value: Cash(tables.wide.unpack(line.exit_value)),
+            ts_entry: entry.ts,
+            ts_exit: exit.ts,
+            entry_cost,
+            exit_value,
             fees: Cash(tables.wide.unpack(line.fees)),
             slippage: Cash(tables.wide.unpack(line.slippage)),
-            entry_order: OrderId(u64::from(line.entry_order)),
-            exit_order: OrderId(u64::from(fill.order)),
+            entry_order: OrderId(u64::from(entry.order)),
+            entry_fill: u64::from(line.entry_fill),
+            exit_order: OrderId(u64::from(exit.order)),
             exit_fill: u64::from(line.exit_fill),
         })
     }
