@@ -305,6 +305,20 @@ const _: () = assert!(Side::ALL.len() == 2 && RuleKind::ALL.len() < 127 && Reaso
 
 const SECOND: i64 = 1_000_000_000;
 
+/// Time from submission to acceptance and expiry in four bytes each, where they have room.
+fn short_times(order: &Order) -> (Option<u32>, Option<u32>) {
+    let after = match order.ts_accepted {
+        NEVER => Some(NOT),
+        ts => ts.checked_sub(order.ts_submitted).and_then(|ns| u32::try_from(ns).ok()).filter(|&ns| ns != NOT),
+    };
+    let expiry = match order.ts_expiry {
+        NEVER => Some(NOT),
+        ts if ts % SECOND == 0 => u32::try_from(ts / SECOND).ok().filter(|&s| s != NOT),
+        _ => None,
+    };
+    (after, expiry)
+}
+
 impl Ended {
     /// The short form; `None` where it would say something else.
     fn of(order: &Order, wide: &mut Wide, extras: &mut Rows<i64>) -> Option<Self> {
@@ -328,15 +342,7 @@ impl Ended {
         beside[Beside::Leaves as usize] = unless(order.leaves, leaves);
         beside[Beside::Stop as usize] = request.stop_price.filter(|_| has_limit).map(|price| price.0);
         beside[Beside::Display as usize] = request.display_quantity;
-        let expiry = match order.ts_expiry {
-            NEVER => Some(NOT),
-            ts if ts % SECOND == 0 => u32::try_from(ts / SECOND).ok().filter(|&s| s != NOT),
-            _ => None,
-        };
-        let after = match order.ts_accepted {
-            NEVER => Some(NOT),
-            ts => ts.checked_sub(order.ts_submitted).and_then(|ns| u32::try_from(ns).ok()).filter(|&ns| ns != NOT),
-        };
+        let (after, expiry) = short_times(order);
         let (accepted_after, expiry, more) = match (after, expiry) {
             (Some(after), Some(expiry)) if beside.iter().all(Option::is_none) => (after, expiry, 0),
             _ => {
