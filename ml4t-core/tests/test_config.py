@@ -32,9 +32,9 @@ from ml4t.core.config import (
     to_mapping,
 )
 from ml4t.core.errors import Finding
-from ml4t.core.manifest import canonical_json
 from ml4t.core.plugins import PluginManager
 from ml4t.core.policies import FillTiming, Policies
+from ml4t.core.values import canonical_json
 
 TOML = """
 [backtest]

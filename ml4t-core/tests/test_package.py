@@ -35,7 +35,7 @@ def test_importing_the_kernel_imports_no_library_but_attrs() -> None:
     assert loaded_by("import ml4t.core") & HEAVY <= before & HEAVY
 
 
-@pytest.mark.parametrize("module", ["config", "plugins", "manifest", "schemas", "cli"])
+@pytest.mark.parametrize("module", ["config", "plugins", "values", "schemas", "cli"])
 def test_no_module_imports_a_table_library(module: str) -> None:
     before = loaded_by("pass")
     assert loaded_by(f"import ml4t.core.{module}") & {"polars", "pyarrow", "pandas", "rich"} <= before

@@ -18,6 +18,7 @@ def test_every_table_has_a_schema() -> None:
         "positions",
         "ledger",
         "portfolio_history",
+        "attribution",
         "recorded",
         "logs",
     )

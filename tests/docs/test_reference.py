@@ -56,7 +56,9 @@ SECTIONS: dict[str, Any] = {
     "[[instruments]]": Instrument,
     "[[data_feeds]]": config.FeedSection,
     "[[signal_sources]]": config.SignalSection,
-    "[[corporate_actions]]": config.ActionsSection,
+    "[[corporate_actions]]": config.TableSection,
+    "[[funding_rates]]": config.TableSection,
+    "[[borrow_rates]]": config.TableSection,
     "[[strategies]]": config.StrategySection,
     "[report]": config.ReportSection,
 }

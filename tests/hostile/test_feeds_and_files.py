@@ -15,7 +15,7 @@ import pytest
 
 from ml4t.backtest import Bar, DataFeed, Engine, Results, Signal, SignalSource, TradeTick, datasets
 from ml4t.core.errors import DataError, ResultsError
-from ml4t.core.manifest import sha256_file
+from ml4t.engine.manifest import sha256_file
 
 from .inputs import COMMAND, UTC, Buys, by_session, daily, kept, refused, run
 

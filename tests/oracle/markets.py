@@ -32,6 +32,7 @@ from ml4t.core.errors import ModelError, OrderError
 from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
 
+from .carry import Holding, holdings, rates_of
 from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Queued, Sliced, estimates, slices
 
 SYMBOLS = ("A", "B", "C")
@@ -75,6 +76,7 @@ class Case:
     overnight: bool = False  #: sessions of days go over midnight, when dividends take effect
     slices: Sliced | Queued | None = None  #: fill model in place of that of the account
     native: str = "prefer"
+    holding: Holding | None = None  #: what it costs to hold
 
 
 class Evenings:
@@ -420,6 +422,20 @@ def actions(
 
 
 @st.composite
+def endings(
+    draw: st.DrawFn, symbols: tuple[str, ...], rows: list[tuple[Any, ...]], acts: tuple[tuple[Any, ...], ...]
+) -> tuple[list[tuple[Any, ...]], tuple[tuple[Any, ...], ...]]:
+    """Let an instrument end: nothing of it comes after, but dividends of its last day."""
+    symbol, day = draw(st.sampled_from(symbols)), draw(st.integers(1, 9))
+    amount = draw(st.sampled_from(["", "0", "12.34", "0.0070000001"]))
+    kept = [row for row in rows if row[0] != symbol or row[1] < day]
+    before = [
+        act for act in acts if act[0] != symbol or act[1] < day or (act[1], act[2]) == (day, "cash_dividend")
+    ]
+    return kept, (*before, (symbol, day, "delisting", amount, 0))
+
+
+@st.composite
 def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | None = None) -> Case:
     """Draw a case on daily bars, half-hour bars, quotes or prints, with one of some impact models."""
     symbols = SYMBOLS[: draw(st.integers(1, 3))]
@@ -444,6 +460,8 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
     if overnight:
         # Splits inside a bar are refused.
         acts = tuple(action for action in acts if action[2] != "split")
+    if kind == "day" and draw(st.integers(0, 3)) == 0:
+        rows, acts = draw(endings(symbols, rows, acts))
     return Case(
         kind=kind,
         rows=tuple(rows),
@@ -455,6 +473,7 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
         stagger=stagger,
         overnight=overnight,
         slices=draw(slices) if draw(st.integers(0, 5)) == 0 else None,
+        holding=draw(holdings(symbols)),
     )
 
 
@@ -488,23 +507,26 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
         return DataFeed(frame, stamp="session", **options)
     if case.kind == WITH_PRINTS:
         return feeds_with_prints(case, options)
-    # An average of sessions needs several of them.
-    is_slow = "average_days" in case.account.get("fill_model", {})
-    is_slow |= case.account.get("slippage_model", {}).get("type") == "VolatilityVolumeShare"
-    hours = 4 if is_slow else 1
-    step = {"hour": 60 * hours, "quote": 7, "trade": 450 if is_slow else 7}[case.kind]
+    step = step_of(case)
     when = pl.lit(FIRST_MINUTE) + pl.duration(minutes=pl.col("timestamp") * step)
     if case.kind == "hour":
         names = ["symbol", "timestamp", "open", "high", "low", "close", "volume"]
         late = pl.col("symbol").replace_strict({each: n for n, each in enumerate(SYMBOLS)}) * case.stagger
         frame = pl.DataFrame(case.rows, schema=names, orient="row")
         frame = frame.with_columns(timestamp=when + pl.duration(minutes=late))
-        return DataFeed(frame, stamp="open", interval=f"{hours}h", **options)
+        return DataFeed(frame, stamp="open", interval=f"{step // 60}h", **options)
     names = ["symbol", "timestamp", "bid_price", "ask_price", "bid_size", "ask_size"]
     frame = pl.DataFrame(case.rows, schema=names, orient="row").with_columns(timestamp=when)
     if case.kind == "trade":
         frame = frame.select("symbol", "timestamp", price="bid_price", size="bid_size")
     return DataFeed(frame, kind=case.kind, stamp="event", **options)  # type: ignore[arg-type]
+
+
+def step_of(case: Case) -> int:
+    """Return the minutes from row to row; an average of sessions needs several of them."""
+    is_slow = "average_days" in case.account.get("fill_model", {})
+    is_slow |= case.account.get("slippage_model", {}).get("type") == "VolatilityVolumeShare"
+    return {"hour": 240 if is_slow else 60, "quote": 7, "trade": 450 if is_slow else 7}[case.kind]
 
 
 def feeds_with_prints(case: Case, options: dict[str, Any]) -> list[DataFeed]:
@@ -533,7 +555,7 @@ def actions_of(case: Case) -> pl.DataFrame | None:
             "ex_date": FIRST_DAY + dt.timedelta(days=day),
             "kind": kind,
             "ratio": value if kind == "split" else None,
-            "amount": value if kind == "cash_dividend" else None,
+            "amount": value if kind != "split" and value else None,
             "pay_date": FIRST_DAY + dt.timedelta(days=day + later) if kind == "cash_dividend" else None,
         }
         for symbol, day, kind, value, later in case.actions
@@ -548,12 +570,33 @@ def actions_of(case: Case) -> pl.DataFrame | None:
     return pl.DataFrame(rows, schema=schema | {"pay_date": pl.Date})
 
 
+def stamps_of(case: Case) -> dict[str, list[dt.datetime]]:
+    """Return when the rows of each symbol are complete."""
+    found: dict[str, list[dt.datetime]] = {}
+    for symbol, number, *_ in case.rows:
+        if case.kind == "day":
+            midnight = dt.datetime.combine(FIRST_DAY + dt.timedelta(days=number), dt.time(), dt.UTC)
+            stamp = midnight + dt.timedelta(hours=17 if case.overnight else 24)
+        elif case.kind == WITH_PRINTS:
+            stamp = BEFORE_MIDNIGHT + dt.timedelta(minutes=number)
+        else:
+            late = SYMBOLS.index(symbol) * case.stagger
+            stamp = FIRST_MINUTE + dt.timedelta(minutes=number * step_of(case) + late)
+            stamp += dt.timedelta(minutes=step_of(case) if case.kind == "hour" else 0)
+        found.setdefault(symbol, []).append(stamp)
+    return found
+
+
 def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame]:
     """Run a case on an engine and return its tables."""
     backtest = {"engine": engine, "record": "step", "native": case.native, "seed": SEED}
-    config = {"broker": case.account, "backtest": backtest}
+    account = case.account
+    if case.holding is not None:
+        account = account | case.holding.models | {"allows_short": True}
+    config = {"broker": account, "backtest": backtest}
     models = {} if case.slices is None else {"fill": case.slices}
     parts = {"models": models, "plugins": plugins, "calendars": [Evenings()]}
+    parts |= rates_of(case.holding, stamps_of(case))
     results = Engine(feed_of(case), lambda: Script(case), config=config, **parts).run()
     return {name: results.table(name) for name in TABLES}
 

@@ -40,7 +40,7 @@ C_TYPES = {
 }
 NUMPY = {"u8": "u1", "i8": "i1", "u16": "u2", "u32": "u4", "i32": "i4", "u64": "u8", "i64": "i8", "f64": "f8"}
 #: Kinds whose models the engine asks; the layouts of the others are settled, and nothing asks them yet.
-ASKED = ("FILL", "SLIPPAGE", "IMPACT", "FEE", "LATENCY", "EXECUTOR")
+ASKED = ("FILL", "SLIPPAGE", "IMPACT", "FEE", "LATENCY", "EXECUTOR", "BORROW", "FUNDING", "INTEREST")
 NOTE = "generated from abi.toml by generate.py; do not edit"
 
 

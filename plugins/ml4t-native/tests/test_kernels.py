@@ -638,22 +638,20 @@ def test_random_draws_reach_the_kernel_and_python_says_that_it_has_none() -> Non
 
 
 def test_other_kinds_with_one_context_are_asked_with_the_struct() -> None:
-    @native_model(kind="borrow")
+    @native_model(kind="fx")
     @attrs.frozen
     class Rate:
-        rate: float = 0.03
+        spread: float = 0.03
 
         @staticmethod
         def kernel(params: Made, state: Made, ctx: Made, out: Made) -> int:
-            out.fee = params.rate * ctx.price * ctx.quantity * ctx.days / 365.0
+            out.fee = params.spread * ctx.amount * ctx.rate
             return OK
 
-    context = unset("BorrowContext")
-    context.price, context.quantity, context.days = 50.0, 100.0, 73.0
+    context = unset("FxContext")
+    context.amount, context.rate = 500.0, 2.0
     assert Rate().evaluate(context).fee == NativeState(Rate()).evaluate(context).fee == pytest.approx(30.0)
-    with pytest.raises(
-        ModelError, match="Rate is a borrow model and is asked with BorrowContext, not FeeArgs"
-    ):
+    with pytest.raises(ModelError, match="Rate is a fx model and is asked with FxContext, not FeeArgs"):
         Rate().evaluate(SOLD)
 
 

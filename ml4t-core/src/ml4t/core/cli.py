@@ -19,8 +19,8 @@ from ml4t.core import __version__
 from ml4t.core.config import blocked_plugins
 from ml4t.core.errors import Ml4tError, PluginError, PluginWarning, unknown_name
 from ml4t.core.hookspecs import KINDS, Check, ModelSpec, Native
-from ml4t.core.manifest import canonical_json
 from ml4t.core.plugins import PluginFailure, PluginInfo, PluginManager, Registered, load_plugins
+from ml4t.core.values import canonical_json
 
 _LIBRARIES = ("attrs", "cattrs", "click", "pluggy", "polars", "pyarrow", "rich", "ruamel.yaml")
 

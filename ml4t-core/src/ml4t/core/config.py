@@ -71,6 +71,9 @@ _TAKEN = ("metrics.json", "run_info.json")  #: files beside the manifest
 # Key in `[broker]` of every kind of model.
 MODEL_KEYS = {ModelKind.FILL: "fill_model", ModelKind.SLIPPAGE: "slippage_model"}
 MODEL_KEYS |= {ModelKind.IMPACT: "impact_model", ModelKind.FEE: "commission_model"}
+MODEL_KEYS |= {
+    kind: f"{kind.label}_model" for kind in (ModelKind.BORROW, ModelKind.FUNDING, ModelKind.INTEREST)
+}
 
 
 class NativePolicy(enum.Enum):
@@ -196,6 +199,9 @@ class BrokerSection(Checked):
     latency: DurationNs | FrozenMapping = setting(DurationNs(0), convert=_latency)
     policies: Policies = setting(Policies())
     profile: str | None = setting(None)
+    borrow_model: FrozenMapping | None = setting(None)
+    funding_model: FrozenMapping | None = setting(None)
+    interest_model: FrozenMapping | None = setting(None)
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -345,14 +351,15 @@ class SignalSection(Checked):
 
 
 @attrs.frozen
-class ActionsSection:
-    """`[[corporate_actions]]`: a file of splits and dividends."""
+class TableSection:
+    """A file of `[[corporate_actions]]`, `[[funding_rates]]` or `[[borrow_rates]]`."""
 
     name: str = setting()
     path: Path = setting(convert=Path)
     columns: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
 
 
+TABLE_SECTIONS = ("corporate_actions", "funding_rates", "borrow_rates")
 _TARGET = re.compile(r"(.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_]\w*")
 
 
@@ -414,7 +421,9 @@ class RunConfig(Checked):
     instruments: tuple[Instrument, ...] = setting((), convert=tuple)
     data_feeds: tuple[FeedSection, ...] = setting((), convert=tuple)
     signal_sources: tuple[SignalSection, ...] = setting((), convert=tuple)
-    corporate_actions: tuple[ActionsSection, ...] = setting((), convert=tuple)
+    corporate_actions: tuple[TableSection, ...] = setting((), convert=tuple)
+    funding_rates: tuple[TableSection, ...] = setting((), convert=tuple)
+    borrow_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     strategies: tuple[StrategySection, ...] = setting((), convert=tuple)
     report: ReportSection = setting(ReportSection())
     root: Path | None = internal(None)
@@ -430,7 +439,7 @@ class RunConfig(Checked):
         if not 1 <= (version := values.get("config_version", 1)) <= CONFIG_VERSION:
             message = f"this ml4t reads versions 1 to {CONFIG_VERSION}, found {version}; upgrade ml4t-core"
             yield _fault("config_version", message, version)
-        for section in ("instruments", "data_feeds", "signal_sources", "corporate_actions", "strategies"):
+        for section in ("instruments", "data_feeds", "signal_sources", *TABLE_SECTIONS, "strategies"):
             key = "symbol" if section == "instruments" else "name"
             seen: dict[str, int] = {}
             for index, item in enumerate(values.get(section, ())):

@@ -127,11 +127,13 @@ class Signal(_Stamped):
 
 @attrs.frozen
 class CorporateAction:
-    """A split or a cash dividend, effective at 00:00 exchange-local time of `ex_date`.
+    """A corporate action, effective at 00:00 exchange-local time of `ex_date`.
 
     A split has a `ratio` of new shares per old share, exact: 7 for a 7-for-1 split, "1/3" for a 1-for-3
-    reverse split. A dividend has an `amount` in currency per share as held on the ex-date, and a `pay_date`
-    (None: the ex-date). Anything else is a DataError.
+    reverse split; a stock dividend one of further shares per share, "1/20" for 5 %. A cash dividend has an
+    `amount` in currency per share as held on the ex-date, and a `pay_date` (None: the ex-date). A cash merger
+    has the `amount` that is paid for a share; a delisting what a share is worth then, 0 for nothing and None
+    for its last price. Both end the instrument. Anything else is a DataError.
     """
 
     symbol: str
@@ -150,16 +152,16 @@ class CorporateAction:
         days: list[object] = [self.ex_date, self.ex_date if self.pay_date is None else self.pay_date]
         if any(isinstance(day, datetime) or not isinstance(day, date) for day in days):
             yield f"ex_date and pay_date must be dates without a time, found {days}"
-        given = {
-            ActionKind.SPLIT: (self.ratio, self.amount),
-            ActionKind.CASH_DIVIDEND: (self.amount, self.ratio),
-        }
-        if self.kind not in given:
+        if self.kind not in list(ActionKind):
             yield f"kind must be one of {', '.join(map(str, ActionKind))}"
-        value, other = given[self.kind]
-        if value is None or value <= 0 or other is not None:
-            name = "ratio" if self.kind is ActionKind.SPLIT else "amount"
-            yield f"it takes a {name} above zero and nothing else; ratio={self.ratio}, amount={self.amount}"
+        is_ratio = self.kind in (ActionKind.SPLIT, ActionKind.STOCK_DIVIDEND)
+        value, other = (self.ratio, self.amount) if is_ratio else (self.amount, self.ratio)
+        may_be_worthless = self.kind is ActionKind.DELISTING and (value is None or value == 0)
+        if (not may_be_worthless and (value is None or value <= 0)) or other is not None:
+            name = "a ratio" if is_ratio else "an amount"
+            yield f"it takes {name} above zero and nothing else; ratio={self.ratio}, amount={self.amount}"
+        if self.pay_date is not None and self.kind is not ActionKind.CASH_DIVIDEND:
+            yield f"only cash dividends have a pay_date, found {self.pay_date}"
         if self.pay_date is not None and self.pay_date < self.ex_date:
             yield f"pay_date {self.pay_date} is before the ex-date"
 

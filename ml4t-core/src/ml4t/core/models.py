@@ -5,7 +5,8 @@ from one frozen argument struct; new fields may be added to a struct, so its fie
 numbers are plain floats and NaN means missing. Prices and amounts are in the instrument's currency,
 quantities are positive, and `side` carries the sign: +1 buy, -1 sell.
 
-Protocols exist for fill, slippage, impact, fee and latency; the other kinds of `ModelKind` are numbers only.
+Protocols exist for fill, slippage, impact, fee, latency, borrow, funding and interest; the other kinds of
+`ModelKind` are numbers only.
 A class may say more about itself. `native_builtin` names the function table compiled into the engine that
 computes the same numbers without Python; a method `__ml4t_model_v1__(kind)` answers a capsule with a table
 of its own. `needs_volume = True` says that its answer uses the volume of the bar it is asked about: a fill
@@ -13,8 +14,9 @@ at such a bar's open is priced at the open, but booked when the bar is complete,
 know it. `average_days` is the number of sessions over which `average_volume` and `volatility` go, estimated
 from the data before the session at hand; 0 where it needs neither. A model with state has `clone()`, an
 independent copy as it is when a run begins, and may have `observe(fill)`, called with an `ObservedFill`
-after every fill of the run; a fill model may have `on_market(event)`, called with an `ObservedMarket` after
-every quote or print that a limit at work was active for.
+after every fill of the run (not one of latency or of what holding costs); a fill model may have
+`on_market(event)`, called with an `ObservedMarket` after every quote or print that a limit at work was active
+for.
 """
 
 from __future__ import annotations
@@ -28,16 +30,10 @@ import attrs
 from ml4t.core.errors import Finding
 from ml4t.core.types import ModelKind
 
-__all__ = ["FeeArgs", "FeeModel", "FeeOut", "FillArgs", "FillModel", "FillOut"]
-__all__ += [
-    "ImpactArgs",
-    "ImpactModel",
-    "ImpactOut",
-    "LatencyArgs",
-    "LatencyModel",
-    "LatencyOut",
-    "ObservedFill",
-]
+__all__ = ["BorrowArgs", "BorrowModel", "BorrowOut", "FeeArgs", "FeeModel", "FeeOut"]
+__all__ += ["FillArgs", "FillModel", "FillOut", "FundingArgs", "FundingModel", "FundingOut"]
+__all__ += ["ImpactArgs", "ImpactModel", "ImpactOut", "InterestArgs", "InterestModel", "InterestOut"]
+__all__ += ["LatencyArgs", "LatencyModel", "LatencyOut", "ObservedFill"]
 __all__ += ["SlippageArgs", "SlippageModel", "SlippageOut", "number", "outside"]
 
 NAN = math.nan
@@ -186,6 +182,65 @@ class LatencyOut:
     delay_ns: float
 
 
+@attrs.frozen(kw_only=True)
+class BorrowArgs:
+    """The question to a borrow model: what does it cost to have been short from one close to the next."""
+
+    ts_ns: int  #: close at which it is charged, ns UTC
+    price: float  #: settlement price: the mark at the close before
+    quantity: float  #: held short at the close before
+    days: float  #: from the date of that session to the date of this one
+    multiplier: float = 1.0
+    rate_annual: float = NAN  #: of the data, as known at the close before; NaN where nothing is
+    asset: int = 0  #: index of the instrument in the run
+    side: int = -1
+
+
+@attrs.frozen
+class BorrowOut:
+    """Money of the instrument's currency, positive when it is paid."""
+
+    fee: float
+
+
+@attrs.frozen(kw_only=True)
+class FundingArgs:
+    """The question to a funding model: what does a position pay or get at this instant."""
+
+    ts_ns: int
+    mark: float  #: of the row of funding; where it has none, what the position is valued at
+    quantity: float  #: held, below zero for shorts
+    rate: float  #: of the row, a fraction of the interval
+    multiplier: float = 1.0
+    asset: int = 0
+    side: int = 1  #: +1 long, -1 short
+
+
+@attrs.frozen
+class FundingOut:
+    """Money that the account gets, below zero when it pays."""
+
+    payment: float
+
+
+@attrs.frozen(kw_only=True)
+class InterestArgs:
+    """The question to an interest model: what does the cash of an account earn from one close to the next."""
+
+    ts_ns: int  #: close at which it is booked, ns UTC
+    cash: float  #: at the close before, below zero where it is owed; proceeds of short sales are in it
+    short_value: float  #: size of all short positions at their marks then
+    days: float
+    side: int = 0
+
+
+@attrs.frozen
+class InterestOut:
+    """Money that the account gets, below zero when it pays."""
+
+    payment: float
+
+
 @runtime_checkable
 class FillModel(Protocol):
     """Decides whether, where and how much of an order trades on the data at hand."""
@@ -224,6 +279,30 @@ class LatencyModel(Protocol):
 
     def evaluate(self, ctx: LatencyArgs, /) -> LatencyOut:
         """Answer for one message."""
+
+
+@runtime_checkable
+class BorrowModel(Protocol):
+    """Decides what a short position pays for the shares it borrowed."""
+
+    def evaluate(self, ctx: BorrowArgs, /) -> BorrowOut:
+        """Answer for one instrument and the days between two closes."""
+
+
+@runtime_checkable
+class FundingModel(Protocol):
+    """Decides what a perpetual future pays at a funding time."""
+
+    def evaluate(self, ctx: FundingArgs, /) -> FundingOut:
+        """Answer for one position."""
+
+
+@runtime_checkable
+class InterestModel(Protocol):
+    """Decides what cash earns and what debt costs."""
+
+    def evaluate(self, ctx: InterestArgs, /) -> InterestOut:
+        """Answer for one account and the days between two closes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -266,7 +345,9 @@ class ObservedFill:
 MODEL_STRUCTS: dict[ModelKind, tuple[type, type]] = {ModelKind.FILL: (FillArgs, FillOut)}
 MODEL_STRUCTS |= {ModelKind.SLIPPAGE: (SlippageArgs, SlippageOut)}
 MODEL_STRUCTS |= {ModelKind.IMPACT: (ImpactArgs, ImpactOut), ModelKind.FEE: (FeeArgs, FeeOut)}
-MODEL_STRUCTS |= {ModelKind.LATENCY: (LatencyArgs, LatencyOut)}
+MODEL_STRUCTS |= {ModelKind.LATENCY: (LatencyArgs, LatencyOut), ModelKind.BORROW: (BorrowArgs, BorrowOut)}
+MODEL_STRUCTS |= {ModelKind.FUNDING: (FundingArgs, FundingOut)}
+MODEL_STRUCTS |= {ModelKind.INTEREST: (InterestArgs, InterestOut)}
 
 
 def number(value: SupportsFloat) -> Any:  # noqa: ANN401 - a float, or what `outside` is to refuse

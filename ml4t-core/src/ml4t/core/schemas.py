@@ -29,14 +29,17 @@ _TABLES = {
         currency:str liquidity:str phase:str""",
     "round_trips": """symbol:str book:u16 direction:str quantity:f64 ts_entry:ts ts_exit:ts entry_price:f64
         exit_price:f64 gross_pnl:f64 fees:f64 net_pnl:f64 slippage_cost:f64 return:f64 duration_ns:i64
-        entry_order_id:u64 exit_order_id:u64""",
+        entry_order_id:u64 exit_order_id:u64?""",
     "positions": """ts_event:ts session:date book:u16 symbol:str quantity:f64 avg_price:f64 mark_price:f64
         market_value:f64 unrealized_pnl:f64""",
     "ledger": """posting_id:u64 ts_event:ts book:u16 kind:str debit:str credit:str symbol:str? currency:str
         amount:money order_id:u64? fill_id:u64?""",
     "portfolio_history": """ts_event:ts session:date? is_nav:bool cash:f64 receivable:f64 long_value:f64
         short_value:f64 equity:f64 realized_pnl:f64 unrealized_pnl:f64 fees:f64 dividends:f64
-        gross_exposure:f64 net_exposure:f64 leverage:f64""",
+        carry:f64 gross_exposure:f64 net_exposure:f64 leverage:f64""",
+    "attribution": """ts_event:ts session:date book:u16 symbol:str? price:money spread:money slippage:money
+        impact:money fees:money dividends:money borrow:money funding:money interest:money external:money
+        total:money""",
     "recorded": "ts_event:ts name:str value:f64",
     "logs": "ts_event:ts level:str message:str",
 }
@@ -47,6 +50,8 @@ _INPUTS = {
     "quote": "symbol:str ts_event:ts bid_price:f64 ask_price:f64 bid_size:f64? ask_size:f64?",
     "trade": "symbol:str ts_event:ts price:f64 size:f64?",
     "signal": "ts_event:ts ts_arrival:ts asset_id:str score:f64 confidence:f64? version:str? model_id:str?",
+    "funding": "symbol:str ts_event:ts funding_rate:f64 mark_price:f64?",
+    "borrow": "symbol:str ts_event:ts borrow_rate:f64? available:f64?",
     "corporate_action": "symbol:str ex_date:date kind:str ratio:str? amount:str? pay_date:date?",
 }
 

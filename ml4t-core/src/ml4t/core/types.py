@@ -133,6 +133,7 @@ class ModelKind(enum.IntEnum):
     LIQUIDATION = 11
     RISK = 12
     EXECUTOR = 13
+    INTEREST = 14
     STRATEGY = 100
     INDICATOR = 101
 
@@ -159,3 +160,6 @@ class ActionKind(enum.Enum):
 
     SPLIT = "split"
     CASH_DIVIDEND = "cash_dividend"
+    STOCK_DIVIDEND = "stock_dividend"
+    CASH_MERGER = "cash_merger"
+    DELISTING = "delisting"

@@ -60,6 +60,8 @@ enum {
     ML4T_KIND_STRATEGY = 100,
     /* Numbers from a column. */
     ML4T_KIND_INDICATOR = 101,
+    /* What cash earns and debt costs. */
+    ML4T_KIND_INTEREST = 14,
 };
 
 /* Bits of a table's `flags`. */
@@ -668,6 +670,38 @@ typedef struct ml4t_funding_output {
     uint64_t code;
 } ml4t_funding_output;
 
+/* What an interest model sees: the cash of an account over some days. */
+typedef struct ml4t_interest_context {
+    /* Size of the whole context as the engine was compiled. */
+    uint32_t size;
+    /* Minor version of the context. */
+    uint16_t version;
+    /* +1 buys, -1 sells, 0 where there is no side. */
+    int8_t side;
+    /* Zero. */
+    uint8_t pad;
+    /* Index of the instrument in the run. */
+    uint32_t asset;
+    /* What is missing: bits of `Missing`. */
+    uint32_t flags;
+    /* Instant at which the fill is booked, ns UTC. */
+    int64_t ts_ns;
+    /* Balance at the begin of the days, negative where it is owed; proceeds of short sales are in it. */
+    double cash;
+    /* Size of all short positions then, at their marks. */
+    double short_value;
+    /* Calendar days. */
+    double days;
+} ml4t_interest_context;
+
+/* What an interest model answers. */
+typedef struct ml4t_interest_output {
+    /* Cash that the account gets; negative when it pays. */
+    double payment;
+    /* Reason of a refusal. */
+    uint64_t code;
+} ml4t_interest_output;
+
 /* What a latency model sees: a message that leaves. */
 typedef struct ml4t_latency_context {
     /* Size of the whole context as the engine was compiled. */
@@ -932,6 +966,7 @@ typedef int32_t (*ml4t_eval_funding)(void *state, const ml4t_funding_context *co
 typedef int32_t (*ml4t_eval_latency)(void *state, const ml4t_latency_context *context, ml4t_latency_output *output);
 typedef int32_t (*ml4t_eval_fx)(void *state, const ml4t_fx_context *context, ml4t_fx_output *output);
 typedef int32_t (*ml4t_eval_settlement)(void *state, const ml4t_settlement_context *context, ml4t_settlement_output *output);
+typedef int32_t (*ml4t_eval_interest)(void *state, const ml4t_interest_context *context, ml4t_interest_output *output);
 typedef int32_t (*ml4t_eval_fill)(void *state, const ml4t_fill_context *context, void *order_state, const ml4t_level *levels, uint32_t n_levels, ml4t_fill_slice *fills, uint32_t capacity, ml4t_fill_output *output);
 typedef int32_t (*ml4t_eval_margin)(void *state, const ml4t_margin_context *context, const double *quantity, const double *mark, const double *multiplier, const double *rate, const double *fx, uint32_t n, double *requirement, ml4t_margin_output *output);
 typedef int32_t (*ml4t_eval_strategy)(void *state, const ml4t_strategy_context *context, const uint32_t *changed, const double *columns, const double *positions, const ml4t_open_order *open_orders, const ml4t_fill_event *fills, ml4t_order_record *orders, uint32_t capacity, uint32_t *n_orders);
@@ -1235,6 +1270,20 @@ _Static_assert(offsetof(ml4t_funding_context, rate) == 48, "ml4t_funding_context
 _Static_assert(sizeof(ml4t_funding_output) == 16, "ml4t_funding_output");
 _Static_assert(offsetof(ml4t_funding_output, payment) == 0, "ml4t_funding_output.payment");
 _Static_assert(offsetof(ml4t_funding_output, code) == 8, "ml4t_funding_output.code");
+_Static_assert(sizeof(ml4t_interest_context) == 48, "ml4t_interest_context");
+_Static_assert(offsetof(ml4t_interest_context, size) == 0, "ml4t_interest_context.size");
+_Static_assert(offsetof(ml4t_interest_context, version) == 4, "ml4t_interest_context.version");
+_Static_assert(offsetof(ml4t_interest_context, side) == 6, "ml4t_interest_context.side");
+_Static_assert(offsetof(ml4t_interest_context, pad) == 7, "ml4t_interest_context.pad");
+_Static_assert(offsetof(ml4t_interest_context, asset) == 8, "ml4t_interest_context.asset");
+_Static_assert(offsetof(ml4t_interest_context, flags) == 12, "ml4t_interest_context.flags");
+_Static_assert(offsetof(ml4t_interest_context, ts_ns) == 16, "ml4t_interest_context.ts_ns");
+_Static_assert(offsetof(ml4t_interest_context, cash) == 24, "ml4t_interest_context.cash");
+_Static_assert(offsetof(ml4t_interest_context, short_value) == 32, "ml4t_interest_context.short_value");
+_Static_assert(offsetof(ml4t_interest_context, days) == 40, "ml4t_interest_context.days");
+_Static_assert(sizeof(ml4t_interest_output) == 16, "ml4t_interest_output");
+_Static_assert(offsetof(ml4t_interest_output, payment) == 0, "ml4t_interest_output.payment");
+_Static_assert(offsetof(ml4t_interest_output, code) == 8, "ml4t_interest_output.code");
 _Static_assert(sizeof(ml4t_latency_context) == 64, "ml4t_latency_context");
 _Static_assert(offsetof(ml4t_latency_context, size) == 0, "ml4t_latency_context.size");
 _Static_assert(offsetof(ml4t_latency_context, version) == 4, "ml4t_latency_context.version");

@@ -66,6 +66,8 @@ impl Kind {
     pub const STRATEGY: Self = Self(100);
     /// Numbers from a column.
     pub const INDICATOR: Self = Self(101);
+    /// What cash earns and debt costs.
+    pub const INTEREST: Self = Self(14);
 }
 
 /// Bits of a table's `flags`.
@@ -1065,6 +1067,53 @@ const _: () = {
     assert!(offset_of!(FundingOutput, code) == 8);
 };
 
+/// What an interest model sees: the cash of an account over some days.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct InterestContext {
+    /// Common header.
+    pub header: Header,
+    /// Balance at the begin of the days, negative where it is owed; proceeds of short sales are in it.
+    pub cash: f64,
+    /// Size of all short positions then, at their marks.
+    pub short_value: f64,
+    /// Calendar days.
+    pub days: f64,
+}
+
+impl InterestContext {
+    /// Nothing set: floats are NaN, everything else is zero.
+    pub const UNSET: Self = Self { header: Header::UNSET, cash: f64::NAN, short_value: f64::NAN, days: f64::NAN };
+}
+
+const _: () = {
+    assert!(size_of::<InterestContext>() == 48);
+    assert!(offset_of!(InterestContext, cash) == 24);
+    assert!(offset_of!(InterestContext, short_value) == 32);
+    assert!(offset_of!(InterestContext, days) == 40);
+};
+
+/// What an interest model answers.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct InterestOutput {
+    /// Cash that the account gets; negative when it pays.
+    pub payment: f64,
+    /// Reason of a refusal.
+    pub code: u64,
+}
+
+impl InterestOutput {
+    /// Nothing set: floats are NaN, everything else is zero.
+    pub const UNSET: Self = Self { payment: f64::NAN, code: 0 };
+}
+
+const _: () = {
+    assert!(size_of::<InterestOutput>() == 16);
+    assert!(offset_of!(InterestOutput, payment) == 0);
+    assert!(offset_of!(InterestOutput, code) == 8);
+};
+
 /// What a latency model sees: a message that leaves.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -1572,8 +1621,8 @@ const _: () = {
     assert!(offset_of!(ModelTable, columns) == 152);
 };
 
-/// `eval` of the kinds slippage, impact, fee, borrow, funding, latency, fx, settlement: the state, then context: the
-/// context of the kind; output: the output of the kind, its floats NaN.
+/// `eval` of the kinds slippage, impact, fee, borrow, funding, latency, fx, settlement, interest: the state, then
+/// context: the context of the kind; output: the output of the kind, its floats NaN.
 pub type Eval<C, O> = unsafe extern "C" fn(*mut c_void, *const C, *mut O) -> Status;
 
 /// `eval` of the kinds fill: the state, then context: the order and the market; `order_state`: `order_state_size` bytes

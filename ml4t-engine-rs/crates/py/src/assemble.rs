@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use ml4t_abi::Kind;
+use ml4t_sim::carry::{BorrowRate, CarryModels, FundingRate, Rates};
 use ml4t_sim::error::SimError;
+use ml4t_sim::foreign::ForeignTable;
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
@@ -26,7 +28,10 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::convert::{float64, int32, int64, record_batch, uint32};
 use crate::error::{IntoPyResult, to_py};
-use crate::models::{Raised, params, python_fee, python_fill, python_impact, python_latency, python_slippage, table};
+use crate::models::{
+    Raised, params, python_borrow, python_fee, python_fill, python_funding, python_impact, python_interest,
+    python_latency, python_slippage, table,
+};
 
 type Dict<'py> = Bound<'py, PyDict>;
 
@@ -78,6 +83,7 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
             Some(read_signals(&signals.cast_into::<PyDict>()?, &instruments)?)
         },
         actions: each(spec, "actions")?.iter().map(action).collect::<PyResult<Vec<_>>>()?,
+        rates: rates(spec)?,
         calendars: each(spec, "calendars")?.iter().map(sessions).collect::<PyResult<Vec<_>>>()?,
         nav_calendar: CalendarId(take(spec, "nav_calendar")?),
         base_currency: take(spec, "base_currency")?,
@@ -222,6 +228,10 @@ fn action(description: &Dict<'_>) -> PyResult<Action> {
         "cash_dividend" => {
             ActionKind::CashDividend { amount: money(description, "amount")?, pay_ts: take(description, "pay_ts")? }
         }
+        "cash_out" => {
+            let last_price = take::<String>(description, "amount")?.is_empty();
+            ActionKind::CashOut(if last_price { None } else { Some(money(description, "amount")?) })
+        }
         other => return Err(to_py(py, &SimError::data(format!("corporate action {other:?} is not supported")))),
     };
     Ok(Action { ts: take(description, "ts")?, instrument: InstrumentId(take(description, "instrument")?), kind })
@@ -287,7 +297,7 @@ enum Form<'py> {
     /// As the table of that name compiled into the engine, with these parameters.
     Builtin(String, ml4t_sim::models::Params),
     /// As a table of its own.
-    Table(ml4t_sim::foreign::ForeignTable),
+    Table(ForeignTable),
     /// In Python.
     Python(Bound<'py, PyAny>),
 }
@@ -313,31 +323,70 @@ pub(crate) fn slippage_model(description: &Dict<'_>, raised: &Raised) -> PyResul
     })
 }
 
-fn latency_model(description: &Dict<'_>, raised: &Raised) -> PyResult<LatencyModel> {
-    match Form::of(description, Kind::LATENCY)? {
-        Form::Table(table) => Ok(table.into_latency()),
-        Form::Python(object) => python_latency(&object, raised),
+/// A model that is a table of its own or Python; nothing of its kind is compiled in.
+fn own_model<T>(
+    description: &Dict<'_>,
+    (kind, label): (Kind, &str),
+    of_table: fn(ForeignTable) -> T,
+    of_python: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>,
+) -> PyResult<T> {
+    match Form::of(description, kind)? {
+        Form::Table(table) => Ok(of_table(table)),
+        Form::Python(object) => of_python(&object),
         Form::Builtin(name, _) => {
-            let text = format!("no latency model is compiled into the engine, {name:?} was asked for");
+            let text = format!("no {label} model is compiled into the engine, {name:?} was asked for");
             Err(SimError::unknown_name(text)).into_py(description.py())
         }
     }
 }
 
+fn latency_model(description: &Dict<'_>, raised: &Raised) -> PyResult<LatencyModel> {
+    let of_python = |object: &Bound<'_, PyAny>| python_latency(object, raised);
+    own_model(description, (Kind::LATENCY, "latency"), ForeignTable::into_latency, of_python)
+}
+
+/// A model that the run may do without.
+fn optional<T>(spec: &Dict<'_>, key: &str, read: impl FnOnce(&Dict<'_>) -> PyResult<T>) -> PyResult<Option<T>> {
+    spec.get_item(key)?.map(|found| read(&found.cast_into::<PyDict>()?)).transpose()
+}
+
+/// What holding costs.
+fn carry_models(spec: &Dict<'_>, raised: &Raised) -> PyResult<CarryModels> {
+    Ok(CarryModels {
+        borrow: optional(spec, "borrow_model", |found| {
+            own_model(found, (Kind::BORROW, "borrow"), ForeignTable::into_borrow, |m| python_borrow(m, raised))
+        })?,
+        funding: optional(spec, "funding_model", |found| {
+            own_model(found, (Kind::FUNDING, "funding"), ForeignTable::into_funding, |m| python_funding(m, raised))
+        })?,
+        interest: optional(spec, "interest_model", |found| {
+            own_model(found, (Kind::INTEREST, "interest"), ForeignTable::into_interest, |m| python_interest(m, raised))
+        })?,
+    })
+}
+
+fn rates(spec: &Dict<'_>) -> PyResult<Rates> {
+    let at = |row: &Dict<'_>| Ok::<_, PyErr>((take(row, "ts")?, InstrumentId(take(row, "instrument")?)));
+    let funding = |row: &Dict<'_>| {
+        let (ts, instrument) = at(row)?;
+        Ok(FundingRate { ts, instrument, rate: take(row, "rate")?, mark: take(row, "mark")? })
+    };
+    let borrow = |row: &Dict<'_>| {
+        let (ts, instrument) = at(row)?;
+        Ok(BorrowRate { ts, instrument, rate: take(row, "rate")?, available: take(row, "available")? })
+    };
+    Ok(Rates {
+        funding: each(spec, "funding")?.iter().map(funding).collect::<PyResult<Vec<_>>>()?,
+        borrow: each(spec, "borrow")?.iter().map(borrow).collect::<PyResult<Vec<_>>>()?,
+    })
+}
+
 fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
     let py = spec.py();
     let form = |key: &str, kind: Kind| Form::of(&get(spec, key)?.cast_into::<PyDict>()?, kind);
-    let impact = match spec.get_item("impact_model")? {
-        None => None,
-        Some(description) => Some(match Form::of(&description.cast_into::<PyDict>()?, Kind::IMPACT)? {
-            Form::Table(table) => table.into_impact(),
-            Form::Python(object) => python_impact(&object, raised)?,
-            Form::Builtin(name, _) => {
-                let text = format!("no impact model is compiled into the engine, {name:?} was asked for");
-                return Err(SimError::unknown_name(text)).into_py(py);
-            }
-        }),
-    };
+    let impact = optional(spec, "impact_model", |found| {
+        own_model(found, (Kind::IMPACT, "impact"), ForeignTable::into_impact, |m| python_impact(m, raised))
+    })?;
     Ok(Models {
         fill: match form("fill_model", Kind::FILL)? {
             Form::Builtin(name, params) => builtin_fill(&name, &params).into_py(py)?,
@@ -355,6 +404,7 @@ fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
             .iter()
             .map(|model| latency_model(model, raised))
             .collect::<PyResult<_>>()?,
+        carry: carry_models(spec, raised)?,
     })
 }
 

@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use ml4t_abi::{
-    CAPSULE, ExecutorContext, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput, Header, ImpactContext,
-    ImpactOutput, Kind, LatencyContext, LatencyOutput, Liquidity, MarketEvent, Message, OrderKind, SlippageContext,
-    SlippageOutput, Status, StrategyContext,
+    BorrowContext, BorrowOutput, CAPSULE, ExecutorContext, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput,
+    FundingContext, FundingOutput, Header, ImpactContext, ImpactOutput, InterestContext, InterestOutput, Kind,
+    LatencyContext, LatencyOutput, Liquidity, MarketEvent, Message, OrderKind, SlippageContext, SlippageOutput, Status,
+    StrategyContext,
 };
 use ml4t_sim::error::SimError;
 use ml4t_sim::foreign::{ForeignTable, MOST_DAYS};
 use ml4t_sim::models::{
-    FeeModel, FillAnswer, FillModel, ImpactModel, LatencyModel, MOST_SLICES, Model, Param, Params, SlippageModel,
+    BorrowModel, FeeModel, FillAnswer, FillModel, FundingModel, ImpactModel, InterestModel, LatencyModel, MOST_SLICES,
+    Model, Param, Params, SlippageModel,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -478,6 +480,61 @@ pub(crate) fn python_latency(object: &Bound<'_, PyAny>, raised: &Raised) -> PyRe
     Ok(Box::new(PythonLatency(PythonModel::new(object, "LatencyArgs", raised)?)))
 }
 
+/// A model of what holding costs: its context as numbers of the argument class, and the one number that it answers.
+macro_rules! carry_model {
+    ($name:ident, $make:ident, ($context:ty, $output:ty, $boxed:ty), ($arguments:literal, $class:literal),
+     $answer:ident, [$($field:ident),*]) => {
+        struct $name(PythonModel);
+
+        impl Model<$context, $output> for $name {
+            fn eval(&mut self, c: &$context, out: &mut $output) -> Status {
+                let write = |fields: &Bound<'_, PyDict>| {
+                    write_header(fields, &c.header)?;
+                    if c.header.side != 0 {
+                        fields.set_item("asset", c.header.asset)?;
+                    }
+                    write_floats(fields, &[$((stringify!($field), c.$field)),*])
+                };
+                self.0.call(write, |answer| {
+                    out.$answer = number(answer, stringify!($answer), $class)?;
+                    Ok(())
+                })
+            }
+
+            shared!($boxed);
+        }
+
+        pub(crate) fn $make(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<$boxed> {
+            Ok(Box::new($name(PythonModel::new(object, $arguments, raised)?)))
+        }
+    };
+}
+
+carry_model!(
+    PythonBorrow,
+    python_borrow,
+    (BorrowContext, BorrowOutput, BorrowModel),
+    ("BorrowArgs", "BorrowOut"),
+    fee,
+    [price, quantity, multiplier, days, rate_annual]
+);
+carry_model!(
+    PythonFunding,
+    python_funding,
+    (FundingContext, FundingOutput, FundingModel),
+    ("FundingArgs", "FundingOut"),
+    payment,
+    [mark, quantity, multiplier, rate]
+);
+carry_model!(
+    PythonInterest,
+    python_interest,
+    (InterestContext, InterestOutput, InterestModel),
+    ("InterestArgs", "InterestOut"),
+    payment,
+    [cash, short_value, days]
+);
+
 pub(crate) fn python_fill(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<FillModel> {
     Ok(Box::new(PythonFill(PythonModel::new(object, "FillArgs", raised)?)))
 }
@@ -502,6 +559,9 @@ const fn sizes(kind: Kind) -> (usize, usize) {
         Kind::IMPACT => (size_of::<ImpactContext>(), size_of::<ImpactOutput>()),
         Kind::FEE => (size_of::<FeeContext>(), size_of::<FeeOutput>()),
         Kind::LATENCY => (size_of::<LatencyContext>(), size_of::<LatencyOutput>()),
+        Kind::BORROW => (size_of::<BorrowContext>(), size_of::<BorrowOutput>()),
+        Kind::FUNDING => (size_of::<FundingContext>(), size_of::<FundingOutput>()),
+        Kind::INTEREST => (size_of::<InterestContext>(), size_of::<InterestOutput>()),
         Kind::EXECUTOR => (size_of::<ExecutorContext>(), 0),
         _ => (size_of::<StrategyContext>(), 0),
     }

@@ -14,13 +14,14 @@ use arrow_schema::{ArrowError, Field, Schema};
 use ml4t_sim::ledger::RoundTrip;
 use ml4t_sim::money::{Cash, Price, Qty};
 use ml4t_sim::order::{Order, TimeInForce};
-use ml4t_sim::recorder::{Fill, Keep, OrderEvent, PortfolioRow, PositionRow, TableRecorder};
+use ml4t_sim::recorder::{Contribution, Fill, Keep, OrderEvent, Part, PortfolioRow, PositionRow, TableRecorder};
 use ml4t_sim::terms::{Amount, Trail};
 use ml4t_sim::time::{NEVER, Ns};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
+use crate::error::IntoPyResult;
 use crate::events::{liquidity_name, phase_name};
 use crate::handle::client_order_id;
 use crate::shared::{Core, Shared};
@@ -29,7 +30,7 @@ use crate::shared::{Core, Shared};
 type Make = fn(&Shared, &Core, &TableRecorder) -> PyResult<RecordBatch>;
 
 /// Every table with what makes it, and whether a run that keeps only its net asset values has it.
-const TABLES: [(&str, Make, bool); 9] = [
+const TABLES: [(&str, Make, bool); 10] = [
     ("orders", orders, false),
     ("order_events", order_events, false),
     ("fills", fills, false),
@@ -37,6 +38,7 @@ const TABLES: [(&str, Make, bool); 9] = [
     ("positions", positions, false),
     ("ledger", ledger, false),
     ("portfolio_history", portfolio_history, true),
+    ("attribution", attribution, false),
     ("recorded", recorded, true),
     ("logs", logs, true),
 ];
@@ -152,6 +154,13 @@ impl Columns {
             builder.append_option(value);
         }
         self.add(name, Arc::new(builder.finish()), true);
+    }
+
+    /// Exact amounts, in units of 1e-18.
+    fn money(&mut self, name: &str, values: impl Iterator<Item = Cash>) {
+        let mut amounts = Decimal128Builder::new().with_data_type(arrow_schema::DataType::Decimal128(38, 18));
+        values.for_each(|amount| amounts.append_value(amount.0));
+        self.add(name, Arc::new(amounts.finish()), false);
     }
 
     fn finish(self) -> PyResult<RecordBatch> {
@@ -290,7 +299,7 @@ fn round_trips(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<Re
     c.floats("return", rows().map(|r| net(&r).to_f64() / r.entry_cost.to_f64().abs()));
     c.add("duration_ns", Arc::new(Int64Array::from_iter_values(rows().map(|r| r.ts_exit - r.ts_entry))), false);
     c.ids("entry_order_id", rows().map(|r| r.entry_order.0 + 1));
-    c.ids("exit_order_id", rows().map(|r| r.exit_order.0 + 1));
+    c.optional_ids("exit_order_id", rows().map(|r| r.exit.map(|(order, _)| order.0 + 1)));
     c.finish()
 }
 
@@ -320,14 +329,12 @@ fn ledger(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordB
     c.texts("debit", rows().map(|p| p.debit.as_str()));
     c.texts("credit", rows().map(|p| p.credit.as_str()));
     let mut symbols = StringBuilder::new();
-    let mut amounts = Decimal128Builder::new().with_data_type(arrow_schema::DataType::Decimal128(38, 18));
     for row in rows() {
         symbols.append_option(row.instrument.map(|id| shared.plan.instrument(id).symbol.as_str()));
-        amounts.append_value(row.amount.0);
     }
     c.add("symbol", Arc::new(symbols.finish()), true);
     c.texts("currency", rows().map(|_| shared.plan.base_currency.as_str()));
-    c.add("amount", Arc::new(amounts.finish()), false);
+    c.money("amount", rows().map(|p| p.amount));
     c.optional_ids("order_id", rows().map(|p| p.fill.map(|(order, _)| order.0 + 1)));
     c.optional_ids("fill_id", rows().map(|p| p.fill.map(|(_, number)| number + 1)));
     c.finish()
@@ -349,6 +356,7 @@ fn portfolio_history(_: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<R
     c.floats("unrealized_pnl", money(|r| r.long_value.0 + r.short_value.0 - r.cost.0));
     c.floats("fees", money(|r| r.fees.0));
     c.floats("dividends", money(|r| r.dividends.0));
+    c.floats("carry", money(|r| r.carry.0));
     c.floats("gross_exposure", money(|r| r.long_value.0 - r.short_value.0));
     c.floats("net_exposure", money(|r| r.long_value.0 + r.short_value.0));
     let leverage = rows().map(|r| {
@@ -356,6 +364,21 @@ fn portfolio_history(_: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<R
         Cash(r.long_value.0 - r.short_value.0).to_f64() / equity
     });
     c.floats("leverage", leverage);
+    c.finish()
+}
+
+fn attribution(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = Python::attach(|py| tables.attribution().into_py(py))?;
+    let mut c = Columns::default();
+    c.times("ts_event", rows.iter().map(|r| r.ts));
+    c.dates("session", rows.iter().map(|r| r.session));
+    c.books(rows.iter().map(|r| r.book.0));
+    let symbol = |r: &Contribution| r.instrument.map(|id| shared.plan.instrument(id).symbol.as_str());
+    c.add("symbol", Arc::new(rows.iter().map(symbol).collect::<StringArray>()), true);
+    for part in Part::ALL {
+        c.money(part.as_str(), rows.iter().map(|r| r.parts[part as usize]));
+    }
+    c.money("total", rows.iter().map(Contribution::total));
     c.finish()
 }
 

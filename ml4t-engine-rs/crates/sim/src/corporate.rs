@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::ids::InstrumentId;
 use crate::instrument::Instrument;
-use crate::ledger::{Account, Book, Posting, PostingKind, WHAT, out_of_range};
-use crate::money::{Cash, Qty, Ratio, mul_div_half_even};
+use crate::ledger::{Account, Book, Posting, PostingKind, RoundTrip, WHAT, out_of_range};
+use crate::money::{Cash, Price, Qty, Ratio, mul_div_half_even};
 use crate::recorder::Recorder;
 use crate::time::Ns;
 
@@ -19,6 +19,20 @@ pub struct Corporate<'a> {
     pub instrument: &'a Instrument,
     /// Posting quantum in units of 1e-18.
     pub quantum: i128,
+}
+
+impl Corporate<'_> {
+    /// So much a unit, of a quantity, rounded once to the posting quantum.
+    fn amount(&self, per_unit: Cash, quantity: i64) -> Result<Cash> {
+        let range = || out_of_range(&self.instrument.symbol);
+        let scale = &self.instrument.scale;
+        // One division, straight to the quantum: amount x quantity x multiplier / (their scales x quantum).
+        let unit = 10_i128.pow(scale.quantity_exponent + scale.multiplier_exponent);
+        let held = i128::from(quantity).checked_mul(i128::from(scale.multiplier)).ok_or_else(range)?;
+        let divisor = unit.checked_mul(self.quantum).ok_or_else(range)?;
+        let units = mul_div_half_even(per_unit.0, held, divisor).ok_or_else(range)?;
+        Ok(Cash(units.checked_mul(self.quantum).ok_or_else(range)?))
+    }
 }
 
 impl Book {
@@ -78,7 +92,7 @@ impl Book {
         pay_ts: Ns,
         recorder: &mut R,
     ) -> Result<Cash> {
-        let &Corporate { ts, id, instrument, quantum } = event;
+        let &Corporate { ts, id, instrument, .. } = event;
         let is_paid_now = pay_ts <= ts;
         let range = || out_of_range(&instrument.symbol);
         let position = &self.positions[id.index()];
@@ -86,12 +100,7 @@ impl Book {
             return Ok(Cash::ZERO);
         }
         let scale = &instrument.scale;
-        // One division, straight to the quantum: amount x quantity x multiplier / (their scales x quantum).
-        let unit = 10_i128.pow(scale.quantity_exponent + scale.multiplier_exponent);
-        let held = i128::from(position.quantity).checked_mul(i128::from(scale.multiplier)).ok_or_else(range)?;
-        let divisor = unit.checked_mul(quantum).ok_or_else(range)?;
-        let units = mul_div_half_even(per_unit.0, held, divisor).ok_or_else(range)?;
-        let amount = Cash(units.checked_mul(quantum).ok_or_else(range)?);
+        let amount = event.amount(per_unit, position.quantity)?;
         let mark = position.mark.and_then(|mark| scale.less(mark, per_unit));
         let to = if is_paid_now { Account::Cash } else { Account::Receivable };
         let template = Posting {
@@ -109,6 +118,70 @@ impl Book {
             self.set_mark(id, scale, mark).ok_or_else(range)?;
         }
         Ok(if is_paid_now { Cash::ZERO } else { amount })
+    }
+
+    /// Close what is held of an instrument that ends, for so much a unit or at its mark.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    pub fn cash_out<R: Recorder>(
+        &mut self,
+        event: &Corporate<'_>,
+        per_unit: Option<Cash>,
+        recorder: &mut R,
+    ) -> Result<()> {
+        let &Corporate { ts, id, instrument, .. } = event;
+        let (book, position) = (self.id, &mut self.positions[id.index()]);
+        if position.quantity == 0 {
+            position.mark = None;
+            return Ok(());
+        }
+        let value = match per_unit {
+            Some(amount) => event.amount(amount, position.quantity)?,
+            None => position.value,
+        };
+        let (cost, whole) = (position.cost, position.quantity.abs());
+        let (mut done, mut given) = (0, Cash::ZERO);
+        for lot in std::mem::take(&mut position.lots) {
+            done += lot.quantity.abs();
+            // Running shares, so that the parts add up to the whole whatever the rounding of each.
+            let upto = value.share(done, whole, WHAT)?;
+            recorder.round_trip(&RoundTrip {
+                book,
+                instrument: id,
+                quantity: lot.quantity,
+                ts_entry: lot.ts,
+                ts_exit: ts,
+                entry_cost: lot.cost,
+                exit_value: upto.minus(given, WHAT)?,
+                fees: lot.fees,
+                slippage: lot.slippage,
+                entry_order: lot.order,
+                entry_fill: lot.fill,
+                exit: None,
+            });
+            given = upto;
+        }
+        let gain = value.minus(cost, WHAT)?;
+        position.realized = position.realized.plus(gain, WHAT)?;
+        (position.quantity, position.cost) = (0, Cash::ZERO);
+        let mark = position.mark.unwrap_or(Price(0));
+        self.set_mark(id, &instrument.scale, mark).ok_or_else(|| out_of_range(&instrument.symbol))?;
+        self.positions[id.index()].mark = None;
+        self.held.put(id.index(), false);
+        let template = Posting {
+            ts,
+            book,
+            kind: PostingKind::CashOut,
+            debit: Account::Cash,
+            credit: Account::Inventory,
+            amount: Cash::ZERO,
+            instrument: Some(id),
+            fill: None,
+        };
+        self.post_signed(template, (Account::Cash, Account::Inventory), cost, recorder)?;
+        self.post_signed(template, (Account::Cash, Account::RealizedPnl), gain, recorder)?;
+        self.positions[id.index()].check(&instrument.symbol)
     }
 
     /// Pay a dividend that was due.

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::carry::CarryModels;
 use crate::contingent::GroupKind;
 use crate::corporate::Corporate;
 use crate::error::{Result, SimError};
@@ -178,6 +179,7 @@ pub struct Simulator<S, V, R> {
     /// The changing half.
     pub state: State,
     pub(crate) latencies: LatencyModels,
+    pub(crate) carry: CarryModels,
     pub(crate) lists: Lists,
     /// Time of the last row.
     last: Ns,
@@ -193,8 +195,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let state = State::new(&plan);
         let (start, last) = plan.span().unwrap_or((0, i64::MIN));
         let latencies = LatencyModels::new(&plan)?;
-        let mut simulator = Self { plan, source, venue, recorder, state, latencies, lists: Lists::default(), last };
+        let carry = plan.models.carry.fresh(plan.seed)?;
+        let lists = Lists::default();
+        let mut simulator = Self { plan, source, venue, recorder, state, latencies, carry, lists, last };
         simulator.catch_up(start)?;
+        simulator.state.accruals.begin(&simulator.plan.rates, start);
         simulator.state.due = simulator.next_due();
         let cash = simulator.plan.account.initial_cash;
         for book in &mut simulator.state.books {
@@ -405,6 +410,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn next_due(&self) -> Ns {
         let (state, plan) = (&self.state, &self.plan);
         let mut next = state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER);
+        next = next.min(state.accruals.next_due(&plan.rates).unwrap_or(NEVER));
         // Requests stand in the sequence of their arrival.
         next = next.min(state.requests.iter().map(|r| r.0).find(|&ts| ts > state.now).unwrap_or(NEVER));
         for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
@@ -498,11 +504,16 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.venue.on_completed(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })
     }
 
-    /// Phase 3: dividends that are due are paid.
+    /// Phase 3: dividends that are due are paid, and what holding costs.
     fn settle(&mut self, now: Ns) -> Result<()> {
-        if self.state.payments.is_empty() {
-            return Ok(());
+        if !self.state.payments.is_empty() {
+            self.pay_dividends(now)?;
         }
+        self.pay_funding(now)?;
+        self.accrue(now)
+    }
+
+    fn pay_dividends(&mut self, now: Ns) -> Result<()> {
         let due: Vec<Payment> = self.state.payments.iter().filter(|p| p.ts <= now).copied().collect();
         self.state.payments.retain(|p| p.ts > now);
         for payment in due {
@@ -523,9 +534,14 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             state.fault_point(4);
             let instrument = plan.instrument(action.instrument);
             let event = Corporate { ts: now, id: action.instrument, instrument, quantum: plan.account.posting_quantum };
+            if matches!(action.kind, ActionKind::CashOut(_)) {
+                state.delisted[action.instrument.index()] = Some(now);
+                venue.on_delisted(&mut Desk { plan, state, recorder }, action.instrument)?;
+            }
             for book in &mut state.books {
                 match action.kind {
                     ActionKind::Split(ratio) => book.split(&event, ratio, recorder)?,
+                    ActionKind::CashOut(amount) => book.cash_out(&event, amount, recorder)?,
                     ActionKind::CashDividend { amount, pay_ts } => {
                         let due = book.dividend(&event, amount, pay_ts, recorder)?;
                         if due != Cash::ZERO {
@@ -543,20 +559,23 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         Ok(())
     }
 
+    /// Label of the NAV session that closes now.
+    pub(crate) fn nav_session_closing(&self, now: Ns) -> Option<i32> {
+        let nav = self.plan.nav_calendar.index();
+        let (calendar, session) = (&self.plan.calendars[nav], self.state.sessions_seen[nav]);
+        (calendar.close.get(session) == Some(&now)).then(|| calendar.label[session])
+    }
+
     /// Phase 5: net asset value at the close of a NAV session.
     fn value_session(&mut self, now: Ns) -> Result<()> {
-        let nav = self.plan.nav_calendar.index();
-        let calendar = &self.plan.calendars[nav];
-        let session = self.state.sessions_seen[nav];
-        if calendar.close.get(session) != Some(&now) {
-            return Ok(());
-        }
-        let label = calendar.label[session];
+        let Some(label) = self.nav_session_closing(now) else { return Ok(()) };
         self.state.at = None;
         self.state.fault_point(5);
-        self.state.sessions_seen[nav] += 1;
+        self.state.sessions_seen[self.plan.nav_calendar.index()] += 1;
         self.state.causes.closes_nav_session = true;
-        self.record_nav(label)
+        self.record_nav(label)?;
+        self.note_holdings(label);
+        Ok(())
     }
 
     /// The data end inside a NAV session: what they leave is its value.
@@ -697,7 +716,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     }
 
     fn record_portfolio(&mut self, session: Option<i32>) -> Result<()> {
-        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends] = self.state.totals()?;
+        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry] =
+            self.state.totals()?;
         if let RecordCadence::Every(period) = self.plan.record {
             let period_start = self.state.now.div_euclid(period).saturating_mul(period);
             self.state.next_record = period_start.saturating_add(period);
@@ -713,6 +733,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             realized,
             fees,
             dividends,
+            carry,
         });
         Ok(())
     }

@@ -16,15 +16,19 @@ use std::ptr;
 use std::sync::Arc;
 
 use ml4t_abi::{
-    ABI_MAJOR, ABI_MINOR, Eval, EvalFill, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput, FillSlice, Flag,
-    ImpactContext, ImpactOutput, Kind, LatencyContext, LatencyOutput, MAGIC, MarketEvent, ModelTable, SlippageContext,
+    ABI_MAJOR, ABI_MINOR, BorrowContext, BorrowOutput, Eval, EvalFill, FeeContext, FeeOutput, FillContext, FillEvent,
+    FillOutput, FillSlice, Flag, FundingContext, FundingOutput, ImpactContext, ImpactOutput, InterestContext,
+    InterestOutput, Kind, LatencyContext, LatencyOutput, MAGIC, MarketEvent, ModelTable, SlippageContext,
     SlippageOutput, Status,
 };
 
 pub use kernel::Kernel;
 
 use crate::error::{Result, SimError};
-use crate::models::{FeeModel, FillAnswer, FillModel, ImpactModel, LatencyModel, MOST_SLICES, Model, SlippageModel};
+use crate::models::{
+    BorrowModel, FeeModel, FillAnswer, FillModel, FundingModel, ImpactModel, InterestModel, LatencyModel, MOST_SLICES,
+    Model, SlippageModel,
+};
 
 /// Bytes of a table up to and with `eval`: what every table must have.
 const LEAST_TABLE: usize = std::mem::offset_of!(ModelTable, observe);
@@ -63,6 +67,9 @@ fn label(kind: Kind) -> &'static str {
         Kind::FEE => "fee",
         Kind::STRATEGY => "strategy",
         Kind::LATENCY => "latency",
+        Kind::BORROW => "borrow",
+        Kind::FUNDING => "funding",
+        Kind::INTEREST => "interest",
         Kind::EXECUTOR => "executor",
         _ => "other",
     }
@@ -200,6 +207,24 @@ impl ForeignTable {
     #[must_use]
     pub fn into_latency(self) -> LatencyModel {
         Box::new(Foreign::<LatencyContext, LatencyOutput>::new(self))
+    }
+
+    /// The model as a borrow model.
+    #[must_use]
+    pub fn into_borrow(self) -> BorrowModel {
+        Box::new(Foreign::<BorrowContext, BorrowOutput>::new(self))
+    }
+
+    /// The model as a funding model.
+    #[must_use]
+    pub fn into_funding(self) -> FundingModel {
+        Box::new(Foreign::<FundingContext, FundingOutput>::new(self))
+    }
+
+    /// The model as an interest model.
+    #[must_use]
+    pub fn into_interest(self) -> InterestModel {
+        Box::new(Foreign::<InterestContext, InterestOutput>::new(self))
     }
 
     /// The model as an execution algorithm.
@@ -403,6 +428,9 @@ one_context!(SlippageContext, SlippageOutput, SlippageModel);
 one_context!(ImpactContext, ImpactOutput, ImpactModel);
 one_context!(FeeContext, FeeOutput, FeeModel);
 one_context!(LatencyContext, LatencyOutput, LatencyModel);
+one_context!(BorrowContext, BorrowOutput, BorrowModel);
+one_context!(FundingContext, FundingOutput, FundingModel);
+one_context!(InterestContext, InterestOutput, InterestModel);
 
 impl Model<FillContext, FillAnswer> for Foreign<FillContext, FillAnswer> {
     fn eval(&mut self, context: &FillContext, answer: &mut FillAnswer) -> Status {

@@ -31,12 +31,28 @@ pub enum Account {
     Dividends,
     /// Deposits.
     Capital,
+    /// What borrowed shares cost.
+    Borrow,
+    /// Funding paid.
+    Funding,
+    /// Interest paid.
+    Interest,
 }
 
 impl Account {
     /// All accounts.
-    pub const ALL: [Self; 7] =
-        [Self::Cash, Self::Inventory, Self::Receivable, Self::RealizedPnl, Self::Fees, Self::Dividends, Self::Capital];
+    pub const ALL: [Self; 10] = [
+        Self::Cash,
+        Self::Inventory,
+        Self::Receivable,
+        Self::RealizedPnl,
+        Self::Fees,
+        Self::Dividends,
+        Self::Capital,
+        Self::Borrow,
+        Self::Funding,
+        Self::Interest,
+    ];
 
     /// Name in the ledger table.
     #[must_use]
@@ -49,6 +65,9 @@ impl Account {
             Self::Fees => "fees",
             Self::Dividends => "dividends",
             Self::Capital => "capital",
+            Self::Borrow => "borrow",
+            Self::Funding => "funding",
+            Self::Interest => "interest",
         }
     }
 }
@@ -70,11 +89,19 @@ pub enum PostingKind {
     DividendPayment,
     /// Cash for the fraction of a share that a split leaves.
     CashInLieu,
+    /// What a short position paid for borrowed shares.
+    Borrow,
+    /// Funding of a perpetual future.
+    Funding,
+    /// Interest on cash.
+    Interest,
+    /// What a position brought at the end of its instrument.
+    CashOut,
 }
 
 impl PostingKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Deposit,
         Self::Trade,
         Self::Realized,
@@ -82,6 +109,10 @@ impl PostingKind {
         Self::Dividend,
         Self::DividendPayment,
         Self::CashInLieu,
+        Self::Borrow,
+        Self::Funding,
+        Self::Interest,
+        Self::CashOut,
     ];
 
     /// Name in the ledger table.
@@ -95,6 +126,10 @@ impl PostingKind {
             Self::Dividend => "dividend",
             Self::DividendPayment => "dividend_payment",
             Self::CashInLieu => "cash_in_lieu",
+            Self::CashOut => "cash_out",
+            Self::Borrow => "borrow",
+            Self::Funding => "funding",
+            Self::Interest => "interest",
         }
     }
 }
@@ -145,10 +180,8 @@ pub struct RoundTrip {
     pub entry_order: OrderId,
     /// Number of the fill that did.
     pub entry_fill: u64,
-    /// Order that closed it.
-    pub exit_order: OrderId,
-    /// Number of the fill that did.
-    pub exit_fill: u64,
+    /// Order and number of the fill that closed it; `None` for the end of the instrument.
+    pub exit: Option<(OrderId, u64)>,
 }
 
 /// A fill as the ledger needs it.
@@ -272,6 +305,16 @@ impl Book {
         self.balances[account as usize]
     }
 
+    /// What holding has cost: borrowed shares, funding and interest, less what they brought.
+    ///
+    /// # Errors
+    /// The sum leaves the range of a ledger entry.
+    pub fn carry(&self) -> Result<Cash> {
+        let [borrow, funding, interest] =
+            [Account::Borrow, Account::Funding, Account::Interest].map(|a| self.balance(a));
+        borrow.plus(funding, WHAT)?.plus(interest, WHAT)
+    }
+
     /// Cash at hand.
     #[must_use]
     pub const fn cash(&self) -> Cash {
@@ -312,7 +355,7 @@ impl Book {
         *debit = debit.plus(posting.amount, WHAT)?;
         let credit = &mut self.balances[posting.credit as usize];
         *credit = credit.minus(posting.amount, WHAT)?;
-        // Modulo 2^128, which loses nothing: seven balances that add up to a multiple of it other than zero are beyond
+        // Modulo 2^128, which loses nothing: ten balances that add up to a multiple of it other than zero are beyond
         // what any of them may hold.
         let total = Cash(self.balances.iter().fold(0, |sum: i128, balance| sum.wrapping_add(balance.0)));
         if total != Cash::ZERO {
@@ -455,8 +498,7 @@ impl Book {
                 slippage: part.slippage.plus(upto.2.minus(given.2, WHAT)?, WHAT)?,
                 entry_order: part.order,
                 entry_fill: part.fill,
-                exit_order: fill.order,
-                exit_fill: fill.number,
+                exit: Some((fill.order, fill.number)),
             });
             given = upto;
             Ok(())

@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod batches;
+pub mod carry;
 pub mod contingent;
 pub mod corporate;
 pub mod engine;

@@ -200,6 +200,8 @@ pub enum Reason {
     SessionClosed,
     /// Still working when the data ended.
     EndOfData,
+    /// Its instrument ended.
+    Delisted,
     /// Sent while the strategy warms up.
     WarmUp,
     /// Price off the tick grid.
@@ -263,6 +265,7 @@ impl Reason {
         Self::CanceledByRequest,
         Self::SessionClosed,
         Self::EndOfData,
+        Self::Delisted,
         Self::WarmUp,
         Self::OffTick,
         Self::OffLot,
@@ -300,6 +303,7 @@ impl Reason {
             Self::CanceledByRequest => "CANCELED_BY_REQUEST",
             Self::SessionClosed => "SESSION_CLOSED",
             Self::EndOfData => "END_OF_DATA",
+            Self::Delisted => "DELISTED",
             Self::WarmUp => "WARM_UP",
             Self::OffTick => "OFF_TICK",
             Self::OffLot => "OFF_LOT",
@@ -338,6 +342,7 @@ impl Reason {
             Self::CanceledByRequest => "canceled on request",
             Self::SessionClosed => "a day order expires at the close of its session",
             Self::EndOfData => "still working when the data ended",
+            Self::Delisted => "the instrument was delisted",
             Self::WarmUp => "orders are refused while the strategy warms up",
             Self::OffTick => "a price of the order is not a multiple of the tick size",
             Self::OffLot => "the quantity is not a multiple of the lot size",

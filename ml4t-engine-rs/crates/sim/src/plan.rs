@@ -9,6 +9,7 @@ use arrow_buffer::ScalarBuffer;
 
 use ml4t_abi::Phase;
 
+use crate::carry::Rates;
 use crate::error::{Result, SimError};
 use crate::ids::{CalendarId, FeedId, InstrumentId};
 use crate::instrument::Instrument;
@@ -400,6 +401,8 @@ pub enum ActionKind {
         /// Pay instant; on or before the ex-date means at once.
         pay_ts: Ns,
     },
+    /// The instrument ends: who holds gets this for a unit, in units of 1e-18 of the currency; `None` for the last price.
+    CashOut(Option<Cash>),
 }
 
 /// A time at which the strategy wants to be called, and the index of its callback.
@@ -450,6 +453,8 @@ pub struct Plan {
     pub signals: Option<Signals>,
     /// Sorted by time, instrument.
     pub actions: Vec<Action>,
+    /// What data say about holding.
+    pub rates: Rates,
     /// Session tables.
     pub calendars: Vec<Sessions>,
     /// The calendar whose closes are the official NAV.
@@ -523,6 +528,7 @@ impl Plan {
         if self.nav_calendar.index() >= self.calendars.len() {
             return Err(SimError::config("nav_calendar does not exist".to_owned()));
         }
+        self.rates.validate(self)?;
         check_quantum(self.account.posting_quantum)?;
         if self.account.initial_cash < Cash::ZERO || self.books == 0 {
             return Err(SimError::config("initial_cash must not be negative, and one book is needed".to_owned()));

@@ -36,5 +36,6 @@ fn price_of_row(plan: &Plan, state: &State, i: usize, row: usize) -> Option<Pric
     state.actions_since(plan, i, feed.data.ts_event[row]).try_fold(last, |price, action| match action.kind {
         ActionKind::Split(ratio) => ratio.unscale(price),
         ActionKind::CashDividend { amount, .. } => instrument.scale.less(price, amount),
+        ActionKind::CashOut(_) => Some(price),
     })
 }

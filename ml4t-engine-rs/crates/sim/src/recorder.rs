@@ -8,8 +8,10 @@ use crate::time::Ns;
 
 use ml4t_abi::{Liquidity, Phase};
 
+mod attribution;
 mod tables;
 
+pub use attribution::{Contribution, Part};
 pub use tables::{Keep, TableRecorder};
 
 /// A transition of an order.
@@ -114,6 +116,8 @@ pub struct PortfolioRow {
     pub fees: Cash,
     /// Dividends earned.
     pub dividends: Cash,
+    /// What holding cost.
+    pub carry: Cash,
 }
 
 /// Receives the rows of a run.

@@ -1,6 +1,7 @@
 //! Everything of a run that changes.
 
 use crate::batches::Batch;
+use crate::carry::Accruals;
 use crate::contingent::Links;
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
@@ -149,8 +150,12 @@ pub struct State {
     /// Last signal of each (instrument, name), as row + 1; 0 for none.
     latest_signal: Vec<u32>,
     pub(crate) actions_seen: usize,
+    /// When the instruments ended that have.
+    pub(crate) delisted: Vec<Option<Ns>>,
     pub(crate) sessions_seen: Vec<usize>,
     pub(crate) payments: Vec<Payment>,
+    /// What the next close accrues on.
+    pub(crate) accruals: Accruals,
     /// Cancels (`None`) and changes on their way to the venue, by arrival.
     pub(crate) requests: Vec<(Ns, OrderId, Option<Box<Changes>>)>,
     /// Sorted by time.
@@ -216,9 +221,11 @@ impl State {
             signals_seen: 0,
             latest_signal: vec![0; instruments * names],
             actions_seen: 0,
+            delisted: vec![None; instruments],
             // Sessions that closed when the run begins, or before, are not part of it.
             sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t <= start)).collect(),
             payments: Vec::new(),
+            accruals: Accruals::default(),
             requests: Vec::new(),
             timers: Vec::new(),
             timers_seen: 0,
@@ -431,9 +438,9 @@ impl State {
         Ok(())
     }
 
-    /// Sums over all books: cash, receivable, long, short, cost, realised, fees, dividends.
-    pub(crate) fn totals(&self) -> Result<[Cash; 8]> {
-        let mut sums = [Cash::ZERO; 8];
+    /// Sums over all books: cash, receivable, long, short, cost, realised, fees, dividends, carry.
+    pub(crate) fn totals(&self) -> Result<[Cash; 9]> {
+        let mut sums = [Cash::ZERO; 9];
         for book in &self.books {
             let parts = [
                 book.cash(),
@@ -444,6 +451,7 @@ impl State {
                 Cash(-book.balance(Account::RealizedPnl).0),
                 book.balance(Account::Fees),
                 Cash(-book.balance(Account::Dividends).0),
+                book.carry()?,
             ];
             for (sum, part) in sums.iter_mut().zip(parts) {
                 *sum = sum.plus(part, "portfolio")?;

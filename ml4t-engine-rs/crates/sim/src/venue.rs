@@ -231,6 +231,15 @@ impl SimulatedVenue {
         if self.is_out_of_reach(plan, state, i, (id.index(), row)) { NEVER } else { opens[row] }
     }
 
+    /// Orders of an instrument that can still change, those that wait for another included, by id.
+    fn open_orders_of(&self, state: &State, i: usize) -> Vec<OrderId> {
+        let waiting = state.links.waiting.iter().copied();
+        let own = waiting.filter(|&id| state.order(id).request.instrument.index() == i);
+        let mut ids: Vec<OrderId> = self.working(state, i).chain(own).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     fn set_watch(&mut self, i: usize, watch: u8) {
         let was_live = self.watch[i] & LIVE != 0;
         self.watch[i] = watch;
@@ -509,13 +518,7 @@ impl Venue for SimulatedVenue {
         let i = id.index();
         let instrument = &desk.plan.instruments[i];
         let range = || SimError::overflow(format!("{}: a split takes an order out of range", instrument.symbol));
-        let waiting = desk.state.links.waiting.iter().copied();
-        let mut ids: Vec<OrderId> = self
-            .working(desk.state, i)
-            .chain(waiting.filter(|&w| desk.state.order(w).request.instrument.index() == i))
-            .collect();
-        ids.sort_unstable();
-        for id in ids {
+        for id in self.open_orders_of(desk.state, i) {
             let order = desk.state.order(id);
             if order.status.is_terminal() {
                 // One before it has taken it along.
@@ -579,6 +582,25 @@ impl Venue for SimulatedVenue {
         self.live[i].sweep(desk.state);
         self.refresh_watch(desk.plan, desk.state, i);
         self.cascade(desk)
+    }
+
+    fn on_delisted<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId) -> Result<()> {
+        let i = id.index();
+        for order in self.open_orders_of(desk.state, i) {
+            if desk.state.has_ended(order) {
+                // One before it has taken it along.
+                continue;
+            }
+            desk.state.move_order(order, OrderStatus::Canceled, Reason::Delisted, desk.recorder)?;
+            self.remove(desk.plan, desk.state, i);
+            self.cascade(desk)?;
+        }
+        self.queues[i].clear();
+        for book in (0..desk.plan.books).map(BookId) {
+            self.guards[guard_of(desk.plan, book, i)].turn(0, 0);
+        }
+        self.refresh_watch(desk.plan, desk.state, i);
+        Ok(())
     }
 
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId) {

@@ -451,6 +451,10 @@ impl Api<'_> {
                 continue;
             }
             let i = order.instrument.index();
+            if self.state.delisted[i].is_some() {
+                order.end(self, Progress::Canceled);
+                continue;
+            }
             let Some(id) = self.plan.instruments[i].matching else { continue };
             let rows = self.state.readable_rows(self.plan, id.index(), i);
             if !order.is_due(rows.len()) {

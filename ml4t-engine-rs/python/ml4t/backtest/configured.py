@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ml4t.backtest import datasets
-from ml4t.backtest.data import DataFeed, Signals, read_actions
+from ml4t.backtest.data import DataFeed, Signals, read_actions, read_borrow_rates, read_funding_rates
 from ml4t.backtest.data.feed import FeedOptions, LoadedFeed
 from ml4t.backtest.data.frames import Files
 from ml4t.backtest.data.plugged import find_reader, read_section, reader_faults
 from ml4t.backtest.engine import Engine
-from ml4t.core.config import ActionsSection, FeedSection, RunConfig, SignalSection, to_mapping
+from ml4t.core.config import FeedSection, RunConfig, SignalSection, TableSection, to_mapping
 from ml4t.core.errors import ArgumentError, DataError, Finding
 from ml4t.core.plugins import PluginManager, load_plugins
 
@@ -47,7 +48,9 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
         config=config,
         params=dict(strategy.params),
         signals=[_signals(section) for section in config.signal_sources] or None,
-        actions=_actions(config.corporate_actions),
+        actions=_tables(config.corporate_actions, read_actions),
+        funding=_tables(config.funding_rates, read_funding_rates),
+        borrow=_tables(config.borrow_rates, read_borrow_rates),
         plugins=plugins,
     )
 
@@ -130,8 +133,8 @@ def _signals(section: SignalSection) -> Signals:
     )
 
 
-def _actions(sections: tuple[ActionsSection, ...]) -> object:
+def _tables(sections: tuple[TableSection, ...], read: Callable[..., object]) -> object:
     if not sections:
         return None
-    found = [read_actions(_file(section.path), columns=dict(section.columns) or None) for section in sections]
+    found = [read(_file(section.path), columns=dict(section.columns) or None) for section in sections]
     return found[0] if len(found) == 1 else found

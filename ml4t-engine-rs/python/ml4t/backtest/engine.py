@@ -72,6 +72,8 @@ class _Parts:
 
     signals: object = None
     actions: object = None
+    funding: object = None
+    borrow: object = None
     instruments: Any = None
 
 
@@ -99,13 +101,15 @@ class Engine:
         Keywords of the strategy's constructor.
     signals, actions : object, optional
         Predictions and corporate actions; frames, paths or objects, in addition to those of the feed.
+    funding, borrow : object, optional
+        Funding rates of perpetual futures, and what borrowed shares cost; see "Carry".
     instruments : optional
         Declared instruments, in addition to those of the configuration and the feed.
     calendars : optional
         Calendars of your own; they win over those of plugins, and those over the library's.
     models : Mapping or None
-        Model objects by kind (`fill`, `slippage`, `impact`, `fee`, `latency`), in place of the configured
-        ones.
+        Model objects by kind (`fill`, `slippage`, `impact`, `fee`, `latency`, `borrow`, `funding`,
+        `interest`), in place of the configured ones.
     plugins : PluginManager or None
         Loaded plugins; those of the environment by default.
 
@@ -135,6 +139,8 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         signals: object = None,
         actions: object = None,
+        funding: object = None,
+        borrow: object = None,
         instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
         calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
         models: Mapping[str, Any] | None = None,
@@ -147,7 +153,9 @@ class Engine:
         self._feeds = listed_feeds(feed)
         brought = self._source.tables()
         signals = [*as_signals(signals), *brought] if brought else signals
-        self._parts = _Parts(signals=signals, actions=actions, instruments=instruments)
+        self._parts = _Parts(
+            signals=signals, actions=actions, funding=funding, borrow=borrow, instruments=instruments
+        )
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
         runs_native = self._engine.spec.native
         self._models = chosen_models(self.config, models or {}, self._plugins, runs_native=runs_native)
@@ -168,6 +176,8 @@ class Engine:
                 instruments=_declared(self.config, self._parts.instruments),
                 signals=self._parts.signals,
                 actions=self._parts.actions,
+                funding=self._parts.funding,
+                borrow=self._parts.borrow,
                 start=period.start_date,
                 end=period.end_date,
                 nav_calendar=period.nav_calendar,
@@ -366,6 +376,8 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
     config: ConfigLike = None,
     signals: object = None,
     actions: object = None,
+    funding: object = None,
+    borrow: object = None,
     instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
     calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
     models: Mapping[str, Any] | None = None,
@@ -388,6 +400,8 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
         params=params,
         signals=signals,
         actions=actions,
+        funding=funding,
+        borrow=borrow,
         instruments=instruments,
         calendars=calendars,
         models=models,

@@ -83,7 +83,11 @@ def _entitlements(data: MarketData, symbol: str, closes: pl.Series) -> tuple[lis
     # The first close at or after an action; an action before the first close concerns nobody.
     sessions = closes.search_sorted(actions["ts"], side="left")
     for session, action in zip(sessions, actions.iter_rows(named=True), strict=True):
+        if action["amount"] == "":
+            # Delisted at its last price, which it keeps.
+            continue
         if 0 < session < len(closes):
             paid[session] += shares[session] * float(action["amount"])
-            shares[session] *= action["ratio_num"] / action["ratio_den"]
+            is_end = action["kind"] == "cash_out"
+            shares[session] *= 0.0 if is_end else action["ratio_num"] / action["ratio_den"]
     return shares, paid

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["changeable", "chosen_models"]
 
 # Kinds of the models that a run may be given as objects.
-_GIVEN = ("fill", "slippage", "impact", "fee", "latency")
+_CARRY = ("borrow", "funding", "interest")
+_GIVEN = ("fill", "slippage", "impact", "fee", "latency", *_CARRY)
 
 
 def chosen_models(
@@ -103,6 +104,7 @@ def _tables(
         "slippage": broker.slippage_model,
         "impact": broker.impact_model,
         "fee": broker.commission_model,
+        **{kind: getattr(broker, MODEL_KEYS[ModelKind[kind.upper()]]) for kind in _CARRY},
     }
     found: dict[str, tuple[str, str, Mapping[str, Any] | None]] = {
         kind: (kind, f"broker.{MODEL_KEYS[ModelKind[kind.upper()]]}", table) for kind, table in tables.items()

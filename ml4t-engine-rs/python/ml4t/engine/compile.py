@@ -7,7 +7,7 @@ writes it from the configuration and the assembled market data, and nothing else
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -22,6 +22,9 @@ from ml4t.core.policies import PrintFills
 from ml4t.core.types import DataKind, ModelKind
 from ml4t.core.values import decimal_text, parse_duration
 from ml4t.engine._engine import native_table
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["LATENCY", "ChosenModel", "describe", "model_path", "warm_from_ns"]
 
@@ -38,7 +41,8 @@ class ChosenModel:
     Attributes
     ----------
     kind : str
-        `fill`, `slippage`, `impact`, `fee`, `latency`, `executor` or `strategy`.
+        `fill`, `slippage`, `impact`, `fee`, `latency`, `borrow`, `funding`, `interest`, `executor` or
+        `strategy`.
     model : object
         The attrs-frozen model.
     builtin : str or None
@@ -125,11 +129,19 @@ def describe(
     data : MarketData
         Universe, columns, calendars.
     models : Mapping of str to ChosenModel
-        Keys `fill`, `slippage`, `fee`, and `impact` where there is such a model; of latency models `LATENCY`
-        and their place.
+        Keys `fill`, `slippage`, `fee`, and `impact`, `borrow`, `funding`, `interest` where there is such a
+        model; of latency models `LATENCY` and their place.
     warm_from : int
         Instant until which orders are refused, ns UTC.
     """
+    given = {"funding": (data.funding, "PerpetualFunding"), "borrow": (data.borrow, "BorrowFee")}
+    for kind, (rates, example) in given.items():
+        if rates is not None and kind not in models:
+            message = (
+                f"{kind} rates are given, and no model says what is paid; set broker.{kind}_model, for "
+                f'example to {{ type = "{example}" }}'
+            )
+            raise config.refused([Finding(path=f"broker.{kind}_model", message=message, code="missing")])
     calendars = [table.name for table in data.calendars]
     account = config.broker
     waits = [kind for kind in models if kind.startswith(LATENCY)]
@@ -143,7 +155,9 @@ def describe(
         "feeds": [_feed(feed) for feed in data.feeds],
         "kept": data.kept,
         "signals": _signals(data),
-        "actions": _actions(data),
+        "actions": _rows(data.actions),
+        "funding": _rows(data.funding, other="mark"),
+        "borrow": _rows(data.borrow, other="available"),
         "calendars": [_calendar(table) for table in data.calendars],
         "nav_calendar": calendars.index(data.nav_calendar),
         "base_currency": config.backtest.base_currency,
@@ -262,8 +276,9 @@ def _signals(data: MarketData) -> dict[str, Any] | None:
     return {"frame": signals.frame, "names": list(signals.names), "versions": list(signals.versions)}
 
 
-def _actions(data: MarketData) -> list[dict[str, Any]]:
-    return [] if data.actions is None else data.actions.to_dicts()
+def _rows(table: pl.DataFrame | None, *, other: str = "other") -> list[dict[str, Any]]:
+    """Return the rows of a table, if there is one; a column of its kind gets its own name."""
+    return [] if table is None else table.rename({"other": other}, strict=False).to_dicts()
 
 
 def _calendar(table: SessionTable) -> dict[str, Any]:

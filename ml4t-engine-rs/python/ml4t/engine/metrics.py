@@ -192,6 +192,7 @@ _GROUPS: Mapping[str, Mapping[str, tuple[str, Unit, str]]] = {
         "exposure": ("Exposure", _F, "Mean of gross market value over NAV at the closes of the sessions."),
         "time_in_market": ("Time in market", _F, "Share of sessions that closed with a position."),
         "fees": ("Fees", _M, "Sum over all fills; rebates count against it."),
+        "carry": ("Carry", _M, "Borrow fees, funding and interest paid, less what was received."),
         "slippage_cost": (
             "Slippage",
             _M,

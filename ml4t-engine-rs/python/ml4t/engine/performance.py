@@ -275,7 +275,7 @@ def _up_to_ruin(returns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def exposures(portfolio_history: pl.DataFrame) -> dict[str, float]:
-    """Measure exposure, time in the market and fees; `ml4t.engine.metrics` has the definitions."""
+    """Measure exposure, time in the market, fees and carry; `ml4t.engine.metrics` has the definitions."""
     import polars as pl
 
     gross = pl.col("long_value") - pl.col("short_value")
@@ -286,7 +286,8 @@ def exposures(portfolio_history: pl.DataFrame) -> dict[str, float]:
     measured = {
         name: math.nan if found is None else found for name, found in closes.row(0, named=True).items()
     }
-    return measured | {"fees": fees[-1] if len(fees) else 0.0}
+    carry = portfolio_history["carry"]
+    return measured | {name.name: name[-1] if len(name) else 0.0 for name in (fees, carry)}
 
 
 def activity(fills: pl.DataFrame, nav: pl.DataFrame, *, periods_per_year: float) -> dict[str, float]:

@@ -20,19 +20,12 @@ from ml4t.backtest.data.plugged import ReaderUse
 from ml4t.backtest.data.tables import MarketData
 from ml4t.core.config import MODEL_KEYS, RunConfig, to_mapping
 from ml4t.core.errors import Ml4tError, PluginError
-from ml4t.core.manifest import (
-    InputFile,
-    ModelUse,
-    build_manifest,
-    canonical_json,
-    installed_versions,
-    sha256_file,
-)
 from ml4t.core.plugins import PluginManager, Registered
 from ml4t.core.policies import PrintFills, QueuePosition
 from ml4t.core.types import AssetClass, DataKind, ModelKind
-from ml4t.core.values import FrozenMapping, format_ns
+from ml4t.core.values import FrozenMapping, canonical_json, format_ns
 from ml4t.engine.compile import ChosenModel
+from ml4t.engine.manifest import InputFile, ModelUse, build_manifest, installed_versions, sha256_file
 
 __all__ = ["RULES_VERSION", "manifest_of", "model_notes", "origin_note", "run_info_of", "strategy_identity"]
 __all__ += ["with_algorithms"]

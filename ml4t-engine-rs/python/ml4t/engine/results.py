@@ -230,6 +230,11 @@ class Results:
         return self.table("portfolio_history")
 
     @property
+    def attribution(self) -> pl.DataFrame:
+        """What changes of net asset value consist of, exactly: a row per NAV and instrument, or account."""
+        return self.table("attribution")
+
+    @property
     def recorded(self) -> pl.DataFrame:
         """What the strategy recorded."""
         return self.table("recorded")

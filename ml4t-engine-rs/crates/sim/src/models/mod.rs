@@ -15,8 +15,9 @@ mod params;
 mod slippage;
 
 use ml4t_abi::{
-    FeeContext, FeeOutput, FillContext, FillEvent, FillSlice, ImpactContext, ImpactOutput, LatencyContext,
-    LatencyOutput, Liquidity, MarketEvent, SlippageContext, SlippageOutput, Status,
+    BorrowContext, BorrowOutput, FeeContext, FeeOutput, FillContext, FillEvent, FillSlice, FundingContext,
+    FundingOutput, ImpactContext, ImpactOutput, InterestContext, InterestOutput, LatencyContext, LatencyOutput,
+    Liquidity, MarketEvent, SlippageContext, SlippageOutput, Status,
 };
 
 pub use fee::builtin_fee;
@@ -24,6 +25,7 @@ pub use fill::builtin_fill;
 pub use params::{Param, Params};
 pub use slippage::builtin_slippage;
 
+use crate::carry::CarryModels;
 use crate::error::{Result, SimError};
 
 /// How many slices a fill model may cut one execution into.
@@ -135,6 +137,12 @@ pub type SlippageModel = Box<dyn Model<SlippageContext, SlippageOutput>>;
 pub type ImpactModel = Box<dyn Model<ImpactContext, ImpactOutput>>;
 /// A latency model.
 pub type LatencyModel = Box<dyn Model<LatencyContext, LatencyOutput>>;
+/// A borrow model.
+pub type BorrowModel = Box<dyn Model<BorrowContext, BorrowOutput>>;
+/// A funding model.
+pub type FundingModel = Box<dyn Model<FundingContext, FundingOutput>>;
+/// An interest model.
+pub type InterestModel = Box<dyn Model<InterestContext, InterestOutput>>;
 /// A fee model.
 pub type FeeModel = Box<dyn Model<FeeContext, FeeOutput>>;
 
@@ -150,6 +158,8 @@ pub struct Models {
     pub fee: FeeModel,
     /// How long messages are under way, for instruments that name one by its index.
     pub latency: Vec<LatencyModel>,
+    /// What holding costs.
+    pub carry: CarryModels,
 }
 
 impl Clone for Models {
@@ -160,6 +170,7 @@ impl Clone for Models {
             impact: self.impact.as_ref().map(|model| model.boxed_clone()),
             fee: self.fee.boxed_clone(),
             latency: self.latency.iter().map(|model| model.boxed_clone()).collect(),
+            carry: self.carry.clone(),
         }
     }
 }
@@ -261,6 +272,7 @@ impl Default for Models {
             impact: None,
             fee: fee::no_fee(),
             latency: Vec::new(),
+            carry: CarryModels::default(),
         }
     }
 }

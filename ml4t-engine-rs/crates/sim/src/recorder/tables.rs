@@ -1,11 +1,13 @@
 //! The tables of a run in narrow rows: what a fill, its order or the plan says is not said again.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 use ml4t_abi::{Liquidity, Phase};
 
+use super::attribution::Upto;
 use super::{Fill, OrderEvent, PortfolioRow, PositionRow, Recorder};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::ledger::{Account, Posting, PostingKind, RoundTrip};
@@ -52,12 +54,16 @@ pub struct TableRecorder {
     /// Cost and proceeds of round trips that are not quantity x price of their fills: those of parts that splits
     /// scaled, and of averages.
     values: Rows<[Narrow; 2]>,
+    /// Time, account and instrument of round trips that no fill closed.
+    ended: Sparse<(Ns, BookId, InstrumentId)>,
     positions: Rows<PositionLine>,
     portfolio: Rows<PortfolioLine>,
+    /// How far the others were at each net asset value.
+    upto: Rows<Upto>,
 }
 
 /// A row of a table that can be read by number.
-trait Row: Sized {
+pub(super) trait Row: Sized {
     /// How many there are.
     fn count(tables: &TableRecorder) -> usize;
     /// The row of that number.
@@ -83,8 +89,10 @@ impl TableRecorder {
             references: Sparse::default(),
             round_trips: Rows::new(part()),
             values: Rows::new(part()),
+            ended: Sparse::default(),
             positions: Rows::new(part()),
             portfolio: Rows::new(part()),
+            upto: Rows::new(part()),
         }
     }
 
@@ -123,6 +131,21 @@ impl TableRecorder {
         (0..T::count(self)).map(|k| self.row(k).unwrap_or_else(|| unreachable!("row {k} of {}", T::count(self))))
     }
 
+    /// The rows with those numbers.
+    pub(super) fn rows_of<T: Row>(&self, numbers: Range<u32>) -> impl Iterator<Item = T> + use<'_, T> {
+        numbers.map(|k| self.row(k as usize).unwrap_or_else(|| unreachable!("row {k} of {}", T::count(self))))
+    }
+
+    /// How far the other rows were at each net asset value.
+    pub(super) fn upto(&self) -> impl Iterator<Item = Upto> + use<'_> {
+        self.upto.iter()
+    }
+
+    /// The plan of the run.
+    pub(super) const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
     fn row<T: Row>(&self, k: usize) -> Option<T> {
         T::read(self, k)
     }
@@ -152,6 +175,7 @@ impl TableRecorder {
             && self.values.has_room()
             && self.positions.has_room()
             && self.portfolio.has_room()
+            && self.upto.has_room()
     }
 
     /// Bytes of all rows, in memory and outside.
@@ -166,6 +190,7 @@ impl TableRecorder {
             self.values.bytes(),
             self.positions.bytes(),
             self.portfolio.bytes(),
+            self.upto.bytes(),
         ];
         all.into_iter().fold((self.wide.bytes(), 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
     }
@@ -254,9 +279,12 @@ impl Recorder for TableRecorder {
             slippage: self.wide.pack(row.slippage.0),
             quantity: row.quantity,
             entry_fill: u32::try_from(row.entry_fill).unwrap_or(NONE),
-            exit_fill: u32::try_from(row.exit_fill).unwrap_or(NONE),
+            exit_fill: row.exit.map_or(NONE, |(_, k)| u32::try_from(k).unwrap_or(NONE)),
             values: NONE,
         };
+        if row.exit.is_none() {
+            self.ended.push(number(self.round_trips.len()), (row.ts_exit, row.book, row.instrument));
+        }
         if line.at_prices(self) != Some([row.entry_cost, row.exit_value]) {
             line.values = number(self.values.len());
             self.values.push([self.wide.pack(row.entry_cost.0), self.wide.pack(row.exit_value.0)]);
@@ -289,6 +317,10 @@ impl Recorder for TableRecorder {
         if row.session.is_some() && self.portfolio.last().is_some_and(|last| last.ts == row.ts) {
             self.portfolio.pop();
         }
+        if row.session.is_some() && self.keep == Keep::All {
+            let (postings, fills) = (number(self.ledger.len()), number(self.fills.len()));
+            self.upto.push(Upto { postings, fills, positions: number(self.positions.len()) });
+        }
         let amounts = [
             row.cash,
             row.receivable,
@@ -298,8 +330,9 @@ impl Recorder for TableRecorder {
             row.realized,
             row.fees,
             row.dividends,
+            row.carry,
         ];
-        let mut packed = [Narrow::default(); 8];
+        let mut packed = [Narrow::default(); 9];
         for (place, amount) in packed.iter_mut().zip(amounts) {
             *place = self.wide.pack(amount.0);
         }
@@ -521,26 +554,33 @@ impl Row for RoundTrip {
     #[inline]
     fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
         let line = tables.round_trips.get(k)?;
-        let (entry, exit) = (tables.fills.get(line.entry_fill as usize)?, tables.fills.get(line.exit_fill as usize)?);
+        let entry = tables.fills.get(line.entry_fill as usize)?;
+        let (ts_exit, book, instrument, exit) = if line.exit_fill == NONE {
+            let (ts, book, instrument) = tables.ended.get(number(k))?;
+            (ts, book, instrument, None)
+        } else {
+            let fill = tables.fills.get(line.exit_fill as usize)?;
+            let by = (OrderId(u64::from(fill.order)), u64::from(line.exit_fill));
+            (fill.ts, BookId(fill.book), InstrumentId(fill.instrument), Some(by))
+        };
         let [entry_cost, exit_value] = if line.values == NONE {
             line.at_prices(tables)?
         } else {
             tables.values.get(line.values as usize)?.map(|amount| Cash(tables.wide.unpack(amount)))
         };
         Some(Self {
-            book: BookId(exit.book),
-            instrument: InstrumentId(exit.instrument),
+            book,
+            instrument,
             quantity: line.quantity,
             ts_entry: entry.ts,
-            ts_exit: exit.ts,
+            ts_exit,
             entry_cost,
             exit_value,
             fees: Cash(tables.wide.unpack(line.fees)),
             slippage: Cash(tables.wide.unpack(line.slippage)),
             entry_order: OrderId(u64::from(entry.order)),
             entry_fill: u64::from(line.entry_fill),
-            exit_order: OrderId(u64::from(exit.order)),
-            exit_fill: u64::from(line.exit_fill),
+            exit,
         })
     }
 }
@@ -584,7 +624,7 @@ impl Row for PositionRow {
 struct PortfolioLine {
     ts: Ns,
     session: i32,
-    amounts: [Narrow; 8],
+    amounts: [Narrow; 9],
 }
 
 impl Row for PortfolioRow {
@@ -596,10 +636,10 @@ impl Row for PortfolioRow {
     fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
         let line = tables.portfolio.get(k)?;
         let amounts = { line.amounts }.map(|amount| Cash(tables.wide.unpack(amount)));
-        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends] = amounts;
+        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry] = amounts;
         let session = Some(line.session).filter(|&session| session != i32::MIN);
         let ts = line.ts;
-        Some(Self { ts, session, cash, receivable, long_value, short_value, cost, realized, fees, dividends })
+        Some(Self { ts, session, cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry })
     }
 }
 

@@ -56,6 +56,11 @@ pub trait Venue: Clone {
     /// # Errors
     /// A number leaves its range.
     fn on_split<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()>;
+    /// Phase 4: an instrument ends: its orders are canceled, before its positions are closed.
+    ///
+    /// # Errors
+    /// An order cannot change its state.
+    fn on_delisted<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId) -> Result<()>;
     /// Phase 9: an accepted order starts to work.
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId);
     /// Phase 9: an order that a strategy sent or changed becomes active at a known time.

@@ -14,6 +14,7 @@ mod script;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ml4t_sim::carry::Rates;
 use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::{Result, SimError};
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
@@ -148,6 +149,8 @@ pub(crate) struct World {
     feeds: Vec<FeedRows>,
     calendars: Vec<Sessions>,
     actions: Vec<(Ns, String, ActionRow)>,
+    /// What data say about holding.
+    pub rates: Rates,
     signals: Vec<(Ns, Ns, String, String, f64)>,
 }
 
@@ -176,6 +179,7 @@ impl World {
             feeds: Vec::new(),
             calendars: Vec::new(),
             actions: Vec::new(),
+            rates: Rates::default(),
             signals: Vec::new(),
         };
         let days: Vec<(i64, Ns, Ns)> =
@@ -454,6 +458,7 @@ impl World {
             feeds,
             signals,
             actions,
+            rates: self.rates.clone(),
             calendars: self.calendars.clone(),
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
             base_currency: "USD".to_owned(),

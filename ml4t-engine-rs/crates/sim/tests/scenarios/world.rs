@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ml4t_abi::{ImpactContext, ImpactOutput, Status};
+use ml4t_sim::carry::Rates;
 use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::Result;
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
@@ -88,6 +89,7 @@ impl World {
         };
         let plan = Plan {
             actions: actions(scenario, &instruments)?,
+            rates: Rates::default(),
             instruments,
             feeds,
             signals: None,

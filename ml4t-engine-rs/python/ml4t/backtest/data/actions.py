@@ -12,9 +12,9 @@ import polars as pl
 from attrs import frozen
 
 from ml4t.backtest.calendars import local_midnight_ns
-from ml4t.backtest.data.columns import apply_renames, find_symbol, folded
-from ml4t.backtest.data.frames import files_of, scan_files, to_polars
-from ml4t.backtest.data.readers import SourceFile, reason_of
+from ml4t.backtest.data.columns import find_symbol, folded
+from ml4t.backtest.data.frames import files_of, read_table
+from ml4t.backtest.data.readers import SourceFile
 from ml4t.core.errors import DataError, nearest
 from ml4t.core.events import CorporateAction
 from ml4t.core.types import ActionKind
@@ -90,9 +90,11 @@ def exact_ratio(value: object) -> Fraction:
 def read_actions(source: object, *, columns: Mapping[str, str] | None = None) -> Actions:
     """Return the corporate actions of a frame, a path, or a list of `CorporateAction`.
 
-    A frame has ``symbol``, ``ex_date``, ``kind`` (``split`` or ``cash_dividend``), ``ratio`` (splits: new
-    shares per old), ``amount`` (dividends: currency per share as held on the ex-date) and, if known,
-    ``pay_date`` (the ex-date where absent or null). `columns` renames, our name to the source's.
+    A frame has ``symbol``, ``ex_date``, ``kind`` (``split``, ``cash_dividend``, ``stock_dividend``,
+    ``cash_merger`` or ``delisting``), ``ratio`` (splits: new shares per old; stock dividends: further shares
+    per share), ``amount`` (currency per share; of a delisting null is the last price) and, if known,
+    ``pay_date`` of cash dividends (the ex-date where absent or null). `columns` renames, our name to the
+    source's.
 
     Raises
     ------
@@ -110,15 +112,7 @@ def read_actions(source: object, *, columns: Mapping[str, str] | None = None) ->
             rows=tuple(row for part in parts for row in part.rows),
             files=tuple(file for part in parts for file in part.files),
         )
-    try:
-        if files is not None:
-            query, found = scan_files(files, name=LABEL, columns=columns)
-        else:
-            query, found = to_polars(source, name=LABEL).lazy(), ()
-        frame = apply_renames(query, columns, label=LABEL)[0].lazy().collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        message = f"corporate actions: the rows cannot be read: {reason_of(error)}"
-        raise DataError(message) from error
+    frame, found = read_table(source, label=LABEL, columns=columns)
     return Actions(rows=tuple(_action(row) for row in _plain(frame).iter_rows(named=True)), files=found)
 
 
@@ -195,11 +189,6 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
     if row["symbol"] is None or not isinstance(ex_date, dt.date):
         message = f"corporate actions: a {row['kind']} of {symbol} has no ex_date or no symbol"
         raise DataError(message)
-    if kind == ActionKind.SPLIT.value and pay_date is not None:
-        message = (
-            f"{LABEL}: the split of {symbol} on {ex_date} has a pay_date, {pay_date}; only dividends have one"
-        )
-        raise DataError(message)
     try:
         ratio = None if row["ratio"] is None else exact_ratio(row["ratio"])
         amount = None if row["amount"] is None else to_decimal(row["amount"])
@@ -218,6 +207,16 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
     except DataError as error:
         message = f"{LABEL}: {error}"
         raise DataError(message) from None
+
+
+def _effect(action: CorporateAction) -> tuple[str, Fraction, str]:
+    """Return what the engine does: one of three things, a ratio, and an amount, empty for the last price."""
+    ratio = Fraction(1) if action.ratio is None else action.ratio
+    if action.kind is ActionKind.CASH_DIVIDEND:
+        return "cash_dividend", ratio, decimal_text(action.amount or Decimal(0))
+    if action.kind in (ActionKind.CASH_MERGER, ActionKind.DELISTING):
+        return "cash_out", ratio, "" if action.amount is None else decimal_text(action.amount)
+    return "split", ratio + (action.kind is ActionKind.STOCK_DIVIDEND), "0"
 
 
 def action_table(
@@ -240,28 +239,30 @@ def action_table(
     rows = []
     seen: set[object] = set()
     for action in actions:
-        is_split = action.kind is ActionKind.SPLIT
-        key = (action.symbol, action.ex_date, action.kind, None if is_split else action.amount)
+        kind, ratio, amount = _effect(action)
+        key = (action.symbol, action.ex_date, kind, amount if kind == "cash_dividend" else None)
         if key in seen:
+            which = f"the {kind} of {action.symbol} on {action.ex_date} is there twice"
+            if kind == "cash_out":
+                which = f"{action.symbol} ends twice on {action.ex_date}"
             message = (
-                f"corporate actions: the {action.kind.value} of {action.symbol} on {action.ex_date} is there "
-                "twice; keep one (two dividends of one day with equal amounts are written as their sum)"
+                f"{LABEL}: {which}; keep one (two dividends of one day with equal amounts are written as "
+                "their sum)"
             )
             raise DataError(message)
         seen.add(key)
         zone = timezones[action.symbol]
-        ratio = action.ratio if action.ratio is not None else Fraction(1)
         rows.append(
             {
                 "ts": local_midnight_ns(action.ex_date, zone),
                 "instrument": ids[action.symbol],
-                "kind": action.kind.value,
+                "kind": kind,
                 "ratio_num": ratio.numerator,
                 "ratio_den": ratio.denominator,
-                "amount": decimal_text(action.amount) if action.amount is not None else "0",
+                "amount": amount,
                 "pay_ts": local_midnight_ns(action.pay_date or action.ex_date, zone),
             }
         )
-    # "cash_dividend" sorts before "split": an amount is per share as held before that day's split.
+    # "cash_dividend" sorts before the others: an amount is per share as held before that day's split.
     order = ["ts", "instrument", "kind", "pay_ts", "amount"]
     return pl.DataFrame(rows, schema=ACTION_SCHEMA, orient="row").sort(order)

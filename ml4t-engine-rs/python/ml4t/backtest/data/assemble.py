@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -16,6 +16,7 @@ from ml4t.backtest.data.consolidate import build
 from ml4t.backtest.data.events import read_events, read_feed, source_symbols
 from ml4t.backtest.data.feed import ConsolidatedFeed, yields_events
 from ml4t.backtest.data.prepare import Prepared, Raw, prepare
+from ml4t.backtest.data.rates import BORROW, Rates, rate_table, read_borrow_rates, read_funding_rates
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.report import with_late_rows
 from ml4t.backtest.data.settings import Instruments, instruments_by_symbol, merge_instruments
@@ -46,6 +47,8 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     instruments: Instruments | None = None,
     signals: object = None,
     actions: object = None,
+    funding: object = None,
+    borrow: object = None,
     start: Moment | None = None,
     end: Moment | None = None,
     nav_calendar: str | None = None,
@@ -65,6 +68,8 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         mapping of name to one of these.
     actions
         A frame, a path, or a list of :class:`~ml4t.core.events.CorporateAction`.
+    funding, borrow
+        Funding and borrow rates: frames, paths, or what :mod:`ml4t.backtest.data.rates` reads.
     start, end
         First and last date (a session label) or instant; both included. Data outside are not read.
     nav_calendar
@@ -96,21 +101,28 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     names = sorted({nav, *(instrument.calendar for instrument in universe.values())})
     action_frame, used_actions, action_notes = _actions(actions, listed, context)
     signal_frame, signal_files, signal_notes = _signals(signals, listed, context)
-    read = [file for each in loaded for file in each.prepared.files]
     matching = _matching(universe, loaded)
+    funding_frame, funding_files, funding_notes = _rates(read_funding_rates, funding, context)
+    borrow_frame, borrow_files, borrow_notes = _rates(read_borrow_rates, borrow, context)
+    _refuse_funding_without_data(funding_frame, tuple(universe), matching, loaded)
+    read = [file for each in loaded for file in each.prepared.files]
+    read += [*used_actions.files, *signal_files, *funding_files, *borrow_files]
     _refuse_torn_bars(action_frame, tuple(universe), matching, loaded)
+    _refuse_life_after_the_end(action_frame, tuple(universe), loaded)
     return MarketData(
         instruments=tuple(universe.values()),
         feeds=tuple(_feed_table(each.prepared, context) for each in loaded),
         signals=signal_frame,
         actions=action_frame,
+        funding=funding_frame,
+        borrow=borrow_frame,
         action_paths=tuple(sorted({file.path for file in used_actions.files})),
         calendars=tuple(book.table(name, *context.span) for name in names),
         nav_calendar=nav,
         matching=matching,
         prints=tuple(_prints(*each, loaded) for each in zip(universe, matching, strict=True)),
-        files={file.path: file.fingerprint() for file in (*read, *used_actions.files, *signal_files)},
-        notes=(*_feed_notes(loaded), *action_notes, *signal_notes),
+        files={file.path: file.fingerprint() for file in read},
+        notes=(*_feed_notes(loaded), *action_notes, *signal_notes, *funding_notes, *borrow_notes),
     )
 
 
@@ -149,6 +161,14 @@ class _Context:
     @property
     def ids(self) -> dict[str, int]:
         return {symbol: index for index, symbol in enumerate(self.universe)}
+
+    @property
+    def zones(self) -> dict[str, str]:
+        """Zone of the exchange by symbol."""
+        return {
+            symbol: self.book.table(instrument.calendar, *self.span).timezone
+            for symbol, instrument in self.universe.items()
+        }
 
 
 def listed_feeds(feeds: Feeds) -> list[sources.DataFeed]:
@@ -440,11 +460,7 @@ def _actions(
         return None, actions, ()
     kept, left_out = _of_universe([action.symbol for action in actions.rows], "corporate actions", context)
     rows = [action for action, keep in zip(actions.rows, kept, strict=True) if keep]
-    zones = {
-        symbol: context.book.table(instrument.calendar, *context.span).timezone
-        for symbol, instrument in context.universe.items()
-    }
-    table = action_table(rows, context.ids, zones)
+    table = action_table(rows, context.ids, context.zones)
     # Before the first and after the last row of market data nothing is held that an action could change.
     first, last = context.span_ns
     inside = table.filter(pl.col("ts") > first, pl.col("ts") <= last)
@@ -454,6 +470,46 @@ def _actions(
         what = "1 corporate action lies" if left_behind == 1 else f"{left_behind} corporate actions lie"
         notes.append(f"{what} outside the span of the market data")
     return inside.rechunk(), actions, tuple(notes)
+
+
+def _rates(
+    read: Callable[[object], Rates], given: object, context: _Context
+) -> tuple[pl.DataFrame | None, tuple[SourceFile, ...], tuple[str, ...]]:
+    """Return a table of rates that can touch a position, its files, and notes on the other rows."""
+    if given is None:
+        return None, (), ()
+    rates = read(given)
+    symbols = [symbol for frame in rates.frames for symbol in frame["symbol"].to_list()]
+    _, notes = _of_universe(symbols, rates.kind.label, context)
+    table = rate_table(rates, context.ids, context.zones)
+    first, last = context.span_ns
+    # What a position pays lies within the data; what is in force at their begin may be older.
+    inside = table.filter(pl.col("ts") <= last, (pl.col("ts") >= first) | pl.lit(rates.kind is BORROW))
+    if left := table.height - inside.height:
+        rows = "1 row lies" if left == 1 else f"{left} rows lie"
+        notes = (*notes, f"{rates.kind.label}: {rows} outside the span of the market data")
+    return inside.rechunk(), rates.files, notes
+
+
+def _refuse_funding_without_data(
+    funding: pl.DataFrame | None, symbols: Sequence[str], matching: Sequence[int], loaded: Sequence[_Loaded]
+) -> None:
+    """Refuse funding outside the rows of its instrument: nothing says what a position is worth."""
+    if funding is None:
+        return
+    for (instrument,), rows in funding.group_by("instrument", maintain_order=True):
+        symbol = symbols[int(instrument)]
+        keys = loaded[matching[int(instrument)]].prepared.rows.keys.filter(pl.col("symbol") == symbol)
+        first = keys["ts_open" if "ts_open" in keys.columns else "ts_event"].min()
+        last = keys["ts_event"].max()
+        outside = rows if last is None else rows.filter((pl.col("ts") < first) | (pl.col("ts") > last))
+        if outside.height:
+            ts = format_ns(outside["ts"][0])
+            span = "has no market data"
+            if last is not None:
+                span = f"has market data from {format_ns(first)} to {format_ns(last)}"  # type: ignore[arg-type]
+            message = f"funding rates: {symbol} has one at {ts}, and {span}; drop the row, or add the data"
+            raise DataError(message)
 
 
 def _refuse_torn_bars(
@@ -482,6 +538,33 @@ def _refuse_torn_bars(
                 f"corporate actions: {row['symbol']} splits at {format_ns(row['ts'])}, midnight of its "
                 f"ex-date, inside its bar from {opens} to {ends}, whose prices would be of old shares and of "
                 "new ones; give bars of which one ends at that instant, or quotes or prints"
+            )
+            raise DataError(message)
+
+
+def _refuse_life_after_the_end(
+    actions: pl.DataFrame | None, symbols: Sequence[str], loaded: Sequence[_Loaded]
+) -> None:
+    """Refuse rows and actions of an instrument after its delisting or merger: it may be another's symbol."""
+    if actions is None:
+        return
+    for ts, instrument in actions.filter(pl.col("kind") == "cash_out").select("ts", "instrument").rows():
+        symbol = symbols[instrument]
+        own = actions.filter(pl.col("instrument") == instrument, pl.col("ts") >= ts)
+        later = own.filter((pl.col("ts") > ts) | ~pl.col("kind").is_in(["cash_out", "cash_dividend"]))
+        found = [("a corporate action", later["ts"].min())] if later.height else []
+        for each in loaded:
+            keys = each.prepared.rows.keys
+            if "symbol" not in keys.columns:
+                continue
+            rows = keys.filter(pl.col("symbol") == symbol, pl.col("ts_event") > ts)
+            found += [(f"a row of feed {each.name}", rows["ts_event"].min())] if rows.height else []
+        if found:
+            what, when = found[0]
+            message = (
+                f"corporate actions: {symbol} ends at {format_ns(ts)}, and has {what} at "
+                f"{format_ns(int(when))}; drop what comes after, or give whoever took the symbol over "  # type: ignore[arg-type]
+                "a name of its own"
             )
             raise DataError(message)
 

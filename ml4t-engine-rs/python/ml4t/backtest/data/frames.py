@@ -43,7 +43,7 @@ from ml4t.backtest.data.tables import VALUE_COLUMNS
 from ml4t.core.errors import DataError
 from ml4t.core.types import DataKind
 
-__all__ = ["Files", "Part", "Source", "files_of", "open_source", "scan_files", "to_polars"]
+__all__ = ["Files", "Part", "Source", "files_of", "open_source", "read_table", "scan_files", "to_polars"]
 
 
 @frozen(kw_only=True, eq=False)
@@ -198,6 +198,28 @@ def scan_files(
     if files.format == "csv":
         return scan_csv(paths, name=name, columns=columns), found
     return scan_parquet(paths, name=name), found
+
+
+def read_table(
+    source: object, *, label: str, columns: Mapping[str, str] | None
+) -> tuple[pl.DataFrame, tuple[SourceFile, ...]]:
+    """Return the rows of a frame or of files, with our names for columns, and the files.
+
+    Raises
+    ------
+    DataError
+        They cannot be read.
+    """
+    try:
+        files = files_of(source)
+        if files is not None:
+            query, found = scan_files(files, name=label, columns=columns)
+        else:
+            query, found = to_polars(source, name=label).lazy(), ()
+        return apply_renames(query, columns, label=label)[0].lazy().collect(), found
+    except (pl.exceptions.PolarsError, OSError) as error:
+        message = f"{label}: the rows cannot be read: {reason_of(error)}"
+        raise DataError(message) from error
 
 
 def files_of(value: object) -> Files | None:

@@ -32,9 +32,9 @@ from ml4t.core.errors import (
     nearest,
 )
 from ml4t.core.events import Bar, Quote, TradeTick
-from ml4t.core.manifest import InputFile
 from ml4t.core.plugins import PluginManager
 from ml4t.core.values import thawed
+from ml4t.engine.manifest import InputFile
 
 __all__ = ["Reader", "ReaderUse", "find_reader", "read_section", "reader_faults"]
 

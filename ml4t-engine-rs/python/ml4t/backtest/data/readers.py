@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from ml4t.backtest.data.columns import SYMBOL_NAMES, TIME_NAMES, folded, renames
 from ml4t.core.errors import DataError
-from ml4t.core.manifest import InputFile
+from ml4t.engine.manifest import InputFile
 
 __all__ = ["SourceFile", "expand_paths", "read_text", "reason_of", "scan", "shown_paths"]
 

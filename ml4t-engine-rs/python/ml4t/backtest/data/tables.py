@@ -20,8 +20,8 @@ from attrs import field, frozen
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.report import FeedReport
 from ml4t.core.instrument import Instrument
-from ml4t.core.manifest import InputFile
 from ml4t.core.types import DataKind
+from ml4t.engine.manifest import InputFile
 
 __all__ = ["VALUE_COLUMNS", "FeedTable", "MarketData", "SignalTable"]
 
@@ -108,6 +108,10 @@ class MarketData:
         (1/1 for a dividend), ``amount`` Utf8 (decimal text in the instrument's currency, "0" for
         a split), ``pay_ts`` Int64. Sorted by ``(ts, instrument)``, dividends before splits: an
         amount is per share as held before that day's split.
+    funding, borrow
+        None where the run has none. Columns ``ts`` Int64, ``instrument`` UInt32, ``rate`` Float64 and
+        ``other`` Float64: of funding the mark price (NaN for that of the position), of borrow rates the
+        quantity that is available (infinite where it is not known). Sorted by ``(ts, instrument)``.
     calendars
         The session table of every calendar of the universe and of `nav_calendar`, sorted by name.
         They reach beyond the data at both ends, so that week and month ends are known.
@@ -133,6 +137,8 @@ class MarketData:
     feeds: tuple[FeedTable, ...]
     signals: SignalTable | None = None
     actions: pl.DataFrame | None = field(default=None, repr=False)
+    funding: pl.DataFrame | None = field(default=None, repr=False)
+    borrow: pl.DataFrame | None = field(default=None, repr=False)
     calendars: tuple[SessionTable, ...]
     nav_calendar: str
     matching: tuple[int, ...]
@@ -155,7 +161,12 @@ class MarketData:
         """
         tables = [(feed.name, feed.frame) for feed in self.feeds]
         tables += [] if self.signals is None else [("signals", self.signals.frame)]
-        tables += [] if self.actions is None else [("corporate_actions", self.actions)]
+        others = {
+            "corporate_actions": self.actions,
+            "funding_rates": self.funding,
+            "borrow_rates": self.borrow,
+        }
+        tables += [(name, frame) for name, frame in others.items() if frame is not None]
         return tuple(_fingerprint(name, frame) for name, frame in tables)
 
     @functools.cached_property

@@ -36,6 +36,7 @@ CONSTANTS: Final[dict[str, dict[str, int]]] = {
         "EXECUTOR": 13,
         "STRATEGY": 100,
         "INDICATOR": 101,
+        "INTEREST": 14,
     },
     "Flag": {
         "STATELESS": 1,
@@ -397,6 +398,28 @@ STRUCTS: Final[dict[str, tuple[int, tuple[tuple[str, str, int, int], ...]]]] = {
             ("code", "u8", 8, 1),
         ),
     ),
+    "InterestContext": (
+        48,
+        (
+            ("size", "u4", 0, 1),
+            ("version", "u2", 4, 1),
+            ("side", "i1", 6, 1),
+            ("pad", "u1", 7, 1),
+            ("asset", "u4", 8, 1),
+            ("flags", "u4", 12, 1),
+            ("ts_ns", "i8", 16, 1),
+            ("cash", "f8", 24, 1),
+            ("short_value", "f8", 32, 1),
+            ("days", "f8", 40, 1),
+        ),
+    ),
+    "InterestOutput": (
+        16,
+        (
+            ("payment", "f8", 0, 1),
+            ("code", "u8", 8, 1),
+        ),
+    ),
     "LatencyContext": (
         64,
         (
@@ -622,6 +645,10 @@ EVALS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "SETTLEMENT": (
         ("context", "const SettlementContext*"),
         ("output", "SettlementOutput*"),
+    ),
+    "INTEREST": (
+        ("context", "const InterestContext*"),
+        ("output", "InterestOutput*"),
     ),
     "FILL": (
         ("context", "const FillContext*"),

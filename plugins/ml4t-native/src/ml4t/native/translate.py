@@ -17,9 +17,12 @@ import attrs
 from ml4t.core.errors import ModelError
 from ml4t.core.models import (
     MODEL_STRUCTS,
+    BorrowOut,
     FeeOut,
     FillOut,
+    FundingOut,
     ImpactOut,
+    InterestOut,
     LatencyOut,
     ObservedFill,
     SlippageOut,
@@ -50,6 +53,9 @@ _CORE_NAMES: dict[ModelKind, dict[str, str]] = {
     ModelKind.IMPACT: {"price": "reference_price"},
     ModelKind.FEE: {},
     ModelKind.LATENCY: {},
+    ModelKind.BORROW: {},
+    ModelKind.FUNDING: {},
+    ModelKind.INTEREST: {},
 }
 _TEXTS: dict[str, tuple[str, dict[str, int]]] = {
     "kind": ("order_type", {kind.name.lower(): kind for kind in OrderKind}),
@@ -190,11 +196,24 @@ def output_of(kind: ModelKind) -> Made:
     return unset(dict(layouts.EVALS[kind.name])["output"].removesuffix("*"))
 
 
+# Kinds that answer one number: its name, and the class of the answer.
+_ONE_NUMBER: dict[ModelKind, tuple[str, Any]] = {
+    ModelKind.FEE: ("fee", FeeOut),
+    ModelKind.LATENCY: ("delay_ns", LatencyOut),
+    ModelKind.BORROW: ("fee", BorrowOut),
+    ModelKind.FUNDING: ("payment", FundingOut),
+    ModelKind.INTEREST: ("payment", InterestOut),
+}
+
+
 # What the engine does when a model has no opinion, as the answer that says so.
 _WITHOUT: dict[ModelKind, Any] = {
     ModelKind.SLIPPAGE: SlippageOut(price_adjustment=0.0),
     ModelKind.IMPACT: ImpactOut(temporary=0.0),
     ModelKind.FEE: FeeOut(fee=0.0),
+    ModelKind.BORROW: BorrowOut(fee=0.0),
+    ModelKind.FUNDING: FundingOut(payment=0.0),
+    ModelKind.INTEREST: InterestOut(payment=0.0),
 }
 
 
@@ -233,9 +252,10 @@ def answer(kind: ModelKind, status: int, parts: tuple[Any, Any, Any], *, who: st
         return SlippageOut(output.adjustment, output.spread, output.quantity_cap)
     if kind is ModelKind.IMPACT:
         return ImpactOut(output.temporary, output.permanent)
-    if kind is ModelKind.LATENCY:
-        return LatencyOut(output.delay_ns)
-    return FeeOut(output.fee) if kind is ModelKind.FEE else output
+    if kind in _ONE_NUMBER:
+        name, made = _ONE_NUMBER[kind]
+        return made(getattr(output, name))
+    return output
 
 
 def _fill(status: int, context: Made, parts: tuple[Made, Made], who: str) -> FillOut | tuple[FillOut, ...]:

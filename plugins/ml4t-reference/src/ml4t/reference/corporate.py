@@ -1,6 +1,7 @@
-"""Corporate actions, phase 4: splits and cash dividends, at 00:00 exchange time of the ex-date.
+"""Corporate actions, phase 4: splits, cash dividends and cash-outs, at 00:00 exchange time of the ex-date.
 
-They act on raw prices: on positions, on working orders, on marks and on what rules remember.
+They act on raw prices: on positions, on working orders, on marks and on what rules remember. A stock dividend
+is a split. A cash merger and a delisting are a cash-out: it ends the instrument, and pays for what is held.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from fractions import Fraction
 
 import attrs
 
-from ml4t.core.types import ActionKind, OrderStatus
+from ml4t.core.types import OrderStatus
 from ml4t.reference import contingent, trailing
+from ml4t.reference.guards import Occasion
 from ml4t.reference.numbers import LARGEST_STEP, checked, half_even
 from ml4t.reference.orders import Order, is_up, passive
-from ml4t.reference.plan import Action, Instrument
+from ml4t.reference.plan import Action, Effect, Instrument
 from ml4t.reference.venue import Venue
 
 __all__ = ["Corporate", "Payment"]
@@ -35,6 +37,7 @@ class Corporate:
     venue: Venue
     due: list[Payment] = attrs.field(factory=list)
     applied: list[Action] = attrs.field(factory=list)
+    delisted: dict[int, int] = attrs.field(factory=dict)  #: when instruments have ended, by instrument
 
     def next_payment(self) -> int | None:
         """Return when the next dividend is paid."""
@@ -52,19 +55,21 @@ class Corporate:
         instrument = self.venue.plan.instruments[action.instrument]
         # A quote or print of before is a price of the old shares; no close is made of it.
         self.venue.last_ticks.pop(instrument.index, None)
-        if action.kind is ActionKind.SPLIT:
+        if action.kind is Effect.SPLIT:
             self._split(instrument, action.ratio, now)
-        else:
+        elif action.kind is Effect.CASH_DIVIDEND:
             self._dividend(instrument, Fraction(action.amount), action.pay_ts, now)
+        else:
+            self._cash_out(instrument, action.amount, now)
 
     def adjusted(self, instrument: Instrument, price: int, known_at: int) -> int:
         """Return a price that was true at an instant as it counts now: with the actions since applied."""
         for action in self.applied:
             if action.instrument != instrument.index or action.ts < known_at:
                 continue
-            if action.kind is ActionKind.SPLIT:
+            if action.kind is Effect.SPLIT:
                 price = half_even(Fraction(price) / action.ratio)
-            else:
+            elif action.kind is Effect.CASH_DIVIDEND:
                 price -= half_even(Fraction(action.amount) * 10**instrument.price_exponent)
         return price
 
@@ -72,7 +77,7 @@ class Corporate:
         """Entitle who holds; the mark drops by the amount until the first print. A short position pays."""
         account = self.venue.account
         per_unit = amount * 10**instrument.price_exponent
-        owed = self._posted(instrument.worth(per_unit, account.ledger.quantity(instrument)))
+        owed = account.terms.posted(instrument.worth(per_unit, account.ledger.quantity(instrument)))
         if instrument.index in account.marks:
             account.marks[instrument.index] -= half_even(per_unit)
         if owed == 0:
@@ -83,10 +88,25 @@ class Corporate:
         account.ledger.pay_dividend(now, instrument, owed)
         self.due.append(Payment(ts=pay_ts, instrument=instrument, amount=owed))
 
-    def _posted(self, exact: Fraction) -> int:
-        """Round an amount to the posting quantum, half to even."""
-        quantum = self.venue.plan.account.posting_quantum
-        return half_even(exact / quantum) * quantum
+    def _cash_out(self, instrument: Instrument, amount: str, now: int) -> None:
+        """End an instrument: its orders are canceled, its position is paid out; a short position pays."""
+        self.delisted[instrument.index] = now
+        for order in self.venue.book.live():
+            # One that a cancel before has taken along has ended already.
+            if order.instrument is instrument:
+                self.venue.end(order, now, OrderStatus.CANCELED, "DELISTED")
+        account = self.venue.account
+        quantity = account.ledger.quantity(instrument)
+        if quantity == 0:
+            return
+        if amount:
+            per_unit = Fraction(amount) * 10**instrument.price_exponent
+            value = account.terms.posted(instrument.worth(per_unit, quantity))
+        else:
+            value = account.value(instrument)
+        account.ledger.cash_out(now, instrument, value)
+        del account.marks[instrument.index]
+        self.venue.guards.guard(instrument, now, Occasion(active_from=now))
 
     def _split(self, instrument: Instrument, ratio: Fraction, now: int) -> None:
         """Scale the position, its mark, working orders and what rules remember."""
@@ -95,7 +115,7 @@ class Corporate:
             account.marks[instrument.index] = half_even(account.marks[instrument.index] / ratio)
         mark = account.marks.get(instrument.index, 0)
         account.ledger.split(
-            now, instrument, ratio, lambda units: self._posted(instrument.worth(mark, units))
+            now, instrument, ratio, lambda units: account.terms.posted(instrument.worth(mark, units))
         )
         self.venue.turnover.split(instrument, ratio)
         self.venue.costs.past.split(instrument, ratio)

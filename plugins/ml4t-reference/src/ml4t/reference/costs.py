@@ -11,21 +11,20 @@ fills have left: the displacement for a buy, its negative for a sell.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import attrs
 
-from ml4t.core.errors import ModelError
 from ml4t.core.models import FeeArgs, FillArgs, FillOut, ImpactArgs, LatencyArgs, SlippageArgs
 from ml4t.core.policies import LimitSlippage, Policies
+from ml4t.reference.asking import asked_for, digits, refuse
 from ml4t.reference.events import number_text
 from ml4t.reference.matching import Bar, Offer, Quote, Trade
 from ml4t.reference.numbers import (
+    CASH_UNIT,
     LARGEST_CASH,
     LARGEST_STEP,
     cash_float,
@@ -203,7 +202,7 @@ class Costs:
             **meeting.shown.fill,
         )
         found: list[Slice] = []
-        with _asked(self.plan.models.fill, order, meeting.now):
+        with asked_for(self.plan.models.fill, order, meeting.now):
             answer = self.plan.models.fill.evaluate(args)
             outs = answer if isinstance(answer, tuple) else (answer,)
             if any(out.rejects for out in outs):
@@ -213,7 +212,7 @@ class Costs:
                 units = _units(out, offer, instrument, left)
                 if units and (worse := _beyond_limit(out, order, offer)):
                     if not found:
-                        _refuse(worse)
+                        refuse(worse)
                     is_cut = True
                     break
                 if units:
@@ -279,7 +278,7 @@ class Costs:
         for model in self.plan.models.all:
             observe = getattr(model, "observe", None)
             if observe is not None:
-                with _asked(model, fill.order, fill.ts, "told of a fill: "):
+                with asked_for(model, fill.order, fill.ts, "told of a fill: "):
                     observe(observed(fill))
 
     def refusal_text(self, order: Order, asked: int, now: int) -> str:
@@ -305,13 +304,13 @@ class Costs:
     def _ask_slippage(self, meeting: Meeting, reference: int, quantity: int) -> tuple[float, float, float]:
         model, instrument = self.plan.models.slippage, meeting.order.instrument
         fields = _market(meeting, reference, quantity, meeting.shown.slippage)
-        with _asked(model, meeting.order, meeting.now):
+        with asked_for(model, meeting.order, meeting.now):
             out = model.evaluate(SlippageArgs(**fields))
             adjustment, spread, cap = float(out.price_adjustment), float(out.spread), float(out.quantity_cap)
             if not (_is_price(adjustment, instrument) and _is_price(spread, instrument)):
-                _refuse(f"adjustment {_digits(adjustment)} and spread {_digits(spread)} must be {_RANGE}")
+                refuse(f"adjustment {digits(adjustment)} and spread {digits(spread)} must be {_RANGE}")
             if math.isnan(cap):
-                _refuse(f"quantity cap {number_text(cap)} is not a number")
+                refuse(f"quantity cap {number_text(cap)} is not a number")
         return adjustment, spread, cap
 
     def _ask_impact(self, meeting: Meeting, reference: int, quantity: int) -> tuple[float, float]:
@@ -328,11 +327,11 @@ class Costs:
             displacement=instrument.price(self.past.displacement(instrument)),
             **fields,
         )
-        with _asked(model, order, meeting.now):
+        with asked_for(model, order, meeting.now):
             out = model.evaluate(args)
             temporary, permanent = float(out.temporary), float(out.permanent)
             if not (_is_price(temporary, instrument) and _is_price(permanent, instrument)):
-                _refuse(f"temporary {_digits(temporary)} and permanent {_digits(permanent)} must be {_RANGE}")
+                refuse(f"temporary {digits(temporary)} and permanent {digits(permanent)} must be {_RANGE}")
         return temporary, permanent
 
     def _refuse_negative(self, meeting: Meeting, reference: int, parts: Parts) -> None:
@@ -347,8 +346,8 @@ class Costs:
         is_slipped = reference + order.sign * (parts.spread + parts.slippage) <= 0
         exponent = order.instrument.price_exponent
         worse, before, after = (plain_text(units, exponent) for units in (parts.total, reference, price))
-        with _asked(models.slippage if is_slipped else models.impact, order, meeting.now):
-            _refuse(
+        with asked_for(models.slippage if is_slipped else models.impact, order, meeting.now):
+            refuse(
                 f"costs of {worse} per unit would take the price from {before} to {after}; "
                 "a price above zero must stay above zero"
             )
@@ -370,50 +369,23 @@ class Costs:
             month_quantity=month_quantity,
             month_notional=month_notional,
         )
-        with _asked(self.plan.models.fee, order, now):
+        with asked_for(self.plan.models.fee, order, now):
             fee = float(self.plan.models.fee.evaluate(args).fee)
             if not math.isfinite(fee):
-                _refuse(f"fee {number_text(fee)} must be finite")
-            quantum = self.plan.account.posting_quantum
-            units = half_even(Fraction(fee) * 10**18 / quantum) * quantum
+                refuse(f"fee {number_text(fee)} must be finite")
+            units = self.plan.account.posted(Fraction(fee) * CASH_UNIT)
             if abs(units) > LARGEST_CASH:
-                _refuse(f"fee {_digits(fee)} leaves the range of money")
+                refuse(f"fee {digits(fee)} leaves the range of money")
         return units
 
 
 def delay_of(model: Any, order: Order, args: LatencyArgs) -> int:  # noqa: ANN401 - a model of any class
     """Ask a latency model how many whole nanoseconds a message about an order is under way."""
-    with _asked(model, order, args.ts_ns):
+    with asked_for(model, order, args.ts_ns):
         delay = float(model.evaluate(args).delay_ns)
         if not 0 <= delay < 2**63:
-            _refuse(f"delay_ns {number_text(delay)}; it must be 0 or more, and within 64 bits")
+            refuse(f"delay_ns {number_text(delay)}; it must be 0 or more, and within 64 bits")
         return int(delay)
-
-
-@contextlib.contextmanager
-def _asked(model: object, order: Order, now: int, what: str = "") -> Iterator[None]:
-    """While a model is asked: what it raises becomes an error naming model, instrument, order and time."""
-    where = f"model {type(model).__name__}, {order.instrument.symbol}, order {order.id}, {text_of(now)}"
-    try:
-        yield
-    except _Refused as error:
-        message = f"{where}: {error}"
-        raise ModelError(message) from None
-    except ModelError as error:
-        # A model that says itself what is wrong is not told of twice.
-        message = f"{where}: {what}{error}"
-        raise ModelError(message) from error
-    except Exception as error:
-        message = f"{where}: {what}{type(error).__name__}: {error}"
-        raise ModelError(message) from error
-
-
-class _Refused(Exception):
-    """An answer of a model that makes no sense."""
-
-
-def _refuse(text: str) -> None:
-    raise _Refused(text)
 
 
 # What numbers of models have to be, in words.
@@ -426,15 +398,15 @@ def _units(out: FillOut, offer: Offer, instrument: Instrument, left: int) -> int
     if math.isnan(price) and not quantity > 0:
         return 0
     if not (_is_price(price, instrument) and math.isfinite(quantity)):
-        _refuse(f"price {_digits(price)} and quantity {_digits(quantity)} must be {_RANGE}")
+        refuse(f"price {digits(price)} and quantity {digits(quantity)} must be {_RANGE}")
     units = left if quantity == instrument.quantity(left) else _whole_lots(quantity, instrument)
     if not 0 <= units <= left:
-        _refuse(f"quantity {number_text(quantity)} of {number_text(instrument.quantity(left))} open")
+        refuse(f"quantity {number_text(quantity)} of {number_text(instrument.quantity(left))} open")
     if offer.price > 0 and units_of_float(price, instrument.price_exponent) <= 0:
         market = number_text(instrument.price(offer.price))
-        _refuse(f"price {number_text(price)} where the market's is {market}; it must be above zero")
+        refuse(f"price {number_text(price)} where the market's is {market}; it must be above zero")
     if out.liquidity not in ("maker", "taker"):
-        _refuse(f"liquidity {out.liquidity!r} is neither maker nor taker")
+        refuse(f"liquidity {out.liquidity!r} is neither maker nor taker")
     return units
 
 
@@ -488,11 +460,6 @@ def _market(meeting: Meeting, reference: int, quantity: int, shown: dict[str, fl
 def _is_price(value: float, instrument: Instrument) -> bool:
     """Say whether 64 bits hold an answer as a price."""
     return math.isfinite(value) and abs(units_of_float(value, instrument.price_exponent)) <= LARGEST_STEP
-
-
-def _digits(value: float) -> str:
-    """Write an answer of a model, which may have three hundred digits."""
-    return repr(value).replace("e+", "e") if 1e15 <= abs(value) < math.inf else number_text(value)
 
 
 def _price(instrument: Instrument, units: Fraction | None) -> float:

@@ -2,8 +2,8 @@
 
 An instant is every distinct time at which something happens: a row completes or arrives, a bar opens for an
 instrument with live orders or a position, a session of the NAV calendar closes, a timer fires, a corporate
-action or a payment is due, a cancel or a change arrives, an order expires or meets a quote that stands. The
-run begins at its first open and ends with the last row of data.
+action, funding or a payment is due, a cancel or a change arrives, an order expires or meets a quote that
+stands. The run begins at its first open and ends with the last row of data.
 
 What ended at an instant precedes what begins at it. `Run._instant` is that sentence.
 """
@@ -20,7 +20,9 @@ from ml4t.core.errors import ArgumentError, EngineStateError
 from ml4t.core.types import DataKind, OrderStatus
 from ml4t.reference import standing
 from ml4t.reference.account import Account
+from ml4t.reference.attribution import Attribution
 from ml4t.reference.broker import Broker
+from ml4t.reference.carry import Carry
 from ml4t.reference.context import Context
 from ml4t.reference.contingent import Contingent
 from ml4t.reference.corporate import Corporate
@@ -84,11 +86,13 @@ class Run:
         self._venue = Venue(plan, book, account, Costs(plan), Guards(plan, book, account), contingent)
         self._market = Market(plan)
         self._corporate = Corporate(self._venue)
+        self._carry = Carry(plan, account)
         self._readable = Readable(plan)
         pricing = Pricing(self._readable, self._corporate)
         contingent.last = pricing.last
         self._desk = Desk(self._venue, Intake(plan, self._venue, pricing), self._readable)
         self._delivery = Delivery(plan, self._desk)
+        self._attribution = Attribution(account, book.fills)
         self._recorder = Recorder()
         self._broker = Broker(self._desk)
         self._data = PITData(self._readable)
@@ -207,7 +211,7 @@ class Run:
     def tables(self) -> dict[str, pa.Table]:
         """Return all tables so far, by the names of `ml4t.core.schemas.TABLES`."""
         venue = self._venue
-        return self._recorder.tables(venue.book, venue.account, self._plan.base_currency)
+        return self._recorder.tables(venue.book, venue.account, self._attribution, self._plan.base_currency)
 
     def counts(self) -> dict[str, int]:
         """Return the size of the run: `rows` of input, `orders`, `fills`."""
@@ -255,9 +259,10 @@ class Run:
         self._readable.epoch.begin(now)
         self._completed_data(now, rows)
         self._session_closes(now)
-        self._settlements(now)
+        session = self._session_that_closed(now)
+        self._settlements(now, session)
         self._corporate_actions(now)
-        session = self._marks_and_nav(now)
+        self._marks_and_nav(now, session)
         news = self._becomes_readable(now)
         # No callback of T sees less than another: what arrives at T is readable before the fills are told.
         self._tell(now)
@@ -275,31 +280,40 @@ class Run:
         """Phase 2: orders of the close fill where there are no bars, then orders expire."""
         self._venue.close_sessions(now)
 
-    def _settlements(self, now: int) -> None:
-        """Phase 3: dividends that are due become cash."""
+    def _session_that_closed(self, now: int) -> int | None:
+        """Return the label of the session of the NAV calendar that closes now; None where none does."""
+        sessions = self._plan.calendars[self._plan.nav_calendar]
+        if now <= self._begin or now not in sessions.closes:
+            return None
+        return sessions.labels[sessions.closes.index(now)]
+
+    def _settlements(self, now: int, session: int | None) -> None:
+        """Phase 3: dividends that are due become cash, then funding, at a close interest and borrow fees."""
+        self._carry.learn(now)
         self._corporate.pay(now)
+        self._carry.fund(now)
+        if session is not None:
+            self._carry.accrue(now, session)
 
     def _corporate_actions(self, now: int) -> None:
-        """Phase 4: splits and dividends of this instant, in the order of their table."""
+        """Phase 4: corporate actions of this instant, in the order of their table."""
         for action in self._plan.actions:
             if action.ts == now:
                 self._corporate.apply(action, now)
 
-    def _marks_and_nav(self, now: int) -> int | None:
-        """Phase 5: the value of the session that closed is written down; its label is returned."""
-        sessions = self._plan.calendars[self._plan.nav_calendar]
-        if now <= self._begin or now not in sessions.closes:
-            return None
-        label = sessions.labels[sessions.closes.index(now)]
-        self._write_nav(now, label)
-        return label
+    def _marks_and_nav(self, now: int, session: int | None) -> None:
+        """Phase 5: the value of the session that closed is written down, and what the next close charges."""
+        if session is not None:
+            self._write_nav(now, session)
+            self._carry.note(session)
 
     def _write_nav(self, now: int, label: int) -> None:
-        """Write down what the account is worth, as the official value of a session."""
+        """Write down what the account is worth, as the official value of a session, and why it changed."""
         account = self._venue.account
         account.ledger.check()
         self._recorder.portfolio(now, account, label)
         self._recorder.holdings(now, account, label)
+        self._attribution.explain(now, label)
 
     def _becomes_readable(self, now: int) -> News:
         """Phase 6: rows and signals that have arrived become readable, and indicators see them."""
@@ -435,4 +449,5 @@ def _static_instants(plan: Plan, begin: int, end: int) -> list[int]:
         times.update(plan.signals.columns["ts_arrival"])
     times.update(close for close in plan.calendars[plan.nav_calendar].closes if close > begin)
     times.update(action.ts for action in plan.actions)
+    times.update(row.ts for row in plan.funding)
     return sorted((ts for ts in times if begin <= ts <= end), reverse=True)

@@ -23,7 +23,7 @@ from ml4t.reference.orders import Order
 from ml4t.reference.plan import Plan
 from ml4t.reference.pricing import Pricing
 from ml4t.reference.randoms import draw, fraction_of, uniforms
-from ml4t.reference.refusals import Refusal, off_lot, off_tick, too_late
+from ml4t.reference.refusals import Refusal, delisted, off_lot, off_tick, too_late
 from ml4t.reference.replace import Replace, Replacing
 from ml4t.reference.rules import Rule
 from ml4t.reference.timestamp import text_of
@@ -196,6 +196,9 @@ class Intake:
         where = f"({instrument.symbol}, {text_of(now)})"
         if now < self.plan.warm_from_ns:
             return "WARM_UP", f"orders are refused until {text_of(self.plan.warm_from_ns)} {where}"
+        since = self.pricing.corporate.delisted.get(instrument.index)
+        if since is not None:
+            return delisted(order, since, where)
         if instrument.matching is None:
             return "NO_MARKET_DATA", f"no feed to match orders on {where}"
         refusal = off_lot(order, where) or off_tick(

@@ -2,9 +2,10 @@
 
 `cash` is money in the bank, `inventory` what open positions cost, `receivable` what is owed to us,
 `realized_pnl` the result of closed lots before fees, `fees` and `dividends` costs and income, `capital` what
-was paid in. After every posting
+was paid in. What holding costs is in `borrow`, `interest` and `funding`, below zero where it brought money.
+After every posting
 
-    cash + receivable + inventory = capital + realized_pnl + dividends - fees
+    cash + receivable + inventory = capital + realized_pnl + dividends - fees - borrow - interest - funding
 
 A position is a list of tax lots with their total cost; an average price is computed when somebody asks.
 """
@@ -26,6 +27,8 @@ __all__ = ["Holding", "Ledger", "Lot", "Posting", "RoundTrip"]
 
 ASSETS = ("cash", "inventory", "receivable")
 SOURCES = ("capital", "realized_pnl", "dividends")
+CARRY = ("borrow", "interest", "funding")
+COSTS = ("fees", *CARRY)
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +76,7 @@ class RoundTrip:
     fees: int
     slippage: int
     entry_order_id: int
-    exit_order_id: int
+    exit_order_id: int | None  #: None where no order closed it, but the end of its instrument
 
 
 @attrs.define
@@ -118,6 +121,11 @@ class Ledger:
         """
         total = self.balances.get(account, 0)
         return -total if account in SOURCES else total
+
+    @property
+    def carry(self) -> int:
+        """What holding has cost so far; below zero, what it has brought."""
+        return sum(self.balance(account) for account in CARRY)
 
     def holding(self, instrument: Instrument) -> Holding:
         """Return the position in an instrument, flat where there never was one."""
@@ -168,7 +176,8 @@ class Ledger:
             balances[posting.debit] = balances.get(posting.debit, 0) + posting.amount
             balances[posting.credit] = balances.get(posting.credit, 0) - posting.amount
         owned = sum(self.balance(account) for account in ASSETS)
-        owed = sum(self.balance(account) for account in SOURCES) - self.balance("fees")
+        owed = sum(self.balance(account) for account in SOURCES)
+        owed -= sum(self.balance(account) for account in COSTS)
         cost = sum(holding.cost for holding in self.holdings.values())
         kept = {account: total for account, total in self.balances.items() if total}
         again = {account: total for account, total in balances.items() if total}
@@ -249,6 +258,12 @@ class Ledger:
                 )
             )
 
+    # -- what holding costs ------------------------------------------------------------------------------
+
+    def charge(self, ts: int, account: str, cost: int, instrument: Instrument | None) -> None:
+        """Pay a cost of holding out of cash; one below zero is paid to us. `account` is one of `CARRY`."""
+        self.post(ts, account, account, "cash", cost, instrument)
+
     # -- corporate actions -------------------------------------------------------------------------------
 
     def pay_dividend(self, ts: int, instrument: Instrument, amount: int) -> None:
@@ -262,6 +277,40 @@ class Ledger:
     def receive(self, ts: int, instrument: Instrument, amount: int) -> None:
         """Move a dividend from what is owed to cash, at its pay date."""
         self.post(ts, "dividend_payment", "cash", "receivable", amount, instrument)
+
+    def cash_out(self, ts: int, instrument: Instrument, value: int) -> None:
+        """Close a position, below zero a short one, for what it is worth as its instrument ends.
+
+        Every lot becomes a round trip, the oldest first. The value is shared by running totals in proportion
+        to units; fees and slippage are those of the entry alone.
+        """
+        holding = self.holding(instrument)
+        total, cost = holding.quantity, holding.cost
+        lots, holding.lots = holding.lots, []
+        self.post(ts, "cash_out", "cash", "inventory", cost, instrument)
+        self.post(ts, "cash_out", "cash", "realized_pnl", value - cost, instrument)
+        holding.realized += value - cost
+        closed = 0
+        for lot in lots:
+            before = half_even(Fraction(value * closed, total))
+            closed += lot.quantity
+            share = half_even(Fraction(value * closed, total)) - before
+            self.round_trips.append(
+                RoundTrip(
+                    instrument=instrument,
+                    is_long=lot.quantity > 0,
+                    quantity=abs(lot.quantity),
+                    ts_entry=lot.ts_open,
+                    ts_exit=ts,
+                    entry_value=lot.cost,
+                    exit_value=share,
+                    gross=share - lot.cost,
+                    fees=lot.fees,
+                    slippage=lot.slippage,
+                    entry_order_id=lot.order_id,
+                    exit_order_id=None,
+                )
+            )
 
     def split(
         self, ts: int, instrument: Instrument, ratio: Fraction, value_of: Callable[[Fraction], int]

@@ -33,6 +33,7 @@ REASONS = {
     "END_OF_DATA": "still working when the data ended",
     "INSUFFICIENT_CASH": "the account cannot pay for the fill",
     "SCALED_TO_NOTHING": "a corporate action left less than one lot of the order",
+    "DELISTED": "the instrument was delisted",
     "POSITION_CLOSED": "the position that the rule guarded was closed or turned",
     "TIME_EXPIRED": "the time that the order was good for has come",
     "NOT_FILLED_AT_ONCE": "the first event that the order met did not fill all of it",

@@ -6,6 +6,7 @@ plain lists and whole numbers. What the dictionary asks for and this engine does
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -14,10 +15,11 @@ import attrs
 
 from ml4t.core.errors import ConfigError, DataError, ModelError
 from ml4t.core.policies import BuyingPower, Policies
-from ml4t.core.types import ActionKind, DataKind, LotPolicy
-from ml4t.reference.numbers import CASH_EXPONENT, as_float, scaled
+from ml4t.core.types import DataKind, LotPolicy
+from ml4t.reference.numbers import CASH_EXPONENT, as_float, half_even, scaled
 
-__all__ = ["Account", "Action", "Feed", "Instrument", "Models", "Plan", "Sessions", "Signals", "average_days"]
+__all__ = ["Account", "Action", "BorrowRate", "Effect", "Feed", "FundingRate", "Instrument", "Models"]
+__all__ += ["Plan", "Sessions", "Signals", "average_days"]
 
 _SECTIONS = [
     "instruments",
@@ -32,6 +34,7 @@ _SECTIONS = [
 # How much memory tables may take is of no concern here, and which are kept is what reads them.
 _SECTIONS += ["seed", "record_ns", "keeps_tables", "table_memory", "warm_from_ns", "account", "policies"]
 _SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
+_SECTIONS += ["funding", "borrow", "borrow_model", "funding_model", "interest_model"]
 
 VALUE_COLUMNS = {
     DataKind.BAR: ("open", "high", "low", "close", "volume"),
@@ -131,16 +134,44 @@ class Signals:
         return len(self.columns["ts_arrival"])
 
 
+class Effect(enum.Enum):
+    """What a corporate action does: a stock dividend is a split, a merger or a delisting pays out."""
+
+    SPLIT = "split"
+    CASH_DIVIDEND = "cash_dividend"
+    CASH_OUT = "cash_out"
+
+
 @attrs.frozen(kw_only=True)
 class Action:
-    """A split or a cash dividend; `ratio` is new units per old, `amount` money per unit of price."""
+    """A corporate action; `ratio` is new units per old, `amount` money per unit of price."""
 
     ts: int  #: 00:00 exchange-local of the ex-date
     instrument: int
-    kind: ActionKind
+    kind: Effect
     ratio: Fraction
-    amount: str  #: decimal text
+    amount: str  #: decimal text; of a cash-out empty where the last price is paid
     pay_ts: int
+
+
+@attrs.frozen(kw_only=True)
+class FundingRate:
+    """What a position pays or gets at an instant, as its market says."""
+
+    ts: int
+    instrument: int
+    rate: float
+    mark: float  #: NaN where the source has none
+
+
+@attrs.frozen(kw_only=True)
+class BorrowRate:
+    """What borrowing an instrument costs from an instant on, as a fraction per year."""
+
+    ts: int
+    instrument: int
+    rate: float  #: NaN where none is known from here on
+    available: float  #: units that can be borrowed, infinite where nothing is said; not used yet
 
 
 @attrs.frozen(kw_only=True)
@@ -164,6 +195,10 @@ class Account:
     leverage: Fraction  #: counts with `equity` alone
     posting_quantum: int  #: units of 1e-18
 
+    def posted(self, exact: Fraction) -> int:
+        """Round an amount of cash units to the posting quantum, half to even."""
+        return half_even(exact / self.posting_quantum) * self.posting_quantum
+
 
 @attrs.frozen(kw_only=True)
 class Models:
@@ -174,10 +209,13 @@ class Models:
     impact: Any  #: None where there is none
     fee: Any
     latency: list[Any]  #: those that instruments name by their index
+    borrow: Any  #: this and the two below: None where there is none
+    funding: Any
+    interest: Any
 
     @property
     def all(self) -> list[Any]:
-        """The models in the sequence in which they are asked."""
+        """The models of fills, in the sequence in which they are asked."""
         given = (self.fill, self.slippage, self.impact, self.fee)
         return [model for model in given if model is not None]
 
@@ -195,6 +233,8 @@ class Plan:
     feeds: tuple[Feed, ...]
     signals: Signals | None
     actions: tuple[Action, ...]
+    funding: tuple[FundingRate, ...]  #: by time, then instrument
+    borrow: tuple[BorrowRate, ...]  #: likewise
     calendars: tuple[Sessions, ...]
     nav_calendar: int  #: position of the calendar whose session closes make the NAV
     account: Account
@@ -235,6 +275,8 @@ class Plan:
             feeds=feeds,
             signals=None if spec["signals"] is None else _signals(spec["signals"]),
             actions=tuple(_action(each) for each in spec["actions"]),
+            funding=tuple(FundingRate(**each) for each in spec.get("funding", ())),
+            borrow=tuple(BorrowRate(**each) for each in spec.get("borrow", ())),
             calendars=tuple(_sessions(each) for each in spec["calendars"]),
             nav_calendar=spec["nav_calendar"],
             account=_account(spec["account"]),
@@ -320,14 +362,14 @@ def _signals(spec: Mapping[str, Any]) -> Signals:
 
 
 def _action(spec: Mapping[str, Any]) -> Action:
-    kinds = [kind.value for kind in ActionKind]
+    kinds = [kind.value for kind in Effect]
     if spec["kind"] not in kinds:
         message = f"corporate action {spec['kind']!r} is not covered; covered are {', '.join(kinds)}"
         raise DataError(message)
     return Action(
         ts=spec["ts"],
         instrument=spec["instrument"],
-        kind=ActionKind(spec["kind"]),
+        kind=Effect(spec["kind"]),
         ratio=Fraction(spec["ratio_num"], spec["ratio_den"]),
         amount=spec["amount"],
         pay_ts=spec["pay_ts"],
@@ -379,10 +421,18 @@ def _models(spec: Mapping[str, Any]) -> Models:
     return Models(
         fill=_copy(spec["fill_model"]),
         slippage=_copy(spec["slippage_model"]),
-        impact=_copy(spec["impact_model"]) if "impact_model" in spec else None,
+        impact=_maybe_copy(spec, "impact_model"),
         fee=_copy(spec["fee_model"]),
         latency=[_copy(each) for each in spec["latency_models"]],
+        borrow=_maybe_copy(spec, "borrow_model"),
+        funding=_maybe_copy(spec, "funding_model"),
+        interest=_maybe_copy(spec, "interest_model"),
     )
+
+
+def _maybe_copy(spec: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a model of any kind
+    """Return a model that a run need not have; None where it has none."""
+    return _copy(spec[name]) if name in spec else None
 
 
 def _copy(spec: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a model of any kind

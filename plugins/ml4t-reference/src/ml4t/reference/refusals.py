@@ -9,9 +9,14 @@ from ml4t.reference.numbers import plain_text
 from ml4t.reference.orders import Order, is_up, passive
 from ml4t.reference.timestamp import text_of
 
-__all__ = ["Refusal", "off_lot", "off_tick", "too_late"]
+__all__ = ["Refusal", "delisted", "off_lot", "off_tick", "too_late"]
 
 Refusal = tuple[str, str]
+
+
+def delisted(order: Order, since: int, where: str) -> Refusal:
+    """Refuse an order for an instrument that has ended."""
+    return "DELISTED", f"{order.instrument.symbol} was delisted at {text_of(since)} {where}"
 
 
 def off_lot(order: Order, where: str) -> Refusal | None:

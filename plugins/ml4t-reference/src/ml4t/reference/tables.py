@@ -13,11 +13,14 @@ import attrs
 
 from ml4t.core.schemas import TABLES, table_schema
 from ml4t.reference.account import Account
+from ml4t.reference.attribution import PARTS, Attribution, Contribution
 from ml4t.reference.ledger import Posting, RoundTrip
 from ml4t.reference.numbers import CASH_EXPONENT, cash_float
 from ml4t.reference.orders import Fill, Order, OrderBook, Transition
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     import pyarrow as pa
 
 __all__ = ["Recorder"]
@@ -56,6 +59,7 @@ class Recorder:
                 "unrealized_pnl": cash_float(account.unrealized),
                 "fees": cash_float(ledger.balance("fees")),
                 "dividends": cash_float(ledger.balance("dividends")),
+                "carry": cash_float(ledger.carry),
                 "gross_exposure": cash_float(gross),
                 "net_exposure": cash_float(account.long_value + account.short_value),
                 "leverage": cash_float(gross) / cash_float(equity) if equity else float("nan"),
@@ -81,7 +85,9 @@ class Recorder:
                 }
             )
 
-    def tables(self, book: OrderBook, account: Account, currency: str) -> dict[str, pa.Table]:
+    def tables(
+        self, book: OrderBook, account: Account, attribution: Attribution, currency: str
+    ) -> dict[str, pa.Table]:
         """Return all tables by their names."""
         ledger = account.ledger
         rows: dict[str, list[Row]] = {
@@ -92,6 +98,7 @@ class Recorder:
             "positions": self.positions,
             "ledger": [_posting(each, currency) for each in ledger.postings],
             "portfolio_history": self.history,
+            "attribution": [_contribution(each) for each in attribution.rows],
             "recorded": self.recorded,
             "logs": self.logs,
         }
@@ -206,8 +213,6 @@ def _round_trip(each: RoundTrip) -> Row:
 
 
 def _posting(each: Posting, currency: str) -> Row:
-    from decimal import Context, Decimal
-
     return {
         "posting_id": each.id,
         "ts_event": each.ts,
@@ -217,7 +222,26 @@ def _posting(each: Posting, currency: str) -> Row:
         "credit": each.credit,
         "symbol": each.symbol,
         "currency": currency,
-        "amount": Decimal(each.amount).scaleb(-CASH_EXPONENT, Context(prec=60)),
+        "amount": _decimal(each.amount),
         "order_id": each.order_id,
         "fill_id": each.fill_id,
     }
+
+
+def _contribution(each: Contribution) -> Row:
+    parts = {name: _decimal(amount) for name, amount in zip(PARTS, each.parts, strict=True)}
+    return {
+        "ts_event": each.ts,
+        "session": each.session,
+        "book": BOOK,
+        "symbol": each.symbol,
+        **parts,
+        "total": _decimal(each.total),
+    }
+
+
+def _decimal(units: int) -> Decimal:
+    """Return an amount of cash as the decimal number that it is."""
+    from decimal import Context, Decimal
+
+    return Decimal(units).scaleb(-CASH_EXPONENT, Context(prec=60))

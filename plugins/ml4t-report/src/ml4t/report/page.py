@@ -15,6 +15,7 @@ import plotly  # noqa: F401 - what is missing is said when the reporter is loade
 
 from ml4t.core.errors import ResultsError
 from ml4t.report import figures, provenance, sections
+from ml4t.report.attribution import attribution
 from ml4t.report.markup import escape, section
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class HtmlReport:
         Sessions of the moving window of volatility and Sharpe ratio.
     drawdowns : int
         How many of the deepest drawdowns are listed.
+    most_instruments : int
+        How many instruments have a line of their own in the attribution.
 
     Examples
     --------
@@ -49,6 +52,7 @@ class HtmlReport:
     most_trades: int = attrs.field(default=500, validator=attrs.validators.ge(0))
     rolling_window: int = attrs.field(default=126, validator=attrs.validators.ge(2))
     drawdowns: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    most_instruments: int = attrs.field(default=30, validator=attrs.validators.ge(1))
 
     def render(self, results: Results) -> str:
         """Return the page as text."""
@@ -130,6 +134,7 @@ class HtmlReport:
             _distribution(results),
             _rolling(results, window=self.rolling_window),
             _allocation(results),
+            attribution(results, most=self.most_instruments),
             sections.trade_statistics(results),
             sections.round_trips(results, most=self.most_trades),
             *end,

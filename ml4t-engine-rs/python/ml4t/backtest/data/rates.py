@@ -1,0 +1,212 @@
+"""What holding costs by the data: funding rates of perpetual futures, and what borrowed shares cost.
+
+Both are tables of their own, one row per symbol and time. A row of funding is paid at its time; a row of
+borrow rates is in force from its time on, until the next one of its symbol.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+from attrs import frozen
+
+from ml4t.backtest.calendars import local_midnight_ns
+from ml4t.backtest.data.columns import find_symbol, find_time, folded
+from ml4t.backtest.data.frames import files_of, read_table
+from ml4t.backtest.data.readers import SourceFile
+from ml4t.backtest.data.stamps import instants
+from ml4t.core.errors import DataError
+from ml4t.core.types import StampMeaning
+from ml4t.core.values import format_ns
+
+__all__ = ["BORROW", "FUNDING", "RateKind", "Rates", "rate_table", "read_borrow_rates", "read_funding_rates"]
+
+
+@frozen(kw_only=True)
+class RateKind:
+    """A kind of table: what messages call it, its column of rates, and the other one, which may be absent."""
+
+    label: str
+    rate: str
+    other: str
+    other_default: float  #: what no number in the other column means
+    needs_rate: bool
+
+
+FUNDING = RateKind(
+    label="funding rates",
+    rate="funding_rate",
+    other="mark_price",
+    other_default=math.nan,
+    needs_rate=True,
+)
+BORROW = RateKind(
+    label="borrow rates", rate="borrow_rate", other="available", other_default=math.inf, needs_rate=False
+)
+
+
+@frozen(kw_only=True, eq=False)
+class Rates:
+    """Rows as read, a frame a source, and the files they came from.
+
+    Columns: `symbol`, `stamp` (UTC ns, or a date), `rate`, `other`.
+    """
+
+    kind: RateKind
+    frames: tuple[pl.DataFrame, ...]
+    files: tuple[SourceFile, ...] = ()
+
+
+def read_funding_rates(source: object, *, columns: Mapping[str, str] | None = None) -> Rates:
+    """Return the funding rates of a frame or of files.
+
+    A frame has ``symbol``, ``ts_event`` (when it is paid), ``funding_rate`` (a fraction of the interval:
+    longs pay shorts where it is above zero) and, if known, ``mark_price``. `columns` renames, our name to
+    the source's.
+
+    Raises
+    ------
+    DataError
+        A column is absent, or a row is not possible; the message names symbol and time.
+    """
+    return _read(source, FUNDING, columns)
+
+
+def read_borrow_rates(source: object, *, columns: Mapping[str, str] | None = None) -> Rates:
+    """Return the borrow rates of a frame or of files.
+
+    A frame has ``symbol``, ``ts_event`` (from when on it is in force; a date begins at midnight of the
+    exchange), ``borrow_rate`` (a fraction per year, null where nobody quotes one) and, if known,
+    ``available`` (quantity that can be borrowed). `columns` renames, our name to the source's.
+
+    Raises
+    ------
+    DataError
+        A column is absent, or a row is not possible; the message names symbol and time.
+    """
+    return _read(source, BORROW, columns)
+
+
+def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None) -> Rates:
+    if isinstance(source, Rates):
+        if source.kind is not kind:
+            message = f"{kind.label}: found {source.kind.label}"
+            raise DataError(message)
+        return source
+    if isinstance(source, Sequence) and files_of(source) is None:
+        parts = [_read(each, kind, columns) for each in source]
+        return Rates(
+            kind=kind,
+            frames=tuple(frame for part in parts for frame in part.frames),
+            files=tuple(file for part in parts for file in part.files),
+        )
+    frame, files = read_table(source, label=kind.label, columns=columns)
+    by_fold = {folded(name): name for name in reversed(frame.columns)}
+    if kind.rate not in by_fold:
+        message = f"{kind.label}: column {kind.rate} is absent; the columns are {', '.join(frame.columns)}"
+        raise DataError(message)
+    symbols = frame[find_symbol(by_fold, label=kind.label)].cast(pl.String)
+    if symbols.null_count():
+        message = f"{kind.label}: row {symbols.is_null().arg_max()} has no symbol"
+        raise DataError(message)
+    stamps = frame[find_time(by_fold, StampMeaning.EVENT, label=kind.label)]
+    if kind is BORROW:
+        stamps = _dates(stamps)
+    if stamps.dtype != pl.Date:
+        stamps = instants(stamps, timezone=None, label=kind.label)
+    others = frame[by_fold[kind.other]] if kind.other in by_fold else None
+    rows = pl.DataFrame(
+        {
+            "symbol": symbols,
+            "stamp": stamps,
+            "rate": _numbers(frame[by_fold[kind.rate]], kind),
+            "other": pl.Series([math.nan]).new_from_index(0, frame.height)
+            if others is None
+            else _numbers(others, kind),
+        }
+    )
+    _refuse_impossible(rows, kind)
+    return Rates(kind=kind, frames=(rows,), files=files)
+
+
+def _dates(stamps: pl.Series) -> pl.Series:
+    """Return text that is all dates as dates, anything else as it is."""
+    if stamps.dtype != pl.String:
+        return stamps
+    dates = stamps.str.to_date("%Y-%m-%d", strict=False)
+    return stamps if dates.null_count() else dates
+
+
+def _numbers(column: pl.Series, kind: RateKind) -> pl.Series:
+    """Return a column as Float64, NaN where there is nothing."""
+    try:
+        return column.cast(pl.Float64).fill_null(math.nan)
+    except pl.exceptions.PolarsError as error:
+        odd = column.cast(pl.String).cast(pl.Float64, strict=False).is_null() & column.is_not_null()
+        row = odd.arg_max() or 0
+        message = f"{kind.label}: row {row} has {column.name} {column[row]!r}, which is no number"
+        raise DataError(message) from error
+
+
+def _refuse_impossible(rows: pl.DataFrame, kind: RateKind) -> None:
+    """Refuse a rate that is none, and another number below zero (a mark price of zero as well)."""
+    no_rate = pl.col("rate").is_infinite() | (
+        pl.col("rate").is_nan() if kind.needs_rate else pl.lit(value=False)
+    )
+    is_price = kind is FUNDING
+    bound = pl.col("other") <= 0 if is_price else pl.col("other") < 0
+    wrong = rows.filter(
+        no_rate | bound | (pl.col("other").is_infinite() if is_price else pl.lit(value=False))
+    )
+    if not wrong.height:
+        return
+    row = wrong.row(0, named=True)
+    is_rate = math.isinf(row["rate"]) or (kind.needs_rate and math.isnan(row["rate"]))
+    what = f"{kind.rate} is {row['rate']}" if is_rate else f"{kind.other} is {row['other']}"
+    allowed = "a finite number" if is_rate else ("a price above zero" if is_price else "zero or more")
+    message = f"{kind.label}: {row['symbol']} at {_shown(row['stamp'])}: {what}, expected {allowed}"
+    raise DataError(message)
+
+
+def _shown(stamp: object) -> str:
+    return format_ns(stamp) if isinstance(stamp, int) else str(stamp)
+
+
+def rate_table(rates: Rates, ids: Mapping[str, int], zones: Mapping[str, str]) -> pl.DataFrame:
+    """Return the rows of instruments of the universe as sorted columns: `ts`, `instrument`, `rate`, `other`.
+
+    Parameters
+    ----------
+    rates
+        Tables of one kind.
+    ids, zones
+        Id and exchange zone by symbol. A date begins at 00:00 local time.
+
+    Raises
+    ------
+    DataError
+        A symbol has two rows for one time.
+    """
+    kind, frames = rates.kind, []
+    for each in rates.frames:
+        frame = each.filter(pl.col("symbol").is_in(list(ids)))
+        if frame["stamp"].dtype == pl.Date:
+            starts = [
+                local_midnight_ns(day, zones[symbol])
+                for symbol, day in frame.select("symbol", "stamp").rows()
+            ]
+            frame = frame.with_columns(pl.Series("stamp", starts, dtype=pl.Int64))
+        frames.append(frame)
+    rows = pl.concat(frames)
+    twins = rows.filter(pl.struct("symbol", "stamp").is_duplicated()).sort("stamp", "symbol")
+    if twins.height:
+        row = twins.row(0, named=True)
+        message = f"{kind.label}: {row['symbol']} has two rows at {format_ns(row['stamp'])}; keep one"
+        raise DataError(message)
+    instrument = pl.col("symbol").replace_strict(dict(ids), return_dtype=pl.UInt32)
+    other = pl.when(pl.col("other").is_nan()).then(kind.other_default).otherwise(pl.col("other"))
+    return rows.select(
+        ts=pl.col("stamp").cast(pl.Int64), instrument=instrument, rate=pl.col("rate"), other=other
+    ).sort("ts", "instrument")
