@@ -28,7 +28,8 @@ COMMAND = ["cargo", "test", "--offline", "-q", "-p", "ml4t-sim", "--test", "scen
 def copy_workspace() -> None:
     """Copy what the scenario tests of the simulator are made of."""
     shutil.rmtree(COPY, ignore_errors=True)
-    for part in ("ml4t-engine-rs/crates", "plugins/ml4t-impact/rust", "tests/bench", "tests/scenarios"):
+    libraries = [path.relative_to(ROOT) for path in sorted(ROOT.glob("plugins/*/rust"))]
+    for part in ("ml4t-engine-rs/crates", *libraries, "tests/bench", "tests/scenarios"):
         shutil.copytree(ROOT / part, COPY / part)
     for file in ("Cargo.toml", "Cargo.lock", "clippy.toml"):
         shutil.copy2(ROOT / file, COPY / file)

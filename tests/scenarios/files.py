@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 KEYS = (
     *("sessions", "nav_calendar", "instruments", "bars", "quotes", "trades", "actions"),
     *("account", "policies", "slippage", "impact", "fee", "fill", "seed", "asks"),
+    *("borrow", "funding", "interest", "borrow_rates", "funding_rates"),
 )
 
 # Columns of the tables of inputs, the required ones first; `?` marks those with a default.
@@ -38,6 +39,8 @@ INPUTS = {
     "quotes": "symbol time bid ask feed? arrives? bid_size? ask_size?",
     "trades": "symbol time price feed? arrives? size?",
     "actions": "symbol ex_date effective kind value pay_date? paid?",
+    "borrow_rates": "symbol time rate",
+    "funding_rates": "symbol time rate mark?",
     "asks": "sent from what",
 }
 
@@ -62,12 +65,17 @@ OUTPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "portfolio": (
         "portfolio_history",
         {"time": "ts_event", "realized": "realized_pnl", "unrealized": "unrealized_pnl"}
-        | {name: name for name in ("session", "cash", "receivable", "equity")},
+        | {name: name for name in ("session", "cash", "receivable", "equity", "carry")},
     ),
     "positions": (
         "positions",
         {"mark": "mark_price", "value": "market_value"}
         | {name: name for name in ("session", "symbol", "quantity")},
+    ),
+    "attribution": (
+        "attribution",
+        {name: name for name in ("session", "symbol", "price", "spread", "slippage", "impact", "fees")}
+        | {name: name for name in ("dividends", "borrow", "funding", "interest", "external", "total")},
     ),
     "round_trips": (
         "round_trips",
@@ -96,6 +104,9 @@ MODELS = {
     "impact": ModelKind.IMPACT,
     "fee": ModelKind.FEE,
     "fill": ModelKind.FILL,
+    "borrow": ModelKind.BORROW,
+    "funding": ModelKind.FUNDING,
+    "interest": ModelKind.INTEREST,
 }
 ACCOUNT = (
     "initial_cash",
@@ -108,7 +119,7 @@ ACCOUNT = (
 )
 CALLS = ("data", "fill")
 RULES = ("stop_loss", "take_profit", "trailing_stop")
-ACTIONS = {"split": "split", "dividend": "cash_dividend"}
+ACTIONS = {"split": "split", "dividend": "cash_dividend", "delisting": "delisting"}
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?")
 

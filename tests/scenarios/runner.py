@@ -231,6 +231,8 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         script,
         config={"backtest": backtest, "broker": dict(scenario.broker)},
         actions=_actions(scenario) or None,
+        funding=_rates(scenario, "funding_rates", {"rate": "funding_rate", "mark": "mark_price"}),
+        borrow=_rates(scenario, "borrow_rates", {"rate": "borrow_rate"}),
         instruments=_instruments(scenario),
         plugins=plugins(),
     ).run()
@@ -320,6 +322,23 @@ def _instrument(row: Row, symbol: str, scenario: Scenario) -> Instrument:
     return Instrument(symbol, allows_negative_prices=negative == "true", **fields)
 
 
+def _rates(scenario: Scenario, name: str, columns: Mapping[str, str]) -> pl.DataFrame | None:
+    """Return a table of rates, its columns by the names of the product."""
+    table = scenario.tables[name]
+    if not table.rows:
+        return None
+    times = [instant(row["time"], scenario.name) for row in table.rows]
+    series = [
+        pl.Series("symbol", [row["symbol"] for row in table.rows]),
+        pl.Series("ts_event", times, dtype=pl.Int64).cast(pl.Datetime("ns", "UTC")),
+    ]
+    for column, own in columns.items():
+        if column in table.columns:
+            cells = [float(number(row[column], scenario.name)) if row[column] else None for row in table.rows]
+            series.append(pl.Series(own, cells, dtype=pl.Float64))
+    return pl.DataFrame(series)
+
+
 def _actions(scenario: Scenario) -> list[CorporateAction]:
     calendars = {each.symbol: each.calendar for each in _instruments(scenario)}
     return [
@@ -343,7 +362,7 @@ def _action(row: Row, calendar: str, scenario: Scenario) -> CorporateAction:
             real = "absent" if midnight is None else show_time(midnight)
             message = f"{where}: {column} is {row.get(column)!r}, and midnight of {date} in {zone} is {real}"
             raise ScenarioError(message)
-    value = {"ratio" if row["kind"] == "split" else "amount": row["value"]}
+    value = {"ratio" if row["kind"] == "split" else "amount": row["value"] or None}
     return CorporateAction(
         row["symbol"], ex_date, ActionKind(ACTIONS[row["kind"]]), pay_date=pay_date, **value
     )

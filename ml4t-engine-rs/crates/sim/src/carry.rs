@@ -129,11 +129,14 @@ pub(crate) struct Accruals {
     label: Option<i32>,
     cash: Vec<(BookId, Cash, Cash)>,
     shorts: Vec<Short>,
-    /// Borrow rates in force, by instrument; empty before the first.
-    rates: Vec<f64>,
+    /// Rate and quantity available of borrowed shares, by instrument; empty before the first row.
+    terms: Vec<(f64, f64)>,
     borrow_seen: usize,
     funding_seen: usize,
 }
+
+/// Terms of borrowing that nobody has told of.
+const UNKNOWN: (f64, f64) = (f64::NAN, f64::INFINITY);
 
 #[derive(Clone, Copy, Debug)]
 struct Short {
@@ -157,10 +160,16 @@ impl Accruals {
     /// Let the borrow rates take effect that are due.
     fn catch_up(&mut self, plan: &Plan, now: Ns) {
         while let Some(row) = plan.rates.borrow.get(self.borrow_seen).filter(|row| row.ts <= now) {
-            self.rates.resize(plan.instruments.len(), f64::NAN);
-            self.rates[row.instrument.index()] = row.rate;
+            self.terms.resize(plan.instruments.len(), UNKNOWN);
+            self.terms[row.instrument.index()] = (row.rate, row.available);
             self.borrow_seen += 1;
         }
+    }
+
+    /// Units of an instrument that can be borrowed now; infinite where nobody says.
+    pub(crate) fn available(&mut self, plan: &Plan, id: InstrumentId, now: Ns) -> f64 {
+        self.catch_up(plan, now);
+        self.terms.get(id.index()).unwrap_or(&UNKNOWN).1
     }
 }
 
@@ -278,7 +287,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 let Some(price) = position.mark else { continue };
                 // What a ledger holds leaves room for the sum of all of them.
                 short_value = short_value.saturating_add(position.value.0.saturating_abs());
-                let rate = accruals.rates.get(instrument.index()).copied().unwrap_or(f64::NAN);
+                let (rate, _) = *accruals.terms.get(instrument.index()).unwrap_or(&UNKNOWN);
                 let quantity = -position.quantity;
                 accruals.shorts.push(Short { book: book.id, instrument, quantity, price, rate });
             }

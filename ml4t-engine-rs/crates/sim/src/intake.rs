@@ -331,7 +331,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         })
     }
 
-    fn account_objects(&self, id: OrderId, need: Cash) -> Result<Option<(Reason, String)>> {
+    fn account_objects(&mut self, id: OrderId, need: Cash) -> Result<Option<(Reason, String)>> {
+        if let Some(text) = self.lacks_a_lender(id) {
+            return Ok(Some((Reason::NotAvailableToBorrow, text)));
+        }
         let request = self.state.order(id).request;
         let instrument = self.plan.instrument(request.instrument);
         let book = self.state.book(request.book);
@@ -365,6 +368,33 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             crate::time::render(self.state.now)
         );
         Ok(Some((Reason::InsufficientBuyingPower, text)))
+    }
+
+    /// Why nobody lends what an order sells short, beyond what is held and what other sells at work are for.
+    fn lacks_a_lender(&mut self, id: OrderId) -> Option<String> {
+        let request = self.state.order(id).request;
+        let may_lack = self.plan.account.allows_short && !self.plan.rates.borrow.is_empty();
+        if !may_lack || request.side == Side::Buy || request.instructions.reduce_only {
+            return None;
+        }
+        let (i, now) = (request.instrument.index(), self.state.now);
+        let available = self.state.accruals.available(&self.plan, request.instrument, now);
+        let others = self.venue.working(&self.state, i).filter(|&other| other != id);
+        let selling = others
+            .map(|other| self.state.order(other))
+            .filter(|order| order.request.book == request.book && !order.request.instructions.reduce_only)
+            .map(|order| (-order.signed_leaves()).max(0))
+            .fold(request.quantity, i64::saturating_add);
+        let short = selling.saturating_sub(self.state.book(request.book).positions[i].quantity);
+        let instrument = self.plan.instrument(request.instrument);
+        let short = instrument.scale.quantity_f64(short);
+        (short > available.max(0.0)).then(|| {
+            format!(
+                "{}: with this order {short} would be sold short, {available} can be borrowed ({})",
+                instrument.symbol,
+                crate::time::render(now)
+            )
+        })
     }
 
     /// Quantity that working buy orders of an instrument may still bring in.

@@ -202,6 +202,8 @@ pub enum Reason {
     EndOfData,
     /// Its instrument ended.
     Delisted,
+    /// Nobody lends what it would sell short.
+    NotAvailableToBorrow,
     /// Sent while the strategy warms up.
     WarmUp,
     /// Price off the tick grid.
@@ -266,6 +268,7 @@ impl Reason {
         Self::SessionClosed,
         Self::EndOfData,
         Self::Delisted,
+        Self::NotAvailableToBorrow,
         Self::WarmUp,
         Self::OffTick,
         Self::OffLot,
@@ -304,6 +307,7 @@ impl Reason {
             Self::SessionClosed => "SESSION_CLOSED",
             Self::EndOfData => "END_OF_DATA",
             Self::Delisted => "DELISTED",
+            Self::NotAvailableToBorrow => "NOT_AVAILABLE_TO_BORROW",
             Self::WarmUp => "WARM_UP",
             Self::OffTick => "OFF_TICK",
             Self::OffLot => "OFF_LOT",
@@ -343,6 +347,7 @@ impl Reason {
             Self::SessionClosed => "a day order expires at the close of its session",
             Self::EndOfData => "still working when the data ended",
             Self::Delisted => "the instrument was delisted",
+            Self::NotAvailableToBorrow => "nobody lends what the order would sell short",
             Self::WarmUp => "orders are refused while the strategy warms up",
             Self::OffTick => "a price of the order is not a multiple of the tick size",
             Self::OffLot => "the quantity is not a multiple of the lot size",

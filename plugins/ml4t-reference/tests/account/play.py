@@ -30,7 +30,7 @@ def market(*prices: float, lot: float = 1, actions: pl.DataFrame | None = None, 
     return DataFeed(pl.DataFrame(rows), stamp="session", calendar="24/7", instruments=instruments, **options)
 
 
-def play(feed: DataFeed, *steps: Action, **broker: Any) -> Results:  # noqa: ANN401 - settings of that section
+def play(feed: DataFeed | list[DataFeed], *steps: Action, **broker: Any) -> Results:  # noqa: ANN401 - settings of that section
     """Run one step at each call of `on_data`, on an account of 1,000 that may sell short."""
 
     class Script(Strategy):

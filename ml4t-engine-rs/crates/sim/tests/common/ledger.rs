@@ -21,6 +21,8 @@ pub(crate) fn check(outcome: &Outcome) -> Result<()> {
     check_postings(outcome)?;
     check_fills(outcome)?;
     check_orders(outcome)?;
+    // Its parts are asserted to add up to every change of net asset value.
+    outcome.recorder().attribution()?;
     check_positions(outcome)
 }
 
@@ -43,7 +45,9 @@ fn check_postings(outcome: &Outcome) -> Result<()> {
         let of = |account: Account| book.balance(account).0;
         // Gains, dividends and capital are credits, so their balances are negative.
         let assets = of(Account::Cash) + of(Account::Receivable) + of(Account::Inventory);
-        let sources = -of(Account::Capital) - of(Account::RealizedPnl) - of(Account::Dividends) - of(Account::Fees);
+        let carry = of(Account::Borrow) + of(Account::Funding) + of(Account::Interest);
+        let gains = -of(Account::RealizedPnl) - of(Account::Dividends);
+        let sources = gains - of(Account::Capital) - of(Account::Fees) - carry;
         expect("cash + receivable + inventory", assets, sources)?;
     }
     Ok(())

@@ -6,6 +6,7 @@ use ml4t_sim::ids::InstrumentId;
 use ml4t_sim::ledger::PostingKind;
 use ml4t_sim::money::{CASH_EXPONENT, Cash, Decimal, Price, Qty};
 use ml4t_sim::order::OrderStatus;
+use ml4t_sim::recorder::Part;
 use ml4t_sim::time::render;
 
 use crate::common::decimal;
@@ -27,6 +28,7 @@ pub(crate) fn compare(scenario: &Scenario, outcome: &Outcome, faults: &mut Fault
             "portfolio" => portfolio(outcome),
             "positions" => positions(outcome),
             "round_trips" => round_trips(outcome),
+            "attribution" => attribution(outcome)?,
             other => return Err(wrong(format!("no table {other} is expected of a run"))),
         };
         if let Some(text) = difference(expected, &found)? {
@@ -175,9 +177,24 @@ fn portfolio(outcome: &Outcome) -> Vec<Row> {
             ("equity", cash(Cash(p.cash.0 + p.receivable.0 + value))),
             ("realized", cash(p.realized)),
             ("unrealized", cash(Cash(value - p.cost.0))),
+            ("carry", cash(p.carry)),
         ])
     });
     rows.collect()
+}
+
+fn attribution(outcome: &Outcome) -> Result<Vec<Row>> {
+    let names = Names(outcome);
+    let rows = outcome.run().recorder.attribution()?.into_iter().map(|c| {
+        let mut cells = row([
+            ("session", date(c.session)),
+            ("symbol", c.instrument.map(|id| names.symbol(id)).unwrap_or_default()),
+            ("total", cash(c.total())),
+        ]);
+        cells.extend(Part::ALL.map(|part| (part.as_str().to_owned(), cash(c.parts[part as usize]))));
+        cells
+    });
+    Ok(rows.collect())
 }
 
 fn positions(outcome: &Outcome) -> Vec<Row> {

@@ -6,6 +6,7 @@
 mod common;
 
 mod expect;
+mod models;
 mod script;
 mod table;
 mod world;

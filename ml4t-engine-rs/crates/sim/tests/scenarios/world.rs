@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ml4t_abi::{ImpactContext, ImpactOutput, Status};
-use ml4t_sim::carry::Rates;
+use ml4t_sim::carry::{BorrowRate, FundingRate, Rates};
 use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::Result;
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
-use ml4t_sim::models::{ImpactModel, Model, Models, Param, Params, builtin_fee, builtin_fill, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
 use ml4t_sim::policies::{
@@ -24,6 +22,7 @@ use ml4t_sim::time::Sessions;
 use ml4t_sim::venue::SimulatedVenue;
 
 use crate::common::{self, TestRun};
+use crate::models::models;
 use crate::script::Script;
 use crate::table::{Row, Scenario, cell, day, float, instant, units, wrong};
 
@@ -89,7 +88,7 @@ impl World {
         };
         let plan = Plan {
             actions: actions(scenario, &instruments)?,
-            rates: Rates::default(),
+            rates: rates(scenario, &instruments)?,
             instruments,
             feeds,
             signals: None,
@@ -254,12 +253,35 @@ fn actions(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<Action
                 let pay_ts = if paid.is_empty() { ts } else { instant(paid)? };
                 ActionKind::CashDividend { amount: money(value)?, pay_ts }
             }
+            ("delisting", None) => ActionKind::CashOut(if value.is_empty() { None } else { Some(money(value)?) }),
             (kind, _) => return Err(wrong(format!("{kind} {value} is no corporate action"))),
         };
         found.push(Action { ts, instrument: index_of(instruments, cell(&row, "symbol", ""))?, kind });
     }
     found.sort_by_key(|a| (a.ts, a.instrument));
     Ok(found)
+}
+
+/// What data say about holding.
+fn rates(scenario: &Scenario, instruments: &[Instrument]) -> Result<Rates> {
+    let mut rates = Rates::default();
+    let number = |row: &Row, column: &str, default: f64| match cell(row, column, "") {
+        "" => Ok(default),
+        text => text.parse().map_err(|_| wrong(format!("{column} {text:?}"))),
+    };
+    for row in scenario.table("funding_rates")?.rows {
+        let (ts, instrument) = (instant(cell(&row, "time", ""))?, index_of(instruments, cell(&row, "symbol", ""))?);
+        let (rate, mark) = (number(&row, "rate", f64::NAN)?, number(&row, "mark", f64::NAN)?);
+        rates.funding.push(FundingRate { ts, instrument, rate, mark });
+    }
+    for row in scenario.table("borrow_rates")?.rows {
+        let (ts, instrument) = (instant(cell(&row, "time", ""))?, index_of(instruments, cell(&row, "symbol", ""))?);
+        let rate = number(&row, "rate", f64::NAN)?;
+        rates.borrow.push(BorrowRate { ts, instrument, rate, available: f64::INFINITY });
+    }
+    rates.funding.sort_by_key(|row| (row.ts, row.instrument));
+    rates.borrow.sort_by_key(|row| (row.ts, row.instrument));
+    Ok(rates)
 }
 
 pub(crate) fn money(text: &str) -> Result<Cash> {
@@ -377,80 +399,4 @@ fn duration(text: &str) -> Result<i64> {
         rest = &rest[digits + letters..];
     }
     Ok(total)
-}
-
-/// `VolumeShare` -> `volume_share`: the name of the compiled-in table.
-fn builtin_name(class: &str) -> String {
-    let mut name = String::new();
-    for letter in class.chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    match name.as_str() {
-        "no_slippage" | "no_fee" => "none".to_owned(),
-        "fixed_per_share" => "per_share".to_owned(),
-        _ => name,
-    }
-}
-
-fn model(scenario: &Scenario, key: &str) -> (Option<String>, Params) {
-    let mut settings = scenario.settings(key);
-    let class = settings.remove("type").and_then(|t| t.as_str().map(builtin_name));
-    let param = |value: toml::Value| match value {
-        toml::Value::Boolean(flag) => Param::Flag(flag),
-        toml::Value::String(text) => text.parse().map_or(Param::Missing, Param::Number),
-        other => other.to_string().parse().map_or(Param::Missing, Param::Number),
-    };
-    (class, Params(settings.into_iter().map(|(name, value)| (name, param(value))).collect()))
-}
-
-/// The one impact model of scenarios: a fill of q pays epsilon + eta q / tau, and moves later prices by gamma q.
-#[derive(Clone, Debug)]
-struct AlmgrenChriss([f64; 4]);
-
-impl AlmgrenChriss {
-    fn new(params: &Params) -> Self {
-        let defaults = [("gamma", 0.0), ("eta", 0.0), ("epsilon", 0.0), ("tau", 1.0)];
-        let found = |(name, default)| {
-            let given = params.0.iter().find(|(known, _)| known == name);
-            if let Some((_, Param::Number(x))) = given { *x } else { default }
-        };
-        Self(defaults.map(found))
-    }
-}
-
-impl Model<ImpactContext, ImpactOutput> for AlmgrenChriss {
-    fn eval(&mut self, context: &ImpactContext, output: &mut ImpactOutput) -> Status {
-        let [gamma, eta, epsilon, tau] = self.0;
-        output.temporary = epsilon + eta * (context.quantity / tau);
-        output.permanent = gamma * context.quantity;
-        Status::OK
-    }
-
-    fn name(&self) -> &'static str {
-        "AlmgrenChriss"
-    }
-
-    fn boxed_clone(&self) -> ImpactModel {
-        Box::new(self.clone())
-    }
-}
-
-fn models(scenario: &Scenario) -> Result<Models> {
-    let mut models = Models::default();
-    if let (Some(name), params) = model(scenario, "fill") {
-        models.fill = builtin_fill(&name, &params)?;
-    }
-    if let (Some(name), params) = model(scenario, "slippage") {
-        models.slippage = builtin_slippage(&name, &params)?;
-    }
-    if let (Some(_), params) = model(scenario, "impact") {
-        models.impact = Some(Box::new(AlmgrenChriss::new(&params)));
-    }
-    if let (Some(name), params) = model(scenario, "fee") {
-        models.fee = builtin_fee(&name, &params)?;
-    }
-    Ok(models)
 }

@@ -23,7 +23,7 @@ from ml4t.reference.orders import Order
 from ml4t.reference.plan import Plan
 from ml4t.reference.pricing import Pricing
 from ml4t.reference.randoms import draw, fraction_of, uniforms
-from ml4t.reference.refusals import Refusal, delisted, off_lot, off_tick, too_late
+from ml4t.reference.refusals import PRICES, Refusal, delisted, off_lot, off_tick, too_fine, too_late
 from ml4t.reference.replace import Replace, Replacing
 from ml4t.reference.rules import Rule
 from ml4t.reference.timestamp import text_of
@@ -194,19 +194,22 @@ class Intake:
         """Return why an order is refused whatever the account holds, None where it is not."""
         instrument = order.instrument
         where = f"({instrument.symbol}, {text_of(now)})"
-        if now < self.plan.warm_from_ns:
-            return "WARM_UP", f"orders are refused until {text_of(self.plan.warm_from_ns)} {where}"
-        since = self.pricing.corporate.delisted.get(instrument.index)
-        if since is not None:
-            return delisted(order, since, where)
+        refusal = self._refusal_of_the_time(order, now, where)
+        if refusal is not None:
+            return too_fine(order, self.plan.policies, where) or refusal
         if instrument.matching is None:
             return "NO_MARKET_DATA", f"no feed to match orders on {where}"
-        refusal = off_lot(order, where) or off_tick(
-            order, ("limit_price", "stop_price", "activation_price"), self.plan.policies, where
-        )
+        refusal = off_lot(order, where) or off_tick(order, PRICES, self.plan.policies, where)
         if refusal is None and order.time_in_force is TimeInForce.GTD:
             refusal = too_late(order, now, where)
         return refusal
+
+    def _refusal_of_the_time(self, order: Order, now: int, where: str) -> Refusal | None:
+        """Return why no order for an instrument is taken now: too early, or too late."""
+        if now < self.plan.warm_from_ns:
+            return "WARM_UP", f"orders are refused until {text_of(self.plan.warm_from_ns)} {where}"
+        since = self.pricing.corporate.delisted.get(order.instrument.index)
+        return None if since is None else delisted(order, since, where)
 
     def _account_refusal(self, order: Order, batch: list[Order], now: int) -> Refusal | None:
         account, book = self.venue.account, self.venue.book

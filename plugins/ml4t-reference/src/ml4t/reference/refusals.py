@@ -9,14 +9,27 @@ from ml4t.reference.numbers import plain_text
 from ml4t.reference.orders import Order, is_up, passive
 from ml4t.reference.timestamp import text_of
 
-__all__ = ["Refusal", "delisted", "off_lot", "off_tick", "too_late"]
+__all__ = ["PRICES", "Refusal", "delisted", "off_lot", "off_tick", "too_fine", "too_late"]
 
 Refusal = tuple[str, str]
+
+PRICES = ("limit_price", "stop_price", "activation_price")
 
 
 def delisted(order: Order, since: int, where: str) -> Refusal:
     """Refuse an order for an instrument that has ended."""
     return "DELISTED", f"{order.instrument.symbol} was delisted at {text_of(since)} {where}"
+
+
+def too_fine(order: Order, policies: Policies, where: str) -> Refusal | None:
+    """Refuse a number of more decimals than the instrument keeps; not a price that a policy moves."""
+    if order.quantity.denominator != 1:
+        return off_lot(order, where)
+    if policies.tick_rounding is not TickRounding.REJECT:
+        return None
+    prices = {name: getattr(order, name) for name in PRICES}
+    fine = tuple(name for name, price in prices.items() if price is not None and price.denominator != 1)
+    return off_tick(order, fine, policies, where)
 
 
 def off_lot(order: Order, where: str) -> Refusal | None:
