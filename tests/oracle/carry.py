@@ -16,6 +16,7 @@ BORROWS: list[dict[str, Any]] = [
     {"type": "IbkrBorrow", "rate": 0.5},
     {"type": "IbkrBorrow", "rate": 0.21, "collateral": 1.05, "decimals": 2},
 ]
+lent = st.sampled_from([None, None, 30.0, 7.5, 0.0])  #: what can be borrowed
 BY_DATA: list[dict[str, Any]] = [{"type": "BorrowFee"}, {"type": "IbkrBorrow"}]
 INTERESTS: list[dict[str, Any]] = [
     {"type": "CashInterest", "credit": 0.043, "debit": 0.071},
@@ -30,7 +31,7 @@ class Holding:
 
     models: dict[str, dict[str, Any]]
     funding: tuple[tuple[str, int, float, float | None], ...] = ()
-    borrow: tuple[tuple[str, int, float | None], ...] = ()
+    borrow: tuple[tuple[str, int, float | None, float | None], ...] = ()
 
 
 @st.composite
@@ -40,7 +41,7 @@ def holdings(draw: st.DrawFn, symbols: Sequence[str]) -> Holding | None:
         return None
     models: dict[str, dict[str, Any]] = {}
     funding: dict[tuple[str, int], tuple[str, int, float, float | None]] = {}
-    borrow: dict[tuple[str, int], tuple[str, int, float | None]] = {}
+    borrow: dict[tuple[str, int], tuple[str, int, float | None, float | None]] = {}
     names = st.sampled_from(list(symbols))
     # The first and the last row, and many of those between, are met exactly.
     places = st.one_of(st.sampled_from([0, 1000]), st.integers(0, 1000))
@@ -50,7 +51,8 @@ def holdings(draw: st.DrawFn, symbols: Sequence[str]) -> Holding | None:
         models["borrow_model"] = draw(st.sampled_from(BORROWS + BY_DATA))
         for _ in range(draw(st.integers(0, 3))):
             symbol, place = draw(names), draw(places)
-            borrow[symbol, place] = (symbol, place, draw(st.sampled_from([0.08, 1.3, -0.02, None])))
+            rate, available = draw(st.sampled_from([0.08, 1.3, -0.02, None])), draw(lent)
+            borrow[symbol, place] = (symbol, place, rate, available)
     if draw(st.integers(0, 2)):
         models["funding_model"] = {"type": "PerpetualFunding"}
         for _ in range(draw(st.integers(3, 9))):
@@ -79,9 +81,9 @@ def rates_of(holding: Holding | None, stamps: Mapping[str, Sequence[dt.datetime]
         rows = [(*key, *value) for key, value in funding.items()]
         schema = {"symbol": pl.String, "ts_event": time, "funding_rate": pl.Float64, "mark_price": pl.Float64}
         tables["funding"] = pl.DataFrame(rows, schema=schema, orient="row")
-    borrow = {(s, at(s, place)): rate for s, place, rate in holding.borrow}
+    borrow = {(s, at(s, place)): (rate, lent) for s, place, rate, lent in holding.borrow}
     if borrow:
-        rows = [(*key, rate) for key, rate in borrow.items()]
-        schema = {"symbol": pl.String, "ts_event": time, "borrow_rate": pl.Float64}
+        rows = [(*key, *value) for key, value in borrow.items()]
+        schema = {"symbol": pl.String, "ts_event": time, "borrow_rate": pl.Float64, "available": pl.Float64}
         tables["borrow"] = pl.DataFrame(rows, schema=schema, orient="row")
     return tables

@@ -132,7 +132,7 @@ def split(name: str, sign: int) -> Split:
         pl.concat([both_stamps(bars), clock(midnight(case.ex))]),
         stamp="event",
         actions=actions,
-        instruments=[Instrument(case.symbol, lot_size=case.lot)],
+        instruments=[Instrument(case.symbol, lot_size=Decimal(case.lot))],
     )
     results = ran(script, feed)
 
@@ -142,11 +142,8 @@ def split(name: str, sign: int) -> Split:
     size = int(50 * ratio / case.lot) * case.lot
     account = Account(lot=case.lot)
     entered = Trade(case.symbol, sign * 100, exact(bars["open"][1]))
-    account.keep(
-        bars,
-        actions,
-        {bars["session"][1]: [entered], session: [Trade(case.symbol, -sign * size, price)]},
-    )
+    left = Trade(case.symbol, -sign * size, price)
+    account.keep(bars, actions, {bars["session"][1]: [entered], session: [left]})
     return Split(case, sign, ratio, bars, results, account, (session, size, price), scaled)
 
 
@@ -320,16 +317,11 @@ def test_balances_of_the_ledger_are_those_kept_by_hand_and_add_up(days_to_pay: i
     earned = sum(amount for symbol in BOUGHT for _, amount in dividends_by_hand(found, symbol))
     cost = sum(BOUGHT[symbol] * price for symbol, (_, price) in found.entries.items())
     _, cash, receivable, equity = found.account.navs[-1]
-    expected = {
-        "cash": cash,
-        "receivable": receivable,
-        "inventory": cost,
-        "capital": Fraction(-CASH),
-        "dividends": -earned,
-        "fees": sum(BOUGHT.values()) * FEE,
-    }
+    fees = sum(BOUGHT.values()) * FEE
+    expected = {"cash": cash, "receivable": receivable, "inventory": cost}
+    expected |= {"capital": Fraction(-CASH), "dividends": -earned, "fees": fees}
     assert balances(found.results.ledger) == {key: amount for key, amount in expected.items() if amount}
-    assert cash + receivable + cost == CASH + earned - expected["fees"]
+    assert cash + receivable + cost == CASH + earned - fees
     assert equity == cash + receivable + found.account.worth
 
 

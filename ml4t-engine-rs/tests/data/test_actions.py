@@ -289,7 +289,8 @@ def test_midnights_and_upper_case_kinds_are_understood() -> None:
 
 
 def test_a_split_is_not_paid_out() -> None:
-    with pytest.raises(DataError, match=r"split of IBM on 2012-07-05: only cash dividends have a pay_date, found 2012-07-09"):
+    words = "split of IBM on 2012-07-05: only cash dividends have a pay_date, found 2012-07-09"
+    with pytest.raises(DataError, match=words):
         read_actions(actions(pay_date=[dt.date(2012, 7, 9), None]))
 
 

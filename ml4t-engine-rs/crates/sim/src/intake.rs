@@ -370,7 +370,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         Ok(Some((Reason::InsufficientBuyingPower, text)))
     }
 
-    /// Why nobody lends what an order sells short, beyond what is held and what other sells at work are for.
+    /// Why nobody lends what an order sells beyond what is held; like buying power, what would close the position held
+    /// now counts as closing in each order.
     fn lacks_a_lender(&mut self, id: OrderId) -> Option<String> {
         let request = self.state.order(id).request;
         let may_lack = self.plan.account.allows_short && !self.plan.rates.borrow.is_empty();
@@ -378,14 +379,18 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             return None;
         }
         let (i, now) = (request.instrument.index(), self.state.now);
+        let held = self.state.book(request.book).positions[i].quantity;
+        let opening = |selling: i64| selling.saturating_sub(held.max(0)).max(0);
+        if opening(request.quantity) == 0 {
+            return None;
+        }
         let available = self.state.accruals.available(&self.plan, request.instrument, now);
         let others = self.venue.working(&self.state, i).filter(|&other| other != id);
-        let selling = others
+        let short = others
             .map(|other| self.state.order(other))
             .filter(|order| order.request.book == request.book && !order.request.instructions.reduce_only)
-            .map(|order| (-order.signed_leaves()).max(0))
-            .fold(request.quantity, i64::saturating_add);
-        let short = selling.saturating_sub(self.state.book(request.book).positions[i].quantity);
+            .map(|order| opening(-order.signed_leaves()))
+            .fold(opening(request.quantity).saturating_add((-held).max(0)), i64::saturating_add);
         let instrument = self.plan.instrument(request.instrument);
         let short = instrument.scale.quantity_f64(short);
         (short > available.max(0.0)).then(|| {

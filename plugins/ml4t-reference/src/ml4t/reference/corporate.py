@@ -13,7 +13,7 @@ import attrs
 from ml4t.core.types import OrderStatus
 from ml4t.reference import contingent, trailing
 from ml4t.reference.guards import Occasion
-from ml4t.reference.numbers import LARGEST_STEP, checked, half_even
+from ml4t.reference.numbers import LARGEST_CASH, LARGEST_STEP, checked, half_even
 from ml4t.reference.orders import Order, is_up, passive
 from ml4t.reference.plan import Action, Effect, Instrument
 from ml4t.reference.venue import Venue
@@ -102,6 +102,7 @@ class Corporate:
         if amount:
             per_unit = Fraction(amount) * 10**instrument.price_exponent
             value = account.terms.posted(instrument.worth(per_unit, quantity))
+            checked(value, LARGEST_CASH, f"the value of the position in {instrument.symbol}")
         else:
             value = account.value(instrument)
         account.ledger.cash_out(now, instrument, value)

@@ -171,7 +171,7 @@ class BorrowRate:
     ts: int
     instrument: int
     rate: float  #: NaN where none is known from here on
-    available: float  #: units that can be borrowed, infinite where nothing is said; not used yet
+    available: float  #: units that can be borrowed, infinite where nothing is said
 
 
 @attrs.frozen(kw_only=True)
