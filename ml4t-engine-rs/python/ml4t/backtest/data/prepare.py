@@ -447,7 +447,9 @@ def _report(
     silent = sorted(set(settings.symbols).difference(keys["symbol"].unique().to_list()))
     if silent:
         notes = (*notes, f"no rows in the range: {', '.join(silent)}")
-    doubts = () if settings.is_by_session else (*_outside_sessions(keys, tables), *_short_bars(keys))
+    doubts = () if settings.is_by_session else _outside_sessions(keys, tables)
+    if not settings.is_by_session and settings.interval is not None:
+        doubts += _short_bars(keys)
     doubts += crossed_quotes(rows)
     gaps, gap_count = (missing_sessions if settings.is_by_session else largest_gaps)(keys, tables)
     return FeedReport(
