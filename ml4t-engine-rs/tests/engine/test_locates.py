@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml4t.backtest import DataFeed, Results, Strategy, run
+from ml4t.backtest import DataFeed, Instrument, Results, Strategy, run
+from ml4t.core.types import AssetClass
 
 DAYS = [dt.date(2024, 3, day) for day in (4, 5, 6, 7, 8)]
 BARS = pl.DataFrame(
@@ -32,19 +33,30 @@ def codes(orders: dict[int, list[dict[str, Any]]], borrow: pl.DataFrame, engine:
     return [*results(orders, borrow, engine).orders["reason_code"]]
 
 
-def results(orders: dict[int, list[dict[str, Any]]], borrow: pl.DataFrame, engine: str) -> Results:
+def results(
+    orders: dict[int, list[dict[str, Any]]],
+    borrow: pl.DataFrame,
+    engine: str,
+    instrument: Instrument | None = None,
+) -> Results:
     class Script(Strategy):
         def on_start(self) -> None:
-            self.calls = 0
+            self.calls, self.sent = 0, []
 
         def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
             for order in orders.get(self.calls, ()):
-                broker.submit_order("XYZ", **order)
+                if "change" in order:
+                    broker.modify_order(self.sent[order["change"]], quantity=order["quantity"])
+                else:
+                    self.sent.append(broker.submit_order("XYZ", **order))
             self.calls += 1
 
     account = {"allows_short": True, "leverage": 4, "borrow_model": {"type": "BorrowFee"}}
+    account["interest_model"] = {"type": "CashInterest", "credit": 0.36}
     config = {"backtest": {"engine": engine}, "broker": account}
-    return run(Script, DataFeed(BARS, stamp="session"), config=config, borrow=borrow)
+    declared = [] if instrument is None else [instrument]
+    feed = DataFeed(BARS, stamp="session", instruments=declared)
+    return run(Script, feed, config=config, borrow=borrow)
 
 
 REFUSED = "NOT_AVAILABLE_TO_BORROW"
@@ -89,6 +101,25 @@ def test_the_row_in_force_when_the_order_is_taken_in_counts(engine: str) -> None
     orders = {day: [{"quantity": -10}] for day in range(4)}
     rows = terms((DAYS[0], 10), (DAYS[2], 40), (DAYS[3], None))
     assert codes(orders, rows, engine) == ["", REFUSED, "", ""]
+
+
+def test_a_change_to_a_larger_sale_needs_a_lender_too(engine: str) -> None:
+    limit = {"quantity": -60, "order_type": "limit", "limit_price": 60.0}
+    orders = {0: [limit], 1: [{"change": 0, "quantity": 500}], 2: [{"change": 0, "quantity": 100}]}
+    found = results(orders, terms((DAYS[0], 100)), engine)
+    told = found.order_events.filter(pl.col("reason_code").str.starts_with("REPLACE")).rows(named=True)
+    assert [row["reason_code"] for row in told] == ["REPLACE_REJECTED", "REPLACED"]
+    assert "with this order 500 would be sold short, 100 can be borrowed" in told[0]["reason"]
+    assert found.orders["quantity"].to_list() == [100]
+
+
+def test_nothing_is_borrowed_for_a_derivative(engine: str) -> None:
+    future = Instrument("XYZ", asset_class=AssetClass.FUTURE, calendar="XNYS")
+    found = results({0: [{"quantity": -50}]}, terms((DAYS[0], 0)), engine, future)
+    assert found.fills.height == 1
+    assert "borrow" not in found.ledger["kind"]
+    (interest, *_) = found.ledger.filter(pl.col("kind") == "interest")["amount"]
+    assert interest == 100  # 100,000 x 36 % / 360, the value of the short included
 
 
 def test_a_position_that_is_short_stays_when_less_becomes_available(engine: str) -> None:

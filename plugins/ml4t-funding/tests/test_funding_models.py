@@ -110,8 +110,8 @@ def test_a_rate_below_zero_is_a_rebate_and_a_rate_of_zero_costs_nothing() -> Non
 
 @pytest.mark.parametrize("model", [BorrowFee(), IbkrBorrow()], ids=repr)
 def test_without_a_rate_the_model_says_what_is_missing(model: BorrowModel) -> None:
-    named = type(model).__name__
-    with pytest.raises(ModelError, match=f"{named} needs a borrow rate, and none is in force; give rate"):
+    named = f"{type(model).__name__} needs a borrow rate"
+    with pytest.raises(ModelError, match=f"{named}, and none was in force at the close before; give rate"):
         fee(model, 50.0, rate_annual=math.nan)
 
 

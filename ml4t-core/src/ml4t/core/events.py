@@ -158,8 +158,9 @@ class CorporateAction:
         value, other = (self.ratio, self.amount) if is_ratio else (self.amount, self.ratio)
         may_be_worthless = self.kind is ActionKind.DELISTING and (value is None or value == 0)
         if (not may_be_worthless and (value is None or value <= 0)) or other is not None:
-            name = "a ratio" if is_ratio else "an amount"
-            yield f"it takes {name} above zero and nothing else; ratio={self.ratio}, amount={self.amount}"
+            name = "a ratio above zero" if is_ratio else "an amount above zero"
+            name = "an amount of zero or more, or none," if self.kind is ActionKind.DELISTING else name
+            yield f"it takes {name} and nothing else; ratio={self.ratio}, amount={self.amount}"
         if self.pay_date is not None and self.kind is not ActionKind.CASH_DIVIDEND:
             yield f"only cash dividends have a pay_date, found {self.pay_date}"
         if self.pay_date is not None and self.pay_date < self.ex_date:

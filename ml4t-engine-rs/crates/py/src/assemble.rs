@@ -142,6 +142,7 @@ fn instrument(description: &Dict<'_>) -> PyResult<Instrument> {
         tick_size: units("tick_size", scale.price_exponent)?,
         lot_size: units("lot_size", scale.quantity_exponent)?,
         allows_negative_prices: take(description, "allows_negative_prices")?,
+        is_borrowed: take(description, "is_borrowed")?,
         calendar: CalendarId(take(description, "calendar")?),
         matching: matching.map(FeedId),
         latency: latency(&get(description, "latency")?.cast_into::<PyDict>()?)?,

@@ -10,10 +10,11 @@ use ml4t_abi::{
 
 use crate::engine::Simulator;
 use crate::error::{Result, SimError, shown};
-use crate::ids::{BookId, InstrumentId};
+use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::ledger::{Account, Posting, PostingKind};
 use crate::models::{BorrowModel, FundingModel, InterestModel, Model, begin, said};
 use crate::money::{Cash, Price};
+use crate::order::{Order, Side};
 use crate::plan::Plan;
 use crate::queue::Source;
 use crate::recorder::Recorder;
@@ -283,7 +284,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         accruals.shorts.clear();
         for book in books {
             let mut short_value = 0_i128;
-            for (instrument, position) in book.holdings().filter(|(_, position)| position.quantity < 0) {
+            // Derivatives are sold short without anything being borrowed.
+            let is_borrowed = |id: InstrumentId| plan.instrument(id).is_borrowed;
+            let shorts = book.holdings().filter(|(id, position)| position.quantity < 0 && is_borrowed(*id));
+            for (instrument, position) in shorts {
                 let Some(price) = position.mark else { continue };
                 // What a ledger holds leaves room for the sum of all of them.
                 short_value = short_value.saturating_add(position.value.0.saturating_abs());
@@ -294,6 +298,44 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             accruals.cash.push((book.id, book.cash(), Cash(short_value)));
         }
     }
+}
+
+/// Why nobody lends what an order sells beyond what is held, beside what is short and what `others`, the orders at work of
+/// its instrument, would open; like buying power, what would close the position held now counts as closing in each order.
+pub(crate) fn lacks_a_lender(
+    plan: &Plan,
+    state: &mut State,
+    order: &Order,
+    others: impl IntoIterator<Item = OrderId>,
+) -> Option<String> {
+    let request = order.request;
+    let is_borrowed = plan.instrument(request.instrument).is_borrowed;
+    let may_lack = plan.account.allows_short && is_borrowed && !plan.rates.borrow.is_empty();
+    if !may_lack || request.side == Side::Buy || request.instructions.reduce_only {
+        return None;
+    }
+    let (i, now) = (request.instrument.index(), state.now);
+    let held = state.book(request.book).positions[i].quantity;
+    let opening = |selling: i64| selling.saturating_sub(held.max(0)).max(0);
+    if opening(order.leaves) == 0 {
+        return None;
+    }
+    let available = state.accruals.available(plan, request.instrument, now);
+    let short = others
+        .into_iter()
+        .map(|other| state.order(other))
+        .filter(|other| other.request.book == request.book && !other.request.instructions.reduce_only)
+        .map(|other| opening(-other.signed_leaves()))
+        .fold(opening(order.leaves).saturating_add((-held).max(0)), i64::saturating_add);
+    let instrument = plan.instrument(request.instrument);
+    let short = instrument.scale.quantity_f64(short);
+    (short > available.max(0.0)).then(|| {
+        format!(
+            "{}: with this order {short} would be sold short, {available} can be borrowed ({})",
+            instrument.symbol,
+            render(now)
+        )
+    })
 }
 
 const fn template(kind: PostingKind, ts: Ns, book: BookId, instrument: Option<InstrumentId>) -> Posting {

@@ -24,6 +24,8 @@ pub struct Instrument {
     pub lot_size: i64,
     /// Whether prices below zero are legal.
     pub allows_negative_prices: bool,
+    /// Whether who sells it short borrows it: shares and coins, not derivatives.
+    pub is_borrowed: bool,
     /// Session table.
     pub calendar: CalendarId,
     /// The feed that orders are matched on and that sets marks; `None` when the instrument has no market data.

@@ -1,6 +1,7 @@
 //! Phase 9: what a strategy asked for is checked, refused or accepted.
 
 use crate::account::{Worth, buying_power, reservation, short_text};
+use crate::carry::lacks_a_lender;
 use crate::engine::Simulator;
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
@@ -172,10 +173,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             return Ok(false);
         }
         let plan = &*self.plan;
-        let instrument = plan.instrument(self.state.order(id).request.instrument);
+        let i = self.state.order(id).request.instrument.index();
+        let instrument = &plan.instruments[i];
         let is_in_lots = self.state.order(id).request.quantity % instrument.lot_size == 0;
-        // What is refused for its size keeps the prices it was sent with.
-        if plan.policies.tick_rounding == TickRounding::Passive && is_in_lots {
+        // What is refused for its size, or comes too early or too late, keeps the prices it was sent with.
+        let is_of_the_time = self.state.now >= plan.warm_from && self.state.delisted[i].is_none();
+        if plan.policies.tick_rounding == TickRounding::Passive && is_in_lots && is_of_the_time {
             let request = &mut self.state.order_mut(id).request;
             let side = request.side;
             let is_stop = request.order_type.is_stop();
@@ -200,7 +203,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let value = |p: Option<Price>| p.map_or(f64::NAN, |p| scale.price_f64(p));
         let refusal = if self.state.now < plan.warm_from {
             Some((Reason::WarmUp, at(format!("orders are refused until {}", crate::time::render(plan.warm_from)))))
-        } else if let Some(ts) = self.state.delisted[request.instrument.index()] {
+        } else if let Some(ts) = self.state.delisted[i] {
             let text = format!("{} was delisted at {}", instrument.symbol, crate::time::render(ts));
             Some((Reason::Delisted, at(text)))
         } else if !is_in_lots {
@@ -370,36 +373,15 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         Ok(Some((Reason::InsufficientBuyingPower, text)))
     }
 
-    /// Why nobody lends what an order sells beyond what is held; like buying power, what would close the position held
-    /// now counts as closing in each order.
+    /// Why nobody lends what an order would sell short.
     fn lacks_a_lender(&mut self, id: OrderId) -> Option<String> {
-        let request = self.state.order(id).request;
-        let may_lack = self.plan.account.allows_short && !self.plan.rates.borrow.is_empty();
-        if !may_lack || request.side == Side::Buy || request.instructions.reduce_only {
+        let order = *self.state.order(id);
+        if self.plan.rates.borrow.is_empty() {
             return None;
         }
-        let (i, now) = (request.instrument.index(), self.state.now);
-        let held = self.state.book(request.book).positions[i].quantity;
-        let opening = |selling: i64| selling.saturating_sub(held.max(0)).max(0);
-        if opening(request.quantity) == 0 {
-            return None;
-        }
-        let available = self.state.accruals.available(&self.plan, request.instrument, now);
-        let others = self.venue.working(&self.state, i).filter(|&other| other != id);
-        let short = others
-            .map(|other| self.state.order(other))
-            .filter(|order| order.request.book == request.book && !order.request.instructions.reduce_only)
-            .map(|order| opening(-order.signed_leaves()))
-            .fold(opening(request.quantity).saturating_add((-held).max(0)), i64::saturating_add);
-        let instrument = self.plan.instrument(request.instrument);
-        let short = instrument.scale.quantity_f64(short);
-        (short > available.max(0.0)).then(|| {
-            format!(
-                "{}: with this order {short} would be sold short, {available} can be borrowed ({})",
-                instrument.symbol,
-                crate::time::render(now)
-            )
-        })
+        let working = self.venue.working(&self.state, order.request.instrument.index());
+        let others: Vec<OrderId> = working.filter(|&other| other != id).collect();
+        lacks_a_lender(&self.plan, &mut self.state, &order, others)
     }
 
     /// Quantity that working buy orders of an instrument may still bring in.

@@ -1,6 +1,7 @@
 //! Changes of working orders: what is asked, and whether it can be done when it arrives.
 
 use crate::account::{Worth, buying_power, reservation, short_text};
+use crate::carry::lacks_a_lender;
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::instrument::Instrument;
@@ -119,7 +120,7 @@ pub(crate) fn decide<R: Recorder>(
     desk: &mut Desk<'_, R>,
     id: OrderId,
     changes: &Changes,
-    incoming: i64,
+    (incoming, others): (i64, &[OrderId]),
 ) -> Result<Decided> {
     let order = *desk.state.order(id);
     let instrument = desk.plan.instrument(order.request.instrument);
@@ -156,6 +157,11 @@ pub(crate) fn decide<R: Recorder>(
         refuse(desk, id, &short_text(instrument, next.leaves, held, now));
         return Ok(Decided::default());
     }
+    if is_larger_sale && let Some(text) = lacks_a_lender(desk.plan, desk.state, &next, others.iter().copied()) {
+        refuse(desk, id, &text);
+        return Ok(Decided::default());
+    }
+    let book = desk.state.book(order.request.book);
     let Some(wanted) = reservation(&next, held, instrument, &desk.plan.account) else {
         refuse(desk, id, &format!("price x quantity leaves the range of the ledger {}", at()));
         return Ok(Decided::default());

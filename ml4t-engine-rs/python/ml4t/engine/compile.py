@@ -19,7 +19,7 @@ from ml4t.core.config import NativePolicy, RecordCadence, RunConfig
 from ml4t.core.errors import ConfigError, DataError, Finding, Ml4tError, ModelError, nearest
 from ml4t.core.instrument import Instrument
 from ml4t.core.policies import PrintFills
-from ml4t.core.types import DataKind, ModelKind
+from ml4t.core.types import AssetClass, DataKind, ModelKind
 from ml4t.core.values import decimal_text, parse_duration
 from ml4t.engine._engine import native_table
 
@@ -30,6 +30,8 @@ __all__ = ["LATENCY", "ChosenModel", "describe", "model_path", "warm_from_ns"]
 
 HOUR_NS = 3_600_000_000_000
 NEVER_NS = 2**63 - 1
+# Who sells a derivative short, or one currency for another, borrows nothing.
+BORROWED = (AssetClass.EQUITY, AssetClass.ETF, AssetClass.CRYPTO)
 LATENCY = "latency "
 """Begin of the names of latency models among those of a run; their place in `broker.latency` follows."""
 
@@ -190,6 +192,7 @@ def _instrument(instrument: Instrument, calendar: int, matching: int | None) -> 
         "tick_size": decimal_text(instrument.tick_size),
         "lot_size": decimal_text(instrument.lot_size),
         "allows_negative_prices": instrument.allows_negative_prices,
+        "is_borrowed": instrument.asset_class in BORROWED,
         "calendar": calendar,
         "matching": None if matching is None or matching < 0 else matching,
     }

@@ -11,7 +11,8 @@ fn rate_of(name: &str, constant: f64, context: &BorrowContext) -> Result<f64, St
     let rate = if constant.is_nan() { context.rate_annual } else { constant };
     if rate.is_nan() {
         return Err(format!(
-            "{name} needs a borrow rate, and none is in force; give rate, or rows of borrow rates from before the position"
+            "{name} needs a borrow rate, and none was in force at the close before; give rate, or rows of borrow rates \
+             from then on"
         ));
     }
     Ok(rate)

@@ -132,7 +132,7 @@ impl SimulatedVenue {
     pub(super) fn change<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId, changes: &Changes) -> Result<()> {
         if desk.state.has_ended(id) {
             // It is told that it came too late; what was under way to an order that ended is kept no more.
-            return replace::decide(desk, id, changes, 0).map(drop);
+            return replace::decide(desk, id, changes, (0, &[])).map(drop);
         }
         desk.state.order_mut(id).changes -= 1;
         let before = *desk.state.order(id);
@@ -143,7 +143,10 @@ impl SimulatedVenue {
             other.request.side == Side::Buy && other.request.book == request.book && !other.status.is_terminal()
         });
         let incoming = buys.map(|other| desk.state.order(other).leaves).fold(0, i64::saturating_add);
-        let decided = replace::decide(desk, id, changes, incoming)?;
+        // Only who lends asks for them.
+        let asks = !desk.plan.rates.borrow.is_empty();
+        let others: Vec<OrderId> = self.working(desk.state, i).filter(|&other| asks && other != id).collect();
+        let decided = replace::decide(desk, id, changes, (incoming, &others))?;
         if decided.expires_anew {
             self.expiries.push(Reverse((desk.state.order(id).ts_expiry, id)));
         }

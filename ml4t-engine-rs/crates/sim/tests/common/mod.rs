@@ -417,6 +417,7 @@ impl World {
                 tick_size: tick.ok_or_else(|| missing("tick", spec.tick_size))?,
                 lot_size: spec.lot_size,
                 allows_negative_prices: spec.allows_negative_prices,
+                is_borrowed: true,
                 calendar: CalendarId(index(calendar.ok_or_else(|| missing("calendar", spec.calendar))?)),
                 matching: named.next().map(|(k, _)| FeedId(index(k))),
                 latency: Latency::fixed(self.latency)?,

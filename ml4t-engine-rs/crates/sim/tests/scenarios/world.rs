@@ -197,6 +197,7 @@ fn instruments(
             tick_size: units(cell(row, "tick_size", "0.01"), price_exponent)?,
             lot_size,
             allows_negative_prices: cell(row, "allows_negative_prices", "false") == "true",
+            is_borrowed: true,
             calendar: CalendarId(index(calendar)),
             matching: matching.map(|f| FeedId(index(f))),
             latency: latency_of(scenario, cell(row, "venue", &calendars[calendar].name))?,

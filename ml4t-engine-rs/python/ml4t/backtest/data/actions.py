@@ -18,7 +18,7 @@ from ml4t.backtest.data.readers import SourceFile
 from ml4t.core.errors import DataError, nearest
 from ml4t.core.events import CorporateAction
 from ml4t.core.types import ActionKind
-from ml4t.core.values import decimal_text, to_decimal
+from ml4t.core.values import decimal_places, decimal_text, to_decimal
 
 __all__ = ["ACTION_SCHEMA", "Actions", "action_table", "exact_ratio", "read_actions"]
 
@@ -35,6 +35,9 @@ ACTION_SCHEMA = pl.Schema(
 )
 LARGEST_RATIO_PART = 2**63 - 1
 LABEL = "corporate actions"
+LARGEST_AMOUNT, AMOUNT_DECIMALS = 10**15, 18  #: of money for a share
+# Dates whose instants fit 64 bits of nanoseconds.
+FIRST_DATE, LAST_DATE = dt.date(1678, 1, 1), dt.date(2261, 12, 31)
 
 
 @frozen(kw_only=True)
@@ -189,12 +192,22 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
     if row["symbol"] is None or not isinstance(ex_date, dt.date):
         message = f"corporate actions: a {row['kind']} of {symbol} has no ex_date or no symbol"
         raise DataError(message)
+    for name, date in (("ex_date", ex_date), ("pay_date", pay_date)):
+        if isinstance(date, dt.date) and not FIRST_DATE <= date <= LAST_DATE:
+            message = f"{LABEL}: {row['kind']} of {symbol}: {name} {date} is not from 1678 to 2261"
+            raise DataError(message)
     try:
         ratio = None if row["ratio"] is None else exact_ratio(row["ratio"])
         amount = None if row["amount"] is None else to_decimal(row["amount"])
     except ValueError as error:
         message = f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: {error}"
         raise DataError(message) from None
+    if amount is not None and (decimal_places(amount) > AMOUNT_DECIMALS or abs(amount) > LARGEST_AMOUNT):
+        message = (
+            f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: amount {decimal_text(amount)} is not a number "
+            f"up to {LARGEST_AMOUNT:,} with at most {AMOUNT_DECIMALS} decimals"
+        )
+        raise DataError(message)
     try:
         return CorporateAction(
             symbol,
@@ -242,13 +255,14 @@ def action_table(
         kind, ratio, amount = _effect(action)
         key = (action.symbol, action.ex_date, kind, amount if kind == "cash_dividend" else None)
         if key in seen:
-            which = f"the {kind} of {action.symbol} on {action.ex_date} is there twice"
-            if kind == "cash_out":
-                which = f"{action.symbol} ends twice on {action.ex_date}"
-            message = (
-                f"{LABEL}: {which}; keep one (two dividends of one day with equal amounts are written as "
-                "their sum)"
-            )
+            where = f"of {action.symbol} on {action.ex_date}"
+            message = {
+                "cash_out": f"{LABEL}: {action.symbol} ends twice on {action.ex_date}; keep one",
+                "split": f"{LABEL}: the split {where} is there twice; keep one, or write a split and a stock "
+                "dividend of one day as one split",
+                "cash_dividend": f"{LABEL}: the cash_dividend {where} is there twice; keep one (two "
+                "dividends of one day with equal amounts are written as their sum)",
+            }[kind]
             raise DataError(message)
         seen.add(key)
         zone = timezones[action.symbol]

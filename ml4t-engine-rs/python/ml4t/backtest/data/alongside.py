@@ -156,8 +156,8 @@ def refuse_life_after_the_end(
         if found:
             what, when = found[0]
             message = (
-                f"corporate actions: {symbol} ends at {format_ns(ts)}, and has {what} at "
-                f"{format_ns(int(when))}; drop what comes after, or give whoever took the symbol over "  # type: ignore[arg-type]
+                f"corporate actions: {symbol} ends at {format_ns(ts)}, and has {what} that is not before, at "
+                f"{format_ns(int(when))}; drop it, or give whoever took the symbol over "  # type: ignore[arg-type]
                 "a name of its own"
             )
             raise DataError(message)

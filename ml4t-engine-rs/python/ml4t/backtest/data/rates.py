@@ -13,6 +13,7 @@ import polars as pl
 from attrs import frozen
 
 from ml4t.backtest.calendars import local_midnight_ns
+from ml4t.backtest.data.actions import FIRST_DATE, LAST_DATE
 from ml4t.backtest.data.columns import find_symbol, find_time, folded
 from ml4t.backtest.data.frames import files_of, read_table
 from ml4t.backtest.data.readers import SourceFile
@@ -20,6 +21,8 @@ from ml4t.backtest.data.stamps import instants
 from ml4t.core.errors import DataError
 from ml4t.core.types import StampMeaning
 from ml4t.core.values import format_ns
+
+DAYS = (FIRST_DATE, LAST_DATE)
 
 __all__ = ["BORROW", "FUNDING", "RateKind", "Rates", "rate_table", "read_borrow_rates", "read_funding_rates"]
 
@@ -59,44 +62,49 @@ class Rates:
     files: tuple[SourceFile, ...] = ()
 
 
-def read_funding_rates(source: object, *, columns: Mapping[str, str] | None = None) -> Rates:
+def read_funding_rates(
+    source: object, *, columns: Mapping[str, str] | None = None, timezone: str | None = None
+) -> Rates:
     """Return the funding rates of a frame or of files.
 
     A frame has ``symbol``, ``ts_event`` (when it is paid), ``funding_rate`` (a fraction of the interval:
     longs pay shorts where it is above zero) and, if known, ``mark_price``. `columns` renames, our name to
-    the source's.
+    the source's; `timezone` is the zone of stamps that carry none.
 
     Raises
     ------
     DataError
         A column is absent, or a row is not possible; the message names symbol and time.
     """
-    return _read(source, FUNDING, columns)
+    return _read(source, FUNDING, columns, timezone)
 
 
-def read_borrow_rates(source: object, *, columns: Mapping[str, str] | None = None) -> Rates:
+def read_borrow_rates(
+    source: object, *, columns: Mapping[str, str] | None = None, timezone: str | None = None
+) -> Rates:
     """Return the borrow rates of a frame or of files.
 
     A frame has ``symbol``, ``ts_event`` (from when on it is in force; a date begins at midnight of the
     exchange), ``borrow_rate`` (a fraction per year, null where nobody quotes one) and, if known,
-    ``available`` (quantity that can be borrowed). `columns` renames, our name to the source's.
+    ``available`` (quantity that can be borrowed). `columns` renames, our name to the source's;
+    `timezone` is the zone of stamps that carry none.
 
     Raises
     ------
     DataError
         A column is absent, or a row is not possible; the message names symbol and time.
     """
-    return _read(source, BORROW, columns)
+    return _read(source, BORROW, columns, timezone)
 
 
-def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None) -> Rates:
+def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, timezone: str | None) -> Rates:
     if isinstance(source, Rates):
         if source.kind is not kind:
             message = f"{kind.label}: found {source.kind.label}"
             raise DataError(message)
         return source
     if isinstance(source, Sequence) and files_of(source) is None:
-        parts = [_read(each, kind, columns) for each in source]
+        parts = [_read(each, kind, columns, timezone) for each in source]
         return Rates(
             kind=kind,
             frames=tuple(frame for part in parts for frame in part.frames),
@@ -114,8 +122,13 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None) -> 
     stamps = frame[find_time(by_fold, StampMeaning.EVENT, label=kind.label)]
     if kind is BORROW:
         stamps = _dates(stamps)
-    if stamps.dtype != pl.Date:
-        stamps = instants(stamps, timezone=None, label=kind.label)
+    if stamps.dtype != pl.Date or kind is FUNDING:
+        stamps = instants(stamps, timezone=timezone, label=kind.label)
+    elif stamps.is_null().any() or not stamps.is_between(*DAYS).all():
+        row = (stamps.is_null() | ~stamps.is_between(*DAYS)).arg_max()
+        found = "no stamp" if stamps.is_null().any() else f"the stamp {stamps[row]}"
+        message = f"{kind.label}: row {row} ({symbols[row]}) has {found}; expected a date from 1678 to 2261"
+        raise DataError(message)
     others = frame[by_fold[kind.other]] if kind.other in by_fold else None
     rows = pl.DataFrame(
         {
@@ -132,7 +145,10 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None) -> 
 
 
 def _dates(stamps: pl.Series) -> pl.Series:
-    """Return text that is all dates as dates, anything else as it is."""
+    """Return text that is all dates, or midnights without a zone, as dates; anything else as it is."""
+    if isinstance(stamps.dtype, pl.Datetime) and stamps.dtype.time_zone is None:
+        # That is how pandas writes dates.
+        return stamps.dt.date() if (stamps.dt.truncate("1d") == stamps).all() else stamps
     if stamps.dtype != pl.String:
         return stamps
     dates = stamps.str.to_date("%Y-%m-%d", strict=False)
@@ -141,7 +157,12 @@ def _dates(stamps: pl.Series) -> pl.Series:
 
 def _numbers(column: pl.Series, kind: RateKind) -> pl.Series:
     """Return a column as Float64, NaN where there is nothing."""
+    if column.dtype == pl.String:
+        column = column.replace({"": None})
     try:
+        if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null)):
+            message = f"{kind.label}: column {column.name} holds {column.dtype}, expected numbers"
+            raise DataError(message)
         return column.cast(pl.Float64).fill_null(math.nan)
     except pl.exceptions.PolarsError as error:
         odd = column.cast(pl.String).cast(pl.Float64, strict=False).is_null() & column.is_not_null()
@@ -164,7 +185,8 @@ def _refuse_impossible(rows: pl.DataFrame, kind: RateKind) -> None:
         return
     row = wrong.row(0, named=True)
     is_rate = math.isinf(row["rate"]) or (kind.needs_rate and math.isnan(row["rate"]))
-    what = f"{kind.rate} is {row['rate']}" if is_rate else f"{kind.other} is {row['other']}"
+    rate = "absent" if math.isnan(row["rate"]) else row["rate"]
+    what = f"{kind.rate} is {rate}" if is_rate else f"{kind.other} is {row['other']}"
     allowed = "a finite number" if is_rate else ("a price above zero" if is_price else "zero or more")
     message = f"{kind.label}: {row['symbol']} at {_shown(row['stamp'])}: {what}, expected {allowed}"
     raise DataError(message)

@@ -32,8 +32,8 @@ def _rate_of(model: BorrowFee | IbkrBorrow, ctx: BorrowArgs) -> float:
     rate = ctx.rate_annual if model.rate is None else model.rate
     if math.isnan(rate):
         msg = (
-            f"{type(model).__name__} needs a borrow rate, and none is in force; give rate, or rows of borrow "
-            "rates from before the position"
+            f"{type(model).__name__} needs a borrow rate, and none was in force at the close before; give "
+            "rate, or rows of borrow rates from then on"
         )
         raise ModelError(msg)
     return rate

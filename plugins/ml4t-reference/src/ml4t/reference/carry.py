@@ -98,7 +98,9 @@ class Carry:
 
     def note(self, session: int) -> None:
         """Note at a close what the next one charges."""
-        shorts = [self._short(each) for each in self.plan.instruments if self._quantity(each) < 0]
+        # Derivatives are sold short without anything being borrowed.
+        borrowed = [each for each in self.plan.instruments if each.is_borrowed]
+        shorts = [self._short(each) for each in borrowed if self._quantity(each) < 0]
         self.noted = Note(
             session=session,
             cash=self.account.cash,

@@ -15,10 +15,10 @@ import attrs
 
 from ml4t.core.models import LatencyArgs
 from ml4t.core.policies import InsufficientCash
-from ml4t.core.types import OrderStatus, Side, TimeInForce
+from ml4t.core.types import OrderStatus, TimeInForce
 from ml4t.reference import lifetimes, trailing
 from ml4t.reference.costs import delay_of
-from ml4t.reference.events import number_text
+from ml4t.reference.lenders import lacks_a_lender
 from ml4t.reference.numbers import cash_text, plain_text
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Plan
@@ -216,7 +216,7 @@ class Intake:
         account, book = self.venue.account, self.venue.book
         if not self.venue.is_covered(order):
             return "SHORT_NOT_ALLOWED", self.venue.short_text(order, order.leaves, now)
-        refusal = self._lacks_a_lender(order, now)
+        refusal = lacks_a_lender(self.plan, self.venue, order, now)
         if refusal is not None:
             return refusal
         need = account.need(order)
@@ -236,33 +236,6 @@ class Intake:
             )
             return "INSUFFICIENT_BUYING_POWER", text
         return None
-
-    def _lacks_a_lender(self, order: Order, now: int) -> Refusal | None:
-        """Return why nobody lends what an order would sell short, None where somebody does.
-
-        What is short counts, and what other sells at work would open beyond the position held now.
-        """
-        account, instrument = self.venue.account, order.instrument
-        known = [row for row in self.plan.borrow if row.instrument == instrument.index and row.ts <= now]
-        if order.side is not Side.SELL or order.reduce_only or not account.terms.allows_short or not known:
-            return None
-        own = account.parts(order, order.leaves)[1]
-        selling = [
-            each
-            for each in self.venue.book.working()
-            if each.instrument is instrument and each.side is Side.SELL and not each.reduce_only
-        ]
-        others = sum(account.parts(each, each.leaves)[1] for each in selling)
-        short = own + others + max(-account.ledger.quantity(instrument), 0)
-        available = known[-1].available
-        if own == 0 or instrument.quantity(short) <= available:
-            return None
-        total = plain_text(short, instrument.quantity_exponent)
-        text = (
-            f"{instrument.symbol}: with this order {total} would be sold short, {number_text(available)} can "
-            f"be borrowed ({text_of(now)})"
-        )
-        return "NOT_AVAILABLE_TO_BORROW", text
 
     def _reserve_price(self, order: Order) -> Fraction:
         """Return the price at which an order counts: its limit, its stop, or the last price that has arrived.

@@ -57,6 +57,7 @@ class Instrument:
     tick: int  #: smallest step of an order's price, in price units
     lot: int  #: smallest step of an order's quantity, in quantity units
     allows_negative_prices: bool
+    is_borrowed: bool  #: whether who sells it short borrows it
     calendar: int  #: position of its calendar in the plan
     latency: Mapping[str, int | tuple[int, ...]]
     """Quantiles in ns of `submit`, `modify`, `cancel`, one alone for always that; or the index of a model."""
@@ -310,6 +311,7 @@ def _instrument(index: int, spec: Mapping[str, Any]) -> Instrument:
         tick=scaled(spec["tick_size"], spec["price_exponent"]),
         lot=scaled(spec["lot_size"], spec["quantity_exponent"]),
         allows_negative_prices=spec["allows_negative_prices"],
+        is_borrowed=spec["is_borrowed"],
         calendar=spec["calendar"],
         latency={name: _wait(spec["latency"][name]) for name in ("submit", "modify", "cancel")},
         venue=spec["latency"]["venue"],

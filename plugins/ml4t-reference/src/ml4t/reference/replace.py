@@ -14,6 +14,7 @@ import attrs
 
 from ml4t.core.policies import InsufficientCash
 from ml4t.reference import contingent, trailing
+from ml4t.reference.lenders import lacks_a_lender
 from ml4t.reference.numbers import cash_text, plain_text
 from ml4t.reference.orders import Order, is_decided
 from ml4t.reference.plan import Plan
@@ -88,6 +89,9 @@ class Replacing:
         account = self.venue.account
         if new.quantity > order.quantity and not self.venue.is_covered(new):
             return "SHORT_NOT_ALLOWED", self.venue.short_text(new, new.leaves, now)
+        refusal = lacks_a_lender(self.plan, self.venue, new, now, instead_of=order)
+        if new.quantity > order.quantity and refusal is not None:
+            return refusal
         added = account.need(new) - account.need(order)
         if added <= 0 or self.plan.policies.insufficient_cash is not InsufficientCash.REJECT:
             return None
