@@ -39,6 +39,7 @@ def spec() -> dict[str, Any]:
                 "tick_size": "0.01",
                 "lot_size": "1",
                 "allows_negative_prices": False,
+                "is_borrowed": True,
                 "calendar": 0,
                 "matching": 0,
                 "prints": None,
