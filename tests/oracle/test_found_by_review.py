@@ -359,3 +359,24 @@ def test_a_fill_at_a_limit_has_its_exact_price_beyond_the_digits_of_a_float(
     results = play(engine, feed_of(frame, instruments=instruments), steps, initial_cash=200_000, **fill_model)
     trade = results.ledger.filter(pl.col("kind") == "trade")
     assert trade["amount"].to_list() == [Decimal("117283.95")]
+
+
+@attrs.frozen
+class TwoAtATime:
+    """Fills two units of what is open, whatever the market is."""
+
+    def evaluate(self, ctx: FillArgs, /) -> FillOut:
+        return FillOut(ctx.price, min(2.0, ctx.leaves_quantity))
+
+
+@ENGINES
+def test_what_is_left_of_a_touched_order_takes_whatever_the_next_market_is(engine: str) -> None:
+    # The trigger of 10.00 is met by the second bar alone; the market then stays above it.
+    class Touched(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            if not broker.positions and not broker.open_orders:
+                broker.buy("A", 5, order_type="market_if_touched", stop_price=10.0)
+
+    feed, config = feed_of(flat(10, 10, 11, 12, 13)), {"backtest": {"engine": engine}}
+    results = Engine(feed, Touched, config=config, models={"fill": TwoAtATime()}).run()
+    assert results.fills.select("quantity", "price").rows() == [(2, 10), (2, 11), (1, 12)]

@@ -79,8 +79,8 @@ pub(crate) const fn is_out_of_reach(order: &Order, low: Price, high: Price) -> b
         OrderType::Market | OrderType::TrailingStop | OrderType::TrailingStopLimit => return false,
         _ if order.acts_as_limit() && !order.has_rested => return false,
         _ if order.acts_as_limit() => matches!(side, Side::Buy),
-        OrderType::MarketIfTouched | OrderType::LimitIfTouched => matches!(side, Side::Buy),
         _ if order.is_triggered => return false,
+        OrderType::MarketIfTouched | OrderType::LimitIfTouched => matches!(side, Side::Buy),
         _ => matches!(side, Side::Sell),
     };
     let level = if order.acts_as_limit() { level } else { order.request.stop_price };
@@ -245,6 +245,14 @@ mod tests {
         request.limit_price = limit.map(Price);
         request.stop_price = stop.map(Price);
         Order::new(request, 0)
+    }
+
+    #[test]
+    fn what_was_touched_is_in_reach_of_every_market() {
+        let mut touched = order(Side::Buy, OrderType::MarketIfTouched, None, Some(100));
+        assert!(is_out_of_reach(&touched, Price(101), Price(105)));
+        touched.is_triggered = true;
+        assert!(!is_out_of_reach(&touched, Price(101), Price(105)));
     }
 
     fn price(outcome: Outcome) -> Option<i64> {
