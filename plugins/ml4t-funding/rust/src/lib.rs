@@ -10,7 +10,7 @@ mod perpetual;
 
 /// The extension module: importing it shows where the library is, which is all that Python needs of it.
 #[pyo3::pymodule]
-mod _native {}
+mod _funding {}
 
 /// As many parameters as the class has fields.
 fn exactly<const N: usize>(name: &str, params: &[f64]) -> Result<[f64; N], String> {

@@ -14,4 +14,4 @@ class InLibrary(native.InLibrary):
 
     __slots__ = ()
 
-    native_module: ClassVar[str] = "ml4t.funding._native"
+    native_module: ClassVar[str] = "ml4t.funding._funding"
