@@ -25,6 +25,9 @@ from .lean_data import FOLDER, NEW_YORK, PRICES, Vendor, folder
 
 CASH = 100_000
 
+both_sides = pytest.mark.parametrize("sign", [1, -1], ids=["long", "short"])
+"""For positions that are long, and the same ones short."""
+
 # --------------------------------------------------------------------------- data
 
 

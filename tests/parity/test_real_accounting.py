@@ -26,6 +26,7 @@ from .real_account import (
     Trade,
     actions_of,
     balances,
+    both_sides,
     both_stamps,
     changes,
     clock,
@@ -40,8 +41,6 @@ from .real_account import (
 )
 
 DAYS_TO_PAY = 30
-
-both_sides = pytest.mark.parametrize("sign", [1, -1], ids=["long", "short"])
 
 # --------------------------------------------------------------------------- a split
 

@@ -24,6 +24,7 @@ from .real_account import (
     Trade,
     actions_of,
     balances,
+    both_sides,
     both_stamps,
     changes,
     daily,
@@ -35,8 +36,6 @@ from .real_account import (
     splits_of,
     vendor,
 )
-
-both_sides = pytest.mark.parametrize("sign", [1, -1], ids=["long", "short"])
 
 # --------------------------------------------------------------------------- funding
 

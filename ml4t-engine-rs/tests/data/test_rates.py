@@ -34,6 +34,11 @@ def test_a_date_that_is_missing_is_refused() -> None:
         read_borrow_rates(borrow(ts_event=[DAY, None]))
 
 
+def test_the_first_row_that_is_wrong_is_told_with_what_is_wrong_with_it() -> None:
+    with pytest.raises(DataError, match=r"row 0 \(A\) has the stamp 2900-01-01"):
+        read_borrow_rates(borrow(ts_event=[dt.date(2900, 1, 1), None]))
+
+
 def test_dates_are_dates_however_they_are_written() -> None:
     text = borrow(ts_event=["2024-03-05", "2024-03-06"])
     midnights = borrow(ts_event=[dt.datetime(2024, 3, 5), dt.datetime(2024, 3, 6)])

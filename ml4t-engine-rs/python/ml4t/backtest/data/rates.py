@@ -124,9 +124,9 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, tim
         stamps = _dates(stamps)
     if stamps.dtype != pl.Date or kind is FUNDING:
         stamps = instants(stamps, timezone=timezone, label=kind.label)
-    elif stamps.is_null().any() or not stamps.is_between(*DAYS).all():
-        row = (stamps.is_null() | ~stamps.is_between(*DAYS)).arg_max() or 0
-        found = "no stamp" if stamps.is_null().any() else f"the stamp {stamps[row]}"
+    elif (odd := ~stamps.is_between(*DAYS).fill_null(value=False)).any():
+        row = odd.arg_max() or 0
+        found = "no stamp" if stamps[row] is None else f"the stamp {stamps[row]}"
         message = f"{kind.label}: row {row} ({symbols[row]}) has {found}; expected a date from 1678 to 2261"
         raise DataError(message)
     others = frame[by_fold[kind.other]] if kind.other in by_fold else None
