@@ -19,6 +19,8 @@ def test_every_table_has_a_schema() -> None:
         "ledger",
         "portfolio_history",
         "attribution",
+        "balances",
+        "conversions",
         "recorded",
         "logs",
     )

@@ -34,6 +34,7 @@ from ml4t.core.schemas import TABLES
 
 from .carry import Holding, holdings, rates_of
 from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Queued, Sliced, estimates, slices
+from .currencies import Money, fx_of, moneys
 
 SYMBOLS = ("A", "B", "C")
 FIRST_DAY = dt.date(2024, 1, 1)
@@ -77,6 +78,7 @@ class Case:
     slices: Sliced | Queued | None = None  #: fill model in place of that of the account
     native: str = "prefer"
     holding: Holding | None = None  #: what it costs to hold
+    money: Money | None = None  #: currencies, where there are several
 
 
 class Evenings:
@@ -186,12 +188,21 @@ class Script(Strategy):
             beside = round(price(ask.offset) + ask.other / 1000, 3)
             how = {} if ask.other % 4 == 0 else {"limit_price": beside}
             side(symbol, amount, **how)
+        elif ask.what == "convert":
+            foreign = [name for name in ("EUR", "USD", "GBP", "JPY") if self.can_convert(name)]
+            if foreign:
+                broker.convert(foreign[size % len(foreign)], ask.quantity * 7)
         elif ask.what == "rules":
             kind, other = sorted(RULES)[size % 3], sorted(RULES)[(size + 1) % 3]
             rule = RULES[kind](pct=(abs(ask.offset) + 3) / 1000)
             both = CompositeRule([rule, RULES[other](pct=(abs(ask.other) + 3) / 1000)])
             broker.set_position_rules(None if ask.offset % 5 == 0 else both if ask.is_day else rule)
         return None
+
+    def can_convert(self, name: str) -> bool:
+        money = self.case.money
+        held = {money.currency(row[0]) for row in self.case.rows} if money else set()
+        return money is not None and name != money.base and name in held
 
     def modify(self, order: Any, ask: Ask, price: Callable[[int], float], broker: Broker) -> None:  # noqa: ANN401
         changes: dict[str, Any] = {}
@@ -393,7 +404,7 @@ def terms_of(draw: st.DrawFn, what: str) -> tuple[tuple[str, Any], ...]:
 def asks(draw: st.DrawFn, *, with_rules: bool, reach: int = 40) -> Ask:
     """Draw one thing that the script does, at prices within so many ticks of the last one."""
     kinds = ["market", "market", "limit", "stop", "stop_limit", "percent", "value", "weights", "close"]
-    kinds += ["cancel", "target", "odd", "modify", *TRIGGERED, *(["rules"] if with_rules else [])]
+    kinds += ["cancel", "target", "odd", "modify", "convert", *TRIGGERED, *(["rules"] if with_rules else [])]
     what = draw(st.sampled_from(kinds))
     return Ask(
         what,
@@ -474,6 +485,7 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
         overnight=overnight,
         slices=draw(slices) if draw(st.integers(0, 5)) == 0 else None,
         holding=draw(holdings(symbols)),
+        money=draw(moneys()),
     )
 
 
@@ -486,13 +498,18 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     calendar = Evenings.name if case.overnight else "24/7"
     multipliers = {"A": 1, "B": "2.5", "C": 1}
     lots = {"A": 1, "B": 1, "C": 1 if case.actions else 10}
+
+    def currency(symbol: str) -> str:
+        return "USD" if case.money is None else case.money.currency(symbol)
+
     instruments = [
-        Instrument.fractional(symbol, calendar=calendar, venue=VENUES.get(symbol))
+        Instrument.fractional(symbol, calendar=calendar, venue=VENUES.get(symbol), currency=currency(symbol))
         if case.fractional
         else Instrument(
             symbol,
             calendar=calendar,
             venue=VENUES.get(symbol),
+            currency=currency(symbol),
             multiplier=multipliers[symbol],
             lot_size=lots[symbol],
         )
@@ -593,12 +610,20 @@ def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.D
     account = case.account
     if case.holding is not None:
         account = account | case.holding.models | {"allows_short": True}
+    if case.money is not None:
+        backtest["base_currency"] = case.money.base
+        account = account | case.money.broker
     config = {"broker": account, "backtest": backtest}
     models = {} if case.slices is None else {"fill": case.slices}
     parts = {"models": models, "plugins": plugins, "calendars": [Evenings()]}
-    parts |= rates_of(case.holding, stamps_of(case))
+    stamps = stamps_of(case)
+    parts |= rates_of(case.holding, stamps)
+    if case.money is not None:
+        parts["fx"] = fx_of(case.money, [stamp for each in stamps.values() for stamp in each])
     results = Engine(feed_of(case), lambda: Script(case), config=config, **parts).run()
-    return {name: results.table(name) for name in TABLES}
+    tables = {name: results.table(name) for name in TABLES}
+    # Sentences are each engine's own.
+    return tables | {"conversions": tables["conversions"].drop("reason")}
 
 
 def outcome_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame] | str:

@@ -28,19 +28,21 @@ KEYS = (
     *("sessions", "nav_calendar", "instruments", "bars", "quotes", "trades", "actions"),
     *("account", "policies", "slippage", "impact", "fee", "fill", "seed", "asks"),
     *("borrow", "funding", "interest", "borrow_rates", "funding_rates"),
+    *("base_currency", "fx", "fx_rates", "interest_models"),
 )
 
 # Columns of the tables of inputs, the required ones first; `?` marks those with a default.
 INPUTS = {
     "sessions": "calendar label opens closes",
     "instruments": """symbol tick_size? lot_size? price_exponent? quantity_exponent? multiplier?
-        allows_negative_prices? calendar? venue? matching?""",
+        allows_negative_prices? calendar? venue? matching? currency?""",
     "bars": "symbol opens ends open high low close volume feed? arrives?",
     "quotes": "symbol time bid ask feed? arrives? bid_size? ask_size?",
     "trades": "symbol time price feed? arrives? size?",
     "actions": "symbol ex_date effective kind value pay_date? paid?",
     "borrow_rates": "symbol time rate",
     "funding_rates": "symbol time rate mark?",
+    "fx_rates": "pair time rate",
     "asks": "sent from what",
 }
 
@@ -60,12 +62,13 @@ OUTPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "postings": (
         "ledger",
         {"time": "ts_event", "order": "order_id"}
-        | {name: name for name in ("kind", "debit", "credit", "symbol", "amount")},
+        | {name: name for name in ("kind", "debit", "credit", "symbol", "currency", "amount")},
     ),
     "portfolio": (
         "portfolio_history",
         {"time": "ts_event", "realized": "realized_pnl", "unrealized": "unrealized_pnl"}
-        | {name: name for name in ("session", "cash", "receivable", "equity", "carry")},
+        | {name: name for name in ("session", "cash", "receivable", "equity", "carry")}
+        | {"fx_pnl": "fx_pnl", "fx_costs": "fx_costs"},
     ),
     "positions": (
         "positions",
@@ -75,24 +78,36 @@ OUTPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "attribution": (
         "attribution",
         {name: name for name in ("session", "symbol", "price", "spread", "slippage", "impact", "fees")}
-        | {name: name for name in ("dividends", "borrow", "funding", "interest", "external", "total")},
+        | {name: name for name in ("dividends", "borrow", "funding", "interest", "external", "total")}
+        | {"fx": "fx", "fx_costs": "fx_costs"},
+    ),
+    "balances": (
+        "balances",
+        {name: name for name in ("session", "currency", "cash", "receivable", "long_value")}
+        | {name: name for name in ("short_value", "fx_rate", "value")},
+    ),
+    "conversions": (
+        "conversions",
+        {"time": "ts_event", "sent": "ts_submitted", "id": "conversion_id"}
+        | {name: name for name in ("currency", "amount", "value", "cost", "symbol", "cause", "status")},
     ),
     "round_trips": (
         "round_trips",
         {"entered": "ts_entry", "exited": "ts_exit"}
         | {name: name for name in ("symbol", "direction", "quantity", "entry_price", "exit_price")}
-        | {name: name for name in ("gross_pnl", "fees", "net_pnl")},
+        | {name: name for name in ("gross_pnl", "fees", "net_pnl", "currency", "fx_rate")},
     ),
 }
-TIMES = frozenset({"time", "entered", "exited"})
-TEXTS = frozenset({"symbol", "session", "kind", "debit", "credit"})
+TIMES = frozenset({"time", "sent", "entered", "exited"})
+TEXTS = frozenset({"symbol", "session", "kind", "debit", "credit", "currency"})
 
 # Cells of the expected tables that are one of a few words.
 STATUSES = tuple(
     status.value for status in OrderStatus if status not in (OrderStatus.CREATED, OrderStatus.SUBMITTED)
 )
 WORDS = {
-    "status": STATUSES,
+    "status": (*STATUSES, "executed", "refused"),
+    "cause": ("automatic", "asked"),
     "reason": ("", *(code for code, _ in reason_codes())),
     "side": tuple(side.value for side in Side),
     "direction": ("long", "short"),
@@ -107,6 +122,7 @@ MODELS = {
     "borrow": ModelKind.BORROW,
     "funding": ModelKind.FUNDING,
     "interest": ModelKind.INTEREST,
+    "fx": ModelKind.FX,
 }
 ACCOUNT = (
     "initial_cash",
@@ -116,6 +132,8 @@ ACCOUNT = (
     "buying_power",
     "posting_quantum",
     "latency",
+    "conversion",
+    "initial_balances",
 )
 CALLS = ("data", "fill")
 RULES = ("stop_loss", "take_profit", "trailing_stop")
@@ -170,6 +188,14 @@ class RulesAsk:
     fractions: Mapping[str, float]
 
 
+@attrs.frozen
+class ConvertAsk:
+    """`convert EUR 1000`: buys so much of a currency for the base currency, or sells it below zero."""
+
+    currency: str
+    amount: str
+
+
 @attrs.frozen(kw_only=True)
 class Ask:
     """What the strategy does in one of its calls."""
@@ -177,7 +203,7 @@ class Ask:
     sent_ns: int
     call: str
     text: str
-    does: OrderAsk | CancelAsk | ModifyAsk | RulesAsk
+    does: OrderAsk | CancelAsk | ModifyAsk | RulesAsk | ConvertAsk
 
 
 @attrs.frozen(kw_only=True)
@@ -189,6 +215,7 @@ class Scenario:
     why: str
     sessions: Table
     nav_calendar: str | None
+    base_currency: str
     seed: int
     tables: Mapping[str, Table]
     broker: Mapping[str, Any]
@@ -250,6 +277,7 @@ def _scenario(defaults: Mapping[str, Any], given: Mapping[str, Any], file: str, 
         why=given["why"].strip(),
         sessions=tables["sessions"],
         nav_calendar=merged.get("nav_calendar"),
+        base_currency=str(merged.get("base_currency", "USD")),
         seed=_seed(merged.get("seed", 0), where),
         tables=tables,
         broker=_broker(merged, where),
@@ -310,6 +338,10 @@ def _broker(merged: Mapping[str, Any], where: str) -> dict[str, Any]:
         if name in merged:
             _check_model(kind, merged[name], f"{where}: {name}")
             broker[keys[name]] = merged[name]
+    if "interest_models" in merged:
+        for name, table in merged["interest_models"].items():
+            _check_model(ModelKind.INTEREST, table, f"{where}: interest_models.{name}")
+        broker["interest_models"] = merged["interest_models"]
     _known(broker, [key_of(field) for field in readable_fields(BrokerSection)], where)
     return broker
 
@@ -357,7 +389,7 @@ def _asks(table: Table, where: str) -> tuple[Ask, ...]:
     return tuple(asks)
 
 
-def _numbers_of(does: OrderAsk | CancelAsk | ModifyAsk | RulesAsk) -> list[int]:
+def _numbers_of(does: OrderAsk | CancelAsk | ModifyAsk | RulesAsk | ConvertAsk) -> list[int]:
     """Return the numbers of the orders that an ask names."""
     if isinstance(does, OrderAsk):
         # It counts itself among those that were sent.
@@ -367,7 +399,10 @@ def _numbers_of(does: OrderAsk | CancelAsk | ModifyAsk | RulesAsk) -> list[int]:
     return [does.which] if isinstance(does, CancelAsk) and isinstance(does.which, int) else []
 
 
-def _ask(words: list[str], where: str) -> OrderAsk | CancelAsk | ModifyAsk | RulesAsk:
+def _ask(words: list[str], where: str) -> OrderAsk | CancelAsk | ModifyAsk | RulesAsk | ConvertAsk:
+    if words[:1] == ["convert"] and len(words) == 3:
+        number(words[2], where)
+        return ConvertAsk(words[1], words[2])
     if words[:1] == ["cancel"] and len(words) == 2 and words[1].isdecimal():
         return CancelAsk(int(words[1]))
     if words[:1] == ["cancel"] and len(words) == 2 and words[1] in RULES:
@@ -384,7 +419,7 @@ def _ask(words: list[str], where: str) -> OrderAsk | CancelAsk | ModifyAsk | Rul
         f"{where}: expected 'buy 100 XYZ' or 'sell 100 XYZ' with any of 'limit 95.00', 'stop 101.00', 'day' "
         "and the other terms of README.md; 'modify 1 limit 96.00'; "
         "'cancel 1', 'cancel stop_loss', 'rules stop_loss 0.05 take_profit 0.10 trailing_stop 0.08', "
-        "'rules none'"
+        "'rules none', 'convert EUR 1000'"
     )
     raise ScenarioError(msg)
 

@@ -41,6 +41,7 @@ from .files import (
     WORDS,
     Ask,
     CancelAsk,
+    ConvertAsk,
     ModifyAsk,
     OrderAsk,
     Row,
@@ -191,7 +192,7 @@ class Script(Strategy):
         for ask in due:
             self._do(ask.does)
 
-    def _do(self, ask: OrderAsk | CancelAsk | ModifyAsk | RulesAsk) -> None:
+    def _do(self, ask: OrderAsk | CancelAsk | ModifyAsk | RulesAsk | ConvertAsk) -> None:
         if isinstance(ask, CancelAsk):
             for order in self.broker.open_orders if isinstance(ask.which, str) else []:
                 if order.tag == ask.which:
@@ -201,6 +202,8 @@ class Script(Strategy):
         elif isinstance(ask, ModifyAsk):
             changes: dict[str, Any] = dict(ask.changes)
             self.broker.modify_order(self.orders[ask.number - 1], **changes)
+        elif isinstance(ask, ConvertAsk):
+            self.broker.convert(ask.currency, ask.amount)
         elif isinstance(ask, RulesAsk):
             rules = [RULE_CLASSES[name](fraction) for name, fraction in ask.fractions.items()]
             self.broker.set_position_rules(CompositeRule(rules) if rules else None)  # type: ignore[attr-defined]
@@ -224,6 +227,7 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         scenario.asks, hears_opens=not any(getattr(model, "needs_volume", False) for model in models)
     )
     backtest: dict[str, Any] = {"record": "step", "engine": engine, "seed": scenario.seed}
+    backtest["base_currency"] = scenario.base_currency
     if scenario.nav_calendar is not None:
         backtest["nav_calendar"] = scenario.nav_calendar
     results = Engine(
@@ -233,6 +237,7 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         actions=_actions(scenario) or None,
         funding=_rates(scenario, "funding_rates", {"rate": "funding_rate", "mark": "mark_price"}),
         borrow=_rates(scenario, "borrow_rates", {"rate": "borrow_rate"}),
+        fx=_fx_rates(scenario),
         instruments=_instruments(scenario),
         plugins=plugins(),
     ).run()
@@ -302,6 +307,7 @@ def _instruments(scenario: Scenario) -> list[Instrument]:
 def _instrument(row: Row, symbol: str, scenario: Scenario) -> Instrument:
     calendars = sorted({session["calendar"] for session in scenario.sessions.rows})
     fields: dict[str, Any] = {"calendar": row.get("calendar") or calendars[0]}
+    fields["currency"] = row.get("currency") or scenario.base_currency
     if not row.get("calendar") and len(calendars) > 1:
         message = f"{scenario.name}: calendar of {symbol} is required: sessions has {', '.join(calendars)}"
         raise ScenarioError(message)
@@ -337,6 +343,20 @@ def _rates(scenario: Scenario, name: str, columns: Mapping[str, str]) -> pl.Data
             cells = [float(number(row[column], scenario.name)) if row[column] else None for row in table.rows]
             series.append(pl.Series(own, cells, dtype=pl.Float64))
     return pl.DataFrame(series)
+
+
+def _fx_rates(scenario: Scenario) -> pl.DataFrame | None:
+    rows = scenario.tables["fx_rates"].rows
+    if not rows:
+        return None
+    times = [instant(row["time"], scenario.name) for row in rows]
+    return pl.DataFrame(
+        {
+            "pair": [row["pair"] for row in rows],
+            "ts_event": pl.Series(times, dtype=pl.Int64).cast(pl.Datetime("ns", "UTC")),
+            "rate": [float(number(row["rate"], scenario.name)) for row in rows],
+        }
+    )
 
 
 def _actions(scenario: Scenario) -> list[CorporateAction]:

@@ -473,17 +473,9 @@ def test_a_required_plugin_must_be_there(market: DataFeed) -> None:
         Engine(market, Strategy, config={"backtest": {"required_plugins": ["ml4t-nowhere>=1"]}})
 
 
-def test_a_configured_instrument_of_another_currency_is_refused_before_data_are_read(
-    engine: Make, market: DataFeed
-) -> None:
-    config = {"instruments": [{"symbol": "A", "currency": "EUR"}, {"symbol": "B", "calendar": "XNYX"}]}
-    with pytest.raises(ConfigError, match=r"2 problems(.|\n)*instruments\[1\].calendar: .*'XNYX'") as caught:
-        Engine(market, Strategy, config=config)
-    assert "instruments[0].currency: 'EUR' is not backtest.base_currency" in str(caught.value)
-
-
-def test_an_instrument_of_another_currency_is_refused(engine: Make, daily: Build) -> None:
-    with pytest.raises(ConfigError, match="A settles in EUR, the account is kept in USD"):
+def test_an_instrument_of_another_currency_needs_rates(engine: Make, daily: Build) -> None:
+    wanted = "no fx rates lead from EUR to the base currency USD: none is given; add rates of EURUSD"
+    with pytest.raises(ConfigError, match=wanted):
         engine(Strategy, daily({"A": [10]}, currency="EUR")).run()
 
 

@@ -367,7 +367,8 @@ def test_names_are_told_with_all_other_mistakes_before_data_are_read(command: Ru
         "did you mean 'XNYS'?",
         "data_feeds[0].timezone: expected an IANA zone",
         "found 'America/NewYork'; did you mean 'America/New_York'?",
-        "backtest.base_currency: nothing settles in 'UDS', and amounts are not converted; allowed: USD",
+        "backtest.base_currency: nothing settles in 'UDS', and there are no [[fx_rates]] to convert by; "
+        "allowed: USD",
     ):
         assert part in err
 

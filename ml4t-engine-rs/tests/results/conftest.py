@@ -36,7 +36,10 @@ def table_of(name: str, rows: Rows) -> pa.Table:
     schema = table_schema(name)
     full = [
         {
-            field.name: row.get(field.name, None if field.nullable else _DEFAULTS[str(field.type)])
+            field.name: row.get(
+                field.name,
+                None if field.nullable else 1.0 if field.name == "fx_rate" else _DEFAULTS[str(field.type)],
+            )
             for field in schema
         }
         for row in rows

@@ -20,7 +20,7 @@ from ml4t.fees import plugin
 SPECS = {spec.name: spec for spec in plugin.ml4t_register_models()}
 TABLES = {"none", "per_share", "per_order", "fraction", "per_contract", "maker_taker", "tiered"}
 TABLES |= {"ibkr_fixed", "lean_ibkr", "ibkr_tiered", "ibkr_options", "ibkr_forex"}
-TABLES |= {"alpaca_fees", "binance_spot", "binance_futures"}
+TABLES |= {"alpaca_fees", "binance_spot", "binance_futures", "fx_spread"}
 
 
 def test_every_model_of_the_package_is_registered_under_its_own_name() -> None:
@@ -33,7 +33,7 @@ def test_every_model_of_the_package_is_registered_under_its_own_name() -> None:
 @pytest.mark.parametrize("name", SPECS)
 def test_a_registered_model_says_its_kind_and_its_native_table(name: str) -> None:
     spec = SPECS[name]
-    assert spec.kind is ModelKind.FEE
+    assert spec.kind is (ModelKind.FX if name == "FxSpread" else ModelKind.FEE)
     assert spec.summary
     assert spec.native is Native.BUILTIN
     assert spec.load().native_builtin in TABLES

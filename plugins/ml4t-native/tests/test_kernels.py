@@ -20,6 +20,8 @@ from ml4t.core.models import (
     FeeOut,
     FillArgs,
     FillOut,
+    FxArgs,
+    FxOut,
     ImpactArgs,
     ImpactOut,
     ObservedFill,
@@ -638,21 +640,43 @@ def test_random_draws_reach_the_kernel_and_python_says_that_it_has_none() -> Non
 
 
 def test_other_kinds_with_one_context_are_asked_with_the_struct() -> None:
-    @native_model(kind="fx")
+    @native_model(kind="settlement")
     @attrs.frozen
-    class Rate:
-        spread: float = 0.03
+    class Days:
+        after: float = 2.0
 
         @staticmethod
         def kernel(params: Made, state: Made, ctx: Made, out: Made) -> int:
-            out.fee = params.spread * ctx.amount * ctx.rate
+            out.sessions = params.after + (1.0 if ctx.amount < 0.0 else 0.0)
             return OK
 
-    context = unset("FxContext")
-    context.amount, context.rate = 500.0, 2.0
-    assert Rate().evaluate(context).fee == NativeState(Rate()).evaluate(context).fee == pytest.approx(30.0)
-    with pytest.raises(ModelError, match="Rate is a fx model and is asked with FxContext, not FeeArgs"):
-        Rate().evaluate(SOLD)
+    context = unset("SettlementContext")
+    context.amount = -500.0
+    assert Days().evaluate(context).sessions == NativeState(Days()).evaluate(context).sessions == 3.0
+    wanted = "Days is a settlement model and is asked with SettlementContext, not FeeArgs"
+    with pytest.raises(ModelError, match=wanted):
+        Days().evaluate(SOLD)
+
+
+def test_a_model_of_conversions_answers_a_rate_and_a_fee() -> None:
+    @native_model(kind="fx")
+    @attrs.frozen
+    class Wide:
+        half: float = 0.01
+
+        @staticmethod
+        def kernel(params: Made, state: Made, ctx: Made, out: Made) -> int:
+            if ctx.amount == 0.0:
+                return NO_OPINION
+            out.rate = ctx.rate * (1.0 + params.half * ctx.side)
+            out.fee = 2.0
+            return OK
+
+    asked = FxArgs(ts_ns=0, amount=-500.0, rate=2.0, side=-1)
+    assert Wide().evaluate(asked) == NativeState(Wide()).evaluate(asked) == FxOut(rate=1.98, fee=2.0)
+    assert Wide().evaluate(attrs.evolve(asked, amount=0.0)) == FxOut(rate=2.0)
+    with pytest.raises(ModelError, match="Wide is a fx model and is asked with FxArgs, not FeeArgs"):
+        Wide().evaluate(SOLD)
 
 
 def test_a_capsule_keeps_everything_that_it_needs() -> None:

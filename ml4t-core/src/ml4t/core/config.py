@@ -22,7 +22,7 @@ import attrs
 
 from ml4t.core.errors import ConfigError, ConfigWarning, Finding, Severity, nearest
 from ml4t.core.instrument import Instrument, fractional_fields
-from ml4t.core.policies import BuyingPower, Policies
+from ml4t.core.policies import BuyingPower, Conversion, Policies
 from ml4t.core.structuring import (
     Checked,
     DurationNs,
@@ -72,7 +72,8 @@ _TAKEN = ("metrics.json", "run_info.json")  #: files beside the manifest
 MODEL_KEYS = {ModelKind.FILL: "fill_model", ModelKind.SLIPPAGE: "slippage_model"}
 MODEL_KEYS |= {ModelKind.IMPACT: "impact_model", ModelKind.FEE: "commission_model"}
 MODEL_KEYS |= {
-    kind: f"{kind.label}_model" for kind in (ModelKind.BORROW, ModelKind.FUNDING, ModelKind.INTEREST)
+    kind: f"{kind.label}_model"
+    for kind in (ModelKind.BORROW, ModelKind.FUNDING, ModelKind.INTEREST, ModelKind.FX)
 }
 
 
@@ -184,6 +185,9 @@ class BrokerSection(Checked):
 
     A model is a table `{ type = "VolumeShare", volume_limit = 0.025 }`; its parameters are checked against
     the model's own class where plugins are loaded. A table of `latency` is checked by the engine.
+
+    `interest_models` has a model by currency, of those that `interest_model`, of the base currency, does not
+    count for; `initial_balances` the opening cash by currency beside `initial_cash`.
     """
 
     initial_cash: Decimal = setting(Decimal(100_000), convert=to_decimal)
@@ -202,6 +206,10 @@ class BrokerSection(Checked):
     borrow_model: FrozenMapping | None = setting(None)
     funding_model: FrozenMapping | None = setting(None)
     interest_model: FrozenMapping | None = setting(None)
+    interest_models: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
+    fx_model: FrozenMapping | None = setting(None)
+    conversion: Conversion = setting(Conversion.WHEN_SHORT)
+    initial_balances: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -352,14 +360,14 @@ class SignalSection(Checked):
 
 @attrs.frozen
 class TableSection:
-    """A file of `[[corporate_actions]]`, `[[funding_rates]]` or `[[borrow_rates]]`."""
+    """A file of `[[corporate_actions]]`, `[[funding_rates]]`, `[[borrow_rates]]` or `[[fx_rates]]`."""
 
     name: str = setting()
     path: Path = setting(convert=Path)
     columns: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
 
 
-TABLE_SECTIONS = ("corporate_actions", "funding_rates", "borrow_rates")
+TABLE_SECTIONS = ("corporate_actions", "funding_rates", "borrow_rates", "fx_rates")
 _TARGET = re.compile(r"(.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_]\w*")
 
 
@@ -424,6 +432,7 @@ class RunConfig(Checked):
     corporate_actions: tuple[TableSection, ...] = setting((), convert=tuple)
     funding_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     borrow_rates: tuple[TableSection, ...] = setting((), convert=tuple)
+    fx_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     strategies: tuple[StrategySection, ...] = setting((), convert=tuple)
     report: ReportSection = setting(ReportSection())
     root: Path | None = internal(None)

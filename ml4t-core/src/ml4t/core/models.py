@@ -5,7 +5,7 @@ from one frozen argument struct; new fields may be added to a struct, so its fie
 numbers are plain floats and NaN means missing. Prices and amounts are in the instrument's currency,
 quantities are positive, and `side` carries the sign: +1 buy, -1 sell.
 
-Protocols exist for fill, slippage, impact, fee, latency, borrow, funding and interest; the other kinds of
+Protocols exist for fill, slippage, impact, fee, latency, borrow, funding, interest and fx; the other kinds of
 `ModelKind` are numbers only.
 A class may say more about itself. `native_builtin` names the function table compiled into the engine that
 computes the same numbers without Python; a method `__ml4t_model_v1__(kind)` answers a capsule with a table
@@ -32,6 +32,7 @@ from ml4t.core.types import ModelKind
 
 __all__ = ["BorrowArgs", "BorrowModel", "BorrowOut", "FeeArgs", "FeeModel", "FeeOut"]
 __all__ += ["FillArgs", "FillModel", "FillOut", "FundingArgs", "FundingModel", "FundingOut"]
+__all__ += ["FxArgs", "FxModel", "FxOut"]
 __all__ += ["ImpactArgs", "ImpactModel", "ImpactOut", "InterestArgs", "InterestModel", "InterestOut"]
 __all__ += ["LatencyArgs", "LatencyModel", "LatencyOut", "ObservedFill"]
 __all__ += ["SlippageArgs", "SlippageModel", "SlippageOut", "number", "outside"]
@@ -153,7 +154,7 @@ class FeeArgs:
     order_notional: float = 0.0
     order_fees: float = 0.0
     month_quantity: float = 0.0  #: traded in this calendar month (UTC) before this fill, all instruments
-    month_notional: float = 0.0
+    month_notional: float = 0.0  #: in the base currency
 
 
 @attrs.frozen
@@ -241,6 +242,25 @@ class InterestOut:
     payment: float
 
 
+@attrs.frozen(kw_only=True)
+class FxArgs:
+    """The question to an fx model: at what rate does this conversion happen."""
+
+    ts_ns: int
+    amount: float  #: of the foreign currency: above zero it is bought for the base currency, below it is sold
+    rate: float  #: middle rate of the data: base currency for one unit of the foreign one
+    asset: int = 0  #: index of the foreign currency among those of the run, the base currency being 0
+    side: int = 1  #: +1 buys the foreign currency, -1 sells it
+
+
+@attrs.frozen
+class FxOut:
+    """The rate of the conversion, and a fee in the base currency."""
+
+    rate: float
+    fee: float = 0.0
+
+
 @runtime_checkable
 class FillModel(Protocol):
     """Decides whether, where and how much of an order trades on the data at hand."""
@@ -305,6 +325,14 @@ class InterestModel(Protocol):
         """Answer for one account and the days between two closes."""
 
 
+@runtime_checkable
+class FxModel(Protocol):
+    """Decides what converting one currency into another costs."""
+
+    def evaluate(self, ctx: FxArgs, /) -> FxOut:
+        """Answer for one conversion."""
+
+
 @attrs.frozen(kw_only=True)
 class ObservedMarket:
     """A quote or print that a limit at work was active for, as `on_market` of a fill model is told of it."""
@@ -348,6 +376,7 @@ MODEL_STRUCTS |= {ModelKind.IMPACT: (ImpactArgs, ImpactOut), ModelKind.FEE: (Fee
 MODEL_STRUCTS |= {ModelKind.LATENCY: (LatencyArgs, LatencyOut), ModelKind.BORROW: (BorrowArgs, BorrowOut)}
 MODEL_STRUCTS |= {ModelKind.FUNDING: (FundingArgs, FundingOut)}
 MODEL_STRUCTS |= {ModelKind.INTEREST: (InterestArgs, InterestOut)}
+MODEL_STRUCTS |= {ModelKind.FX: (FxArgs, FxOut)}
 
 
 def number(value: SupportsFloat) -> Any:  # noqa: ANN401 - a float, or what `outside` is to refuse

@@ -431,10 +431,7 @@ class PluginManager(pluggy.PluginManager):
                 except Ml4tError as error:
                     path = f"{section}.{key}"
                     findings.append(Finding(path=path, message=str(error), code="unknown_name", found=name))
-        broker = _table(document, "broker")
-        for kind, key in MODEL_KEYS.items():
-            given = "fee_model" if kind is ModelKind.FEE and "fee_model" in broker else key
-            table = broker.get(given, getattr(BrokerSection(), key))
+        for kind, given, table in _model_tables(_table(document, "broker")):
             if isinstance(table, Mapping) and isinstance(table.get("type"), str):
                 try:
                     self.build_model(kind, table)
@@ -521,6 +518,15 @@ def _is_on(environ: Mapping[str, str], name: str) -> bool:
 
 def _owner(entry: metadata.EntryPoint) -> tuple[str, str]:
     return (entry.dist.name, entry.dist.version) if entry.dist is not None else ("(none)", "")
+
+
+def _model_tables(broker: Mapping[str, Any]) -> Iterator[tuple[ModelKind, str, Any]]:
+    """Yield kind, place and table of every model of `[broker]`."""
+    for kind, key in MODEL_KEYS.items():
+        given = "fee_model" if kind is ModelKind.FEE and "fee_model" in broker else key
+        yield kind, given, broker.get(given, getattr(BrokerSection(), key))
+    for name, table in _table(broker, "interest_models").items():
+        yield ModelKind.INTEREST, f"interest_models.{name}", table
 
 
 def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:

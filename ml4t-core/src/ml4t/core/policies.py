@@ -97,6 +97,14 @@ class BuyingPower(enum.Enum):
     UNLIMITED = "unlimited"
 
 
+class Conversion(enum.Enum):
+    """What an account does with other currencies by itself: buys what it lacks, sells too, nothing."""
+
+    WHEN_SHORT = "when_short"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class TargetOrders(enum.Enum):
     """Whether an order towards a target counts market orders that are under way as done."""
 

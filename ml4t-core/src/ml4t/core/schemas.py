@@ -26,20 +26,24 @@ _TABLES = {
         reason:str filled_quantity:f64""",
     "fills": """fill_id:u64 order_id:u64 book:u16 ts_event:ts symbol:str side:str quantity:f64 price:f64
         reference_price:f64 spread:f64 slippage:f64 impact:f64 permanent_impact:f64 fee:f64 notional:f64
-        currency:str liquidity:str phase:str""",
+        currency:str liquidity:str phase:str fx_rate:f64""",
     "round_trips": """symbol:str book:u16 direction:str quantity:f64 ts_entry:ts ts_exit:ts entry_price:f64
         exit_price:f64 gross_pnl:f64 fees:f64 net_pnl:f64 slippage_cost:f64 return:f64 duration_ns:i64
-        entry_order_id:u64 exit_order_id:u64?""",
+        entry_order_id:u64 exit_order_id:u64? currency:str fx_rate:f64""",
     "positions": """ts_event:ts session:date book:u16 symbol:str quantity:f64 avg_price:f64 mark_price:f64
         market_value:f64 unrealized_pnl:f64""",
     "ledger": """posting_id:u64 ts_event:ts book:u16 kind:str debit:str credit:str symbol:str? currency:str
         amount:money order_id:u64? fill_id:u64?""",
     "portfolio_history": """ts_event:ts session:date? is_nav:bool cash:f64 receivable:f64 long_value:f64
         short_value:f64 equity:f64 realized_pnl:f64 unrealized_pnl:f64 fees:f64 dividends:f64
-        carry:f64 gross_exposure:f64 net_exposure:f64 leverage:f64""",
+        carry:f64 fx_pnl:f64 fx_costs:f64 gross_exposure:f64 net_exposure:f64 leverage:f64""",
     "attribution": """ts_event:ts session:date book:u16 symbol:str? price:money spread:money slippage:money
-        impact:money fees:money dividends:money borrow:money funding:money interest:money external:money
-        total:money""",
+        impact:money fees:money dividends:money borrow:money funding:money interest:money fx:money
+        fx_costs:money external:money total:money""",
+    "balances": """ts_event:ts session:date? book:u16 currency:str cash:money receivable:money
+        long_value:money short_value:money fx_rate:f64 value:money""",
+    "conversions": """conversion_id:u64? ts_submitted:ts ts_event:ts book:u16 currency:str amount:money
+        value:money? cost:money? symbol:str? cause:str status:str reason:str""",
     "recorded": "ts_event:ts name:str value:f64",
     "logs": "ts_event:ts level:str message:str",
 }
@@ -52,6 +56,7 @@ _INPUTS = {
     "signal": "ts_event:ts ts_arrival:ts asset_id:str score:f64 confidence:f64? version:str? model_id:str?",
     "funding": "symbol:str ts_event:ts funding_rate:f64 mark_price:f64?",
     "borrow": "symbol:str ts_event:ts borrow_rate:f64? available:f64?",
+    "fx": "pair:str ts_event:ts rate:f64",
     "corporate_action": "symbol:str ex_date:date kind:str ratio:str? amount:str? pay_date:date?",
 }
 

@@ -479,7 +479,8 @@ typedef struct ml4t_fee_context {
     double order_fees;
     /* Quantity that the account traded in this calendar month (UTC) before this fill, all instruments. */
     double month_quantity;
-    /* Notional that the account traded in this calendar month (UTC) before this fill, all instruments. */
+    /* Notional that the account traded in this calendar month (UTC) before this fill, all instruments, in the
+     * base currency. */
     double month_notional;
 } ml4t_fee_context;
 

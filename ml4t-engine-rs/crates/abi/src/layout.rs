@@ -733,7 +733,8 @@ pub struct FeeContext {
     pub order_fees: f64,
     /// Quantity that the account traded in this calendar month (UTC) before this fill, all instruments.
     pub month_quantity: f64,
-    /// Notional that the account traded in this calendar month (UTC) before this fill, all instruments.
+    /// Notional that the account traded in this calendar month (UTC) before this fill, all instruments, in the base
+    /// currency.
     pub month_notional: f64,
 }
 

@@ -6,20 +6,21 @@ use std::sync::Arc;
 
 use ml4t_abi::Kind;
 use ml4t_sim::carry::{BorrowRate, CarryModels, FundingRate, Rates};
+use ml4t_sim::currency::{Currencies, FxRow};
 use ml4t_sim::error::SimError;
 use ml4t_sim::foreign::ForeignTable;
-use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
+use ml4t_sim::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
-use ml4t_sim::models::{LatencyModel, Models, SlippageModel, builtin_fee, builtin_fill, builtin_slippage};
+use ml4t_sim::models::{LatencyModel, Models, SlippageModel, builtin_fee, builtin_fill, builtin_fx, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
 };
 use ml4t_sim::policies::{
-    BarPath, BuyingPower, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy,
-    LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap, TargetOrders,
-    TargetRounding, TickRounding, TrailBasis, ZeroVolume,
+    BarPath, BuyingPower, Conversion, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch,
+    LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap,
+    TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::time::Sessions;
 use pyo3::conversion::FromPyObjectOwned;
@@ -29,7 +30,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::convert::{float64, int32, int64, record_batch, uint32};
 use crate::error::{IntoPyResult, to_py};
 use crate::models::{
-    Raised, params, python_borrow, python_fee, python_fill, python_funding, python_impact, python_interest,
+    Raised, params, python_borrow, python_fee, python_fill, python_funding, python_fx, python_impact, python_interest,
     python_latency, python_slippage, table,
 };
 
@@ -64,7 +65,9 @@ fn each<'py>(dict: &Dict<'py>, key: &str) -> PyResult<Vec<Dict<'py>>> {
 /// The plan, and the bar interval of each feed.
 pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec<Option<i64>>)> {
     let py = spec.py();
-    let instruments = each(spec, "instruments")?.iter().map(instrument).collect::<PyResult<Vec<_>>>()?;
+    let currencies = currencies(spec)?;
+    let read = |description| instrument(description, &currencies);
+    let instruments = each(spec, "instruments")?.iter().map(read).collect::<PyResult<Vec<_>>>()?;
     let mut feeds = Vec::new();
     let mut intervals = Vec::new();
     let kept = spec.get_item("kept")?.and_then(|found| found.cast_into::<PyDict>().ok());
@@ -86,10 +89,11 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
         rates: rates(spec)?,
         calendars: each(spec, "calendars")?.iter().map(sessions).collect::<PyResult<Vec<_>>>()?,
         nav_calendar: CalendarId(take(spec, "nav_calendar")?),
-        base_currency: take(spec, "base_currency")?,
+        opening: opening(&account, &currencies)?,
         policies: policies(&get(spec, "policies")?.cast_into::<PyDict>()?)?,
         account: account_settings(&account)?,
-        models: models(spec, raised)?,
+        models: models(spec, &currencies, raised)?,
+        currencies: Arc::new(currencies),
         books: 1,
         seed: take(spec, "seed")?,
         record: match record_ns {
@@ -122,7 +126,43 @@ fn feed(description: &Dict<'_>, instruments: &[Instrument], kept: Option<&Dict<'
     Ok(feed)
 }
 
-fn instrument(description: &Dict<'_>) -> PyResult<Instrument> {
+/// The currencies of the run and their rates.
+fn currencies(spec: &Dict<'_>) -> PyResult<Currencies> {
+    let row = |row: &Dict<'_>| {
+        Ok(FxRow {
+            ts: take(row, "ts")?,
+            base: take(row, "base")?,
+            quote: take(row, "quote")?,
+            rate: take(row, "rate")?,
+        })
+    };
+    let rows = each(spec, "fx_rates")?.iter().map(row).collect::<PyResult<Vec<_>>>()?;
+    let names: Vec<String> = take(spec, "currencies")?;
+    if names.is_empty() || names.len() > usize::from(u8::MAX) {
+        let text = format!("a run has from 1 to 255 currencies, found {}", names.len());
+        return Err(to_py(spec.py(), &SimError::config(text)));
+    }
+    Currencies::new(names, &rows).into_py(spec.py())
+}
+
+fn currency(py: Python<'_>, currencies: &Currencies, name: &str) -> PyResult<CurrencyId> {
+    let found = currencies.find(name).ok_or_else(|| SimError::internal(format!("{name} is no currency of the run")));
+    found.into_py(py)
+}
+
+/// Opening cash in other currencies than the base, in their sequence.
+fn opening(account: &Dict<'_>, currencies: &Currencies) -> PyResult<Vec<(CurrencyId, Cash)>> {
+    let balances = get(account, "initial_balances")?.cast_into::<PyDict>()?;
+    let names = currencies.foreign().map(|id| (id, currencies.name(id)));
+    let given = names.map(
+        |(id, name)| {
+            if balances.contains(name)? { Ok(Some((id, money(&balances, name)?))) } else { Ok(None) }
+        },
+    );
+    given.filter_map(PyResult::transpose).collect()
+}
+
+fn instrument(description: &Dict<'_>, currencies: &Currencies) -> PyResult<Instrument> {
     let matching: Option<u16> = take(description, "matching")?;
     let symbol: String = take(description, "symbol")?;
     let scale = Scale::new(
@@ -138,7 +178,7 @@ fn instrument(description: &Dict<'_>) -> PyResult<Instrument> {
         })
     };
     Ok(Instrument {
-        currency: take(description, "currency")?,
+        currency: currency(description.py(), currencies, &take::<String>(description, "currency")?)?,
         tick_size: units("tick_size", scale.price_exponent)?,
         lot_size: units("lot_size", scale.quantity_exponent)?,
         allows_negative_prices: take(description, "allows_negative_prices")?,
@@ -263,6 +303,7 @@ fn account_settings(account: &Dict<'_>) -> PyResult<AccountSettings> {
         buying_power: BuyingPower::parse(&take::<String>(account, "buying_power")?).into_py(py)?,
         allows_short: take(account, "allows_short")?,
         leverage: Ratio::new(num, den).into_py(py)?,
+        conversion: Conversion::parse(&take::<String>(account, "conversion")?).into_py(py)?,
         posting_quantum: money(account, "posting_quantum")?.0,
     })
 }
@@ -352,7 +393,17 @@ fn optional<T>(spec: &Dict<'_>, key: &str, read: impl FnOnce(&Dict<'_>) -> PyRes
 }
 
 /// What holding costs.
-fn carry_models(spec: &Dict<'_>, raised: &Raised) -> PyResult<CarryModels> {
+fn carry_models(spec: &Dict<'_>, currencies: &Currencies, raised: &Raised) -> PyResult<CarryModels> {
+    let interests = get(spec, "interest_models")?.cast_into::<PyDict>()?;
+    let mut interest = Vec::new();
+    for (name, found) in &interests {
+        let model =
+            own_model(&found.cast_into::<PyDict>()?, (Kind::INTEREST, "interest"), ForeignTable::into_interest, |m| {
+                python_interest(m, raised)
+            })?;
+        interest.push((currency(spec.py(), currencies, &name.extract::<String>()?)?, model));
+    }
+    interest.sort_by_key(|(currency, _)| *currency);
     Ok(CarryModels {
         borrow: optional(spec, "borrow_model", |found| {
             own_model(found, (Kind::BORROW, "borrow"), ForeignTable::into_borrow, |m| python_borrow(m, raised))
@@ -360,9 +411,7 @@ fn carry_models(spec: &Dict<'_>, raised: &Raised) -> PyResult<CarryModels> {
         funding: optional(spec, "funding_model", |found| {
             own_model(found, (Kind::FUNDING, "funding"), ForeignTable::into_funding, |m| python_funding(m, raised))
         })?,
-        interest: optional(spec, "interest_model", |found| {
-            own_model(found, (Kind::INTEREST, "interest"), ForeignTable::into_interest, |m| python_interest(m, raised))
-        })?,
+        interest,
     })
 }
 
@@ -382,7 +431,7 @@ fn rates(spec: &Dict<'_>) -> PyResult<Rates> {
     })
 }
 
-fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
+fn models(spec: &Dict<'_>, currencies: &Currencies, raised: &Raised) -> PyResult<Models> {
     let py = spec.py();
     let form = |key: &str, kind: Kind| Form::of(&get(spec, key)?.cast_into::<PyDict>()?, kind);
     let impact = optional(spec, "impact_model", |found| {
@@ -405,7 +454,12 @@ fn models(spec: &Dict<'_>, raised: &Raised) -> PyResult<Models> {
             .iter()
             .map(|model| latency_model(model, raised))
             .collect::<PyResult<_>>()?,
-        carry: carry_models(spec, raised)?,
+        carry: carry_models(spec, currencies, raised)?,
+        fx: optional(spec, "fx_model", |found| match Form::of(found, Kind::FX)? {
+            Form::Builtin(name, params) => builtin_fx(&name, &params).into_py(py),
+            Form::Table(table) => Ok(table.into_fx()),
+            Form::Python(object) => python_fx(&object, raised),
+        })?,
     })
 }
 

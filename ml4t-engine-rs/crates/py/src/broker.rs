@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use ml4t_sim::account::{UNLIMITED, Worth, buying_power};
+use ml4t_sim::account::{UNLIMITED, Worth, free_power};
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
 use ml4t_sim::order::{OrderRequest, Side};
@@ -349,9 +349,29 @@ impl Broker {
         Ok(out)
     }
 
-    /// Cash at hand.
-    fn get_cash(&self, py: Python<'_>) -> PyResult<f64> {
-        Ok(self.shared.core(py)?.run.state.book(self.book).cash().to_f64())
+    /// Cash at hand: of all currencies together in the base currency, or of one alone.
+    #[pyo3(signature = (currency = None))]
+    fn get_cash(&self, py: Python<'_>, currency: Option<&str>) -> PyResult<f64> {
+        let core = self.shared.core(py)?;
+        let state = &core.run.state;
+        let book = state.book(self.book);
+        let Some(name) = currency else {
+            return Ok(book.all_cash(&state.exchange.quotes).into_py(py)?.to_f64());
+        };
+        let currencies = &self.shared.plan.currencies;
+        let Some(id) = currencies.find(name) else {
+            return Err(unknown_name(py, "currency", name, currencies.names().iter().map(String::as_str)));
+        };
+        Ok(book.purse(id).cash().to_f64())
+    }
+
+    /// Buy so much of a foreign currency for the base currency, or sell it below zero; returns its number.
+    fn convert(&self, currency: &str, amount: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let py = amount.py();
+        let amount = decimal(amount, "amount", currency)?;
+        let mut core = self.shared.core(py)?;
+        Self::check_stage(py, &core)?;
+        core.run.api().convert(self.book, currency, amount).into_py(py)
     }
 
     /// Cash, dividends due and positions at their marks.
@@ -366,12 +386,8 @@ impl Broker {
     fn buying_power(&self, py: Python<'_>) -> PyResult<f64> {
         let core = self.shared.core(py)?;
         let book = core.run.state.book(self.book);
-        let worth = Worth::known(&self.shared.plan, &core.run.state, book).into_py(py)?;
-        let free = buying_power(book, &self.shared.plan.account, worth).into_py(py)?;
-        if free == UNLIMITED {
-            return Ok(f64::INFINITY);
-        }
-        Ok(free.minus(book.reserved, "buying power").into_py(py)?.to_f64())
+        let free = free_power(&self.shared.plan, &core.run.state, book).into_py(py)?;
+        Ok(if free == UNLIMITED { f64::INFINITY } else { free.to_f64() })
     }
 
     /// Market order towards a fraction of equity (0.5 is half of it) at the last price; None when there.

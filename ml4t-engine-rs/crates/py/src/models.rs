@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use ml4t_abi::{
     BorrowContext, BorrowOutput, CAPSULE, ExecutorContext, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput,
-    FundingContext, FundingOutput, Header, ImpactContext, ImpactOutput, InterestContext, InterestOutput, Kind,
-    LatencyContext, LatencyOutput, Liquidity, MarketEvent, Message, OrderKind, SlippageContext, SlippageOutput, Status,
-    StrategyContext,
+    FundingContext, FundingOutput, FxContext, FxOutput, Header, ImpactContext, ImpactOutput, InterestContext,
+    InterestOutput, Kind, LatencyContext, LatencyOutput, Liquidity, MarketEvent, Message, OrderKind, SlippageContext,
+    SlippageOutput, Status, StrategyContext,
 };
 use ml4t_sim::error::SimError;
 use ml4t_sim::foreign::{ForeignTable, MOST_DAYS};
 use ml4t_sim::models::{
-    BorrowModel, FeeModel, FillAnswer, FillModel, FundingModel, ImpactModel, InterestModel, LatencyModel, MOST_SLICES,
-    Model, Param, Params, SlippageModel,
+    BorrowModel, FeeModel, FillAnswer, FillModel, FundingModel, FxModel, ImpactModel, InterestModel, LatencyModel,
+    MOST_SLICES, Model, Param, Params, SlippageModel,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -535,6 +535,29 @@ carry_model!(
     [cash, short_value, days]
 );
 
+struct PythonFx(PythonModel);
+
+impl Model<FxContext, FxOutput> for PythonFx {
+    fn eval(&mut self, c: &FxContext, out: &mut FxOutput) -> Status {
+        let write = |fields: &Bound<'_, PyDict>| {
+            write_header(fields, &c.header)?;
+            fields.set_item("asset", c.header.asset)?;
+            write_floats(fields, &[("amount", c.amount), ("rate", c.rate)])
+        };
+        self.0.call(write, |answer| {
+            out.rate = number(answer, "rate", "FxOut")?;
+            out.fee = number(answer, "fee", "FxOut")?;
+            Ok(())
+        })
+    }
+
+    shared!(FxModel);
+}
+
+pub(crate) fn python_fx(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<FxModel> {
+    Ok(Box::new(PythonFx(PythonModel::new(object, "FxArgs", raised)?)))
+}
+
 pub(crate) fn python_fill(object: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<FillModel> {
     Ok(Box::new(PythonFill(PythonModel::new(object, "FillArgs", raised)?)))
 }
@@ -561,6 +584,7 @@ const fn sizes(kind: Kind) -> (usize, usize) {
         Kind::LATENCY => (size_of::<LatencyContext>(), size_of::<LatencyOutput>()),
         Kind::BORROW => (size_of::<BorrowContext>(), size_of::<BorrowOutput>()),
         Kind::FUNDING => (size_of::<FundingContext>(), size_of::<FundingOutput>()),
+        Kind::FX => (size_of::<FxContext>(), size_of::<FxOutput>()),
         Kind::INTEREST => (size_of::<InterestContext>(), size_of::<InterestOutput>()),
         Kind::EXECUTOR => (size_of::<ExecutorContext>(), 0),
         _ => (size_of::<StrategyContext>(), 0),

@@ -13,8 +13,10 @@ use arrow_array::{
 use arrow_schema::{ArrowError, Field, Schema};
 use ml4t_sim::ledger::RoundTrip;
 use ml4t_sim::money::{Cash, Price, Qty};
-use ml4t_sim::order::{Order, TimeInForce};
-use ml4t_sim::recorder::{Contribution, Fill, Keep, OrderEvent, Part, PortfolioRow, PositionRow, TableRecorder};
+use ml4t_sim::order::{Order, Reason, TimeInForce};
+use ml4t_sim::recorder::{
+    Contribution, ConversionRow, Fill, Keep, OrderEvent, Part, PortfolioRow, PositionRow, TableRecorder,
+};
 use ml4t_sim::terms::{Amount, Trail};
 use ml4t_sim::time::{NEVER, Ns};
 use pyo3::exceptions::PyRuntimeError;
@@ -30,7 +32,7 @@ use crate::shared::{Core, Shared};
 type Make = fn(&Shared, &Core, &TableRecorder) -> PyResult<RecordBatch>;
 
 /// Every table with what makes it, and whether a run that keeps only its net asset values has it.
-const TABLES: [(&str, Make, bool); 10] = [
+const TABLES: [(&str, Make, bool); 12] = [
     ("orders", orders, false),
     ("order_events", order_events, false),
     ("fills", fills, false),
@@ -39,6 +41,8 @@ const TABLES: [(&str, Make, bool); 10] = [
     ("ledger", ledger, false),
     ("portfolio_history", portfolio_history, true),
     ("attribution", attribution, false),
+    ("balances", balances, true),
+    ("conversions", conversions, false),
     ("recorded", recorded, true),
     ("logs", logs, true),
 ];
@@ -163,6 +167,12 @@ impl Columns {
         self.add(name, Arc::new(amounts.finish()), false);
     }
 
+    fn optional_money(&mut self, name: &str, values: impl Iterator<Item = Option<Cash>>) {
+        let mut amounts = Decimal128Builder::new().with_data_type(arrow_schema::DataType::Decimal128(38, 18));
+        values.for_each(|amount| amounts.append_option(amount.map(|amount| amount.0)));
+        self.add(name, Arc::new(amounts.finish()), true);
+    }
+
     fn finish(self) -> PyResult<RecordBatch> {
         RecordBatch::try_new(Arc::new(Schema::new(self.fields)), self.arrays)
             .map_err(|e| PyRuntimeError::new_err(e.to_string()))
@@ -271,9 +281,10 @@ fn fills(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBa
     }
     c.floats("fee", rows().map(|f| f.fee.to_f64()));
     c.floats("notional", rows().map(|f| f.notional.to_f64()));
-    c.texts("currency", rows().map(|f| instrument(&f).currency.as_str()));
+    c.texts("currency", rows().map(|f| shared.plan.currencies.name(instrument(&f).currency)));
     c.texts("liquidity", rows().map(|f| liquidity_name(f.liquidity)));
     c.texts("phase", rows().map(|f| phase_name(f.phase)));
+    c.floats("fx_rate", rows().map(|f| f.fx_rate.to_f64()));
     c.finish()
 }
 
@@ -300,6 +311,8 @@ fn round_trips(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<Re
     c.add("duration_ns", Arc::new(Int64Array::from_iter_values(rows().map(|r| r.ts_exit - r.ts_entry))), false);
     c.ids("entry_order_id", rows().map(|r| r.entry_order.0 + 1));
     c.optional_ids("exit_order_id", rows().map(|r| r.exit.map(|(order, _)| order.0 + 1)));
+    c.texts("currency", rows().map(|r| shared.plan.currencies.name(instrument(&r).currency)));
+    c.floats("fx_rate", rows().map(|r| r.fx_rate.to_f64()));
     c.finish()
 }
 
@@ -333,7 +346,7 @@ fn ledger(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordB
         symbols.append_option(row.instrument.map(|id| shared.plan.instrument(id).symbol.as_str()));
     }
     c.add("symbol", Arc::new(symbols.finish()), true);
-    c.texts("currency", rows().map(|_| shared.plan.base_currency.as_str()));
+    c.texts("currency", rows().map(|p| shared.plan.currencies.name(p.currency)));
     c.money("amount", rows().map(|p| p.amount));
     c.optional_ids("order_id", rows().map(|p| p.fill.map(|(order, _)| order.0 + 1)));
     c.optional_ids("fill_id", rows().map(|p| p.fill.map(|(_, number)| number + 1)));
@@ -351,18 +364,17 @@ fn portfolio_history(_: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<R
     c.floats("receivable", money(|r| r.receivable.0));
     c.floats("long_value", money(|r| r.long_value.0));
     c.floats("short_value", money(|r| r.short_value.0));
-    c.floats("equity", money(|r| r.cash.0 + r.receivable.0 + r.long_value.0 + r.short_value.0));
+    c.floats("equity", money(|r| r.equity.0));
     c.floats("realized_pnl", money(|r| r.realized.0));
     c.floats("unrealized_pnl", money(|r| r.long_value.0 + r.short_value.0 - r.cost.0));
     c.floats("fees", money(|r| r.fees.0));
     c.floats("dividends", money(|r| r.dividends.0));
     c.floats("carry", money(|r| r.carry.0));
+    c.floats("fx_pnl", money(|r| r.fx.0));
+    c.floats("fx_costs", money(|r| r.fx_costs.0));
     c.floats("gross_exposure", money(|r| r.long_value.0 - r.short_value.0));
     c.floats("net_exposure", money(|r| r.long_value.0 + r.short_value.0));
-    let leverage = rows().map(|r| {
-        let equity = Cash(r.cash.0 + r.receivable.0 + r.long_value.0 + r.short_value.0).to_f64();
-        Cash(r.long_value.0 - r.short_value.0).to_f64() / equity
-    });
+    let leverage = rows().map(|r| Cash(r.long_value.0 - r.short_value.0).to_f64() / r.equity.to_f64());
     c.floats("leverage", leverage);
     c.finish()
 }
@@ -379,6 +391,41 @@ fn attribution(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<Re
         c.money(part.as_str(), rows.iter().map(|r| r.parts[part as usize]));
     }
     c.money("total", rows.iter().map(Contribution::total));
+    c.finish()
+}
+
+fn balances(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = tables.balances();
+    let mut c = Columns::default();
+    c.times("ts_event", rows.iter().map(|r| r.ts));
+    c.optional_dates("session", rows.iter().map(|r| r.session));
+    c.books(rows.iter().map(|r| r.book.0));
+    c.texts("currency", rows.iter().map(|r| shared.plan.currencies.name(r.currency)));
+    c.money("cash", rows.iter().map(|r| r.cash));
+    c.money("receivable", rows.iter().map(|r| r.receivable));
+    c.money("long_value", rows.iter().map(|r| r.long_value));
+    c.money("short_value", rows.iter().map(|r| r.short_value));
+    c.floats("fx_rate", rows.iter().map(|r| r.rate.map_or(f64::NAN, |rate| rate.of_one().to_f64())));
+    c.money("value", rows.iter().map(|r| r.value));
+    c.finish()
+}
+
+fn conversions(shared: &Shared, core: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = tables.conversions();
+    let mut c = Columns::default();
+    c.optional_ids("conversion_id", rows.iter().map(|r| r.id));
+    c.times("ts_submitted", rows.iter().map(|r| r.ts_submitted));
+    c.times("ts_event", rows.iter().map(|r| r.ts));
+    c.books(rows.iter().map(|r| r.book.0));
+    c.texts("currency", rows.iter().map(|r| shared.plan.currencies.name(r.currency)));
+    c.money("amount", rows.iter().map(|r| r.amount));
+    c.optional_money("value", rows.iter().map(|r| r.done.map(|(value, _)| value)));
+    c.optional_money("cost", rows.iter().map(|r| r.done.map(|(_, cost)| cost)));
+    let symbol = |r: &ConversionRow| r.instrument.map(|id| shared.plan.instrument(id).symbol.as_str());
+    c.add("symbol", Arc::new(rows.iter().map(symbol).collect::<StringArray>()), true);
+    c.texts("cause", rows.iter().map(|r| if r.id.is_some() { "asked" } else { "automatic" }));
+    c.texts("status", rows.iter().map(|r| r.status.as_str()));
+    c.texts("reason", rows.iter().map(|r| core.run.state.sentence(Reason::None, r.text)));
     c.finish()
 }
 

@@ -1,13 +1,16 @@
 //! Buying power: what an account may still take on.
 
+use crate::currency::{BASE, Quotes};
 use crate::error::{Result, SimError};
+use crate::exchange::Exchange;
+use crate::ids::CurrencyId;
 use crate::instrument::Instrument;
 use crate::ledger::Book;
 use crate::lots::Position;
 use crate::money::{Cash, Price, Qty, mul_div_half_even};
 use crate::order::{Order, OrderType};
 use crate::plan::{AccountSettings, Plan};
-use crate::policies::BuyingPower;
+use crate::policies::{BuyingPower, Conversion};
 use crate::prices::last_price;
 use crate::state::State;
 use crate::time::{Ns, render};
@@ -15,7 +18,7 @@ use crate::time::{Ns, render};
 const WHAT: &str = "buying power";
 
 /// Whether cash alone bounds what an account may do: it was asked for, or there is no leverage and no short.
-const fn goes_by_cash(settings: &AccountSettings) -> bool {
+pub(crate) const fn goes_by_cash(settings: &AccountSettings) -> bool {
     match settings.buying_power {
         BuyingPower::Cash => true,
         BuyingPower::Unlimited => false,
@@ -32,7 +35,7 @@ fn leveraged(equity: Cash, settings: &AccountSettings) -> Result<Cash> {
         .ok_or_else(|| SimError::overflow("leverage x equity leaves the range of the ledger".to_owned()))
 }
 
-/// Equity and gross exposure of a book.
+/// Equity and gross exposure of a book, in the base currency.
 #[derive(Clone, Copy, Debug)]
 pub struct Worth {
     /// Cash, receivables and positions.
@@ -46,8 +49,8 @@ impl Worth {
     ///
     /// # Errors
     /// A sum leaves the range of a ledger entry.
-    pub fn at_marks(book: &Book) -> Result<Self> {
-        Ok(Self { equity: book.equity()?, gross: book.gross_exposure()? })
+    pub fn at_marks(book: &Book, quotes: &Quotes) -> Result<Self> {
+        Ok(Self { equity: book.equity(quotes)?, gross: book.gross_exposure(quotes)? })
     }
 
     /// At prices that have arrived: what a strategy may know.
@@ -55,15 +58,21 @@ impl Worth {
     /// # Errors
     /// A sum leaves the range of a ledger entry.
     pub fn known(plan: &Plan, state: &State, book: &Book) -> Result<Self> {
-        let mut worth = Self::at_marks(book)?;
-        if !plan.feeds.iter().any(|f| f.arrival().is_some()) {
-            return Ok(worth);
+        let quotes = &state.exchange.quotes;
+        if !state.has_arrivals {
+            return Self::at_marks(book, quotes);
         }
-        for (id, position) in book.holdings() {
-            let (_, value) = known_value(plan, state, id.index(), position)?;
-            worth.equity = worth.equity.minus(position.value, WHAT)?.plus(value, WHAT)?;
-            let change = Cash(value.0.abs()).minus(Cash(position.value.0.abs()), WHAT)?;
-            worth.gross = worth.gross.plus(change, WHAT)?;
+        let mut worth = Self { equity: Cash::ZERO, gross: Cash::ZERO };
+        for (currency, purse) in book.purses() {
+            let (mut equity, mut gross) = (purse.total()?, purse.gross()?);
+            for (id, position) in book.holdings().filter(|(_, position)| position.currency == currency) {
+                let (_, value) = known_value(plan, state, id.index(), position)?;
+                equity = equity.minus(position.value, WHAT)?.plus(value, WHAT)?;
+                let change = Cash(value.0.abs()).minus(Cash(position.value.0.abs()), WHAT)?;
+                gross = gross.plus(change, WHAT)?;
+            }
+            worth.equity = worth.equity.plus(quotes.to_base(currency, equity)?, WHAT)?;
+            worth.gross = worth.gross.plus(quotes.to_base(currency, gross)?, WHAT)?;
         }
         Ok(worth)
     }
@@ -88,26 +97,100 @@ pub fn known_value(plan: &Plan, state: &State, i: usize, position: &Position) ->
     Ok((Some(price), value))
 }
 
-/// What may still be bought (or sold short) without closing anything, before working orders.
+/// What may still be bought (or sold short) in the base currency, less what working orders have set aside.
 ///
 /// An account that goes by cash has its cash, one without a limit has [`UNLIMITED`], any other has leverage x equity
-/// less its gross exposure.
+/// less its gross exposure. Cash of other currencies counts as far as it is not set aside; what is set aside beyond it is paid by
+/// the base currency, unless nothing is converted.
 ///
 /// # Errors
-/// A sum leaves the range of a ledger entry.
-pub fn buying_power(book: &Book, settings: &AccountSettings, worth: Worth) -> Result<Cash> {
+/// A rate is missing, or a sum leaves the range of a ledger entry.
+pub fn free_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
+    let (settings, quotes) = (&plan.account, &state.exchange.quotes);
     if settings.buying_power == BuyingPower::Unlimited {
         return Ok(UNLIMITED);
     }
     if goes_by_cash(settings) {
-        return Ok(book.cash());
+        return book.sum(quotes, |purse| purse.cash().minus(purse.reserved, WHAT));
     }
-    leveraged(worth.equity, settings)?.minus(worth.gross, WHAT)
+    let worth = Worth::known(plan, state, book)?;
+    let reserved = book.sum(quotes, |purse| Ok(purse.reserved))?;
+    leveraged(worth.equity, settings)?.minus(worth.gross, WHAT)?.minus(reserved, WHAT)
+}
+
+/// What bounds an account before working orders, at the marks and in the base currency; for a message.
+///
+/// # Errors
+/// As [`free_power`].
+pub(crate) fn buying_power(plan: &Plan, book: &Book, quotes: &Quotes) -> Result<Cash> {
+    if goes_by_cash(&plan.account) {
+        return book.all_cash(quotes);
+    }
+    let worth = Worth::at_marks(book, quotes)?;
+    leveraged(worth.equity, &plan.account)?.minus(worth.gross, WHAT)
+}
+
+/// What an account lacks for an order: what it needs and what is free, both of one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// Needed.
+    pub needed: Cash,
+    /// Free, less than that.
+    pub free: Cash,
+    /// Of which currency.
+    pub currency: CurrencyId,
+}
+
+impl Lack {
+    /// Both amounts as a sentence shows them; the base currency goes without saying.
+    #[must_use]
+    pub fn shown(&self, plan: &Plan) -> (String, String) {
+        let name =
+            if self.currency == BASE { String::new() } else { format!(" {}", plan.currencies.name(self.currency)) };
+        let text = |amount: Cash| format!("{}{name}", amount.to_f64());
+        (text(self.needed), text(self.free))
+    }
+}
+
+/// What an account lacks that is to set aside so much more of a currency; `None` if it can.
+///
+/// # Errors
+/// As [`free_power`].
+pub fn lacks_power(
+    plan: &Plan,
+    state: &State,
+    book: &Book,
+    (currency, need): (CurrencyId, Cash),
+) -> Result<Option<Lack>> {
+    let (settings, quotes) = (&plan.account, &state.exchange.quotes);
+    if need <= Cash::ZERO || settings.buying_power == BuyingPower::Unlimited {
+        return Ok(None);
+    }
+    let own = book.purse(currency);
+    if !goes_by_cash(settings) {
+        let needed = quotes.to_base(currency, need)?;
+        let free = free_power(plan, state, book)?;
+        return Ok((needed > free).then_some(Lack { needed, free, currency: BASE }));
+    }
+    let is_covered = own.shortfall(need)? == Cash::ZERO;
+    if currency != BASE && (is_covered || settings.conversion == Conversion::Never) {
+        let free = own.cash().minus(own.reserved, WHAT)?;
+        return Ok((!is_covered).then_some(Lack { needed: need, free, currency }));
+    }
+    // What the other currencies lack is paid by the base currency.
+    let mut free = book.purse(BASE).cash().minus(book.purse(BASE).reserved, WHAT)?;
+    if settings.conversion != Conversion::Never {
+        for (other, purse) in book.purses().filter(|(other, _)| *other != BASE && *other != currency) {
+            free = free.minus(quotes.to_base(other, purse.shortfall(Cash::ZERO)?)?, WHAT)?;
+        }
+    }
+    let lacks = if currency == BASE { need } else { quotes.to_base(currency, own.shortfall(need)?)? };
+    Ok((lacks > free).then_some(Lack { needed: lacks, free, currency: BASE }))
 }
 
 /// Buying power that a working order takes (positive) or will give back (negative), given the position held now.
 ///
-/// It takes the notional of what it would open, at the price expected when it was accepted. A market order gives
+/// It is of the instrument's currency. It takes the notional of what it would open, at the price expected when it was accepted. A market order gives
 /// back the notional of what it would close; a resting one may never fill. Where shorts are not allowed a sale
 /// opens nothing. Where cash alone counts every purchase takes its notional, and no sale does. `None` when the notional
 /// leaves the range of the ledger.
@@ -126,9 +209,11 @@ pub fn reservation(order: &Order, held: i64, instrument: &Instrument, settings: 
     instrument.scale.notional(Price(price.0.abs()), Qty(opens - gives_back))
 }
 
-/// A fill that an account is asked to carry.
+/// A fill that an account is asked to carry; amounts are in the currency of its instrument.
 #[derive(Clone, Copy, Debug)]
 pub struct Exposure {
+    /// Which that is.
+    pub currency: CurrencyId,
     /// Signed value of the fill: positive for buys.
     pub notional: Cash,
     /// Fee.
@@ -144,23 +229,29 @@ pub struct Exposure {
 /// Whether the account can carry the fill.
 ///
 /// # Errors
-/// A sum leaves the range of a ledger entry.
-pub fn affords(book: &Book, settings: &AccountSettings, fill: &Exposure) -> Result<bool> {
+/// A rate is missing, the model of conversions fails, or a sum leaves the range of a ledger entry.
+pub fn affords(plan: &Plan, exchange: &mut Exchange, book: &Book, fill: &Exposure, now: Ns) -> Result<bool> {
+    let (settings, currency) = (&plan.account, fill.currency);
     if settings.buying_power == BuyingPower::Unlimited {
         return Ok(true);
     }
     if goes_by_cash(settings) {
-        let after = book.cash().minus(fill.notional, WHAT)?.minus(fill.fee, WHAT)?;
-        return Ok(after >= Cash::ZERO || after >= book.cash());
+        let before = book.purse(currency).cash();
+        let after = before.minus(fill.notional, WHAT)?.minus(fill.fee, WHAT)?;
+        return if after >= Cash::ZERO || after >= before {
+            Ok(true)
+        } else {
+            exchange.covers(plan, book, (currency, Cash(-after.0)), now)
+        };
     }
     if fill.is_reducing {
         return Ok(true);
     }
-    let gross = book
-        .gross_exposure()?
-        .minus(Cash(fill.value_before.0.abs()), WHAT)?
-        .plus(Cash(fill.value_after.0.abs()), WHAT)?;
-    let equity = book.equity()?.minus(fill.fee, WHAT)?;
+    let quotes = &exchange.quotes;
+    let size = |value: Cash| quotes.to_base(currency, Cash(value.0.abs()));
+    let others = book.gross_exposure(quotes)?.minus(size(fill.value_before)?, WHAT)?;
+    let gross = others.plus(size(fill.value_after)?, WHAT)?;
+    let equity = book.equity(quotes)?.minus(quotes.to_base(currency, fill.fee)?, WHAT)?;
     Ok(gross <= leveraged(equity, settings)?)
 }
 

@@ -10,7 +10,7 @@ use ml4t_abi::{
 
 use crate::engine::Simulator;
 use crate::error::{Result, SimError, shown};
-use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::ids::{BookId, CurrencyId, InstrumentId, OrderId};
 use crate::ledger::{Account, Posting, PostingKind};
 use crate::models::{BorrowModel, FundingModel, InterestModel, Model, begin, said};
 use crate::money::{Cash, Price};
@@ -91,8 +91,8 @@ pub struct CarryModels {
     pub borrow: Option<BorrowModel>,
     /// What perpetual futures pay.
     pub funding: Option<FundingModel>,
-    /// What cash earns.
-    pub interest: Option<InterestModel>,
+    /// What cash earns, by currency.
+    pub interest: Vec<(CurrencyId, InterestModel)>,
 }
 
 impl Clone for CarryModels {
@@ -100,7 +100,7 @@ impl Clone for CarryModels {
         Self {
             borrow: self.borrow.as_ref().map(|model| model.boxed_clone()),
             funding: self.funding.as_ref().map(|model| model.boxed_clone()),
-            interest: self.interest.as_ref().map(|model| model.boxed_clone()),
+            interest: self.interest.iter().map(|(id, model)| (*id, model.boxed_clone())).collect(),
         }
     }
 }
@@ -114,12 +114,12 @@ impl CarryModels {
         let mut models = self.clone();
         models.borrow.as_deref_mut().map_or(Ok(()), |model| begin(model, seed))?;
         models.funding.as_deref_mut().map_or(Ok(()), |model| begin(model, seed))?;
-        models.interest.as_deref_mut().map_or(Ok(()), |model| begin(model, seed))?;
+        models.interest.iter_mut().try_for_each(|(_, model)| begin(&mut **model, seed))?;
         Ok(models)
     }
 
     const fn accrue(&self) -> bool {
-        self.borrow.is_some() || self.interest.is_some()
+        self.borrow.is_some() || !self.interest.is_empty()
     }
 }
 
@@ -128,7 +128,8 @@ impl CarryModels {
 pub(crate) struct Accruals {
     /// Label of the close at which the rest was noted.
     label: Option<i32>,
-    cash: Vec<(BookId, Cash, Cash)>,
+    /// Of each book with a model of interest: currency, cash, and the size of what is short.
+    cash: Vec<(BookId, CurrencyId, Cash, Cash)>,
     shorts: Vec<Short>,
     /// Rate and quantity available of borrowed shares, by instrument; empty before the first row.
     terms: Vec<(f64, f64)>,
@@ -205,6 +206,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             state.accruals.funding_seen += 1;
             state.at = Some(row.instrument);
             let scale = &plan.instrument(row.instrument).scale;
+            let currency = plan.instrument(row.instrument).currency;
             for book in &mut state.books {
                 let position = &book.positions[row.instrument.index()];
                 let Some(mark) = position.mark.filter(|_| position.quantity != 0) else { continue };
@@ -218,8 +220,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 };
                 let about = (&**plan, ("funding", "payment"), Some(row.instrument), now);
                 let payment = ask(model, (&context, FundingOutput::UNSET), |output| output.payment, about)?;
-                let template = template(PostingKind::Funding, now, book.id, Some(row.instrument));
+                let template = template(PostingKind::Funding, now, (book.id, currency), Some(row.instrument));
                 book.post_signed(template, (Account::Cash, Account::Funding), payment, recorder)?;
+                if payment != Cash::ZERO {
+                    state.exchange.after_posting(plan, book, (currency, Some(row.instrument)), now, recorder)?;
+                }
             }
         }
         state.at = None;
@@ -230,11 +235,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub(crate) fn accrue(&mut self, now: Ns) -> Result<()> {
         let Some(label) = self.nav_session_closing(now) else { return Ok(()) };
         let Self { plan, state, carry, recorder, .. } = self;
-        let State { accruals, books, at, .. } = state;
+        let State { accruals, books, at, exchange, .. } = state;
         let Some(before) = accruals.label.filter(|_| carry.accrue()) else { return Ok(()) };
         let days = f64::from(label - before);
-        if let Some(model) = carry.interest.as_deref_mut() {
-            for &(book, cash, short_value) in &accruals.cash {
+        for &(book, currency, cash, short_value) in &accruals.cash {
+            if let Some((_, model)) = carry.interest.iter_mut().find(|(id, _)| *id == currency) {
                 let context = InterestContext {
                     header: Header::of::<InterestContext>(0, 0, now),
                     cash: cash.to_f64(),
@@ -242,16 +247,20 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                     days,
                 };
                 let about = (&**plan, ("interest", "payment"), None, now);
-                let payment = ask(model, (&context, InterestOutput::UNSET), |output| output.payment, about)?;
-                let template = template(PostingKind::Interest, now, book, None);
+                let payment = ask(&mut **model, (&context, InterestOutput::UNSET), |output| output.payment, about)?;
+                let template = template(PostingKind::Interest, now, (book, currency), None);
                 let book = &mut books[book.index()];
                 book.post_signed(template, (Account::Cash, Account::Interest), payment, recorder)?;
+                if payment != Cash::ZERO {
+                    exchange.after_posting(plan, book, (currency, None), now, recorder)?;
+                }
             }
         }
         if let Some(model) = carry.borrow.as_deref_mut() {
             for short in &accruals.shorts {
                 *at = Some(short.instrument);
-                let scale = &plan.instrument(short.instrument).scale;
+                let (scale, currency) =
+                    (&plan.instrument(short.instrument).scale, plan.instrument(short.instrument).currency);
                 let context = BorrowContext {
                     header: Header::of::<BorrowContext>(-1, short.instrument.0, now),
                     price: scale.price_f64(short.price),
@@ -262,9 +271,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 };
                 let about = (&**plan, ("borrow", "fee"), Some(short.instrument), now);
                 let fee = ask(model, (&context, BorrowOutput::UNSET), |output| output.fee, about)?;
-                let template = template(PostingKind::Borrow, now, short.book, Some(short.instrument));
+                let template = template(PostingKind::Borrow, now, (short.book, currency), Some(short.instrument));
                 let book = &mut books[short.book.index()];
                 book.post_signed(template, (Account::Borrow, Account::Cash), fee, recorder)?;
+                if fee != Cash::ZERO {
+                    exchange.after_posting(plan, book, (currency, Some(short.instrument)), now, recorder)?;
+                }
             }
         }
         *at = None;
@@ -283,19 +295,22 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         accruals.cash.clear();
         accruals.shorts.clear();
         for book in books {
-            let mut short_value = 0_i128;
             // Derivatives are sold short without anything being borrowed.
             let is_borrowed = |id: InstrumentId| plan.instrument(id).is_borrowed;
             let shorts = book.holdings().filter(|(id, position)| position.quantity < 0 && is_borrowed(*id));
             for (instrument, position) in shorts {
                 let Some(price) = position.mark else { continue };
-                // What a ledger holds leaves room for the sum of all of them.
-                short_value = short_value.saturating_add(position.value.0.saturating_abs());
                 let (rate, _) = *accruals.terms.get(instrument.index()).unwrap_or(&UNKNOWN);
                 let quantity = -position.quantity;
                 accruals.shorts.push(Short { book: book.id, instrument, quantity, price, rate });
             }
-            accruals.cash.push((book.id, book.cash(), Cash(short_value)));
+            for (currency, _) in &carry.interest {
+                let shorts = book.holdings().filter(|(id, position)| position.quantity < 0 && is_borrowed(*id));
+                let shorts = shorts.filter(|(_, position)| position.currency == *currency && position.mark.is_some());
+                // What a ledger holds leaves room for the sum of all of them.
+                let sum = shorts.fold(0_i128, |sum, (_, p)| sum.saturating_add(p.value.0.saturating_abs()));
+                accruals.cash.push((book.id, *currency, book.purse(*currency).cash(), Cash(sum)));
+            }
         }
     }
 }
@@ -338,8 +353,13 @@ pub(crate) fn lacks_a_lender(
     })
 }
 
-const fn template(kind: PostingKind, ts: Ns, book: BookId, instrument: Option<InstrumentId>) -> Posting {
+const fn template(
+    kind: PostingKind,
+    ts: Ns,
+    (book, currency): (BookId, CurrencyId),
+    instrument: Option<InstrumentId>,
+) -> Posting {
     // Debit and credit are put in by `post_signed`.
     let (debit, credit) = (Account::Cash, Account::Cash);
-    Posting { ts, book, kind, debit, credit, amount: Cash::ZERO, instrument, fill: None }
+    Posting { ts, book, kind, currency, debit, credit, amount: Cash::ZERO, instrument, fill: None }
 }

@@ -19,6 +19,8 @@ pub struct Corporate<'a> {
     pub instrument: &'a Instrument,
     /// Posting quantum in units of 1e-18.
     pub quantum: i128,
+    /// What one unit of its currency is worth in the base currency; zero where nothing is held that it could value.
+    pub fx_rate: Cash,
 }
 
 impl Corporate<'_> {
@@ -41,7 +43,7 @@ impl Book {
     /// # Errors
     /// A number leaves its range.
     pub fn split<R: Recorder>(&mut self, event: &Corporate<'_>, ratio: Ratio, recorder: &mut R) -> Result<()> {
-        let &Corporate { ts, id, instrument, quantum } = event;
+        let &Corporate { ts, id, instrument, quantum, .. } = event;
         let position = &mut self.positions[id.index()];
         let Some(old_mark) = position.mark.filter(|_| position.quantity != 0) else {
             position.mark = None;
@@ -59,6 +61,7 @@ impl Book {
             ts,
             book: self.id,
             kind: PostingKind::CashInLieu,
+            currency: instrument.currency,
             debit: Account::Cash,
             credit: Account::Inventory,
             amount: Cash::ZERO,
@@ -107,6 +110,7 @@ impl Book {
             ts,
             book: self.id,
             kind: PostingKind::Dividend,
+            currency: instrument.currency,
             debit: to,
             credit: Account::Dividends,
             amount: Cash::ZERO,
@@ -130,7 +134,7 @@ impl Book {
         per_unit: Option<Cash>,
         recorder: &mut R,
     ) -> Result<()> {
-        let &Corporate { ts, id, instrument, .. } = event;
+        let &Corporate { ts, id, instrument, fx_rate, .. } = event;
         let (book, position) = (self.id, &mut self.positions[id.index()]);
         if position.quantity == 0 {
             position.mark = None;
@@ -159,6 +163,7 @@ impl Book {
                 entry_order: lot.order,
                 entry_fill: lot.fill,
                 exit: None,
+                fx_rate,
             });
             given = upto;
         }
@@ -173,6 +178,7 @@ impl Book {
             ts,
             book,
             kind: PostingKind::CashOut,
+            currency: instrument.currency,
             debit: Account::Cash,
             credit: Account::Inventory,
             amount: Cash::ZERO,
@@ -199,6 +205,7 @@ impl Book {
             ts,
             book: self.id,
             kind: PostingKind::DividendPayment,
+            currency: self.positions[id.index()].currency,
             debit: Account::Cash,
             credit: Account::Receivable,
             amount: Cash::ZERO,

@@ -10,15 +10,18 @@ use std::sync::Arc;
 use crate::carry::CarryModels;
 use crate::contingent::GroupKind;
 use crate::corporate::Corporate;
+use crate::currency::BASE;
 use crate::error::{Result, SimError};
+use crate::exchange::Exchange;
 use crate::ids::{BookId, OrderId};
 use crate::intake::Lists;
 use crate::latency::LatencyModels;
+use crate::ledger::Account;
 use crate::money::Cash;
 use crate::order::{Order, OrderRequest, Reason};
 use crate::plan::{ActionKind, Plan, RecordCadence};
 use crate::queue::Source;
-use crate::recorder::{PortfolioRow, PositionRow, Recorder};
+use crate::recorder::{BalanceRow, PositionRow, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
 use crate::state::{Asked, Block, Causes, Command, Payment, State};
@@ -192,10 +195,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// The plan is not valid.
     pub fn new(plan: Arc<Plan>, source: S, venue: V, recorder: R) -> Result<Self> {
         plan.validate()?;
-        let state = State::new(&plan);
+        let mut state = State::new(&plan);
         let (start, last) = plan.span().unwrap_or((0, i64::MIN));
         let latencies = LatencyModels::new(&plan)?;
         let carry = plan.models.carry.fresh(plan.seed)?;
+        state.exchange = Exchange::new(&plan)?;
+        state.exchange.quotes.catch_up(start);
         let lists = Lists::default();
         let mut simulator = Self { plan, source, venue, recorder, state, latencies, carry, lists, last };
         simulator.catch_up(start)?;
@@ -203,8 +208,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         simulator.state.due = simulator.next_due();
         let cash = simulator.plan.account.initial_cash;
         for book in &mut simulator.state.books {
-            book.deposit(start, cash, &mut simulator.recorder)?;
+            book.deposit(start, (BASE, cash), &mut simulator.recorder)?;
+            for &balance in &simulator.plan.opening {
+                book.deposit(start, balance, &mut simulator.recorder)?;
+            }
         }
+        simulator.record_balances(start, None)?;
         Ok(simulator)
     }
 
@@ -262,7 +271,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// The sum leaves the range of a ledger entry.
     pub fn equity(&self) -> Result<Cash> {
-        self.state.books.iter().try_fold(Cash::ZERO, |sum, b| sum.plus(b.equity()?, "equity"))
+        self.state.equity()
     }
 
     /// Run to the end of the data with a native strategy.
@@ -328,6 +337,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         while seen < most && self.source.peek() < next {
             let state = &mut self.state;
             state.now = self.source.peek();
+            state.exchange.quotes.catch_up(state.now);
             state.at = None;
             state.is_after_opens = false;
             state.causes = Causes { has_data: true, ..Causes::default() };
@@ -410,7 +420,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn next_due(&self) -> Ns {
         let (state, plan) = (&self.state, &self.plan);
         let mut next = state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER);
-        next = next.min(state.accruals.next_due(&plan.rates).unwrap_or(NEVER));
+        next = next.min(state.accruals.next_due(&plan.rates).unwrap_or(NEVER)).min(state.exchange.due);
         // Requests stand in the sequence of their arrival.
         next = next.min(state.requests.iter().map(|r| r.0).find(|&ts| ts > state.now).unwrap_or(NEVER));
         for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
@@ -444,6 +454,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         let state = &mut self.state;
         state.now = now;
+        state.exchange.quotes.catch_up(now);
         state.at = None;
         state.is_after_opens = false;
         state.causes = Causes::default();
@@ -510,6 +521,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.pay_dividends(now)?;
         }
         self.pay_funding(now)?;
+        self.convert_asked(now)?;
         self.accrue(now)
     }
 
@@ -519,8 +531,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         for payment in due {
             self.state.at = Some(payment.instrument);
             self.state.fault_point(3);
-            let book = self.state.book_mut(payment.book);
+            let State { books, exchange, .. } = &mut self.state;
+            let book = &mut books[payment.book.index()];
             book.pay_dividend(now, payment.instrument, payment.amount, &mut self.recorder)?;
+            let about = (self.plan.instrument(payment.instrument).currency, Some(payment.instrument));
+            exchange.after_posting(&self.plan, book, about, now, &mut self.recorder)?;
         }
         Ok(())
     }
@@ -533,12 +548,16 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             state.at = Some(action.instrument);
             state.fault_point(4);
             let instrument = plan.instrument(action.instrument);
-            let event = Corporate { ts: now, id: action.instrument, instrument, quantum: plan.account.posting_quantum };
+            let fx_rate = state.exchange.quotes.unit(instrument.currency);
+            let quantum = plan.account.posting_quantum;
+            let event = Corporate { ts: now, id: action.instrument, instrument, quantum, fx_rate };
             if matches!(action.kind, ActionKind::CashOut(_)) {
                 state.delisted[action.instrument.index()] = Some(now);
                 venue.on_delisted(&mut Desk { plan, state, recorder }, action.instrument)?;
             }
-            for book in &mut state.books {
+            let State { books, exchange, payments, .. } = &mut *state;
+            for book in books {
+                let posted = book.posted;
                 match action.kind {
                     ActionKind::Split(ratio) => book.split(&event, ratio, recorder)?,
                     ActionKind::CashOut(amount) => book.cash_out(&event, amount, recorder)?,
@@ -546,9 +565,13 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                         let due = book.dividend(&event, amount, pay_ts, recorder)?;
                         if due != Cash::ZERO {
                             let (book, instrument) = (book.id, action.instrument);
-                            state.payments.push(Payment { ts: pay_ts, book, instrument, amount: due });
+                            payments.push(Payment { ts: pay_ts, book, instrument, amount: due });
                         }
                     }
+                }
+                if book.posted > posted {
+                    let about = (instrument.currency, Some(action.instrument));
+                    exchange.after_posting(plan, book, about, now, recorder)?;
                 }
             }
             if let ActionKind::Split(ratio) = action.kind {
@@ -609,7 +632,33 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 });
             }
         }
+        self.record_balances(now, Some(label))?;
         self.record_portfolio(Some(label))
+    }
+
+    /// Write down what every book has in each currency, where there are several.
+    fn record_balances(&mut self, ts: Ns, session: Option<i32>) -> Result<()> {
+        if !self.plan.currencies.are_several() {
+            return Ok(());
+        }
+        let quotes = &self.state.exchange.quotes;
+        for book in &self.state.books {
+            for (currency, purse) in book.purses() {
+                self.recorder.balance(&BalanceRow {
+                    ts,
+                    session,
+                    book: book.id,
+                    currency,
+                    cash: purse.cash(),
+                    receivable: purse.balance(Account::Receivable),
+                    long_value: purse.long_value,
+                    short_value: purse.short_value,
+                    rate: quotes.known_rate(currency),
+                    value: quotes.to_base(currency, purse.total()?)?,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Phase 6: rows and signals that arrive now become readable.
@@ -716,25 +765,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     }
 
     fn record_portfolio(&mut self, session: Option<i32>) -> Result<()> {
-        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry] =
-            self.state.totals()?;
+        let row = self.state.portfolio(session)?;
         if let RecordCadence::Every(period) = self.plan.record {
             let period_start = self.state.now.div_euclid(period).saturating_mul(period);
             self.state.next_record = period_start.saturating_add(period);
         }
-        self.recorder.portfolio(&PortfolioRow {
-            ts: self.state.now,
-            session,
-            cash,
-            receivable,
-            long_value,
-            short_value,
-            cost,
-            realized,
-            fees,
-            dividends,
-            carry,
-        });
+        self.recorder.portfolio(&row);
         Ok(())
     }
 
@@ -745,6 +781,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn finish(&mut self) -> Result<()> {
         self.state.at = None;
         self.state.fault_point(12);
+        self.expire_conversions();
         self.settle_marks()?;
         // Orders sent after the last event still get their answer.
         self.intake()?;

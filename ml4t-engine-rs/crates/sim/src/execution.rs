@@ -2,7 +2,8 @@
 
 use ml4t_abi::{FeeContext, FeeOutput, FillEvent, Liquidity, Phase, Status};
 
-use crate::account::{Exposure, Worth, affords, buying_power, short_text};
+use crate::account::{Exposure, affords, buying_power, short_text};
+use crate::currency::BASE;
 use crate::error::{Result, SimError, shown};
 use crate::ids::OrderId;
 use crate::instrument::Instrument;
@@ -15,7 +16,7 @@ use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
 use crate::policies::InsufficientCash;
 use crate::recorder::{Fill, Recorder};
-use crate::state::Notice;
+use crate::state::{Notice, State};
 use crate::venue::{Averages, Desk};
 
 mod asked;
@@ -303,7 +304,7 @@ impl Execution {
         Ok(())
     }
 
-    fn can_carry<R: Recorder>(&self, desk: &Desk<'_, R>, order: &Order, draft: &Draft) -> Result<bool> {
+    fn can_carry<R: Recorder>(&self, desk: &mut Desk<'_, R>, order: &Order, draft: &Draft) -> Result<bool> {
         let book = desk.state.book(order.request.book);
         let position = &book.positions[self.market.instrument];
         let scale = &desk.plan.instruments[self.market.instrument].scale;
@@ -312,19 +313,21 @@ impl Execution {
             position.quantity.checked_add(sign * draft.quantity).ok_or_else(|| self.out_of_range(desk, "position"))?;
         let value_after = scale.notional(draft.price, Qty(after)).ok_or_else(|| self.out_of_range(desk, "position"))?;
         let exposure = Exposure {
+            currency: position.currency,
             notional: Cash(draft.notional.0 * i128::from(sign)),
             fee: draft.fee,
             value_before: position.value,
             value_after,
             is_reducing: position.quantity.signum() == -sign && draft.quantity <= position.quantity.abs(),
         };
-        affords(book, &desk.plan.account, &exposure)
+        let State { books, exchange, now, .. } = &mut *desk.state;
+        affords(desk.plan, exchange, &books[order.request.book.index()], &exposure, *now)
     }
 
     /// The largest quantity that the account can pay for, by bisection over lots.
     fn affordable<R: Recorder>(
         &self,
-        desk: &Desk<'_, R>,
+        desk: &mut Desk<'_, R>,
         models: &mut Models,
         order: &Order,
         draft: Draft,
@@ -349,6 +352,16 @@ impl Execution {
     fn shortfall<R: Recorder>(&self, desk: &Desk<'_, R>, order: &Order, draft: &Draft) -> Result<String> {
         let book = desk.state.book(order.request.book);
         let instrument = &desk.plan.instruments[self.market.instrument];
+        let quotes = &desk.state.exchange.quotes;
+        let power = buying_power(desk.plan, book, quotes)?;
+        let currency = instrument.currency;
+        let own = book.purse(currency).cash().to_f64();
+        let cash = if currency == BASE {
+            own.to_string()
+        } else {
+            let (name, base) = (desk.plan.currencies.name(currency), desk.plan.base_currency());
+            format!("{own} {name} and {} {base}", book.cash().to_f64())
+        };
         Ok(format!(
             "{} {} {} at {} with fee {} needs more than the account has: cash {}, buying power {} ({})",
             order.request.side.as_str(),
@@ -356,8 +369,8 @@ impl Execution {
             instrument.symbol,
             instrument.scale.price_f64(draft.price),
             draft.fee.to_f64(),
-            book.cash().to_f64(),
-            buying_power(book, &desk.plan.account, Worth::at_marks(book)?)?.to_f64(),
+            cash,
+            power.to_f64(),
             crate::time::render(desk.state.now)
         ))
     }
@@ -399,6 +412,7 @@ impl Execution {
             slippage: lost.ok_or_else(|| self.out_of_range(desk, "slippage"))?,
             order: self.id,
             number,
+            fx_rate: desk.state.exchange.quotes.unit(instrument.currency),
         };
         let row = Fill {
             number,
@@ -418,17 +432,16 @@ impl Execution {
             notional: draft.notional,
             liquidity: draft.liquidity,
             phase: self.market.reported_phase(),
+            fx_rate: fill.fx_rate,
         };
         desk.recorder.fill(&row);
-        desk.state.book_mut(order.request.book).apply_fill(
-            &fill,
-            instrument,
-            plan.account.lot_policy,
-            desk.recorder,
-        )?;
+        let State { books, exchange, .. } = &mut *desk.state;
+        let book = &mut books[order.request.book.index()];
+        book.apply_fill(&fill, instrument, plan.account.lot_policy, desk.recorder)?;
+        exchange.after_posting(plan, book, (instrument.currency, Some(id)), now, desk.recorder)?;
         let decimals = CASH_EXPONENT - instrument.scale.quantity_exponent;
-        let traded = (Cash(i128::from(draft.quantity) * 10_i128.pow(decimals)), draft.notional);
-        desk.state.book_mut(order.request.book).trade_in_month(now, traded);
+        let worth = exchange.quotes.to_base(instrument.currency, draft.notional)?;
+        book.trade_in_month(now, (Cash(i128::from(draft.quantity) * 10_i128.pow(decimals)), worth));
         let displacement = &mut desk.state.displacement[self.market.instrument];
         *displacement =
             draft.pushes.0.checked_mul(sign).and_then(|by| displacement.checked_add(by)).ok_or_else(|| {

@@ -17,17 +17,17 @@ use std::sync::Arc;
 
 use ml4t_abi::{
     ABI_MAJOR, ABI_MINOR, BorrowContext, BorrowOutput, Eval, EvalFill, FeeContext, FeeOutput, FillContext, FillEvent,
-    FillOutput, FillSlice, Flag, FundingContext, FundingOutput, ImpactContext, ImpactOutput, InterestContext,
-    InterestOutput, Kind, LatencyContext, LatencyOutput, MAGIC, MarketEvent, ModelTable, SlippageContext,
-    SlippageOutput, Status,
+    FillOutput, FillSlice, Flag, FundingContext, FundingOutput, FxContext, FxOutput, ImpactContext, ImpactOutput,
+    InterestContext, InterestOutput, Kind, LatencyContext, LatencyOutput, MAGIC, MarketEvent, ModelTable,
+    SlippageContext, SlippageOutput, Status,
 };
 
 pub use kernel::Kernel;
 
 use crate::error::{Result, SimError};
 use crate::models::{
-    BorrowModel, FeeModel, FillAnswer, FillModel, FundingModel, ImpactModel, InterestModel, LatencyModel, MOST_SLICES,
-    Model, SlippageModel,
+    BorrowModel, FeeModel, FillAnswer, FillModel, FundingModel, FxModel, ImpactModel, InterestModel, LatencyModel,
+    MOST_SLICES, Model, SlippageModel,
 };
 
 /// Bytes of a table up to and with `eval`: what every table must have.
@@ -219,6 +219,12 @@ impl ForeignTable {
     #[must_use]
     pub fn into_funding(self) -> FundingModel {
         Box::new(Foreign::<FundingContext, FundingOutput>::new(self))
+    }
+
+    /// The model as one of conversions.
+    #[must_use]
+    pub fn into_fx(self) -> FxModel {
+        Box::new(Foreign::<FxContext, FxOutput>::new(self))
     }
 
     /// The model as an interest model.
@@ -430,6 +436,7 @@ one_context!(FeeContext, FeeOutput, FeeModel);
 one_context!(LatencyContext, LatencyOutput, LatencyModel);
 one_context!(BorrowContext, BorrowOutput, BorrowModel);
 one_context!(FundingContext, FundingOutput, FundingModel);
+one_context!(FxContext, FxOutput, FxModel);
 one_context!(InterestContext, InterestOutput, InterestModel);
 
 impl Model<FillContext, FillAnswer> for Foreign<FillContext, FillAnswer> {

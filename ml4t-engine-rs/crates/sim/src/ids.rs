@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+const fn from_u8(x: u8) -> usize {
+    x as usize
+}
+
 const fn from_u16(x: u16) -> usize {
     x as usize
 }
@@ -49,6 +53,10 @@ id!(
 id!(
     /// Index of an account: several strategies of one run keep separate cash and lots.
     BookId(u16, from_u16)
+);
+id!(
+    /// Index of a currency of the run, the base currency being 0.
+    CurrencyId(u8, from_u8)
 );
 id!(
     /// Index of a session table of the plan.

@@ -3,7 +3,7 @@
 use ml4t_abi::Phase;
 
 use crate::error::{Result, SimError};
-use crate::ids::{CalendarId, FeedId};
+use crate::ids::{CalendarId, CurrencyId, FeedId};
 use crate::latency::Latency;
 use crate::money::{Price, Ratio, Scale};
 use crate::order::Side;
@@ -15,7 +15,7 @@ pub struct Instrument {
     /// Name; instruments of a plan are sorted by it.
     pub symbol: String,
     /// Settlement currency.
-    pub currency: String,
+    pub currency: CurrencyId,
     /// Scales of price, quantity and multiplier.
     pub scale: Scale,
     /// Smallest price step of an order, in price units.

@@ -1,6 +1,6 @@
 //! Phase 9: what a strategy asked for is checked, refused or accepted.
 
-use crate::account::{Worth, buying_power, reservation, short_text};
+use crate::account::{lacks_power, reservation, short_text};
 use crate::carry::lacks_a_lender;
 use crate::engine::Simulator;
 use crate::error::{Result, SimError};
@@ -50,7 +50,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let state = &self.state;
         !(state.commands.is_empty()
             && state.worked_now.is_empty()
-            && state.requests.first().is_none_or(|request| request.0 > state.now))
+            && state.requests.first().is_none_or(|request| request.0 > state.now)
+            && state.exchange.due > state.now)
     }
 
     /// Phase 9 alone: also for what a strategy asks for when the fills of the opens are delivered.
@@ -58,6 +59,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// # Errors
     /// As [`Simulator::begin`].
     pub fn intake(&mut self) -> Result<()> {
+        self.convert_asked(self.state.now)?;
         self.work_orders()?;
         self.arrived_requests()?;
         if self.state.commands.is_empty() {
@@ -309,10 +311,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn reserve(&mut self, id: OrderId, amount: Cash) -> Result<()> {
         let order = self.state.order_mut(id);
         order.reserved = amount;
-        let book = order.request.book;
-        let book = self.state.book_mut(book);
-        book.reserved = book.reserved.plus(amount, "buying power")?;
-        Ok(())
+        let whose = (order.request.book, order.request.instrument);
+        self.state.set_aside(whose, amount)
     }
 
     /// Buying power that an order will take (positive) or free (negative), at its own or the last known price.
@@ -356,18 +356,14 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         if need <= Cash::ZERO || self.plan.policies.insufficient_cash != InsufficientCash::Reject {
             return Ok(None);
         }
-        let worth = Worth::known(&self.plan, &self.state, book)?;
-        let free = buying_power(book, settings, worth)?.minus(book.reserved, "buying power")?;
-        if need <= free {
-            return Ok(None);
-        }
+        let about = (instrument.currency, need);
+        let Some(lack) = lacks_power(&self.plan, &self.state, book, about)? else { return Ok(None) };
+        let (need, free) = lack.shown(&self.plan);
         let text = format!(
-            "{} {} {} needs buying power of {}, {} is free ({})",
+            "{} {} {} needs buying power of {need}, {free} is free ({})",
             request.side.as_str(),
             scale.quantity_f64(request.quantity),
             instrument.symbol,
-            need.to_f64(),
-            free.to_f64(),
             crate::time::render(self.state.now)
         );
         Ok(Some((Reason::InsufficientBuyingPower, text)))

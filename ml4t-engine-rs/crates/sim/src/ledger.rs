@@ -1,16 +1,18 @@
 //! Double-entry ledger: cash, receivables and positions as tax lots, one set per book.
 //!
-//! Every movement is a posting of a positive amount from a credited to a debited account. Balances are kept
-//! debit-positive, so that all balances of a book add up to zero at any time; this is asserted after each
+//! Every movement is a posting of a positive amount from a credited to a debited account, in one currency. Balances are
+//! kept debit-positive, so that all balances of a book in a currency add up to zero at any time; this is asserted after each
 //! posting, and the lots of what is held are re-summed against the inventory account at each net asset value (at the end
 //! also what is flat).
 
+use crate::currency::{BASE, Quotes};
 use crate::error::{Result, SimError};
-use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::ids::{BookId, CurrencyId, InstrumentId, OrderId};
 use crate::instrument::Instrument;
 use crate::lots::{Lot, Position};
 use crate::money::{Cash, Price, Qty, Scale};
 use crate::policies::LotPolicy;
+use crate::purse::Purse;
 use crate::recorder::Recorder;
 use crate::time::Ns;
 
@@ -37,11 +39,15 @@ pub enum Account {
     Funding,
     /// Interest paid.
     Interest,
+    /// What conversions have taken out of a currency, less what they brought.
+    Exchange,
+    /// What conversions cost.
+    FxCosts,
 }
 
 impl Account {
     /// All accounts.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Cash,
         Self::Inventory,
         Self::Receivable,
@@ -52,6 +58,8 @@ impl Account {
         Self::Borrow,
         Self::Funding,
         Self::Interest,
+        Self::Exchange,
+        Self::FxCosts,
     ];
 
     /// Name in the ledger table.
@@ -68,6 +76,8 @@ impl Account {
             Self::Borrow => "borrow",
             Self::Funding => "funding",
             Self::Interest => "interest",
+            Self::Exchange => "exchange",
+            Self::FxCosts => "fx_costs",
         }
     }
 }
@@ -97,11 +107,15 @@ pub enum PostingKind {
     Interest,
     /// What a position brought at the end of its instrument.
     CashOut,
+    /// One side of a conversion of one currency into another.
+    Conversion,
+    /// What it cost against the middle rate.
+    ConversionCost,
 }
 
 impl PostingKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Deposit,
         Self::Trade,
         Self::Realized,
@@ -113,6 +127,8 @@ impl PostingKind {
         Self::Funding,
         Self::Interest,
         Self::CashOut,
+        Self::Conversion,
+        Self::ConversionCost,
     ];
 
     /// Name in the ledger table.
@@ -127,6 +143,8 @@ impl PostingKind {
             Self::DividendPayment => "dividend_payment",
             Self::CashInLieu => "cash_in_lieu",
             Self::CashOut => "cash_out",
+            Self::Conversion => "conversion",
+            Self::ConversionCost => "conversion_cost",
             Self::Borrow => "borrow",
             Self::Funding => "funding",
             Self::Interest => "interest",
@@ -143,6 +161,8 @@ pub struct Posting {
     pub book: BookId,
     /// What for.
     pub kind: PostingKind,
+    /// In which currency.
+    pub currency: CurrencyId,
     /// Account that receives.
     pub debit: Account,
     /// Account that gives.
@@ -182,6 +202,8 @@ pub struct RoundTrip {
     pub entry_fill: u64,
     /// Order and number of the fill that closed it; `None` for the end of the instrument.
     pub exit: Option<(OrderId, u64)>,
+    /// What one unit of its currency was worth in the base currency then.
+    pub fx_rate: Cash,
 }
 
 /// A fill as the ledger needs it.
@@ -207,6 +229,8 @@ pub struct LedgerFill {
     pub order: OrderId,
     /// Number of the fill.
     pub number: u64,
+    /// What one unit of its currency is worth in the base currency.
+    pub fx_rate: Cash,
 }
 
 /// Accounts and positions of one book.
@@ -214,17 +238,16 @@ pub struct LedgerFill {
 pub struct Book {
     /// Which.
     pub id: BookId,
-    balances: [Cash; Account::ALL.len()],
-    /// One a instrument.
+    /// In the base currency.
+    base: Purse,
+    /// In the others, in their sequence.
+    foreign: Vec<Purse>,
+    /// One an instrument.
     pub positions: Vec<Position>,
     pub(crate) held: Held,
-    /// Sum of positive position values.
-    pub long_value: Cash,
-    /// Sum of negative position values.
-    pub short_value: Cash,
-    /// Buying power set aside for working orders, less what they will free.
-    pub reserved: Cash,
     traded: MonthTotals,
+    /// How many postings there were.
+    pub(crate) posted: u64,
 }
 
 /// What a book traded in a calendar month (UTC), over all instruments.
@@ -268,17 +291,39 @@ impl Held {
 impl Book {
     /// An empty book.
     #[must_use]
-    pub fn new(id: BookId, instruments: usize) -> Self {
+    pub fn new(id: BookId, instruments: &[Instrument], currencies: usize) -> Self {
+        let position = |instrument: &Instrument| Position { currency: instrument.currency, ..Position::default() };
         Self {
             id,
-            balances: [Cash::ZERO; Account::ALL.len()],
-            positions: vec![Position::default(); instruments],
-            held: Held::new(instruments),
-            long_value: Cash::ZERO,
-            short_value: Cash::ZERO,
-            reserved: Cash::ZERO,
+            base: Purse::default(),
+            foreign: vec![Purse::default(); currencies.saturating_sub(1)],
+            positions: instruments.iter().map(position).collect(),
+            held: Held::new(instruments.len()),
             traded: MonthTotals::default(),
+            posted: 0,
         }
+    }
+
+    /// What it has in a currency.
+    #[must_use]
+    #[inline]
+    pub fn purse(&self, currency: CurrencyId) -> &Purse {
+        if currency == BASE { &self.base } else { &self.foreign[currency.index() - 1] }
+    }
+
+    #[inline]
+    pub(crate) fn purse_mut(&mut self, currency: CurrencyId) -> &mut Purse {
+        if currency == BASE { &mut self.base } else { &mut self.foreign[currency.index() - 1] }
+    }
+
+    /// What it has in each currency.
+    pub fn purses(&self) -> impl Iterator<Item = (CurrencyId, &Purse)> {
+        std::iter::once((BASE, &self.base)).chain(self.foreign())
+    }
+
+    /// What it has in each currency but the base.
+    pub(crate) fn foreign(&self) -> impl Iterator<Item = (CurrencyId, &Purse)> {
+        self.foreign.iter().zip(1_u8..).map(|(purse, k)| (CurrencyId(k), purse))
     }
 
     /// What was traded so far in the month of an instant.
@@ -299,45 +344,58 @@ impl Book {
         };
     }
 
-    /// Debit-positive balance of an account.
+    /// Debit-positive balance of an account in the base currency.
     #[must_use]
     pub const fn balance(&self, account: Account) -> Cash {
-        self.balances[account as usize]
+        self.base.balance(account)
     }
 
-    /// What holding has cost: borrowed shares, funding and interest, less what they brought.
-    ///
-    /// # Errors
-    /// The sum leaves the range of a ledger entry.
-    pub fn carry(&self) -> Result<Cash> {
-        let [borrow, funding, interest] =
-            [Account::Borrow, Account::Funding, Account::Interest].map(|a| self.balance(a));
-        borrow.plus(funding, WHAT)?.plus(interest, WHAT)
-    }
-
-    /// Cash at hand.
+    /// Cash at hand in the base currency.
     #[must_use]
     pub const fn cash(&self) -> Cash {
-        self.balance(Account::Cash)
+        self.base.cash()
     }
 
-    /// Worth of the account: cash, receivables and positions at their marks.
+    /// A number of each currency, all of them in the base currency; each is converted once.
     ///
     /// # Errors
-    /// The sum leaves the range of a ledger entry.
-    pub fn equity(&self) -> Result<Cash> {
-        self.cash()
-            .plus(self.balance(Account::Receivable), WHAT)?
-            .plus(self.long_value, WHAT)?
-            .plus(self.short_value, WHAT)
+    /// A rate is missing, or the sum leaves the range of a ledger entry.
+    #[inline]
+    pub fn sum(&self, quotes: &Quotes, of: impl Fn(&Purse) -> Result<Cash>) -> Result<Cash> {
+        let sum = of(&self.base)?;
+        if self.foreign.is_empty() { Ok(sum) } else { self.with_foreign(sum, quotes, of) }
     }
 
-    /// Sum of the sizes of all positions.
+    fn with_foreign(&self, mut sum: Cash, quotes: &Quotes, of: impl Fn(&Purse) -> Result<Cash>) -> Result<Cash> {
+        for (purse, k) in self.foreign.iter().zip(1_u8..) {
+            sum = sum.plus(quotes.to_base(CurrencyId(k), of(purse)?)?, WHAT)?;
+        }
+        Ok(sum)
+    }
+
+    /// Cash of all currencies in the base currency.
     ///
     /// # Errors
-    /// The sum leaves the range of a ledger entry.
-    pub fn gross_exposure(&self) -> Result<Cash> {
-        self.long_value.minus(self.short_value, WHAT)
+    /// As [`Book::sum`].
+    #[inline]
+    pub fn all_cash(&self, quotes: &Quotes) -> Result<Cash> {
+        if self.foreign.is_empty() { Ok(self.base.cash()) } else { self.sum(quotes, |purse| Ok(purse.cash())) }
+    }
+
+    /// Worth of the account in the base currency: cash, receivables and positions at their marks.
+    ///
+    /// # Errors
+    /// As [`Book::sum`].
+    pub fn equity(&self, quotes: &Quotes) -> Result<Cash> {
+        if self.foreign.is_empty() { self.base.total() } else { self.sum(quotes, Purse::total) }
+    }
+
+    /// Sum of the sizes of all positions in the base currency.
+    ///
+    /// # Errors
+    /// As [`Book::sum`].
+    pub fn gross_exposure(&self, quotes: &Quotes) -> Result<Cash> {
+        self.sum(quotes, Purse::gross)
     }
 
     /// Record a posting and move its amount.
@@ -351,16 +409,8 @@ impl Book {
         if posting.amount < Cash::ZERO {
             return Err(SimError::accounting(format!("a posting of {} must be positive", posting.amount.to_f64())));
         }
-        let debit = &mut self.balances[posting.debit as usize];
-        *debit = debit.plus(posting.amount, WHAT)?;
-        let credit = &mut self.balances[posting.credit as usize];
-        *credit = credit.minus(posting.amount, WHAT)?;
-        // Modulo 2^128, which loses nothing: ten balances that add up to a multiple of it other than zero are beyond
-        // what any of them may hold.
-        let total = Cash(self.balances.iter().fold(0, |sum: i128, balance| sum.wrapping_add(balance.0)));
-        if total != Cash::ZERO {
-            return Err(SimError::accounting(format!("balances add up to {} instead of zero", total.to_f64())));
-        }
+        self.purse_mut(posting.currency).apply(&posting)?;
+        self.posted += 1;
         recorder.posting(&posting);
         Ok(())
     }
@@ -381,11 +431,17 @@ impl Book {
     ///
     /// # Errors
     /// As [`Book::post`].
-    pub fn deposit<R: Recorder>(&mut self, ts: Ns, amount: Cash, recorder: &mut R) -> Result<()> {
+    pub fn deposit<R: Recorder>(
+        &mut self,
+        ts: Ns,
+        (currency, amount): (CurrencyId, Cash),
+        recorder: &mut R,
+    ) -> Result<()> {
         let template = Posting {
             ts,
             book: self.id,
             kind: PostingKind::Deposit,
+            currency,
             debit: Account::Cash,
             credit: Account::Capital,
             amount,
@@ -418,6 +474,7 @@ impl Book {
             ts: fill.ts,
             book: self.id,
             kind: PostingKind::Trade,
+            currency: instrument.currency,
             debit: Account::Cash,
             credit: Account::Inventory,
             amount: Cash::ZERO,
@@ -499,6 +556,7 @@ impl Book {
                 entry_order: part.order,
                 entry_fill: part.fill,
                 exit: Some((fill.order, fill.number)),
+                fx_rate: fill.fx_rate,
             });
             given = upto;
             Ok(())
@@ -517,11 +575,8 @@ impl Book {
         if before.0 == value.0 {
             return Some(());
         }
-        for (old, sign) in [(before, -1), (value, 1)] {
-            let side = if old.0 >= 0 { &mut self.long_value } else { &mut self.short_value };
-            side.0 = side.0.checked_add(old.0.checked_mul(sign)?)?;
-        }
-        Some(())
+        let currency = position.currency;
+        self.purse_mut(currency).revalue(before, value)
     }
 
     /// The instruments that are held, in their sequence, with the positions.
@@ -536,7 +591,7 @@ impl Book {
     /// # Errors
     /// Names the instrument, or the total, that does not agree.
     pub fn audit(&self, instruments: &[Instrument]) -> Result<()> {
-        self.add_up(instruments, self.holdings().map(|(id, _)| id.index()))
+        self.add_up(instruments, &self.holdings().map(|(id, _)| id.index()))
     }
 
     /// As [`Book::audit`], over all positions, those that are flat included.
@@ -544,29 +599,35 @@ impl Book {
     /// # Errors
     /// As there.
     pub fn audit_all(&self, instruments: &[Instrument]) -> Result<()> {
-        self.add_up(instruments, 0..self.positions.len())
+        self.add_up(instruments, &(0..self.positions.len()))
     }
 
-    fn add_up(&self, instruments: &[Instrument], among: impl Iterator<Item = usize>) -> Result<()> {
-        let mut cost = Cash::ZERO;
-        let (mut long, mut short) = (Cash::ZERO, Cash::ZERO);
-        for i in among {
-            let position = &self.positions[i];
-            position.check_lots(&instruments[i].symbol)?;
-            cost = cost.plus(position.cost, WHAT)?;
-            let side = if position.value.0 >= 0 { &mut long } else { &mut short };
-            *side = side.plus(position.value, WHAT)?;
-        }
-        if cost != self.balance(Account::Inventory) || long != self.long_value || short != self.short_value {
-            return Err(SimError::accounting(format!(
-                "positions re-sum to cost {}, long {}, short {}; the running totals are {}, {}, {}",
-                cost.to_f64(),
-                long.to_f64(),
-                short.to_f64(),
-                self.balance(Account::Inventory).to_f64(),
-                self.long_value.to_f64(),
-                self.short_value.to_f64()
-            )));
+    fn add_up(&self, instruments: &[Instrument], among: &(impl Iterator<Item = usize> + Clone)) -> Result<()> {
+        for (currency, purse) in self.purses() {
+            let mut cost = Cash::ZERO;
+            let (mut long, mut short) = (Cash::ZERO, Cash::ZERO);
+            for i in among.clone() {
+                let position = &self.positions[i];
+                if position.currency != currency {
+                    continue;
+                }
+                position.check_lots(&instruments[i].symbol)?;
+                cost = cost.plus(position.cost, WHAT)?;
+                let side = if position.value.0 >= 0 { &mut long } else { &mut short };
+                *side = side.plus(position.value, WHAT)?;
+            }
+            let kept = (purse.balance(Account::Inventory), purse.long_value, purse.short_value);
+            if (cost, long, short) != kept {
+                return Err(SimError::accounting(format!(
+                    "positions re-sum to cost {}, long {}, short {}; the running totals are {}, {}, {}",
+                    cost.to_f64(),
+                    long.to_f64(),
+                    short.to_f64(),
+                    kept.0.to_f64(),
+                    kept.1.to_f64(),
+                    kept.2.to_f64()
+                )));
+            }
         }
         Ok(())
     }

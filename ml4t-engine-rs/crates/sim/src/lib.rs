@@ -14,8 +14,10 @@ pub mod batches;
 pub mod carry;
 pub mod contingent;
 pub mod corporate;
+pub mod currency;
 pub mod engine;
 pub mod error;
+pub mod exchange;
 mod execution;
 #[expect(unsafe_code, reason = "tables of other libraries")]
 pub mod foreign;
@@ -41,6 +43,7 @@ mod phase;
 pub mod plan;
 pub mod policies;
 pub mod prices;
+mod purse;
 pub mod queue;
 pub mod recorder;
 pub mod records;

@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+use crate::currency::BASE;
 use crate::error::{Result, SimError};
-use crate::ids::OrderId;
+use crate::ids::{CurrencyId, OrderId};
 use crate::ledger::{WHAT, out_of_range};
 use crate::money::{Cash, Price, Ratio, mul_div_half_even};
 use crate::policies::LotPolicy;
@@ -29,9 +30,11 @@ pub struct Lot {
     pub fill: u64,
 }
 
-/// Holding of one instrument.
-#[derive(Clone, Debug, Default)]
+/// Holding of one instrument; amounts are in its currency.
+#[derive(Clone, Debug)]
 pub struct Position {
+    /// Which currency that is.
+    pub currency: CurrencyId,
     /// Signed quantity.
     pub quantity: i64,
     /// Signed cost of the lots.
@@ -44,6 +47,20 @@ pub struct Position {
     pub mark: Option<Price>,
     /// Mark x quantity x multiplier.
     pub value: Cash,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self {
+            currency: BASE,
+            quantity: 0,
+            cost: Cash::ZERO,
+            lots: VecDeque::new(),
+            realized: Cash::ZERO,
+            mark: None,
+            value: Cash::ZERO,
+        }
+    }
 }
 
 impl Lot {

@@ -57,6 +57,13 @@ impl<T: Copy> Sparse<T> {
         self.0.push((row, value));
     }
 
+    /// Forget what rows from that one on have.
+    pub(crate) fn cut(&mut self, row: u32) {
+        while self.0.last().is_some_and(|entry| entry.0 >= row) {
+            self.0.pop();
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, row: u32) -> Option<T> {
         // Most tables have nothing of the kind.

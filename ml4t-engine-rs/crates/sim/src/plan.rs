@@ -10,12 +10,13 @@ use arrow_buffer::ScalarBuffer;
 use ml4t_abi::Phase;
 
 use crate::carry::Rates;
+use crate::currency::{BASE, Currencies};
 use crate::error::{Result, SimError};
-use crate::ids::{CalendarId, FeedId, InstrumentId};
+use crate::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::models::Models;
 use crate::money::{Cash, Ratio, check_quantum};
-use crate::policies::{BuyingPower, LotPolicy, Policies};
+use crate::policies::{BuyingPower, Conversion, LotPolicy, Policies};
 use crate::time::{Ns, Sessions};
 
 /// What the rows of a feed are.
@@ -427,6 +428,8 @@ pub struct AccountSettings {
     pub leverage: Ratio,
     /// What bounds an account.
     pub buying_power: BuyingPower,
+    /// What it does by itself with cash of other currencies.
+    pub conversion: Conversion,
     /// Step to which model answers are rounded, in units of 1e-18.
     pub posting_quantum: i128,
 }
@@ -455,12 +458,14 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What data say about holding.
     pub rates: Rates,
+    /// The currencies of the run, the base currency first, and their rates.
+    pub currencies: Arc<Currencies>,
+    /// Opening cash in other currencies than the base.
+    pub opening: Vec<(CurrencyId, Cash)>,
     /// Session tables.
     pub calendars: Vec<Sessions>,
     /// The calendar whose closes are the official NAV.
     pub nav_calendar: CalendarId,
-    /// Base currency.
-    pub base_currency: String,
     /// Execution policies.
     pub policies: Policies,
     /// Account settings.
@@ -494,11 +499,8 @@ impl Plan {
         }
         for instrument in &self.instruments {
             instrument.validate()?;
-            if instrument.currency != self.base_currency {
-                return Err(SimError::config(format!(
-                    "{} settles in {}, the account is kept in {}; accounts in several currencies are not supported yet",
-                    instrument.symbol, instrument.currency, self.base_currency
-                )));
+            if instrument.currency.index() >= self.currencies.names().len() {
+                return Err(SimError::config(format!("{}: its currency does not exist", instrument.symbol)));
             }
             if instrument.matching.is_some_and(|f| f.index() >= self.feeds.len()) {
                 return Err(SimError::config(format!("{}: its matching feed does not exist", instrument.symbol)));
@@ -533,7 +535,16 @@ impl Plan {
         if self.account.initial_cash < Cash::ZERO || self.books == 0 {
             return Err(SimError::config("initial_cash must not be negative, and one book is needed".to_owned()));
         }
+        if self.opening.iter().any(|(id, cash)| *cash < Cash::ZERO || id.index() >= self.currencies.names().len()) {
+            return Err(SimError::config("an opening balance is below zero, or of no currency of the run".to_owned()));
+        }
         Ok(())
+    }
+
+    /// Name of the base currency.
+    #[must_use]
+    pub fn base_currency(&self) -> &str {
+        self.currencies.name(BASE)
     }
 
     /// The instrument of that id.

@@ -31,6 +31,17 @@ macro_rules! policy {
 }
 
 policy!(
+    /// What an account does by itself with cash of other currencies than its own.
+    Conversion {
+        /// It buys what is missing.
+        WhenShort = "when_short",
+        /// It buys what is missing, and sells what is there.
+        Always = "always",
+        /// Nothing: it may owe.
+        Never = "never",
+    }
+);
+policy!(
     /// When a market order meets the market.
     FillTiming {
         /// At the next open of its bar or session.

@@ -1,6 +1,7 @@
 //! What a run leaves behind: fixed-width rows, rendered to tables by whoever reads them.
 
-use crate::ids::{BookId, InstrumentId, OrderId};
+use crate::currency::Rate;
+use crate::ids::{BookId, CurrencyId, InstrumentId, OrderId};
 use crate::ledger::{Posting, RoundTrip};
 use crate::money::{Cash, Price};
 use crate::order::{OrderStatus, Reason, Side};
@@ -9,9 +10,11 @@ use crate::time::Ns;
 use ml4t_abi::{Liquidity, Phase};
 
 mod attribution;
+mod conversions;
 mod tables;
 
 pub use attribution::{Contribution, Part};
+pub use conversions::ConversionRow;
 pub use tables::{Keep, TableRecorder};
 
 /// A transition of an order.
@@ -70,6 +73,8 @@ pub struct Fill {
     pub liquidity: Liquidity,
     /// Where in the bar, or at which event.
     pub phase: Phase,
+    /// What one unit of its currency was worth in the base currency.
+    pub fx_rate: Cash,
 }
 
 /// A position at a net asset value.
@@ -108,6 +113,9 @@ pub struct PortfolioRow {
     pub long_value: Cash,
     /// Value of shorts, negative.
     pub short_value: Cash,
+    /// All of that together; what the currencies are worth is converted once each, so that the parts may miss it by units of
+    /// the ledger.
+    pub equity: Cash,
     /// Cost of all positions, signed.
     pub cost: Cash,
     /// Realised gain before fees.
@@ -118,6 +126,79 @@ pub struct PortfolioRow {
     pub dividends: Cash,
     /// What holding cost.
     pub carry: Cash,
+    /// What conversions have brought since, by the rates of now.
+    pub fx: Cash,
+    /// What they cost.
+    pub fx_costs: Cash,
+}
+
+/// What a book has in one currency at the begin of the run, and at a net asset value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BalanceRow {
+    /// When.
+    pub ts: Ns,
+    /// Session label of a net asset value, days since 1970.
+    pub session: Option<i32>,
+    /// Whose.
+    pub book: BookId,
+    /// Of which currency.
+    pub currency: CurrencyId,
+    /// Cash.
+    pub cash: Cash,
+    /// Dividends due.
+    pub receivable: Cash,
+    /// Value of longs.
+    pub long_value: Cash,
+    /// Value of shorts, negative.
+    pub short_value: Cash,
+    /// Rate to the base currency, if there is one yet.
+    pub rate: Option<Rate>,
+    /// All of it in the base currency.
+    pub value: Cash,
+}
+
+/// What became of a conversion that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConversionStatus {
+    /// It happened.
+    Executed,
+    /// The account could not pay.
+    Refused,
+    /// The data ended before another rate.
+    Expired,
+}
+
+impl ConversionStatus {
+    /// Name in the table of conversions.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Executed => "executed",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A conversion that a strategy asked for, at its end; the postings of one that happened follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedConversion {
+    /// Number, from 1.
+    pub id: u64,
+    /// When it was asked for.
+    pub ts_submitted: Ns,
+    /// When it ended.
+    pub ts: Ns,
+    /// Whose.
+    pub book: BookId,
+    /// Of which foreign currency.
+    pub currency: CurrencyId,
+    /// How much is bought, or sold below zero.
+    pub amount: Cash,
+    /// What became of it.
+    pub status: ConversionStatus,
+    /// Number of the sentence in the run's sentences, 0 without one.
+    pub text: u32,
 }
 
 /// Receives the rows of a run.
@@ -134,6 +215,10 @@ pub trait Recorder: Clone {
     fn position(&mut self, row: &PositionRow);
     /// The account at one instant.
     fn portfolio(&mut self, row: &PortfolioRow);
+    /// What a book has in a currency at the begin, and at a net asset value; the row of the account follows.
+    fn balance(&mut self, row: &BalanceRow);
+    /// The end of a conversion that was asked for.
+    fn conversion(&mut self, row: &AskedConversion);
 }
 
 /// Keeps nothing: for runs of which only the metrics are wanted.
@@ -147,4 +232,6 @@ impl Recorder for MetricsRecorder {
     fn round_trip(&mut self, _: &RoundTrip) {}
     fn position(&mut self, _: &PositionRow) {}
     fn portfolio(&mut self, _: &PortfolioRow) {}
+    fn balance(&mut self, _: &BalanceRow) {}
+    fn conversion(&mut self, _: &AskedConversion) {}
 }

@@ -1,11 +1,11 @@
 //! Changes of working orders: what is asked, and whether it can be done when it arrives.
 
-use crate::account::{Worth, buying_power, reservation, short_text};
+use crate::account::{lacks_power, reservation, short_text};
 use crate::carry::lacks_a_lender;
 use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::instrument::Instrument;
-use crate::money::{Cash, Price};
+use crate::money::Price;
 use crate::order::{Order, OrderStatus, OrderType, Reason, Side, TimeInForce};
 use crate::policies::{InsufficientCash, TickRounding};
 use crate::recorder::Recorder;
@@ -167,18 +167,16 @@ pub(crate) fn decide<R: Recorder>(
         return Ok(Decided::default());
     };
     let more = wanted.minus(order.reserved, "buying power")?;
-    if more > Cash::ZERO && desk.plan.policies.insufficient_cash == InsufficientCash::Reject {
-        let worth = Worth::known(desk.plan, desk.state, book)?;
-        let free = buying_power(book, &desk.plan.account, worth)?.minus(book.reserved, "buying power")?;
-        if more > free {
-            let text = format!("it needs buying power of {} more, {} is free {}", more.to_f64(), free.to_f64(), at());
-            refuse(desk, id, &text);
-            return Ok(Decided::default());
-        }
+    if desk.plan.policies.insufficient_cash == InsufficientCash::Reject
+        && let Some(lack) = lacks_power(desk.plan, desk.state, book, (instrument.currency, more))?
+    {
+        let (more, free) = lack.shown(desk.plan);
+        let text = format!("it needs buying power of {more} more, {free} is free {}", at());
+        refuse(desk, id, &text);
+        return Ok(Decided::default());
     }
     next.reserved = wanted;
-    let total = &mut desk.state.book_mut(order.request.book).reserved;
-    *total = total.plus(more, "buying power")?;
+    desk.state.set_aside((order.request.book, order.request.instrument), more)?;
     finish(desk, id, &next)?;
     Ok(Decided { expires_anew: next.ts_expiry != order.ts_expiry && next.ts_expiry != NEVER, is_as_new })
 }

@@ -3,15 +3,17 @@
 use crate::batches::Batch;
 use crate::carry::Accruals;
 use crate::contingent::Links;
+use crate::currency::BASE;
 use crate::error::{Result, SimError};
+use crate::exchange::Exchange;
 use crate::ids::{BookId, InstrumentId, OrderId};
-use crate::ledger::{Account, Book};
+use crate::ledger::Book;
 use crate::marks::Marks;
 use crate::money::Cash;
 use crate::order::{Order, OrderStatus, Reason};
 use crate::orders::{Found, Orders};
 use crate::plan::{Action, Plan, Timer};
-use crate::recorder::{Fill, OrderEvent, Recorder};
+use crate::recorder::{Fill, OrderEvent, PortfolioRow, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
 use crate::time::{NEVER, Ns};
@@ -156,6 +158,8 @@ pub struct State {
     pub(crate) payments: Vec<Payment>,
     /// What the next close accrues on.
     pub(crate) accruals: Accruals,
+    /// Rates of currencies in force, and conversions to come.
+    pub exchange: Exchange,
     /// Cancels (`None`) and changes on their way to the venue, by arrival.
     pub(crate) requests: Vec<(Ns, OrderId, Option<Box<Changes>>)>,
     /// Sorted by time.
@@ -196,7 +200,9 @@ impl State {
         let start = plan.span().map_or(0, |(first, _)| first);
         Self {
             now: i64::MIN,
-            books: (0..plan.books).map(|b| Book::new(BookId(b), instruments)).collect(),
+            books: (0..plan.books)
+                .map(|b| Book::new(BookId(b), &plan.instruments, plan.currencies.names().len()))
+                .collect(),
             displacement: vec![0; instruments],
             keeps_fills: false,
             told: Vec::new(),
@@ -226,6 +232,7 @@ impl State {
             sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t <= start)).collect(),
             payments: Vec::new(),
             accruals: Accruals::default(),
+            exchange: Exchange::idle(&plan.currencies),
             requests: Vec::new(),
             timers: Vec::new(),
             timers_seen: 0,
@@ -314,10 +321,6 @@ impl State {
         &self.books[usize::from(id.0)]
     }
 
-    pub(crate) fn book_mut(&mut self, id: BookId) -> &mut Book {
-        &mut self.books[usize::from(id.0)]
-    }
-
     /// The order of that id.
     #[must_use]
     #[inline]
@@ -382,9 +385,8 @@ impl State {
             }
             self.links.waiting.remove(&id);
             let reserved = std::mem::take(&mut order.reserved);
-            let book = order.request.book;
-            let total = &mut self.books[usize::from(book.0)].reserved;
-            *total = total.minus(reserved, "buying power")?;
+            let whose = (order.request.book, order.request.instrument);
+            self.set_aside(whose, Cash(-reserved.0))?;
             self.orders.close(id);
         }
         let order = self.orders.of(id);
@@ -438,25 +440,55 @@ impl State {
         Ok(())
     }
 
-    /// Sums over all books: cash, receivable, long, short, cost, realised, fees, dividends, carry.
-    pub(crate) fn totals(&self) -> Result<[Cash; 9]> {
-        let mut sums = [Cash::ZERO; 9];
+    /// Set so much more of the currency of an instrument aside; below zero, less.
+    pub(crate) fn set_aside(&mut self, (book, id): (BookId, InstrumentId), more: Cash) -> Result<()> {
+        let book = &mut self.books[usize::from(book.0)];
+        let currency = book.positions[id.index()].currency;
+        let reserved = &mut book.purse_mut(currency).reserved;
+        *reserved = reserved.plus(more, "buying power")?;
+        Ok(())
+    }
+
+    /// What all books are worth together, in the base currency.
+    ///
+    /// # Errors
+    /// A rate is missing, or a sum leaves the range of a ledger entry.
+    pub fn equity(&self) -> Result<Cash> {
+        let worth = |sum: Cash, book: &Book| sum.plus(book.equity(&self.exchange.quotes)?, "equity");
+        self.books.iter().try_fold(Cash::ZERO, worth)
+    }
+
+    /// The account now, all books together, in the base currency.
+    pub(crate) fn portfolio(&self, session: Option<i32>) -> Result<PortfolioRow> {
+        let quotes = &self.exchange.quotes;
+        let mut sums = [Cash::ZERO; 11];
         for book in &self.books {
-            let parts = [
-                book.cash(),
-                book.balance(Account::Receivable),
-                book.long_value,
-                book.short_value,
-                book.balance(Account::Inventory),
-                Cash(-book.balance(Account::RealizedPnl).0),
-                book.balance(Account::Fees),
-                Cash(-book.balance(Account::Dividends).0),
-                book.carry()?,
-            ];
-            for (sum, part) in sums.iter_mut().zip(parts) {
+            for (sum, part) in sums.iter_mut().zip(book.purse(BASE).parts()?) {
                 *sum = sum.plus(part, "portfolio")?;
             }
+            for (currency, purse) in book.foreign() {
+                for (sum, part) in sums.iter_mut().zip(purse.parts()?) {
+                    *sum = sum.plus(quotes.to_base(currency, part)?, "portfolio")?;
+                }
+            }
         }
-        Ok(sums)
+        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry, fx, fx_costs] = sums;
+        let (ts, equity) = (self.now, self.equity()?);
+        Ok(PortfolioRow {
+            ts,
+            session,
+            cash,
+            receivable,
+            long_value,
+            short_value,
+            equity,
+            cost,
+            realized,
+            fees,
+            dividends,
+            carry,
+            fx,
+            fx_costs,
+        })
     }
 }

@@ -42,12 +42,19 @@ pub fn quantity_for_value(
     let instrument = plan.instrument(id);
     let Some(price) = last_price(plan, state, id.index()).filter(|p| p.0 != 0) else { return Ok(None) };
     let price = Price(price.0.abs());
-    let lot = instrument.scale.notional(price, Qty(instrument.lot_size)).filter(|n| n.0 > 0);
+    let quotes = &state.exchange.quotes;
+    let in_base = |amount: Cash| quotes.to_base(instrument.currency, amount);
+    let lot = instrument.scale.notional(price, Qty(instrument.lot_size)).map(in_base).transpose()?;
+    if lot == Some(Cash::ZERO) {
+        // So little that it is worth nothing in the base currency: as without a price.
+        return Ok(None);
+    }
     let from = match plan.policies.target_rounding {
         TargetRounding::Position => 0,
         TargetRounding::Order => expected,
     };
-    let amount = instrument.scale.notional(price, Qty(from)).and_then(|held| value.0.checked_sub(held.0));
+    let held = instrument.scale.notional(price, Qty(from)).map(in_base).transpose()?;
+    let amount = held.and_then(|held| value.0.checked_sub(held.0));
     let lots = lot.zip(amount).map(|(lot, amount)| amount / lot.0).and_then(|n| i64::try_from(n).ok());
     let quantity = lots.and_then(|n| n.checked_mul(instrument.lot_size)).and_then(|n| n.checked_add(from));
     quantity.map(Some).ok_or_else(|| {

@@ -311,9 +311,7 @@ impl SimulatedVenue {
         })?;
         let change = wanted.minus(order.reserved, "buying power")?;
         desk.state.order_mut(id).reserved = wanted;
-        let total = &mut desk.state.book_mut(book).reserved;
-        *total = total.plus(change, "buying power")?;
-        Ok(())
+        desk.state.set_aside((book, desk.state.order(id).request.instrument), change)
     }
 }
 

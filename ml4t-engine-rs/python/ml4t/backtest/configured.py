@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ml4t.backtest import datasets
-from ml4t.backtest.data import DataFeed, Signals, read_actions, read_borrow_rates, read_funding_rates
+from ml4t.backtest.data import (
+    DataFeed,
+    Signals,
+    read_actions,
+    read_borrow_rates,
+    read_funding_rates,
+    read_fx_rates,
+)
 from ml4t.backtest.data.feed import FeedOptions, LoadedFeed
 from ml4t.backtest.data.frames import Files
 from ml4t.backtest.data.plugged import find_reader, read_section, reader_faults
@@ -51,6 +58,7 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
         actions=_tables(config.corporate_actions, read_actions),
         funding=_tables(config.funding_rates, read_funding_rates),
         borrow=_tables(config.borrow_rates, read_borrow_rates),
+        fx=_tables(config.fx_rates, read_fx_rates),
         plugins=plugins,
     )
 

@@ -74,6 +74,7 @@ class _Parts:
     actions: object = None
     funding: object = None
     borrow: object = None
+    fx: object = None
     instruments: Any = None
 
 
@@ -103,13 +104,15 @@ class Engine:
         Predictions and corporate actions; frames, paths or objects, in addition to those of the feed.
     funding, borrow : object, optional
         Funding rates of perpetual futures, and what borrowed shares cost; see "Carry".
+    fx : object, optional
+        Rates of currencies; see "Currencies".
     instruments : optional
         Declared instruments, in addition to those of the configuration and the feed.
     calendars : optional
         Calendars of your own; they win over those of plugins, and those over the library's.
     models : Mapping or None
         Model objects by kind (`fill`, `slippage`, `impact`, `fee`, `latency`, `borrow`, `funding`,
-        `interest`), in place of the configured ones.
+        `interest`, `fx`), in place of the configured ones.
     plugins : PluginManager or None
         Loaded plugins; those of the environment by default.
 
@@ -141,6 +144,7 @@ class Engine:
         actions: object = None,
         funding: object = None,
         borrow: object = None,
+        fx: object = None,
         instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
         calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
         models: Mapping[str, Any] | None = None,
@@ -154,7 +158,7 @@ class Engine:
         brought = self._source.tables()
         signals = [*as_signals(signals), *brought] if brought else signals
         self._parts = _Parts(
-            signals=signals, actions=actions, funding=funding, borrow=borrow, instruments=instruments
+            signals=signals, actions=actions, funding=funding, borrow=borrow, fx=fx, instruments=instruments
         )
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
         runs_native = self._engine.spec.native
@@ -178,6 +182,7 @@ class Engine:
                 actions=self._parts.actions,
                 funding=self._parts.funding,
                 borrow=self._parts.borrow,
+                fx=self._parts.fx,
                 start=period.start_date,
                 end=period.end_date,
                 nav_calendar=period.nav_calendar,
@@ -378,6 +383,7 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
     actions: object = None,
     funding: object = None,
     borrow: object = None,
+    fx: object = None,
     instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
     calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
     models: Mapping[str, Any] | None = None,
@@ -402,6 +408,7 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
         actions=actions,
         funding=funding,
         borrow=borrow,
+        fx=fx,
         instruments=instruments,
         calendars=calendars,
         models=models,

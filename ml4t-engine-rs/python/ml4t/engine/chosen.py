@@ -11,7 +11,7 @@ from ml4t.backtest.latency import Latency
 from ml4t.core.config import MODEL_KEYS, NativePolicy, RunConfig
 from ml4t.core.errors import ConfigError, Finding, Ml4tError, ModelError
 from ml4t.core.types import ModelKind
-from ml4t.engine.compile import LATENCY, ChosenModel, model_path
+from ml4t.engine.compile import INTEREST, LATENCY, ChosenModel, model_path
 from ml4t.engine.provenance import origin_note
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["changeable", "chosen_models"]
 
 # Kinds of the models that a run may be given as objects.
-_CARRY = ("borrow", "funding", "interest")
+_CARRY = ("borrow", "funding", "interest", "fx")
 _GIVEN = ("fill", "slippage", "impact", "fee", "latency", *_CARRY)
 
 
@@ -32,7 +32,8 @@ def chosen_models(
     Returns
     -------
     dict
-        By kind; latency models as `LATENCY` and their place in `broker.latency`.
+        By kind; latency models as `LATENCY` and their place in `broker.latency`, interest models of other
+        currencies than the base as `INTEREST` and the currency.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def chosen_models(
         raise ConfigError(msg)
     chosen = {}
     for name, (kind, path, table) in _tables(config, given).items():
-        model = given.get(kind)
+        model = None if name.startswith(INTEREST) else given.get(kind)
         if model is None and table is None:
             continue
         if model is None:
@@ -109,6 +110,8 @@ def _tables(
     found: dict[str, tuple[str, str, Mapping[str, Any] | None]] = {
         kind: (kind, f"broker.{MODEL_KEYS[ModelKind[kind.upper()]]}", table) for kind, table in tables.items()
     }
+    for name, table in broker.interest_models.items():
+        found[f"{INTEREST}{name}"] = ("interest", f"broker.interest_models.{name}", table)
     latency = Latency.of(broker.latency)
     if given.get("latency") is None:
         for place, table in latency.models.items():

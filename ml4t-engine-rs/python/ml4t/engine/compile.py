@@ -20,13 +20,13 @@ from ml4t.core.errors import ConfigError, DataError, Finding, Ml4tError, ModelEr
 from ml4t.core.instrument import Instrument
 from ml4t.core.policies import PrintFills
 from ml4t.core.types import AssetClass, DataKind, ModelKind
-from ml4t.core.values import decimal_text, parse_duration
+from ml4t.core.values import decimal_text, parse_duration, to_decimal
 from ml4t.engine._engine import native_table
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["LATENCY", "ChosenModel", "describe", "model_path", "warm_from_ns"]
+__all__ = ["INTEREST", "LATENCY", "ChosenModel", "describe", "model_path", "warm_from_ns"]
 
 HOUR_NS = 3_600_000_000_000
 NEVER_NS = 2**63 - 1
@@ -34,6 +34,8 @@ NEVER_NS = 2**63 - 1
 BORROWED = (AssetClass.EQUITY, AssetClass.ETF, AssetClass.CRYPTO)
 LATENCY = "latency "
 """Begin of the names of latency models among those of a run; their place in `broker.latency` follows."""
+INTEREST = "interest "
+"""Likewise of interest models of other currencies than the base; the currency follows."""
 
 
 @attrs.frozen(kw_only=True)
@@ -43,8 +45,8 @@ class ChosenModel:
     Attributes
     ----------
     kind : str
-        `fill`, `slippage`, `impact`, `fee`, `latency`, `borrow`, `funding`, `interest`, `executor` or
-        `strategy`.
+        `fill`, `slippage`, `impact`, `fee`, `latency`, `borrow`, `funding`, `interest`, `fx`, `executor`
+        or `strategy`.
     model : object
         The attrs-frozen model.
     builtin : str or None
@@ -131,8 +133,9 @@ def describe(
     data : MarketData
         Universe, columns, calendars.
     models : Mapping of str to ChosenModel
-        Keys `fill`, `slippage`, `fee`, and `impact`, `borrow`, `funding`, `interest` where there is such a
-        model; of latency models `LATENCY` and their place.
+        Keys `fill`, `slippage`, `fee`, and `impact`, `borrow`, `funding`, `interest`, `fx` where there is
+        such a model; of latency models `LATENCY` and their place, of interest models of other currencies
+        `INTEREST` and the currency.
     warm_from : int
         Instant until which orders are refused, ns UTC.
     """
@@ -147,6 +150,12 @@ def describe(
     calendars = [table.name for table in data.calendars]
     account = config.broker
     waits = [kind for kind in models if kind.startswith(LATENCY)]
+    interests = {kind.removeprefix(INTEREST): kind for kind in models if kind.startswith(INTEREST)}
+    base = config.backtest.base_currency
+    if "interest" in models:
+        interests[base] = "interest"
+    named = [kind for kind in models if kind not in waits and kind not in interests.values()]
+    currencies = {each.currency for each in data.instruments} | {*account.initial_balances} | {*interests}
     latencies = _latencies(config, data.instruments, waits)
     return {
         "instruments": [
@@ -160,9 +169,11 @@ def describe(
         "actions": _rows(data.actions),
         "funding": _rows(data.funding, other="mark"),
         "borrow": _rows(data.borrow, other="available"),
+        "fx_rates": _rows(data.fx),
+        "currencies": [base, *sorted(currencies - {base})],
         "calendars": [_calendar(table) for table in data.calendars],
         "nav_calendar": calendars.index(data.nav_calendar),
-        "base_currency": config.backtest.base_currency,
+        "base_currency": base,
         "seed": config.backtest.seed,
         "record_ns": _record_ns(config.backtest.record, data),
         "keeps_tables": config.backtest.record is not RecordCadence.NAV,
@@ -175,10 +186,15 @@ def describe(
             "buying_power": account.buying_power.value,
             "leverage": decimal_text(account.leverage),
             "posting_quantum": decimal_text(account.posting_quantum),
+            "conversion": account.conversion.value,
+            "initial_balances": {
+                name: decimal_text(to_decimal(amount)) for name, amount in account.initial_balances.items()
+            },
         },
         "policies": {name: value.value for name, value in attrs.asdict(account.policies).items()},
         "latency_models": [_model(models[kind]) for kind in waits],
-        **{f"{kind}_model": _model(model) for kind, model in models.items() if kind not in waits},
+        "interest_models": {name: _model(models[kind]) for name, kind in sorted(interests.items())},
+        **{f"{kind}_model": _model(models[kind]) for kind in named},
     }
 
 

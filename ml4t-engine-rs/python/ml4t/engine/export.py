@@ -32,14 +32,25 @@ class PyfolioInputs(NamedTuple):
 
 
 def pyfolio_inputs(
-    *, returns: pl.DataFrame, nav: pl.DataFrame, positions: pl.DataFrame, fills: pl.DataFrame
+    *,
+    returns: pl.DataFrame,
+    nav: pl.DataFrame,
+    positions: pl.DataFrame,
+    fills: pl.DataFrame,
+    balances: pl.DataFrame,
 ) -> PyfolioInputs:
-    """Build pyfolio's inputs from the tables of a run."""
+    """Build pyfolio's inputs from the tables of a run, in its base currency."""
     import pandas as pd
     import polars as pl
 
     index = pd.DatetimeIndex(returns["session"].to_list(), tz="UTC", name="date").as_unit("ns")
     symbols = sorted(positions["symbol"].unique().to_list())
+    if balances.height:
+        # Whoever is held has been traded, and a fill says in which currency.
+        currencies = fills.select("symbol", "currency").unique()
+        rates = balances.select("session", "currency", "fx_rate").unique()
+        positions = positions.join(currencies, on="symbol").join(rates, on=["session", "currency"])
+        positions = positions.with_columns(pl.col("market_value") * pl.col("fx_rate"))
     # Books are added up: pyfolio knows one account.
     held = positions.group_by("session", "symbol").agg(pl.col("market_value").sum())
     wide = nav.select("session", "nav").join(
@@ -54,7 +65,8 @@ def pyfolio_inputs(
     cash = pl.col("nav") - pl.sum_horizontal(pl.col(symbols)) if symbols else pl.col("nav")
     table = wide.with_columns(cash=cash).select(*symbols, "cash")
     signed = pl.when(pl.col("side") == "buy").then(pl.col("quantity")).otherwise(-pl.col("quantity"))
-    traded = fills.select("ts_event", "price", "symbol", amount=signed)
+    price = pl.col("price") * pl.col("fx_rate")
+    traded = fills.select("ts_event", "symbol", price=price, amount=signed)
     times = pd.DatetimeIndex(traded["ts_event"].to_numpy(), name="date").tz_localize("UTC")
     return PyfolioInputs(
         pd.Series(returns["return"].to_numpy(), index=index, name="returns"),

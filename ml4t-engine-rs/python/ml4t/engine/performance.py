@@ -9,7 +9,7 @@ and states their conventions, `ml4t.engine.trade_statistics` measures round trip
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, SupportsFloat
 
 from ml4t.core.errors import ConfigError, ResultsError, unknown_name
@@ -74,6 +74,24 @@ def initial_capital(ledger: pl.DataFrame) -> float:
         raise ResultsError(message)
     signed = pl.when(pl.col("credit") == "capital").then(pl.col("amount")).otherwise(-pl.col("amount"))
     return float(moved.select(signed.sum()).item())
+
+
+def opening_value(balances: pl.DataFrame) -> float:
+    """Return what all currencies were worth together when a run with several began, in its base currency."""
+    import polars as pl
+
+    return float(balances.filter(pl.col("session").is_null())["value"].sum())
+
+
+def in_currency(nav: pl.DataFrame, initial: float, rates: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+    """Return net asset values and initial capital in the currency of `rates`, rows of `balances`."""
+    import polars as pl
+
+    # Every book has the same rates.
+    unique = rates.unique("session", keep="first")
+    opening = unique.filter(pl.col("session").is_null())["fx_rate"][0]
+    found = nav.join(unique.select("session", "fx_rate"), on="session", how="left", maintain_order="left")
+    return found.select("session", "ts_event", nav=pl.col("nav") / pl.col("fx_rate")), initial / opening
 
 
 def nav_table(portfolio_history: pl.DataFrame) -> pl.DataFrame:
@@ -290,10 +308,22 @@ def exposures(portfolio_history: pl.DataFrame) -> dict[str, float]:
     return measured | {name.name: name[-1] if len(name) else 0.0 for name in (fees, carry)}
 
 
+def in_base_currency(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return amounts of fills or round trips in the base currency, by the rate of each row."""
+    import polars as pl
+
+    # Frames from elsewhere, or of former runs, are of one currency.
+    if "fx_rate" not in frame.columns:
+        return frame
+    return frame.with_columns(pl.col(name) * pl.col("fx_rate") for name in columns)
+
+
 def activity(fills: pl.DataFrame, nav: pl.DataFrame, *, periods_per_year: float) -> dict[str, float]:
     """Measure turnover and costs of fills; `ml4t.engine.metrics` has the definitions."""
     import polars as pl
 
+    # Units are quantity x multiplier x rate, so that what a unit loses is in the base currency.
+    fills = in_base_currency(fills, ("notional", "fee", "quantity"))
     price, notional = pl.col("price").abs(), pl.col("notional").abs()
     # Quantity x multiplier; a fill at a price of zero has no notional to take it from.
     units = pl.when(price > 0).then(notional / price).otherwise(pl.col("quantity"))

@@ -113,6 +113,9 @@ def _as_stored(config: RunConfig, plugins: PluginManager) -> tuple[RunConfig, li
         for kind, key in MODEL_KEYS.items()
         if (table := getattr(broker, key)) is not None
     }
+    tables["interest_models"] = FrozenMapping(
+        {name: current(ModelKind.INTEREST, table) for name, table in broker.interest_models.items()}
+    )
     if isinstance(waits := broker.latency, Mapping):
         found = dict(with_model(waits))
         if "venues" in found:

@@ -235,6 +235,20 @@ class Results:
         return self.table("attribution")
 
     @property
+    def balances(self) -> pl.DataFrame:
+        """What there is of each currency at the begin and at each NAV; empty in a run with one currency."""
+        return self.table("balances")
+
+    @property
+    def conversions(self) -> pl.DataFrame:
+        """Conversions of one currency into another, automatic or asked for."""
+        return self.table("conversions")
+
+    @property
+    def _has_several_currencies(self) -> bool:
+        return self.balances.height > 0
+
+    @property
     def recorded(self) -> pl.DataFrame:
         """What the strategy recorded."""
         return self.table("recorded")
@@ -289,7 +303,9 @@ class Results:
 
     @property
     def initial_capital(self) -> float:
-        """Money deposited before the run began."""
+        """Money deposited before the run began, in the base currency."""
+        if self._has_several_currencies:
+            return self._kept("initial", lambda: perf.opening_value(self.balances))
         if not self.keeps_tables:
             return float(str(self._setting("broker", "initial_cash")))
         return self._kept("initial", lambda: perf.initial_capital(self.ledger))
@@ -300,7 +316,19 @@ class Results:
         calendar = self._manifest.get("nav_calendar") or self._setting("backtest", "nav_calendar")
         return perf.periods_per_year_of(str(calendar) if calendar else None)
 
-    def returns(self, every: Every = "session") -> pl.DataFrame:
+    def _nav_in(self, currency: str | None) -> tuple[pl.DataFrame, float]:
+        """Return net asset values and initial capital in a currency of the run."""
+        if currency is None or currency == self.currency:
+            return self.nav, self.initial_capital
+        import polars as pl
+
+        known = self.balances["currency"].unique().to_list() if self._has_several_currencies else []
+        if currency not in known:
+            raise unknown_name("currency", currency, sorted({self.currency, *known}))  # noqa: EM101
+        rates = self.balances.filter(pl.col("currency") == currency)
+        return perf.in_currency(self.nav, self.initial_capital, rates)
+
+    def returns(self, every: Every = "session", *, currency: str | None = None) -> pl.DataFrame:
         """Return simple returns between net asset values: `session`, `return`.
 
         Parameters
@@ -308,10 +336,12 @@ class Results:
         every : {"session", "week", "month", "quarter", "year"}
             Sampling; `session` is the last session of each period. The first return is taken from the
             initial capital.
+        currency : str, optional
+            Of the run, in which the values are seen; the base currency by default.
         """
         return self._kept(
-            ("returns", repr(every)),
-            lambda: perf.returns_table(self.nav, initial=self.initial_capital, every=every),
+            ("returns", repr(every), currency),
+            lambda: perf.returns_table((found := self._nav_in(currency))[0], initial=found[1], every=every),
         )
 
     def drawdowns(self) -> pl.DataFrame:
@@ -369,6 +399,7 @@ class Results:
         benchmark: object = None,
         risk_free: float | None = None,
         periods_per_year: float | None = None,
+        currency: str | None = None,
     ) -> Metrics:
         """Measure the run, if wanted against a benchmark.
 
@@ -384,6 +415,9 @@ class Results:
             (1 + r) ** sessions_per_year - 1.
         periods_per_year : float, optional
             Sessions per year. By default that of the NAV calendar.
+        currency : str, optional
+            Of the run, in which returns are measured, as who thinks in it sees them; amounts stay in the base
+            currency.
 
         Raises
         ------
@@ -394,7 +428,7 @@ class Results:
         """
         per_year = self.periods_per_year if periods_per_year is None else periods_per_year
         rate = self._risk_free() if risk_free is None else risk_free
-        returns = self.returns()
+        returns = self.returns(currency=currency)
         against = self.benchmark if benchmark is None else self._aligned(benchmark)
         measured = perf.series_metrics(
             returns["return"].to_numpy(),
@@ -462,7 +496,11 @@ class Results:
         from ml4t.engine.export import pyfolio_inputs
 
         return pyfolio_inputs(
-            returns=self.returns(), nav=self.nav, positions=self.positions, fills=self.fills
+            returns=self.returns(),
+            nav=self.nav,
+            positions=self.positions,
+            fills=self.fills,
+            balances=self.balances,
         )
 
     def to_quantstats(self) -> pd.Series:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ml4t.engine.metrics import Unit, format_value
+from ml4t.engine.performance import in_base_currency
 
 if TYPE_CHECKING:
     import polars as pl
@@ -100,7 +101,8 @@ def trade_statistics(round_trips: pl.DataFrame) -> TradeStatistics:
     """
     import polars as pl
 
-    ordered = round_trips.sort("ts_exit", maintain_order=True)
+    money = ("gross_pnl", "net_pnl", "fees", "slippage_cost")
+    ordered = in_base_currency(round_trips.sort("ts_exit", maintain_order=True), money)
     sets = {
         "all": ordered,
         "long": ordered.filter(pl.col("direction") == "long"),

@@ -287,7 +287,11 @@ impl Kernel {
     /// What the account is worth as far as a strategy may know.
     fn worth(&self, plan: &Plan, state: &RunState) -> Result<Cash> {
         let book = state.book(BookId(0));
-        if self.has_arrivals { Ok(crate::account::Worth::known(plan, state, book)?.equity) } else { book.equity() }
+        if self.has_arrivals {
+            Ok(crate::account::Worth::known(plan, state, book)?.equity)
+        } else {
+            book.equity(&state.exchange.quotes)
+        }
     }
 
     fn ask(&mut self, api: &Api<'_>) -> Result<usize> {
@@ -301,7 +305,8 @@ impl Kernel {
         context.n_open_orders = count(self.open.len());
         context.n_fills = count(state.told.len());
         context.session_closed = u32::from(state.causes.closes_nav_session);
-        context.cash = self.cash.show(state.book(BookId(0)).cash());
+        let quotes = &state.exchange.quotes;
+        context.cash = self.cash.show(state.book(BookId(0)).all_cash(quotes)?);
         context.equity = self.equity.show(equity);
         context.instant = self.instant;
         self.instant += 1;

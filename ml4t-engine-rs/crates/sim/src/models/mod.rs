@@ -11,17 +11,19 @@
 
 mod fee;
 mod fill;
+mod fx;
 mod params;
 mod slippage;
 
 use ml4t_abi::{
     BorrowContext, BorrowOutput, FeeContext, FeeOutput, FillContext, FillEvent, FillSlice, FundingContext,
-    FundingOutput, ImpactContext, ImpactOutput, InterestContext, InterestOutput, LatencyContext, LatencyOutput,
-    Liquidity, MarketEvent, SlippageContext, SlippageOutput, Status,
+    FundingOutput, FxContext, FxOutput, ImpactContext, ImpactOutput, InterestContext, InterestOutput, LatencyContext,
+    LatencyOutput, Liquidity, MarketEvent, SlippageContext, SlippageOutput, Status,
 };
 
 pub use fee::builtin_fee;
 pub use fill::builtin_fill;
+pub use fx::builtin_fx;
 pub use params::{Param, Params};
 pub use slippage::builtin_slippage;
 
@@ -143,6 +145,8 @@ pub type BorrowModel = Box<dyn Model<BorrowContext, BorrowOutput>>;
 pub type FundingModel = Box<dyn Model<FundingContext, FundingOutput>>;
 /// An interest model.
 pub type InterestModel = Box<dyn Model<InterestContext, InterestOutput>>;
+/// A model of conversions.
+pub type FxModel = Box<dyn Model<FxContext, FxOutput>>;
 /// A fee model.
 pub type FeeModel = Box<dyn Model<FeeContext, FeeOutput>>;
 
@@ -160,6 +164,8 @@ pub struct Models {
     pub latency: Vec<LatencyModel>,
     /// What holding costs.
     pub carry: CarryModels,
+    /// What converting one currency into another costs, where that is asked.
+    pub fx: Option<FxModel>,
 }
 
 impl Clone for Models {
@@ -171,6 +177,7 @@ impl Clone for Models {
             fee: self.fee.boxed_clone(),
             latency: self.latency.iter().map(|model| model.boxed_clone()).collect(),
             carry: self.carry.clone(),
+            fx: self.fx.as_ref().map(|model| model.boxed_clone()),
         }
     }
 }
@@ -273,6 +280,7 @@ impl Default for Models {
             fee: fee::no_fee(),
             latency: Vec::new(),
             carry: CarryModels::default(),
+            fx: None,
         }
     }
 }

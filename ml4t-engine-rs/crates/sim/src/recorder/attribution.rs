@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use super::tables::TableRecorder;
+use crate::currency::BASE;
 use crate::error::{Result, SimError};
-use crate::ids::{BookId, InstrumentId};
+use crate::ids::{BookId, CurrencyId, InstrumentId};
 use crate::ledger::{Account, Posting, PostingKind};
 use crate::money::{Cash, Price, Qty};
-use crate::recorder::{Fill, PortfolioRow};
+use crate::recorder::{BalanceRow, Fill};
 use crate::time::{Ns, render};
 
 /// What a part of a change is for, in the sequence of the table; costs are negative.
@@ -34,13 +35,17 @@ pub enum Part {
     Funding,
     /// Interest.
     Interest,
+    /// Moves of the rates of currencies.
+    Fx,
+    /// What conversions cost.
+    FxCosts,
     /// What was paid in or out.
     External,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Price,
         Self::Spread,
         Self::Slippage,
@@ -50,6 +55,8 @@ impl Part {
         Self::Borrow,
         Self::Funding,
         Self::Interest,
+        Self::Fx,
+        Self::FxCosts,
         Self::External,
     ];
 
@@ -66,6 +73,8 @@ impl Part {
             Self::Borrow => "borrow",
             Self::Funding => "funding",
             Self::Interest => "interest",
+            Self::Fx => "fx",
+            Self::FxCosts => "fx_costs",
             Self::External => "external",
         }
     }
@@ -78,6 +87,8 @@ impl Part {
             PostingKind::Borrow => Some(Self::Borrow),
             PostingKind::Funding => Some(Self::Funding),
             PostingKind::Interest => Some(Self::Interest),
+            PostingKind::Conversion => Some(Self::Fx),
+            PostingKind::ConversionCost => Some(Self::FxCosts),
             PostingKind::Deposit => Some(Self::External),
             PostingKind::Trade
             | PostingKind::Realized
@@ -124,13 +135,15 @@ pub(super) struct Upto {
 type Key = (u16, u32);
 const OF_ACCOUNT: u32 = u32::MAX;
 
-/// Sums of a window; the value of positions goes into the price.
+type Parts = [i128; Part::ALL.len()];
+
+/// Sums of a window, those of each currency apart; the value of positions goes into the price.
 #[derive(Default)]
-struct Window(BTreeMap<Key, [i128; Part::ALL.len()]>);
+struct Window(BTreeMap<(Key, CurrencyId), Parts>);
 
 impl Window {
-    fn add(&mut self, key: Key, part: Part, amount: i128) -> Result<()> {
-        let sum = &mut self.0.entry(key).or_default()[part as usize];
+    fn add(&mut self, (key, currency): (Key, CurrencyId), part: Part, amount: i128) -> Result<()> {
+        let sum = &mut self.0.entry((key, currency)).or_default()[part as usize];
         *sum = sum.checked_add(amount).ok_or_else(range)?;
         Ok(())
     }
@@ -140,10 +153,29 @@ impl Window {
         let is_money = |account: Account| matches!(account, Account::Cash | Account::Receivable);
         let gained = i128::from(is_money(posting.debit)) - i128::from(is_money(posting.credit));
         let key = (posting.book.0, posting.instrument.map_or(OF_ACCOUNT, |id| id.0));
-        match gained {
-            0 => Ok(()),
-            _ => self.add(key, Part::of(posting.kind).unwrap_or(Part::Price), gained * posting.amount.0),
+        let part = Part::of(posting.kind).unwrap_or(Part::Price);
+        if gained == 0 { Ok(()) } else { self.add((key, posting.currency), part, gained * posting.amount.0) }
+    }
+}
+
+/// What was there at a net asset value, in its own currency: values of positions, and cash with receivables.
+type Holdings = BTreeMap<(Key, CurrencyId), i128>;
+
+/// Amounts in the base currency at a net asset value, and how much rounding may have moved their sum.
+struct Converted<'a> {
+    rates: &'a [BalanceRow],
+    slack: i128,
+}
+
+impl Converted<'_> {
+    fn of(&mut self, currency: CurrencyId, amount: i128) -> Result<i128> {
+        if currency == BASE || amount == 0 {
+            return Ok(amount);
         }
+        let rate = self.rates.iter().find(|row| row.currency == currency).and_then(|row| row.rate);
+        let rate = rate.ok_or_else(|| SimError::accounting("an amount has no rate".to_owned()))?;
+        self.slack += rate.slack();
+        rate.of(Cash(amount)).map(|cash| cash.0).ok_or_else(range)
     }
 }
 
@@ -155,26 +187,52 @@ impl TableRecorder {
     pub fn attribution(&self) -> Result<Vec<Contribution>> {
         let mut rows = Vec::new();
         let (mut before, mut equity) = (Upto::default(), 0);
-        let mut values: BTreeMap<Key, i128> = BTreeMap::new();
+        // Each net asset value of a run in several currencies has as many rows of balances.
+        let several = self.plan().currencies.are_several();
+        let width = if several { usize::from(self.plan().books) * self.plan().currencies.names().len() } else { 0 };
+        // Those of the begin come first: deposits count at the rates of then, and what moves since is of the rates.
+        let (mut old_rates, mut balances) = self.balances().split_at(width);
+        let mut held = holdings_of(old_rates)?;
         let navs = self.portfolio().filter_map(|row| row.session.map(|session| (row, session)));
         for ((nav, session), upto) in navs.zip(self.upto()) {
+            let rates;
+            (rates, balances) = balances.split_at(width);
             let mut window = Window::default();
             self.rows_of(before.postings..upto.postings).try_for_each(|posting: Posting| window.post(&posting))?;
             for fill in self.rows_of(before.fills..upto.fills) {
                 self.count_costs(&fill, &mut window)?;
             }
-            for (key, value) in std::mem::take(&mut values) {
-                window.add(key, Part::Price, -value)?;
-            }
+            let mut holds = Holdings::new();
             for position in self.rows_of::<super::PositionRow>(before.positions..upto.positions) {
-                let key = (position.book.0, position.instrument.0);
-                values.insert(key, position.value.0);
-                window.add(key, Part::Price, position.value.0)?;
+                let currency = self.plan().instrument(position.instrument).currency;
+                holds.insert(((position.book.0, position.instrument.0), currency), position.value.0);
             }
-            let worth = worth(&nav)?;
-            let sum = window.0.values().flatten().try_fold(0_i128, |sum, part| sum.checked_add(*part));
+            // What a position is worth is a part of its price; cash is explained by its postings.
+            for (sign, values) in [(-1, &held), (1, &holds)] {
+                let values = values.iter().filter(|(key, _)| key.0.1 != OF_ACCOUNT);
+                values.clone().try_for_each(|(key, value)| window.add(*key, Part::Price, sign * value))?;
+            }
+            let (mut then, mut now) = (Converted { rates: old_rates, slack: 0 }, Converted { rates, slack: 0 });
+            let mut parts: BTreeMap<Key, Parts> = BTreeMap::new();
+            for ((key, currency), amounts) in &window.0 {
+                let sums = parts.entry(*key).or_default();
+                for (part, amount) in Part::ALL.into_iter().zip(amounts) {
+                    let rates = if part == Part::External { &mut then } else { &mut now };
+                    let sum = &mut sums[part as usize];
+                    *sum = sum.checked_add(rates.of(*currency, *amount)?).ok_or_else(range)?;
+                }
+            }
+            // What was there before is worth more or less by the rates of now.
+            for ((key, currency), amount) in &held {
+                let moved = now.of(*currency, *amount)? - then.of(*currency, *amount)?;
+                let fx = &mut parts.entry(*key).or_default()[Part::Fx as usize];
+                *fx = fx.checked_add(moved).ok_or_else(range)?;
+            }
+            let sum = parts.values().flatten().try_fold(0_i128, |sum, part| sum.checked_add(*part));
+            let worth = nav.equity.0;
             let (sum, change) = (sum.ok_or_else(range)?, worth.checked_sub(equity).ok_or_else(range)?);
-            if sum != change {
+            let slack = now.slack + then.slack + slack_of(rates) + slack_of(old_rates);
+            if sum.abs_diff(change) > slack.unsigned_abs() {
                 return Err(SimError::accounting(format!(
                     "the net asset value of {} changed by {}, its parts add up to {}",
                     render(nav.ts),
@@ -182,15 +240,20 @@ impl TableRecorder {
                     Cash(sum).to_f64()
                 )));
             }
-            let contribution = |(&(book, of), parts): (&Key, &[i128; Part::ALL.len()])| Contribution {
+            if sum != change {
+                // What rounding leaves over is a matter of rates.
+                parts.entry((0, OF_ACCOUNT)).or_default()[Part::Fx as usize] += change - sum;
+            }
+            let contribution = |(&(book, of), parts): (&Key, &Parts)| Contribution {
                 ts: nav.ts,
                 session,
                 book: BookId(book),
                 instrument: Some(InstrumentId(of)).filter(|_| of != OF_ACCOUNT),
                 parts: parts.map(Cash),
             };
-            rows.extend(window.0.iter().filter(|(_, parts)| parts.iter().any(|&part| part != 0)).map(contribution));
-            (before, equity) = (upto, worth);
+            rows.extend(parts.iter().filter(|(_, parts)| parts.iter().any(|&part| part != 0)).map(contribution));
+            holds.extend(holdings_of(rates)?);
+            (before, equity, held, old_rates) = (upto, worth, holds, rates);
         }
         Ok(rows)
     }
@@ -198,7 +261,7 @@ impl TableRecorder {
     /// What a fill lost against its reference price is its own part, and no move of the market.
     fn count_costs(&self, fill: &Fill, window: &mut Window) -> Result<()> {
         let instrument = self.plan().instrument(fill.instrument);
-        let key = (fill.book.0, fill.instrument.0);
+        let key = ((fill.book.0, fill.instrument.0), instrument.currency);
         for (part, cost) in [(Part::Spread, fill.spread), (Part::Slippage, fill.slippage), (Part::Impact, fill.impact)]
         {
             if cost == Price(0) {
@@ -213,9 +276,16 @@ impl TableRecorder {
     }
 }
 
-fn worth(nav: &PortfolioRow) -> Result<i128> {
-    let parts = [nav.cash, nav.receivable, nav.long_value, nav.short_value];
-    parts.iter().try_fold(0_i128, |sum, part| sum.checked_add(part.0)).ok_or_else(range)
+/// Cash and receivables of other currencies than the base.
+fn holdings_of(rates: &[BalanceRow]) -> Result<Holdings> {
+    let foreign = rates.iter().filter(|row| row.currency != BASE);
+    let cash = |row: &BalanceRow| row.cash.0.checked_add(row.receivable.0).ok_or_else(range);
+    foreign.map(|row| Ok((((row.book.0, OF_ACCOUNT), row.currency), cash(row)?))).collect()
+}
+
+/// By how much the worth of all that is there may miss its exact value.
+fn slack_of(rates: &[BalanceRow]) -> i128 {
+    rates.iter().filter_map(|row| row.rate).map(|rate| rate.slack()).sum()
 }
 
 fn range() -> SimError {

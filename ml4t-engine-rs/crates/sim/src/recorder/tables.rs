@@ -8,8 +8,9 @@ use bytemuck::{Pod, Zeroable};
 use ml4t_abi::{Liquidity, Phase};
 
 use super::attribution::Upto;
-use super::{Fill, OrderEvent, PortfolioRow, PositionRow, Recorder};
-use crate::ids::{BookId, InstrumentId, OrderId};
+use super::{AskedConversion, BalanceRow, Fill, OrderEvent, PortfolioRow, PositionRow, Recorder};
+use crate::currency::{BASE, ONE};
+use crate::ids::{BookId, CurrencyId, InstrumentId, OrderId};
 use crate::ledger::{Account, Posting, PostingKind, RoundTrip};
 use crate::money::{Cash, Price, Qty};
 use crate::order::{OrderStatus, Reason, Side};
@@ -38,8 +39,8 @@ pub struct TableRecorder {
     keep: Keep,
     wide: Wide,
     ledger: Rows<LedgerLine>,
-    /// Time, account and instrument of postings that no fill explains.
-    unexplained: Sparse<(Ns, BookId, Option<InstrumentId>)>,
+    /// Time, account, instrument and currency of postings that no fill explains.
+    unexplained: Sparse<(Ns, BookId, Option<InstrumentId>, CurrencyId)>,
     order_events: Rows<EventLine>,
     /// How many transitions they stand for beyond one each.
     further: usize,
@@ -54,10 +55,18 @@ pub struct TableRecorder {
     /// Cost and proceeds of round trips that are not quantity x price of their fills: those of parts that splits
     /// scaled, and of averages.
     values: Rows<[Narrow; 2]>,
-    /// Time, account and instrument of round trips that no fill closed.
-    ended: Sparse<(Ns, BookId, InstrumentId)>,
+    /// Time, account, instrument and rate of round trips that no fill closed.
+    ended: Sparse<(Ns, BookId, InstrumentId, Cash)>,
+    /// What the currency of a fill was worth, where it is not the base currency.
+    fill_rates: Sparse<Cash>,
     positions: Rows<PositionLine>,
     portfolio: Rows<PortfolioLine>,
+    /// What runs in several currencies have beside that, by row.
+    in_currencies: Sparse<[Cash; 3]>,
+    /// What is there in each currency at each net asset value of such runs.
+    balances: Vec<BalanceRow>,
+    /// Ends of conversions that were asked for, each with the number of postings then.
+    conversions: Vec<(usize, AskedConversion)>,
     /// How far the others were at each net asset value.
     upto: Rows<Upto>,
 }
@@ -90,8 +99,12 @@ impl TableRecorder {
             round_trips: Rows::new(part()),
             values: Rows::new(part()),
             ended: Sparse::default(),
+            fill_rates: Sparse::default(),
             positions: Rows::new(part()),
             portfolio: Rows::new(part()),
+            in_currencies: Sparse::default(),
+            balances: Vec::new(),
+            conversions: Vec::new(),
             upto: Rows::new(part()),
         }
     }
@@ -136,6 +149,17 @@ impl TableRecorder {
         numbers.map(|k| self.row(k as usize).unwrap_or_else(|| unreachable!("row {k} of {}", T::count(self))))
     }
 
+    /// What is there in each currency at each net asset value, in runs with several.
+    #[must_use]
+    pub fn balances(&self) -> &[BalanceRow] {
+        &self.balances
+    }
+
+    /// Ends of conversions that were asked for, each with the number of postings then.
+    pub(super) fn asked_conversions(&self) -> &[(usize, AskedConversion)] {
+        &self.conversions
+    }
+
     /// How far the other rows were at each net asset value.
     pub(super) fn upto(&self) -> impl Iterator<Item = Upto> + use<'_> {
         self.upto.iter()
@@ -144,6 +168,10 @@ impl TableRecorder {
     /// The plan of the run.
     pub(super) const fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    fn rate_of_fill(&self, k: u32) -> Cash {
+        self.fill_rates.get(k).unwrap_or(ONE)
     }
 
     fn row<T: Row>(&self, k: usize) -> Option<T> {
@@ -200,7 +228,8 @@ impl fmt::Debug for TableRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         list.entries(self.order_events()).entries(self.fills()).entries(self.ledger());
-        list.entries(self.round_trips()).entries(self.positions()).entries(self.portfolio()).finish()
+        list.entries(self.round_trips()).entries(self.positions()).entries(self.portfolio());
+        list.entries(self.balances()).entries(self.asked_conversions()).finish()
     }
 }
 
@@ -210,7 +239,7 @@ impl Recorder for TableRecorder {
             return;
         }
         if row.fill.is_none() {
-            self.unexplained.push(number(self.ledger.len()), (row.ts, row.book, row.instrument));
+            self.unexplained.push(number(self.ledger.len()), (row.ts, row.book, row.instrument, row.currency));
         }
         let fill = row.fill.map_or(NONE, |(_, k)| u32::try_from(k).unwrap_or(NONE));
         self.ledger.push(LedgerLine {
@@ -263,6 +292,9 @@ impl Recorder for TableRecorder {
             kinds: (row.side as u8) << 7 | u8::try_from(row.liquidity.0).unwrap_or(0),
             phase: which << PHASE_BITS | u8::try_from(row.phase.0).unwrap_or(0),
         };
+        if self.plan.instrument(row.instrument).currency != BASE {
+            self.fill_rates.push(number(self.fills.len()), row.fx_rate);
+        }
         if reference(&line, per_unit) != row.reference {
             self.references.push(number(self.fills.len()), row.reference);
         }
@@ -283,7 +315,7 @@ impl Recorder for TableRecorder {
             values: NONE,
         };
         if row.exit.is_none() {
-            self.ended.push(number(self.round_trips.len()), (row.ts_exit, row.book, row.instrument));
+            self.ended.push(number(self.round_trips.len()), (row.ts_exit, row.book, row.instrument, row.fx_rate));
         }
         if line.at_prices(self) != Some([row.entry_cost, row.exit_value]) {
             line.values = number(self.values.len());
@@ -316,6 +348,7 @@ impl Recorder for TableRecorder {
         // The official value takes the place of the step of the same instant.
         if row.session.is_some() && self.portfolio.last().is_some_and(|last| last.ts == row.ts) {
             self.portfolio.pop();
+            self.in_currencies.cut(number(self.portfolio.len()));
         }
         if row.session.is_some() && self.keep == Keep::All {
             let (postings, fills) = (number(self.ledger.len()), number(self.fills.len()));
@@ -336,9 +369,22 @@ impl Recorder for TableRecorder {
         for (place, amount) in packed.iter_mut().zip(amounts) {
             *place = self.wide.pack(amount.0);
         }
+        if self.plan.currencies.are_several() {
+            self.in_currencies.push(number(self.portfolio.len()), [row.equity, row.fx, row.fx_costs]);
+        }
         let session = row.session.unwrap_or(i32::MIN);
         self.portfolio.push(PortfolioLine { ts: row.ts, session, amounts: packed });
         debug_assert_eq!(self.row(self.portfolio.len() - 1), Some(*row), "an account is kept as it was");
+    }
+
+    fn balance(&mut self, row: &BalanceRow) {
+        self.balances.push(*row);
+    }
+
+    fn conversion(&mut self, row: &AskedConversion) {
+        if self.keep == Keep::All {
+            self.conversions.push((self.ledger.len(), *row));
+        }
     }
 }
 
@@ -365,17 +411,19 @@ impl Row for Posting {
     #[inline]
     fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
         let line = tables.ledger.get(k)?;
-        let (ts, book, instrument, fill) = if line.fill == NONE {
-            let (ts, book, instrument) = tables.unexplained.get(number(k))?;
-            (ts, book, instrument, None)
+        let (ts, book, instrument, currency, fill) = if line.fill == NONE {
+            let (ts, book, instrument, currency) = tables.unexplained.get(number(k))?;
+            (ts, book, instrument, currency, None)
         } else {
             let fill = tables.fills.get(line.fill as usize)?;
             let by = (OrderId(u64::from(fill.order)), u64::from(line.fill));
-            (fill.ts, BookId(fill.book), Some(InstrumentId(fill.instrument)), Some(by))
+            let instrument = InstrumentId(fill.instrument);
+            (fill.ts, BookId(fill.book), Some(instrument), tables.plan.instrument(instrument).currency, Some(by))
         };
         Some(Self {
             ts,
             book,
+            currency,
             kind: PostingKind::ALL[usize::from(line.kind)],
             debit: Account::ALL[usize::from(line.accounts >> 4)],
             credit: Account::ALL[usize::from(line.accounts & 15)],
@@ -518,6 +566,7 @@ impl Row for Fill {
             notional: tables.plan.instrument(instrument).scale.notional(price, Qty(line.quantity))?,
             liquidity: Liquidity(u32::from(line.kinds & 0x7f)),
             phase: Phase(u32::from(line.phase & ((1 << PHASE_BITS) - 1))),
+            fx_rate: tables.rate_of_fill(number(k)),
         })
     }
 }
@@ -555,13 +604,14 @@ impl Row for RoundTrip {
     fn read(tables: &TableRecorder, k: usize) -> Option<Self> {
         let line = tables.round_trips.get(k)?;
         let entry = tables.fills.get(line.entry_fill as usize)?;
-        let (ts_exit, book, instrument, exit) = if line.exit_fill == NONE {
-            let (ts, book, instrument) = tables.ended.get(number(k))?;
-            (ts, book, instrument, None)
+        let (ts_exit, book, instrument, fx_rate, exit) = if line.exit_fill == NONE {
+            let (ts, book, instrument, rate) = tables.ended.get(number(k))?;
+            (ts, book, instrument, rate, None)
         } else {
             let fill = tables.fills.get(line.exit_fill as usize)?;
             let by = (OrderId(u64::from(fill.order)), u64::from(line.exit_fill));
-            (fill.ts, BookId(fill.book), InstrumentId(fill.instrument), Some(by))
+            let rate = tables.rate_of_fill(line.exit_fill);
+            (fill.ts, BookId(fill.book), InstrumentId(fill.instrument), rate, Some(by))
         };
         let [entry_cost, exit_value] = if line.values == NONE {
             line.at_prices(tables)?
@@ -581,6 +631,7 @@ impl Row for RoundTrip {
             entry_order: OrderId(u64::from(entry.order)),
             entry_fill: u64::from(line.entry_fill),
             exit,
+            fx_rate,
         })
     }
 }
@@ -639,7 +690,26 @@ impl Row for PortfolioRow {
         let [cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry] = amounts;
         let session = Some(line.session).filter(|&session| session != i32::MIN);
         let ts = line.ts;
-        Some(Self { ts, session, cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry })
+        // With one currency nothing is converted, and a sum that had room once has it again.
+        let sum = || Cash([cash, receivable, long_value, short_value].iter().fold(0, |sum, part| sum + part.0));
+        let [equity, fx, fx_costs] =
+            tables.in_currencies.get(number(k)).unwrap_or_else(|| [sum(), Cash::ZERO, Cash::ZERO]);
+        Some(Self {
+            ts,
+            session,
+            cash,
+            receivable,
+            long_value,
+            short_value,
+            equity,
+            cost,
+            realized,
+            fees,
+            dividends,
+            carry,
+            fx,
+            fx_costs,
+        })
     }
 }
 

@@ -29,26 +29,28 @@ pub(crate) fn check(outcome: &Outcome) -> Result<()> {
 /// Sum of postings = balance, of every account of every book; all accounts of a book add up to nothing.
 fn check_postings(outcome: &Outcome) -> Result<()> {
     for book in &outcome.run.state.books {
-        let rows = outcome.recorder().ledger().filter(|p| p.book == book.id);
-        let mut sums = [0_i128; Account::ALL.len()];
-        for posting in rows {
-            if posting.amount <= Cash::ZERO {
-                return fail(format!("a posting is not positive: {posting:?}"));
+        for (currency, purse) in book.purses() {
+            let rows = outcome.recorder().ledger().filter(|p| p.book == book.id && p.currency == currency);
+            let mut sums = [0_i128; Account::ALL.len()];
+            for posting in rows {
+                if posting.amount <= Cash::ZERO {
+                    return fail(format!("a posting is not positive: {posting:?}"));
+                }
+                sums[posting.debit as usize] += posting.amount.0;
+                sums[posting.credit as usize] -= posting.amount.0;
             }
-            sums[posting.debit as usize] += posting.amount.0;
-            sums[posting.credit as usize] -= posting.amount.0;
+            for account in Account::ALL {
+                expect(account.as_str(), purse.balance(account).0, sums[account as usize])?;
+            }
+            expect("all balances", sums.iter().sum(), 0)?;
+            let of = |account: Account| purse.balance(account).0;
+            // Gains, dividends and capital are credits, so their balances are negative.
+            let assets = of(Account::Cash) + of(Account::Receivable) + of(Account::Inventory);
+            let carry = of(Account::Borrow) + of(Account::Funding) + of(Account::Interest);
+            let gains = -of(Account::RealizedPnl) - of(Account::Dividends);
+            let spent = of(Account::Fees) + carry + of(Account::Exchange) + of(Account::FxCosts);
+            expect("cash + receivable + inventory", assets, gains - of(Account::Capital) - spent)?;
         }
-        for account in Account::ALL {
-            expect(account.as_str(), book.balance(account).0, sums[account as usize])?;
-        }
-        expect("all balances", sums.iter().sum(), 0)?;
-        let of = |account: Account| book.balance(account).0;
-        // Gains, dividends and capital are credits, so their balances are negative.
-        let assets = of(Account::Cash) + of(Account::Receivable) + of(Account::Inventory);
-        let carry = of(Account::Borrow) + of(Account::Funding) + of(Account::Interest);
-        let gains = -of(Account::RealizedPnl) - of(Account::Dividends);
-        let sources = gains - of(Account::Capital) - of(Account::Fees) - carry;
-        expect("cash + receivable + inventory", assets, sources)?;
     }
     Ok(())
 }
@@ -120,7 +122,9 @@ fn check_orders(outcome: &Outcome) -> Result<()> {
         }
     }
     for book in &state.books {
-        expect("reserved buying power", book.reserved.0, 0)?;
+        for (_, purse) in book.purses() {
+            expect("reserved buying power", purse.reserved.0, 0)?;
+        }
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ml4t_sim::carry::Rates;
+use ml4t_sim::currency::{BASE, Currencies};
 use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::{Result, SimError};
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
@@ -25,7 +26,7 @@ use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
 };
-use ml4t_sim::policies::{BuyingPower, LotPolicy, Policies};
+use ml4t_sim::policies::{BuyingPower, Conversion, LotPolicy, Policies};
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::{Keep, TableRecorder};
 use ml4t_sim::time::{Ns, Sessions};
@@ -166,6 +167,7 @@ impl World {
                 allows_short: false,
                 buying_power: BuyingPower::Equity,
                 leverage: Ratio { num: 1, den: 1 },
+                conversion: Conversion::WhenShort,
                 posting_quantum: 1_000_000_000,
             },
             models: Models::default(),
@@ -412,7 +414,7 @@ impl World {
             let index = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
             out.push(Instrument {
                 symbol: symbol.clone(),
-                currency: "USD".to_owned(),
+                currency: BASE,
                 scale,
                 tick_size: tick.ok_or_else(|| missing("tick", spec.tick_size))?,
                 lot_size: spec.lot_size,
@@ -462,7 +464,8 @@ impl World {
             rates: self.rates.clone(),
             calendars: self.calendars.clone(),
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
-            base_currency: "USD".to_owned(),
+            currencies: Arc::new(Currencies::only("USD")),
+            opening: Vec::new(),
             policies: self.policies,
             account: self.account,
             models: self.models.clone(),

@@ -225,9 +225,8 @@ impl Outcome {
     /// `d1 16:00 nav 10100` or `d1 10:31 10050`: equity of each portfolio row.
     pub(crate) fn equity(&self) -> Vec<String> {
         let rows = self.recorder().portfolio().map(|p| {
-            let equity = p.cash.0 + p.receivable.0 + p.long_value.0 + p.short_value.0;
             let nav = if p.session.is_some() { " nav" } else { "" };
-            format!("{}{nav} {}", when(p.ts), decimal(equity, CASH_EXPONENT))
+            format!("{}{nav} {}", when(p.ts), decimal(p.equity.0, CASH_EXPONENT))
         });
         rows.collect()
     }

@@ -1,6 +1,7 @@
 //! What happened when: a decision meets what begins after it, never what it was made from.
 
 use crate::common::{DAY, HOUR, MINUTE, SECOND, TestResult, World, at, buy, day_bar, flat, minute_bar, sell, volume};
+use ml4t_sim::currency::BASE;
 use ml4t_sim::ledger::Account;
 use ml4t_sim::models::{builtin_fill, builtin_slippage};
 use ml4t_sim::plan::RecordCadence;
@@ -242,7 +243,7 @@ fn what_the_strategy_sees_of_its_account_does_not_include_the_open_of_the_same_i
     world.sends(at(1, 10, 31), buy("AAA", 10));
     world.probes(at(1, 10, 32), |api| {
         let book = &api.state.books[0];
-        format!("long {} cash {}", book.long_value.0 / 10_i128.pow(18), book.cash().0 / 10_i128.pow(18))
+        format!("long {} cash {}", book.purse(BASE).long_value.0 / 10_i128.pow(18), book.cash().0 / 10_i128.pow(18))
     });
     let run = world.run()?;
     assert_eq!(run.probed(), ["d1 10:32 long 1000 cash 9000"]);

@@ -29,6 +29,8 @@ pub(crate) fn compare(scenario: &Scenario, outcome: &Outcome, faults: &mut Fault
             "positions" => positions(outcome),
             "round_trips" => round_trips(outcome),
             "attribution" => attribution(outcome)?,
+            "balances" => balances(outcome),
+            "conversions" => conversions(outcome),
             other => return Err(wrong(format!("no table {other} is expected of a run"))),
         };
         if let Some(text) = difference(expected, &found)? {
@@ -59,7 +61,7 @@ fn same(column: &str, wanted: &str, found: &str) -> Result<bool> {
     if wanted == found {
         return Ok(true);
     }
-    if matches!(column, "time" | "entered" | "exited") {
+    if matches!(column, "time" | "sent" | "entered" | "exited") {
         return Ok(render(instant(wanted)?) == found);
     }
     if matches!(column, "entry_price" | "exit_price") {
@@ -83,6 +85,11 @@ struct Names<'a>(&'a Outcome);
 impl Names<'_> {
     fn symbol(&self, id: InstrumentId) -> String {
         self.0.run().plan().instrument(id).symbol.clone()
+    }
+
+    fn currency(&self, id: InstrumentId) -> String {
+        let plan = self.0.run().plan();
+        plan.currencies.name(plan.instrument(id).currency).to_owned()
     }
 
     fn price(&self, id: InstrumentId, price: Price) -> String {
@@ -155,6 +162,7 @@ fn postings(outcome: &Outcome) -> Vec<Row> {
             ("debit", p.debit.as_str().to_owned()),
             ("credit", p.credit.as_str().to_owned()),
             ("symbol", p.instrument.map(|id| names.symbol(id)).unwrap_or_default()),
+            ("currency", outcome.run().plan().currencies.name(p.currency).to_owned()),
             ("amount", cash(p.amount)),
             ("order", p.fill.map(|(order, _)| (order.0 + 1).to_string()).unwrap_or_default()),
         ])
@@ -174,10 +182,48 @@ fn portfolio(outcome: &Outcome) -> Vec<Row> {
             ("session", p.session.map(date).unwrap_or_default()),
             ("cash", cash(p.cash)),
             ("receivable", cash(p.receivable)),
-            ("equity", cash(Cash(p.cash.0 + p.receivable.0 + value))),
+            ("equity", cash(p.equity)),
             ("realized", cash(p.realized)),
             ("unrealized", cash(Cash(value - p.cost.0))),
             ("carry", cash(p.carry)),
+            ("fx_pnl", cash(p.fx)),
+            ("fx_costs", cash(p.fx_costs)),
+        ])
+    });
+    rows.collect()
+}
+
+fn balances(outcome: &Outcome) -> Vec<Row> {
+    let currencies = &outcome.run().plan().currencies;
+    let rows = outcome.run().recorder.balances().iter().map(|r| {
+        row([
+            ("session", r.session.map(date).unwrap_or_default()),
+            ("currency", currencies.name(r.currency).to_owned()),
+            ("cash", cash(r.cash)),
+            ("receivable", cash(r.receivable)),
+            ("long_value", cash(r.long_value)),
+            ("short_value", cash(r.short_value)),
+            ("fx_rate", r.rate.map_or_else(String::new, |rate| cash(rate.of_one()))),
+            ("value", cash(r.value)),
+        ])
+    });
+    rows.collect()
+}
+
+fn conversions(outcome: &Outcome) -> Vec<Row> {
+    let (names, currencies) = (Names(outcome), &outcome.run().plan().currencies);
+    let rows = outcome.run().recorder.conversions().into_iter().map(|r| {
+        row([
+            ("id", r.id.map_or_else(String::new, |id| id.to_string())),
+            ("sent", render(r.ts_submitted)),
+            ("time", render(r.ts)),
+            ("currency", currencies.name(r.currency).to_owned()),
+            ("amount", cash(r.amount)),
+            ("value", r.done.map_or_else(String::new, |(value, _)| cash(value))),
+            ("cost", r.done.map_or_else(String::new, |(_, cost)| cash(cost))),
+            ("symbol", r.instrument.map(|id| names.symbol(id)).unwrap_or_default()),
+            ("cause", if r.id.is_some() { "asked" } else { "automatic" }.to_owned()),
+            ("status", r.status.as_str().to_owned()),
         ])
     });
     rows.collect()
@@ -226,6 +272,8 @@ fn round_trips(outcome: &Outcome) -> Vec<Row> {
             ("gross_pnl", cash(gross)),
             ("fees", cash(r.fees)),
             ("net_pnl", cash(Cash(gross.0 - r.fees.0))),
+            ("currency", names.currency(r.instrument)),
+            ("fx_rate", cash(r.fx_rate)),
         ])
     });
     rows.collect()

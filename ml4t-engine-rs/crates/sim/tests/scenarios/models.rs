@@ -1,18 +1,22 @@
 //! Models that scenarios name and that are not compiled into the simulator: their plugins have them, and here stand the
 //! same formulas, as any crate may write them.
 
+use std::collections::BTreeMap;
+
 use ml4t_abi::{
     BorrowContext, BorrowOutput, FundingContext, FundingOutput, ImpactContext, ImpactOutput, InterestContext,
     InterestOutput, Status,
 };
 use ml4t_sim::carry::CarryModels;
+use ml4t_sim::currency::{BASE, Currencies};
 use ml4t_sim::error::Result;
 use ml4t_sim::models::{
     BorrowModel, FundingModel, ImpactModel, InterestModel, Model, Models, Param, Params, builtin_fee, builtin_fill,
-    builtin_slippage,
+    builtin_fx, builtin_slippage,
 };
 
 use crate::table::Scenario;
+use crate::world::currency_of;
 
 /// `VolumeShare` -> `volume_share`: the name of the compiled-in table.
 fn builtin_name(class: &str) -> String {
@@ -31,7 +35,10 @@ fn builtin_name(class: &str) -> String {
 }
 
 fn model(scenario: &Scenario, key: &str) -> (Option<String>, Params) {
-    let mut settings = scenario.settings(key);
+    of_table(scenario.settings(key))
+}
+
+fn of_table(mut settings: BTreeMap<String, toml::Value>) -> (Option<String>, Params) {
     let class = settings.remove("type").and_then(|t| t.as_str().map(builtin_name));
     let param = |value: toml::Value| match value {
         toml::Value::Boolean(flag) => Param::Flag(flag),
@@ -49,7 +56,7 @@ fn numbers<const N: usize>(params: &Params, defaults: [(&str, f64); N]) -> [f64;
     })
 }
 
-pub(crate) fn models(scenario: &Scenario) -> Result<Models> {
+pub(crate) fn models(scenario: &Scenario, currencies: &Currencies) -> Result<Models> {
     let mut models = Models::default();
     if let (Some(name), params) = model(scenario, "fill") {
         models.fill = builtin_fill(&name, &params)?;
@@ -63,12 +70,16 @@ pub(crate) fn models(scenario: &Scenario) -> Result<Models> {
     if let (Some(name), params) = model(scenario, "fee") {
         models.fee = builtin_fee(&name, &params)?;
     }
-    models.carry = carry(scenario);
+    models.carry = carry(scenario, currencies)?;
+    if let (Some(name), params) = model(scenario, "fx") {
+        models.fx = Some(builtin_fx(&name, &params)?);
+    }
     Ok(models)
 }
 
-fn carry(scenario: &Scenario) -> CarryModels {
+fn carry(scenario: &Scenario, currencies: &Currencies) -> Result<CarryModels> {
     let mut models = CarryModels::default();
+    let defaults = [("credit", 0.0), ("debit", 0.0), ("short_rate", 0.0), ("day_count", 360.0)];
     if let (Some(_), params) = model(scenario, "borrow") {
         models.borrow = Some(Box::new(BorrowFee(numbers(&params, [("rate", f64::NAN), ("day_count", 360.0)]))));
     }
@@ -76,10 +87,16 @@ fn carry(scenario: &Scenario) -> CarryModels {
         models.funding = Some(Box::new(PerpetualFunding));
     }
     if let (Some(_), params) = model(scenario, "interest") {
-        let defaults = [("credit", 0.0), ("debit", 0.0), ("short_rate", 0.0), ("day_count", 360.0)];
-        models.interest = Some(Box::new(CashInterest(numbers(&params, defaults))));
+        models.interest.push((BASE, Box::new(CashInterest(numbers(&params, defaults)))));
     }
-    models
+    // Models of interest of other currencies than the base, by their names.
+    for (name, value) in scenario.settings("interest_models") {
+        let (_, params) = of_table(value.as_table().cloned().unwrap_or_default().into_iter().collect());
+        let currency = currency_of(currencies, &name)?;
+        models.interest.push((currency, Box::new(CashInterest(numbers(&params, defaults)))));
+    }
+    models.interest.sort_by_key(|(currency, _)| *currency);
+    Ok(models)
 }
 
 /// A fill of q pays epsilon + eta q / tau, and moves later prices by gamma q.

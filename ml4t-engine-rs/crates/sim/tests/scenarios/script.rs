@@ -72,6 +72,10 @@ impl Script {
                     let changes = changes(api, id, words)?;
                     api.modify(id, changes)?;
                 }
+                ["convert", currency, amount] => {
+                    let amount = Decimal::parse(amount).ok_or_else(|| wrong(what.clone()))?;
+                    api.convert(BookId(0), currency, amount)?;
+                }
                 ["rules", ref rules @ ..] => api.set_position_rules(BookId(0), position_rules(rules)?),
                 [side, quantity, symbol, ref terms @ ..] => {
                     let id = send(api, Side::parse(side)?, quantity, symbol, terms, &self.sent)?;

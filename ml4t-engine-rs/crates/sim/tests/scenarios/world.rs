@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ml4t_sim::carry::{BorrowRate, FundingRate, Rates};
+use ml4t_sim::currency::{Currencies, FxRow};
 use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::Result;
-use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
+use ml4t_sim::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
 use ml4t_sim::policies::{
-    BarPath, BuyingPower, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch, LotPolicy,
-    LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap, TargetOrders,
-    TargetRounding, TickRounding, TrailBasis, ZeroVolume,
+    BarPath, BuyingPower, Conversion, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch,
+    LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap,
+    TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::{Keep, TableRecorder};
@@ -75,7 +76,8 @@ impl World {
     pub(crate) fn of(scenario: &Scenario) -> Result<Self> {
         let calendars = calendars(scenario)?;
         let inputs = inputs(scenario)?;
-        let mut instruments = instruments(scenario, &calendars, &inputs)?;
+        let currencies = Arc::new(currencies(scenario)?);
+        let mut instruments = instruments(scenario, (&calendars, &currencies), &inputs)?;
         let policies = policies(scenario)?;
         if policies.print_fills != PrintFills::None {
             find_prints(&mut instruments, &inputs);
@@ -94,10 +96,11 @@ impl World {
             signals: None,
             calendars,
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
-            base_currency: "USD".to_owned(),
+            opening: opening(scenario, &currencies)?,
             policies,
             account: account(scenario)?,
-            models: models(scenario)?,
+            models: models(scenario, &currencies)?,
+            currencies,
             books: 1,
             seed: scenario.number("seed").unwrap_or(0),
             record: RecordCadence::Step,
@@ -159,7 +162,7 @@ fn inputs(scenario: &Scenario) -> Result<BTreeMap<(FeedKind, String), Vec<Input>
 
 fn instruments(
     scenario: &Scenario,
-    calendars: &[Sessions],
+    (calendars, currencies): (&[Sessions], &Currencies),
     inputs: &BTreeMap<(FeedKind, String), Vec<Input>>,
 ) -> Result<Vec<Instrument>> {
     let declared = scenario.table("instruments")?.rows;
@@ -192,7 +195,7 @@ fn instruments(
         };
         found.push(Instrument {
             symbol: symbol.to_owned(),
-            currency: "USD".to_owned(),
+            currency: currency_of(currencies, cell(row, "currency", &base(scenario)))?,
             scale: Scale::new(price_exponent, quantity_exponent, multiplier)?,
             tick_size: units(cell(row, "tick_size", "0.01"), price_exponent)?,
             lot_size,
@@ -285,6 +288,53 @@ fn rates(scenario: &Scenario, instruments: &[Instrument]) -> Result<Rates> {
     Ok(rates)
 }
 
+fn base(scenario: &Scenario) -> String {
+    scenario.text("base_currency").unwrap_or_else(|| "USD".to_owned())
+}
+
+/// The base currency first, then those of instruments, balances and interest in alphabetical order.
+fn currencies(scenario: &Scenario) -> Result<Currencies> {
+    let base = base(scenario);
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for row in scenario.table("instruments")?.rows {
+        names.insert(cell(&row, "currency", &base).to_owned());
+    }
+    for name in balances(scenario).into_iter().map(|(name, _)| name) {
+        names.insert(name);
+    }
+    names.extend(scenario.settings("interest_models").into_keys());
+    names.remove(&base);
+    let mut rows = Vec::new();
+    for row in scenario.table("fx_rates")?.rows {
+        let (pair, text) = (cell(&row, "pair", ""), cell(&row, "rate", ""));
+        let (from, to) = pair.split_at_checked(3).ok_or_else(|| wrong(format!("{pair:?} is no pair")))?;
+        let rate = text.parse().map_err(|_| wrong(format!("rate {text:?}")))?;
+        rows.push(FxRow { ts: instant(cell(&row, "time", ""))?, base: from.to_owned(), quote: to.to_owned(), rate });
+    }
+    rows.sort_by(|a, b| (a.ts, &a.base, &a.quote).cmp(&(b.ts, &b.base, &b.quote)));
+    Currencies::new(std::iter::once(base).chain(names).collect(), &rows)
+}
+
+fn balances(scenario: &Scenario) -> Vec<(String, String)> {
+    let found = scenario.settings("account");
+    let table = found.get("initial_balances").and_then(toml::Value::as_table);
+    let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    table.map_or_else(Vec::new, |table| table.iter().map(|(name, value)| (name.clone(), text(value))).collect())
+}
+
+fn opening(scenario: &Scenario, currencies: &Currencies) -> Result<Vec<(CurrencyId, Cash)>> {
+    let mut found = balances(scenario)
+        .into_iter()
+        .map(|(name, amount)| Ok((currency_of(currencies, &name)?, money(&amount)?)))
+        .collect::<Result<Vec<_>>>()?;
+    found.sort();
+    Ok(found)
+}
+
+pub(crate) fn currency_of(currencies: &Currencies, name: &str) -> Result<CurrencyId> {
+    currencies.find(name).ok_or_else(|| wrong(format!("no currency {name}")))
+}
+
 pub(crate) fn money(text: &str) -> Result<Cash> {
     let found = Decimal::parse(text).and_then(Cash::from_decimal);
     found.ok_or_else(|| wrong(format!("{text:?} is not an amount of money")))
@@ -327,6 +377,7 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
         allows_short: false,
         buying_power: BuyingPower::Equity,
         leverage: Ratio { num: 1, den: 1 },
+        conversion: Conversion::WhenShort,
         posting_quantum: 1_000_000_000,
     };
     for (name, value) in scenario.settings("account") {
@@ -341,8 +392,9 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
                 account.leverage = Ratio::new(hundredths, 100)?;
             }
             "posting_quantum" => account.posting_quantum = money(&text)?.0,
-            // Of the instruments: see `latency_of`.
-            "latency" => {}
+            "conversion" => account.conversion = Conversion::parse(&text)?,
+            // Of the instruments, and of the currencies: see `latency_of` and `opening`.
+            "latency" | "initial_balances" => {}
             _ => return Err(wrong(format!("no setting {name} of an account"))),
         }
     }

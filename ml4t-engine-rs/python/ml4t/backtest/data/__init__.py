@@ -5,6 +5,7 @@ from __future__ import annotations
 from ml4t.backtest.data.actions import read_actions
 from ml4t.backtest.data.assemble import assemble
 from ml4t.backtest.data.feed import DataFeed, FeedOptions
+from ml4t.backtest.data.fx import read_fx_rates
 from ml4t.backtest.data.rates import read_borrow_rates, read_funding_rates
 from ml4t.backtest.data.report import FeedReport, Gap, SymbolReport
 from ml4t.backtest.data.settings import RangeCheck
@@ -26,4 +27,5 @@ __all__ = [
     "read_actions",
     "read_borrow_rates",
     "read_funding_rates",
+    "read_fx_rates",
 ]

@@ -21,6 +21,7 @@ from ml4t.backtest.data.consolidate import build
 from ml4t.backtest.data.context import Context, Loaded, all_symbols, hint, own
 from ml4t.backtest.data.events import read_events, read_feed, source_symbols
 from ml4t.backtest.data.feed import ConsolidatedFeed, yields_events
+from ml4t.backtest.data.fx import fx_table, read_fx_rates
 from ml4t.backtest.data.prepare import Prepared, Raw, prepare
 from ml4t.backtest.data.rates import read_borrow_rates, read_funding_rates
 from ml4t.backtest.data.report import with_late_rows
@@ -46,6 +47,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     actions: object = None,
     funding: object = None,
     borrow: object = None,
+    fx: object = None,
     start: Moment | None = None,
     end: Moment | None = None,
     nav_calendar: str | None = None,
@@ -67,6 +69,8 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         A frame, a path, or a list of :class:`~ml4t.core.events.CorporateAction`.
     funding, borrow
         Funding and borrow rates: frames, paths, or what :mod:`ml4t.backtest.data.rates` reads.
+    fx
+        Rates of currencies, likewise; see :mod:`ml4t.backtest.data.fx`.
     start, end
         First and last date (a session label) or instant; both included. Data outside are not read.
     nav_calendar
@@ -101,9 +105,12 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     matching = _matching(universe, loaded)
     funding_frame, funding_files, funding_notes = read_run_rates(read_funding_rates, funding, context)
     borrow_frame, borrow_files, borrow_notes = read_run_rates(read_borrow_rates, borrow, context)
+    fx_rates = None if fx is None else read_fx_rates(fx)
+    fx_frame, fx_notes = (None, ()) if fx_rates is None else fx_table(fx_rates, context.span_ns[1])
     refuse_funding_without_data(funding_frame, tuple(universe), matching, loaded)
     read = [file for each in loaded for file in each.prepared.files]
     read += [*used_actions.files, *signal_files, *funding_files, *borrow_files]
+    read += [] if fx_rates is None else fx_rates.files
     refuse_torn_bars(action_frame, tuple(universe), matching, loaded)
     refuse_life_after_the_end(action_frame, tuple(universe), loaded)
     return MarketData(
@@ -113,13 +120,14 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         actions=action_frame,
         funding=funding_frame,
         borrow=borrow_frame,
+        fx=fx_frame,
         action_paths=tuple(sorted({file.path for file in used_actions.files})),
         calendars=tuple(book.table(name, *context.span) for name in names),
         nav_calendar=nav,
         matching=matching,
         prints=tuple(_prints(*each, loaded) for each in zip(universe, matching, strict=True)),
         files={file.path: file.fingerprint() for file in read},
-        notes=(*_feed_notes(loaded), *action_notes, *signal_notes, *funding_notes, *borrow_notes),
+        notes=(*_feed_notes(loaded), *action_notes, *signal_notes, *funding_notes, *borrow_notes, *fx_notes),
     )
 
 

@@ -34,7 +34,7 @@ OUR_NAMES = {
     *TIME_NAMES,
     *(name for names in VALUE_COLUMNS.values() for name in names),
     *("ts_open", "ts_arrival", "arrival_timestamp", "score", "confidence", "version", "model_id"),
-    *("ex_date", "pay_date", "kind", "ratio", "amount"),
+    *("ex_date", "pay_date", "kind", "ratio", "amount", "pair"),
 }
 # Names a feature cannot have, because the table or the strategy's view of a row uses them.
 RESERVED = ("ts_event", "ts_open", "ts_arrival", "instrument", "symbol", "signals")

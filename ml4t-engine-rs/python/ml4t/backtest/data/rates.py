@@ -105,6 +105,9 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, tim
         return source
     if isinstance(source, Sequence) and files_of(source) is None:
         parts = [_read(each, kind, columns, timezone) for each in source]
+        if not parts:
+            message = f"{kind.label}: the list is empty; leave it out"
+            raise DataError(message)
         return Rates(
             kind=kind,
             frames=tuple(frame for part in parts for frame in part.frames),

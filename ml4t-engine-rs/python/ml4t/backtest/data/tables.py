@@ -112,6 +112,9 @@ class MarketData:
         None where the run has none. Columns ``ts`` Int64, ``instrument`` UInt32, ``rate`` Float64 and
         ``other`` Float64: of funding the mark price (NaN for that of the position), of borrow rates the
         quantity that is available (infinite where it is not known). Sorted by ``(ts, instrument)``.
+    fx
+        None where the run has none. Columns ``ts`` Int64, ``base`` and ``quote`` Utf8, ``rate`` Float64:
+        units of `quote` for one of `base` from then on. Sorted by ``(ts, base, quote)``.
     calendars
         The session table of every calendar of the universe and of `nav_calendar`, sorted by name.
         They reach beyond the data at both ends, so that week and month ends are known.
@@ -139,6 +142,7 @@ class MarketData:
     actions: pl.DataFrame | None = field(default=None, repr=False)
     funding: pl.DataFrame | None = field(default=None, repr=False)
     borrow: pl.DataFrame | None = field(default=None, repr=False)
+    fx: pl.DataFrame | None = field(default=None, repr=False)
     calendars: tuple[SessionTable, ...]
     nav_calendar: str
     matching: tuple[int, ...]
@@ -165,6 +169,7 @@ class MarketData:
             "corporate_actions": self.actions,
             "funding_rates": self.funding,
             "borrow_rates": self.borrow,
+            "fx_rates": self.fx,
         }
         tables += [(name, frame) for name, frame in others.items() if frame is not None]
         return tuple(_fingerprint(name, frame) for name, frame in tables)

@@ -1,4 +1,4 @@
-"""Fee models: what a fill costs in money, beside its price.
+"""Fee models: what a fill costs in money, beside its price; and what converting currencies costs.
 
 Fees are in the currency of the instrument, and negative for a rebate. A rule that holds for the order as a
 whole, such as a minimum, is kept over all of its fills: each fill is charged what it adds to the order's
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ml4t.fees.alpaca import AlpacaFees
     from ml4t.fees.binance import BinanceFutures, BinanceSpot
     from ml4t.fees.fraction import Fraction
+    from ml4t.fees.fx_spread import FxSpread
     from ml4t.fees.ibkr_fixed import IbkrFixed, LeanIbkr
     from ml4t.fees.ibkr_forex import IbkrForex
     from ml4t.fees.ibkr_options import IbkrOptions
@@ -38,6 +39,7 @@ __all__ = [
     "BinanceSpot",
     "FixedPerShare",
     "Fraction",
+    "FxSpread",
     "IbkrFixed",
     "IbkrForex",
     "IbkrOptions",
@@ -58,6 +60,7 @@ _MODULES = {
     "BinanceSpot": "binance",
     "FixedPerShare": "per_share",
     "Fraction": "fraction",
+    "FxSpread": "fx_spread",
     "IbkrFixed": "ibkr_fixed",
     "IbkrForex": "ibkr_forex",
     "IbkrOptions": "ibkr_options",

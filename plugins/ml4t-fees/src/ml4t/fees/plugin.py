@@ -28,6 +28,13 @@ def ml4t_register_models() -> list[ModelSpec]:
         _fee("AlpacaFees", "ml4t.fees.alpaca:AlpacaFees", "Alpaca, US stocks: regulatory fees alone"),
         _fee("BinanceSpot", "ml4t.fees.binance:BinanceSpot", "Binance, spot"),
         _fee("BinanceFutures", "ml4t.fees.binance:BinanceFutures", "Binance, USD-margined futures"),
+        ModelSpec(
+            ModelKind.FX,
+            "FxSpread",
+            "ml4t.fees.fx_spread:FxSpread",
+            native=Native.BUILTIN,
+            summary="half a spread, and a commission, for converting currencies",
+        ),
     ]
 
 

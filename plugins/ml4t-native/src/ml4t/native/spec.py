@@ -32,10 +32,10 @@ MOST_RANDOM = 4
 ZERO = "the kernel answered 0, which is no status: OK is 1, an error is negative"
 #: Options that do not fit: a strategy gets its fills as an argument and nothing draws for it; an executor
 #: sees what it traded in its context, and no bar waits for it; a message leaves before any of that is known;
-#: what holding costs is no matter of a bar.
+#: what holding and converting cost is no matter of a bar.
 _UNFIT: dict[ModelKind, tuple[str, ...]] = {ModelKind.EXECUTOR: ("needs_bar", "observe")}
 _UNFIT |= {ModelKind.LATENCY: ("average_days", "needs_bar", "observe")}
-_CARRY = (ModelKind.BORROW, ModelKind.FUNDING, ModelKind.INTEREST)
+_CARRY = (ModelKind.BORROW, ModelKind.FUNDING, ModelKind.INTEREST, ModelKind.FX)
 _UNFIT |= dict.fromkeys(_CARRY, ("average_days", "n_random", "needs_bar"))
 _UNFIT |= dict.fromkeys(STRATEGY_LIKE, ("average_days", "n_random", "needs_bar", "observe"))
 _CODES = {float: "f8", int: "i8", bool: "?"}

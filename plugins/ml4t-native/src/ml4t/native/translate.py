@@ -21,6 +21,7 @@ from ml4t.core.models import (
     FeeOut,
     FillOut,
     FundingOut,
+    FxOut,
     ImpactOut,
     InterestOut,
     LatencyOut,
@@ -56,6 +57,7 @@ _CORE_NAMES: dict[ModelKind, dict[str, str]] = {
     ModelKind.BORROW: {},
     ModelKind.FUNDING: {},
     ModelKind.INTEREST: {},
+    ModelKind.FX: {},
 }
 _TEXTS: dict[str, tuple[str, dict[str, int]]] = {
     "kind": ("order_type", {kind.name.lower(): kind for kind in OrderKind}),
@@ -245,6 +247,8 @@ def answer(kind: ModelKind, status: int, parts: tuple[Any, Any, Any], *, who: st
         return SlippageOut(price_adjustment=0.0, quantity_cap=0.0)
     if status == NO_OPINION and kind in _WITHOUT:
         return _WITHOUT[kind]
+    if status == NO_OPINION and kind is ModelKind.FX:
+        return FxOut(rate=context.rate)
     if status != OK:
         msg = f"{who} answered the status {status}, which means nothing for a {kind.label} model"
         raise ModelError(msg)
@@ -252,6 +256,8 @@ def answer(kind: ModelKind, status: int, parts: tuple[Any, Any, Any], *, who: st
         return SlippageOut(output.adjustment, output.spread, output.quantity_cap)
     if kind is ModelKind.IMPACT:
         return ImpactOut(output.temporary, output.permanent)
+    if kind is ModelKind.FX:
+        return FxOut(output.rate, output.fee)
     if kind in _ONE_NUMBER:
         name, made = _ONE_NUMBER[kind]
         return made(getattr(output, name))

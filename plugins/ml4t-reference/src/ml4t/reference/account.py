@@ -1,20 +1,20 @@
-"""The account: marks, equity, buying power and what working orders have set aside of it.
+"""The account: what is there in each currency, what it is worth, and what orders would use of it.
 
-All amounts are cash units. Equity is cash + receivable + positions at their marks. A **cash account**, which
-neither sells short nor borrows, may spend its cash. Any other may carry positions worth `leverage` times its
-equity, long and short alike; what it holds already counts against that. With `buying_power = "cash"` an
-account that may sell short goes by its cash, too, and with `"unlimited"` nothing bounds it.
+All amounts are cash units. Cash, what is owed and positions stay in their currencies. Equity is the sum of
+what each currency holds, cash + receivable + positions at their marks, converted to the base currency at the
+rates of the present instant, once for each currency. What bounds an account is in `ml4t.reference.power`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 import attrs
 
 from ml4t.core.policies import BuyingPower
 from ml4t.core.types import OrderType, Side
+from ml4t.reference.currencies import Currencies
 from ml4t.reference.ledger import Ledger
 from ml4t.reference.numbers import LARGEST_CASH, checked
 from ml4t.reference.orders import Order
@@ -31,54 +31,88 @@ class Account:
     terms: Terms
     ledger: Ledger
     instruments: tuple[Instrument, ...]
+    currencies: Currencies
+    now: int  #: the present instant, at whose rates currencies are converted
     marks: dict[int, int] = attrs.field(factory=dict)  #: last price of the matching source, by instrument
 
-    # -- what is there -----------------------------------------------------------------------------------
+    def open(self) -> None:
+        """Deposit what the account begins with, the base currency first."""
+        given = {self.currencies.base: self.terms.initial_cash} | dict(self.terms.initial_balances)
+        for currency in self.currencies.names:
+            amount = given.get(currency, 0)
+            self.ledger.post(self.now, "deposit", "cash", "capital", amount, None, currency=currency)
 
-    @property
-    def cash(self) -> int:
-        """Money in the bank."""
-        return self.ledger.balance("cash")
+    # -- what is there, in one currency ------------------------------------------------------------------
 
-    @property
-    def receivable(self) -> int:
-        """What is owed to the account; below zero, what it owes."""
-        return self.ledger.balance("receivable")
+    def cash_in(self, currency: str) -> int:
+        """Return the money in the bank of a currency."""
+        return self.ledger.balance("cash", currency)
+
+    def receivable_in(self, currency: str) -> int:
+        """Return what is owed to the account in a currency; below zero, what it owes."""
+        return self.ledger.balance("receivable", currency)
+
+    def long_value_in(self, currency: str) -> int:
+        """Return the positions of a currency worth more than nothing, at their marks."""
+        return sum(max(self.value(each), 0) for each in self.held_in(currency))
+
+    def short_value_in(self, currency: str) -> int:
+        """Return the positions of a currency worth less than nothing, at their marks."""
+        return sum(min(self.value(each), 0) for each in self.held_in(currency))
+
+    def total_in(self, currency: str) -> int:
+        """Return cash + receivable + positions at their marks, of a currency."""
+        owned = self.cash_in(currency) + self.receivable_in(currency)
+        return owned + self.long_value_in(currency) + self.short_value_in(currency)
+
+    def gross_in(self, currency: str) -> int:
+        """Return the size of all positions of a currency at their marks."""
+        return self.long_value_in(currency) - self.short_value_in(currency)
+
+    def held_in(self, currency: str) -> list[Instrument]:
+        """Return the instruments of a currency with a position, by symbol."""
+        return [each for each in self.held() if each.currency == currency]
 
     def held(self) -> list[Instrument]:
         """Return the instruments with a position, by symbol."""
         return [each for each in self.instruments if self.ledger.quantity(each)]
 
     def value(self, instrument: Instrument) -> int:
-        """Return a position at its mark, below zero for a short one."""
+        """Return a position at its mark in its own currency, below zero for a short one."""
         quantity = self.ledger.quantity(instrument)
         value = instrument.cash(self.marks[instrument.index], quantity) if quantity else 0
         return checked(value, LARGEST_CASH, f"the value of the position in {instrument.symbol}")
 
-    @property
-    def long_value(self) -> int:
-        """Positions worth more than nothing, at their marks."""
-        return sum(max(self.value(each), 0) for each in self.held())
+    # -- what that is worth, in the base currency --------------------------------------------------------
+
+    def to_base(self, amount: int, currency: str) -> int:
+        """Return what an amount of a currency is worth in the base currency now."""
+        return self.currencies.to_base(amount, currency, self.now)
+
+    def in_base(self, amount_in: Callable[[str], int]) -> int:
+        """Return the sum over all currencies of an amount of each, worth in the base currency now."""
+        return sum(self.to_base(amount_in(each), each) for each in self.currencies.names)
 
     @property
-    def short_value(self) -> int:
-        """Positions worth less than nothing, at their marks."""
-        return sum(min(self.value(each), 0) for each in self.held())
+    def cash(self) -> int:
+        """Money in the bank."""
+        return self.in_base(self.cash_in)
 
-    @property
-    def gross(self) -> int:
-        """Size of all positions at their marks."""
-        return self.long_value - self.short_value
+    def fx_result_in(self, currency: str) -> int:
+        """Return what conversions have brought into a currency; of all of them it is what rates have done."""
+        return -self.ledger.balance("exchange", currency)
 
     @property
     def equity(self) -> int:
         """Cash + receivable + positions at their marks."""
-        return self.cash + self.receivable + self.long_value + self.short_value
+        return self.in_base(self.total_in)
 
     @property
-    def unrealized(self) -> int:
-        """Value of the positions less what they cost."""
-        return self.long_value + self.short_value - self.ledger.balance("inventory")
+    def gross(self) -> int:
+        """Size of all positions at their marks."""
+        return self.in_base(self.gross_in)
+
+    # -- what bounds it ----------------------------------------------------------------------------------
 
     @property
     def is_cash_account(self) -> bool:
@@ -92,14 +126,7 @@ class Account:
         """Whether the account can carry whatever it is asked to."""
         return self.terms.buying_power is BuyingPower.UNLIMITED
 
-    @property
-    def power(self) -> Fraction:
-        """Buying power before reservations, of an account that has bounds."""
-        if self.is_cash_account:
-            return Fraction(self.cash)
-        return self.terms.leverage * self.equity - self.gross
-
-    # -- what orders would use ---------------------------------------------------------------------------
+    # -- what orders would use, in the currencies of their instruments -----------------------------------
 
     def parts(self, order: Order, quantity: int) -> tuple[int, int]:
         """Split a quantity of an order into what closes the position held now and what opens or enlarges."""
@@ -107,16 +134,19 @@ class Account:
         closing = min(quantity, abs(held)) if held * order.sign < 0 else 0
         return closing, quantity - closing
 
-    def free(self, power: Fraction, working: Iterable[Order], coming: Iterable[Order] = ()) -> Fraction:
-        """Return what working orders leave of a buying power, with orders still `coming` after them.
+    def set_aside(self, working: Iterable[Order], coming: Iterable[Order] = ()) -> dict[str, Fraction]:
+        """Return by currency what working orders reserve, with orders still `coming` after them.
 
         Each reserves, at the price it was accepted with, the part of it that opens or enlarges the position
         held now. A market order that reduces a position frees what it closes; two orders that each would
         close the same position both count as closing. Orders that are coming reserve nothing yet.
         """
-        free = power - sum((self.need(order) for order in working), Fraction(0))
-        free -= sum((min(self.need(order), Fraction(0)) for order in coming), Fraction(0))
-        return checked(free, LARGEST_CASH, "what working orders leave of the buying power")
+        aside = dict.fromkeys(self.currencies.names, Fraction(0))
+        for order in working:
+            aside[order.instrument.currency] += self.need(order)
+        for order in coming:
+            aside[order.instrument.currency] += min(self.need(order), Fraction(0))
+        return aside
 
     def reserved(self, order: Order, quantity: int) -> Fraction:
         """Return what a quantity of an order sets aside: its size at the price it was accepted with.
@@ -152,24 +182,3 @@ class Account:
         if order.order_type is OrderType.MARKET:
             needed -= abs(order.instrument.worth(self.reserve_price(order), closing))
         return needed
-
-    def can_pay(self, order: Order, quantity: int, price: int, fee: int) -> bool:
-        """Say whether the account can carry a fill, at the price that it really gets.
-
-        A cash account pays what the fill costs out of its cash; a fill that does not lower cash is paid. In
-        any other the position after the fill, at the price of the fill, together with all other positions at
-        their marks, must be within `leverage` times the equity that the fee leaves. What only closes can
-        always be carried.
-        """
-        instrument = order.instrument
-        if self.is_unlimited:
-            return True
-        if self.is_cash_account:
-            cash = self.cash - instrument.cash(price, quantity * order.sign) - fee
-            return cash >= min(self.cash, 0)
-        _, opening = self.parts(order, quantity)
-        if opening == 0:
-            return True
-        after = self.ledger.quantity(instrument) + quantity * order.sign
-        others = self.gross - abs(self.value(instrument))
-        return others + abs(instrument.cash(price, after)) <= self.terms.leverage * (self.equity - fee)

@@ -1,6 +1,6 @@
 """Attribution: every change of NAV, explained by instrument and by cause.
 
-When a NAV is written, what was booked since the NAV before is its window. For an instrument
+When a NAV is written, what was booked since the NAV before is its window. For an instrument, in its currency,
 
     total = value now - value at the NAV before + cash and receivable that its postings moved
     price = total - spread - slippage - impact - fees - dividends - borrow - funding
@@ -8,29 +8,40 @@ When a NAV is written, what was booked since the NAV before is its window. For a
 so that `price` is what its market did, at reference prices. What belongs to no instrument is interest, and
 money that came from outside. All parts are contributions: what costs is below zero, what brings is above.
 
-The totals of a NAV add up to the change of equity since the one before, to the last unit of cash.
+The table is in the base currency: each part of a window is converted once, at the rates of now. What rates
+alone have done is `fx`: what was there at the NAV before is worth more or less today, and so is what has been
+converted since. `fx_costs` is what conversions cost, by the instrument that caused them.
+
+The totals of a NAV add up to the change of equity since the one before, to the last unit of cash. What the
+rounding of conversions leaves over is in `fx` of the account itself; with one currency that is nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
 
 import attrs
 
 from ml4t.core.errors import AccountingError
 from ml4t.reference.account import Account
+from ml4t.reference.currencies import Currencies
 from ml4t.reference.ledger import Posting
 from ml4t.reference.numbers import checked
 from ml4t.reference.orders import Fill
+from ml4t.reference.plan import Instrument
 
 __all__ = ["PARTS", "Attribution", "Contribution"]
 
 PARTS = ["price", "spread", "slippage", "impact", "fees", "dividends", "borrow", "funding"]
-PARTS += ["interest", "external"]
+PARTS += ["interest", "fx", "fx_costs", "external"]
 
 LARGEST = 10**38 - 1  #: a column of money has 38 digits
 
-Moved = dict[str, int]  #: what postings moved into accounts, by their names; below zero what they moved out
+Moved = Mapping[
+    str, int
+]  #: what postings moved into accounts, by their names; below zero what they moved out
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +60,8 @@ class Contribution:
     borrow: int = 0
     funding: int = 0
     interest: int = 0
+    fx: int = 0
+    fx_costs: int = 0
     external: int = 0
 
     @property
@@ -62,84 +75,195 @@ class Contribution:
         return sum(self.parts)
 
 
+@attrs.frozen(kw_only=True)
+class Standing:
+    """Where things stood at a NAV; amounts are cash units of their currencies."""
+
+    ts: int
+    values: Mapping[str, int]  #: of the positions held, by symbol
+    owned: Mapping[str, int]  #: cash and receivable, by currency
+    equity: int  #: of the base currency
+
+
+NOTHING = Standing(ts=0, values={}, owned={}, equity=0)
+
+
+@attrs.define
+class Converting:
+    """Converts to the base currency for one NAV, and counts by how much rounding may have moved it."""
+
+    currencies: Currencies
+    now: int
+    before: int
+    rounding: Fraction = Fraction(0)  #: cash units
+
+    def at(self, ts: int, amount: int, currency: str) -> int:
+        """Return what an amount was worth at an instant."""
+        if amount and currency != self.currencies.base:
+            self.rounding += self.currencies.rounding(currency, ts)
+        return self.currencies.to_base(amount, currency, ts)
+
+    def to_base(self, amount: int, currency: str) -> int:
+        """Return what an amount is worth now."""
+        return self.at(self.now, amount, currency)
+
+    def revalued(self, amount: int, currency: str) -> int:
+        """Return by how much an amount that was there at the NAV before is worth more now."""
+        return self.to_base(amount, currency) - self.at(self.before, amount, currency)
+
+
+@attrs.define
+class Window:
+    """What postings of a window moved, by their symbols and currencies; conversions apart from the others."""
+
+    own: dict[tuple[str | None, str], dict[str, int]] = attrs.field(factory=dict)
+    converted: dict[tuple[str | None, str], int] = attrs.field(
+        factory=dict
+    )  #: cash, below zero what was paid
+    fx_costs: dict[str | None, int] = attrs.field(factory=dict)  #: of the base currency
+    outside: list[Posting] = attrs.field(factory=list)  #: what was paid in or out
+
+    @classmethod
+    def of(cls, postings: Sequence[Posting]) -> Window:
+        """Sum postings up."""
+        window = cls()
+        for posting in postings:
+            key = (posting.symbol, posting.currency)
+            if posting.kind == "conversion":
+                cash = posting.amount if posting.debit == "cash" else -posting.amount
+                window.converted[key] = window.converted.get(key, 0) + cash
+            elif posting.kind == "conversion_cost":
+                cost = posting.amount if posting.debit == "fx_costs" else -posting.amount
+                window.fx_costs[posting.symbol] = window.fx_costs.get(posting.symbol, 0) + cost
+            elif "capital" in (posting.debit, posting.credit):
+                window.outside.append(posting)
+            else:
+                moved = window.own.setdefault(key, {})
+                moved[posting.debit] = moved.get(posting.debit, 0) + posting.amount
+                moved[posting.credit] = moved.get(posting.credit, 0) - posting.amount
+        return window
+
+    @property
+    def symbols(self) -> set[str]:
+        """Symbols of the instruments that postings name."""
+        named = [symbol for symbol, _ in (*self.own, *self.converted)]
+        return {symbol for symbol in (*named, *self.fx_costs) if symbol is not None}
+
+
 @attrs.define
 class Attribution:
     """Is told of each NAV, and keeps where things stood at the one before.
 
-    Before the first NAV nothing was there, so the opening deposit belongs to its window.
+    Before the first NAV nothing was there, so the opening deposits belong to its window.
     """
 
     account: Account
     fills: list[Fill]  #: all fills of the run so far
     rows: list[Contribution] = attrs.field(factory=list)
-    values: dict[str, int] = attrs.field(factory=dict)  #: of the positions held at the NAV before, by symbol
-    equity: int = 0  #: at the NAV before
+    before: Standing = NOTHING
     seen_postings: int = 0  #: how many postings earlier windows hold
     seen_fills: int = 0  #: how many fills earlier windows hold
 
     def explain(self, now: int, session: int) -> None:
         """Write down what changed since the NAV before, as a NAV is written."""
-        account = self.account
+        account, before = self.account, self.before
         postings = account.ledger.postings[self.seen_postings :]
         fills = self.fills[self.seen_fills :]
-        values = {each.symbol: account.value(each) for each in account.held()}
-        equity = account.equity
+        standing = _standing(account, now)
+        window = Window.of(postings)
+        converting = Converting(account.currencies, now, before.ts)
 
-        moved = _moved(postings)
-        symbols = {each for each in moved if each is not None} | {_symbol(each) for each in fills}
-        symbols |= self.values.keys() | values.keys()
+        symbols = {_symbol(each) for each in fills} | before.values.keys() | standing.values.keys()
+        symbols |= window.symbols
         found = [
-            _of_instrument(
-                Contribution(ts=now, session=session, symbol=symbol),
-                gained=values.get(symbol, 0) - self.values.get(symbol, 0),
-                moved=moved.get(symbol, {}),
-                fills=[each for each in fills if _symbol(each) == symbol],
+            self._of_instrument(
+                Contribution(ts=now, session=session, symbol=each.symbol),
+                each,
+                gained=standing.values.get(each.symbol, 0) - before.values.get(each.symbol, 0),
+                window=window,
+                fills=[fill for fill in fills if _symbol(fill) == each.symbol],
+                converting=converting,
             )
-            for symbol in sorted(symbols)
+            for each in account.instruments
+            if each.symbol in symbols
         ]
-        found.append(_of_account(Contribution(ts=now, session=session, symbol=None), moved.get(None, {})))
-        _check(found, equity - self.equity)
+        own = self._of_account(Contribution(ts=now, session=session, symbol=None), window, converting)
+        left = standing.equity - before.equity - sum(each.total for each in (*found, own))
+        found.append(attrs.evolve(own, fx=own.fx + left))
+        _check(found, left, _rounding(before, standing, converting, account))
 
         self.rows += [each for each in found if any(each.parts)]
-        self.values = values
-        self.equity = equity
+        self.before = standing
         self.seen_postings += len(postings)
         self.seen_fills += len(fills)
 
+    def _of_instrument(
+        self,
+        empty: Contribution,
+        instrument: Instrument,
+        *,
+        gained: int,
+        window: Window,
+        fills: Sequence[Fill],
+        converting: Converting,
+    ) -> Contribution:
+        """Return the parts of an instrument in the base currency: `gained` is what its position gained.
 
-def _moved(postings: Sequence[Posting]) -> dict[str | None, Moved]:
-    """Return what postings moved, by their symbols."""
-    found: dict[str | None, Moved] = {}
-    for posting in postings:
-        moved = found.setdefault(posting.symbol, {})
-        moved[posting.debit] = moved.get(posting.debit, 0) + posting.amount
-        moved[posting.credit] = moved.get(posting.credit, 0) - posting.amount
-    return found
+        Its fx is what rates have done to the position of the NAV before, and what conversions that it caused
+        have brought, both legs at the rates of now.
+        """
+        symbol, currency, base = instrument.symbol, instrument.currency, converting.currencies.base
+        local = _local_parts(gained, window.own.get((symbol, currency), {}), fills)
+        parts: dict[str, Any] = {name: converting.to_base(amount, currency) for name, amount in local.items()}
+        fx = converting.revalued(self.before.values.get(symbol, 0), currency)
+        fx += converting.to_base(window.converted.get((symbol, currency), 0), currency)
+        if currency != base:
+            fx += window.converted.get((symbol, base), 0)
+        return attrs.evolve(empty, **parts, fx=fx, fx_costs=-window.fx_costs.get(symbol, 0))
+
+    def _of_account(self, empty: Contribution, window: Window, converting: Converting) -> Contribution:
+        """Return the parts that belong to no instrument, in the base currency."""
+        interest = fx = external = 0
+        for currency in converting.currencies.names:
+            moved = window.own.get((None, currency), {})
+            interest += converting.to_base(-moved.get("interest", 0), currency)
+            fx += converting.revalued(self.before.owned.get(currency, 0), currency)
+            fx += converting.to_base(window.converted.get((None, currency), 0), currency)
+        # What came from outside counts at the rate of its time; what the rate has done since is fx.
+        for posting in window.outside:
+            amount = posting.amount if posting.credit == "capital" else -posting.amount
+            came = converting.at(posting.ts, amount, posting.currency)
+            external += came
+            fx += converting.to_base(amount, posting.currency) - came
+        fx_costs = -window.fx_costs.get(None, 0)
+        return attrs.evolve(empty, interest=interest, fx=fx, fx_costs=fx_costs, external=external)
 
 
-def _of_instrument(empty: Contribution, *, gained: int, moved: Moved, fills: Sequence[Fill]) -> Contribution:
-    """Return the parts of an instrument: `gained` is what its position gained in value.
+def _standing(account: Account, now: int) -> Standing:
+    return Standing(
+        ts=now,
+        values={each.symbol: account.value(each) for each in account.held()},
+        owned={
+            each: account.cash_in(each) + account.receivable_in(each) for each in account.currencies.names
+        },
+        equity=account.equity,
+    )
+
+
+def _local_parts(gained: int, moved: Moved, fills: Sequence[Fill]) -> dict[str, int]:
+    """Return the parts of an instrument in its own currency.
 
     A debit to fees, borrow or funding is paid by us, a credit to dividends is paid to us: in every case the
     contribution is what the account was debited, with the other sign.
     """
-    known = attrs.evolve(
-        empty,
-        spread=-sum(_cost(each, each.spread) for each in fills),
-        slippage=-sum(_cost(each, each.slippage) for each in fills),
-        impact=-sum(_cost(each, each.impact) for each in fills),
-        fees=-moved.get("fees", 0),
-        dividends=-moved.get("dividends", 0),
-        borrow=-moved.get("borrow", 0),
-        funding=-moved.get("funding", 0),
-    )
+    parts = {
+        "spread": -sum(_cost(each, each.spread) for each in fills),
+        "slippage": -sum(_cost(each, each.slippage) for each in fills),
+        "impact": -sum(_cost(each, each.impact) for each in fills),
+        **{name: -moved.get(name, 0) for name in ("fees", "dividends", "borrow", "funding")},
+    }
     total = gained + moved.get("cash", 0) + moved.get("receivable", 0)
-    return attrs.evolve(known, price=total - known.total)
-
-
-def _of_account(empty: Contribution, moved: Moved) -> Contribution:
-    """Return the parts that belong to no instrument."""
-    return attrs.evolve(empty, interest=-moved.get("interest", 0), external=-moved.get("capital", 0))
+    return parts | {"price": total - sum(parts.values())}
 
 
 def _symbol(fill: Fill) -> str:
@@ -151,11 +275,25 @@ def _cost(fill: Fill, per_unit: int) -> int:
     return fill.order.instrument.cash(per_unit, fill.quantity)
 
 
-def _check(found: Sequence[Contribution], change: int) -> None:
-    """Assert that the totals of a NAV are the change of equity, and that the table can hold all parts."""
-    total = sum(each.total for each in found)
-    if total != change:
-        message = f"the attribution does not add up: equity changed by {change}, its parts are {total}"
+def _rounding(before: Standing, standing: Standing, converting: Converting, account: Account) -> Fraction:
+    """Return by how much rounding may have moved the parts of a NAV, and the equities that they explain."""
+    most = converting.rounding
+    for each in account.currencies.names[1:]:
+        if account.total_in(each):
+            most += account.currencies.rounding(each, standing.ts)
+        own = (item.symbol for item in account.instruments if item.currency == each)
+        if before.owned.get(each, 0) + sum(before.values.get(symbol, 0) for symbol in own):
+            most += account.currencies.rounding(each, before.ts)
+    return most
+
+
+def _check(found: Sequence[Contribution], left: int, rounding: Fraction) -> None:
+    """Assert that rounding explains what the parts leave over, and that the table can hold all of them."""
+    if abs(left) > rounding:
+        message = (
+            f"the attribution does not add up: {left} of the change of equity is in no part, rounding "
+            f"explains {float(rounding)} at most"
+        )
         raise AccountingError(message)
     for each in found:
         whose = "the account" if each.symbol is None else each.symbol

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, final
 
-from ml4t.core.errors import ArgumentError, OrderError
+from ml4t.core.errors import ArgumentError, OrderError, unknown_name
 from ml4t.core.policies import LotRounding, Policies, TargetOrders, TargetRounding
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.reference import power
 from ml4t.reference.desk import Desk, OrderHandle, Position
 from ml4t.reference.numbers import cash_float, plain_text
 from ml4t.reference.orders import Group, Order
@@ -22,7 +23,7 @@ from ml4t.reference.plan import Instrument
 from ml4t.reference.replace import Replace
 from ml4t.reference.rules import read_rules
 from ml4t.reference.targets import cash_units, lots_for_value, whole_lots
-from ml4t.reference.terms import LINKS, Reader, decimal, fits, kind_of, member
+from ml4t.reference.terms import LINKS, Reader, amount_to_convert, decimal, fits, kind_of, member
 from ml4t.reference.timestamp import text_of
 
 __all__ = ["Broker"]
@@ -60,13 +61,13 @@ class Broker:
 
     @property
     def buying_power(self) -> float:
-        """What may still be bought, or sold short, after what working orders have reserved."""
+        """What may still be bought, or sold short, after what working orders have reserved; base currency."""
         self._desk.reading()
         venue = self._desk.venue
         if venue.account.is_unlimited:
             return math.inf
-        power = self._desk.intake.pricing.power(venue.account)
-        return cash_float(venue.account.free(power, venue.book.working()))
+        aside = venue.account.set_aside(venue.book.working())
+        return cash_float(power.free(venue.account, self._desk.intake.pricing, aside))
 
     def get_order(self, order: OrderHandle | int) -> OrderHandle:
         """Return the live view of an order."""
@@ -79,13 +80,18 @@ class Broker:
         instrument = self._desk.instrument(asset)
         return self._position(instrument) if self._desk.venue.account.ledger.quantity(instrument) else None
 
-    def get_cash(self) -> float:
-        """Return cash at hand."""
+    def get_cash(self, currency: str | None = None) -> float:
+        """Return cash at hand: that of one currency, or of all together in the base currency."""
         self._desk.reading()
-        return cash_float(self._desk.venue.account.cash)
+        account = self._desk.venue.account
+        if currency is None:
+            return cash_float(account.cash)
+        if currency not in account.currencies.names:
+            raise unknown_name("currency", currency, account.currencies.names)  # noqa: EM101
+        return cash_float(account.cash_in(currency))
 
     def get_account_value(self) -> float:
-        """Return equity: cash, dividends due, and positions at prices that have arrived."""
+        """Return equity in the base currency: cash, dividends due, positions at prices that have arrived."""
         self._desk.reading()
         return cash_float(self._desk.intake.pricing.equity(self._desk.venue.account))
 
@@ -270,6 +276,16 @@ class Broker:
         self._desk.sending()
         return self._desk.cancel(self._find(order))
 
+    def convert(self, currency: str, amount: object) -> int:
+        """Ask to buy an amount of a currency for the base currency, or below zero to sell it.
+
+        Returns the number that the table of conversions names it by.
+        """
+        self._desk.sending()
+        exchange, now = self._desk.venue.exchange, self._desk.now
+        units = amount_to_convert(self._desk.venue.plan.currencies, currency, amount, now)
+        return exchange.ask(currency, units, now)
+
     # -- targets -----------------------------------------------------------------------------------------
 
     def order_target_percent(
@@ -400,12 +416,18 @@ class Broker:
             return Fraction(whole_lots(-expected, instrument) if of_order else -expected), True
         price = self._desk.intake.pricing.last(instrument)
         if price is not None and of_order:
-            value -= instrument.worth(price, expected)
-        units = None if price is None else lots_for_value(value, price, instrument)
+            value -= self._value_in_base(instrument, price, expected)
+        units = None
+        if price is not None:
+            units = lots_for_value(value, self._value_in_base(instrument, price, instrument.lot), instrument)
         if units is None:
             return Fraction(instrument.lot if value > 0 else -instrument.lot), False
         size = fits(Fraction(units), "quantity", instrument)
         return (size if of_order else size - expected), True
+
+    def _value_in_base(self, instrument: Instrument, price: int, quantity: int) -> int:
+        """Return what units of an instrument are worth at a price, in cash units of the base currency."""
+        return self._desk.venue.account.to_base(instrument.cash(price, quantity), instrument.currency)
 
     def _expected(self, instrument: Instrument) -> int:
         """Return the position that a target starts from: all market orders that still work count as filled.

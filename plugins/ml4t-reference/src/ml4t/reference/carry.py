@@ -4,7 +4,9 @@ Borrow fees and interest go from one close of the NAV calendar to the next. When
 written, cash, short positions, their marks and rates are noted (phase 5). The next close charges what was
 noted, whatever was traded or split in between (phase 3). Funding is due at the times of its rows (phase 3).
 
-Each amount is a float of a model, rounded once, half to even, to the posting quantum.
+Each amount is a float of a model, rounded once, half to even, to the posting quantum. Interest is of the
+currency of the cash, each with a model of its own; the others are of the currency of the instrument. What a
+payment leaves of a currency is converted before the next one.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from ml4t.core.models import BorrowArgs, FundingArgs, InterestArgs
 from ml4t.reference.account import Account
 from ml4t.reference.asking import asked, digits, refuse
 from ml4t.reference.events import number_text
+from ml4t.reference.exchange import Exchange
 from ml4t.reference.numbers import CASH_UNIT, LARGEST_CASH, cash_float
 from ml4t.reference.plan import FundingRate, Instrument, Plan
 
@@ -35,12 +38,20 @@ class Short:
 
 
 @attrs.frozen(kw_only=True)
+class Cash:
+    """The cash of a currency at a close."""
+
+    currency: str
+    amount: int
+    short_value: int  #: size of all short positions of that currency at their marks
+
+
+@attrs.frozen(kw_only=True)
 class Note:
     """What a close leaves for the next one to charge."""
 
     session: int  #: label, in days
-    cash: int
-    short_value: int  #: size of all short positions at their marks
+    cash: list[Cash]  #: of each currency, the base currency first
     shorts: list[Short]  #: by the index of their instruments
 
 
@@ -53,6 +64,7 @@ class Carry:
 
     plan: Plan
     account: Account
+    exchange: Exchange
     rates: dict[int, float] = attrs.field(factory=dict)  #: borrow rates in force, by instrument
     learned: int = 0  #: how many rows of borrow rates have taken effect
     noted: Note | None = None
@@ -88,8 +100,9 @@ class Carry:
         if note is None:
             return
         days = session - note.session
-        if self.plan.models.interest is not None:
-            self._charge_interest(note, days, now)
+        for cash in note.cash:
+            if cash.currency in self.plan.models.interest:
+                self._charge_interest(cash, days, now)
         if self.plan.models.borrow is not None:
             for short in note.shorts:
                 self._charge_borrow(short, days, now)
@@ -101,11 +114,15 @@ class Carry:
         # Derivatives are sold short without anything being borrowed.
         borrowed = [each for each in self.plan.instruments if each.is_borrowed]
         shorts = [self._short(each) for each in borrowed if self._quantity(each) < 0]
-        self.noted = Note(
-            session=session,
-            cash=self.account.cash,
-            short_value=sum(abs(self.account.value(short.instrument)) for short in shorts),
-            shorts=shorts,
+        cash = [self._cash(each, shorts) for each in self.plan.currencies.names]
+        self.noted = Note(session=session, cash=cash, shorts=shorts)
+
+    def _cash(self, currency: str, shorts: list[Short]) -> Cash:
+        own = [short.instrument for short in shorts if short.instrument.currency == currency]
+        return Cash(
+            currency=currency,
+            amount=self.account.cash_in(currency),
+            short_value=sum(abs(self.account.value(instrument)) for instrument in own),
         )
 
     def _short(self, instrument: Instrument) -> Short:
@@ -139,20 +156,24 @@ class Carry:
         )
         with asked(model, instrument.symbol, now, "funding: "):
             payment = self._money("payment", float(model.evaluate(args).payment))
-        self.account.ledger.charge(now, "funding", -payment, instrument)
+        self._charge("funding", -payment, instrument, now)
 
-    def _charge_interest(self, note: Note, days: int, now: int) -> None:
-        """Let cash earn, or pay for, the days since the close before."""
-        model = self.plan.models.interest
+    def _charge_interest(self, cash: Cash, days: int, now: int) -> None:
+        """Let the cash of a currency earn, or pay for, the days since the close before."""
+        model = self.plan.models.interest[cash.currency]
         args = InterestArgs(
             ts_ns=now,
-            cash=cash_float(note.cash),
-            short_value=cash_float(note.short_value),
+            cash=cash_float(cash.amount),
+            short_value=cash_float(cash.short_value),
             days=float(days),
         )
-        with asked(model, "", now, "interest: "):
+        about = "" if self.plan.currencies.is_single else cash.currency
+        with asked(model, about, now, "interest: "):
             payment = self._money("payment", float(model.evaluate(args).payment))
-        self.account.ledger.charge(now, "interest", -payment, None)
+        # No payment is no event.
+        if payment:
+            self.account.ledger.pay_interest(now, -payment, cash.currency)
+            self.exchange.after_event(now, cash.currency, None)
 
     def _charge_borrow(self, short: Short, days: int, now: int) -> None:
         """Let a position that was short at the close before pay for the days since."""
@@ -168,7 +189,13 @@ class Carry:
         )
         with asked(model, instrument.symbol, now, "borrow: "):
             fee = self._money("fee", float(model.evaluate(args).fee))
-        self.account.ledger.charge(now, "borrow", fee, instrument)
+        self._charge("borrow", fee, instrument, now)
+
+    def _charge(self, account: str, cost: int, instrument: Instrument, now: int) -> None:
+        """Post what holding an instrument costs, if it is anything, and convert what that leaves."""
+        if cost:
+            self.account.ledger.charge(now, account, cost, instrument)
+            self.exchange.after_event(now, instrument.currency, instrument)
 
     def _money(self, what: str, answer: float) -> int:
         """Return an answer of a model in cash units, rounded once; it has to be an amount of money."""

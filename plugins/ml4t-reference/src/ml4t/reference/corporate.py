@@ -48,6 +48,7 @@ class Corporate:
         for payment in [each for each in self.due if each.ts <= now]:
             self.due.remove(payment)
             self.venue.account.ledger.receive(now, payment.instrument, payment.amount)
+            self._convert(payment.instrument, now)
 
     def apply(self, action: Action, now: int) -> None:
         """Apply an action: phase 4."""
@@ -84,9 +85,14 @@ class Corporate:
             return
         if pay_ts <= now:
             account.ledger.receive_at_once(now, instrument, owed)
-            return
-        account.ledger.pay_dividend(now, instrument, owed)
-        self.due.append(Payment(ts=pay_ts, instrument=instrument, amount=owed))
+        else:
+            account.ledger.pay_dividend(now, instrument, owed)
+            self.due.append(Payment(ts=pay_ts, instrument=instrument, amount=owed))
+        self._convert(instrument, now)
+
+    def _convert(self, instrument: Instrument, now: int) -> None:
+        """Convert what an event of an instrument has left of its currency."""
+        self.venue.exchange.after_event(now, instrument.currency, instrument)
 
     def _cash_out(self, instrument: Instrument, amount: str, now: int) -> None:
         """End an instrument: its orders are canceled, its position is paid out; a short position pays."""
@@ -106,6 +112,7 @@ class Corporate:
         else:
             value = account.value(instrument)
         account.ledger.cash_out(now, instrument, value)
+        self._convert(instrument, now)
         del account.marks[instrument.index]
         self.venue.guards.guard(instrument, now, Occasion(active_from=now))
 
@@ -115,9 +122,11 @@ class Corporate:
         if instrument.index in account.marks:
             account.marks[instrument.index] = half_even(account.marks[instrument.index] / ratio)
         mark = account.marks.get(instrument.index, 0)
-        account.ledger.split(
+        has_paid = account.ledger.split(
             now, instrument, ratio, lambda units: account.terms.posted(instrument.worth(mark, units))
         )
+        if has_paid:
+            self._convert(instrument, now)
         self.venue.turnover.split(instrument, ratio)
         self.venue.costs.past.split(instrument, ratio)
         trail = self.venue.guards.trails.get(instrument.index)

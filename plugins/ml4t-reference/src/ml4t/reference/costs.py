@@ -274,7 +274,8 @@ class Costs:
 
     def tell(self, fill: Fill) -> None:
         """Count a fill that was booked, and tell the models that want to know."""
-        self.past.add(fill)
+        currency = fill.order.instrument.currency
+        self.past.add(fill, self.plan.currencies.to_base(fill.notional, currency, fill.ts))
         for model in self.plan.models.all:
             observe = getattr(model, "observe", None)
             if observe is not None:

@@ -3,7 +3,8 @@
 An instant is every distinct time at which something happens: a row completes or arrives, a bar opens for an
 instrument with live orders or a position, a session of the NAV calendar closes, a timer fires, a corporate
 action, funding or a payment is due, a cancel or a change arrives, an order expires or meets a quote that
-stands. The run begins at its first open and ends with the last row of data.
+stands, a rate comes into force that a conversion waits for. The run begins at its first open and ends with
+the last row of data.
 
 What ended at an instant precedes what begins at it. `Run._instant` is that sentence.
 """
@@ -27,9 +28,11 @@ from ml4t.reference.context import Context
 from ml4t.reference.contingent import Contingent
 from ml4t.reference.corporate import Corporate
 from ml4t.reference.costs import Costs
+from ml4t.reference.dealer import Dealer
 from ml4t.reference.delivery import Delivery, Subscription
 from ml4t.reference.desk import Desk, OrderHandle
 from ml4t.reference.events import FillEvent, OrderEvent
+from ml4t.reference.exchange import Exchange
 from ml4t.reference.guards import Guards
 from ml4t.reference.intake import Intake
 from ml4t.reference.ledger import Ledger
@@ -81,15 +84,16 @@ class Run:
         self._plan = plan
         self._begin, self._end = _span(plan)
         book = OrderBook()
-        account = Account(plan.account, Ledger(plan.account.lot_policy), plan.instruments)
-        contingent = Contingent(plan, book)
-        self._venue = Venue(plan, book, account, Costs(plan), Guards(plan, book, account), contingent)
+        ledger = Ledger(plan.account.lot_policy, plan.currencies)
+        account = Account(plan.account, ledger, plan.instruments, plan.currencies, self._begin)
+        self._exchange = Exchange(plan, account, Dealer(plan))
+        self._venue = _venue(plan, book, account, self._exchange)
         self._market = Market(plan)
         self._corporate = Corporate(self._venue)
-        self._carry = Carry(plan, account)
+        self._carry = Carry(plan, account, self._exchange)
         self._readable = Readable(plan)
         pricing = Pricing(self._readable, self._corporate)
-        contingent.last = pricing.last
+        self._venue.contingent.last = pricing.last
         self._desk = Desk(self._venue, Intake(plan, self._venue, pricing), self._readable)
         self._delivery = Delivery(plan, self._desk)
         self._attribution = Attribution(account, book.fills)
@@ -103,7 +107,7 @@ class Run:
         self._static = _static_instants(plan, self._begin, self._end)
         self._started = False
         self._last_record: int | None = None
-        account.ledger.post(self._begin, "deposit", "cash", "capital", plan.account.initial_cash, None)
+        account.open()
 
     # -- what the front door uses ------------------------------------------------------------------------
 
@@ -211,7 +215,7 @@ class Run:
     def tables(self) -> dict[str, pa.Table]:
         """Return all tables so far, by the names of `ml4t.core.schemas.TABLES`."""
         venue = self._venue
-        return self._recorder.tables(venue.book, venue.account, self._attribution, self._plan.base_currency)
+        return self._recorder.tables(venue.book, venue.account, self._attribution, self._exchange)
 
     def counts(self) -> dict[str, int]:
         """Return the size of the run: `rows` of input, `orders`, `fills`."""
@@ -223,6 +227,7 @@ class Run:
 
     def _loop(self, progress: Callable[[int], object] | None) -> None:
         count = 0
+        self._recorder.cash_of_each(self._begin, self._venue.account, None)
         # What was known before the first open is known from the beginning, and calls nobody.
         known = self._readable.advance(self._begin - 1)
         for column in self._tracked:
@@ -242,6 +247,7 @@ class Run:
         due = [self._static[-1] if self._static else None]
         due += [timer.ts for timer in self._timers]
         due += [self._corporate.next_payment(), self._desk.intake.next_request(), self._delivery.next_due()]
+        due.append(self._exchange.next_due())
         live = {order.instrument.index for order in self._venue.book.working()}
         for instrument in self._plan.instruments:
             if instrument.index in live or self._venue.account.ledger.quantity(instrument):
@@ -256,6 +262,7 @@ class Run:
         while self._static and self._static[-1] <= now:
             self._static.pop()
         rows = self._market.complete(now)
+        self._venue.account.now = now
         self._readable.epoch.begin(now)
         self._completed_data(now, rows)
         self._session_closes(now)
@@ -288,10 +295,11 @@ class Run:
         return sessions.labels[sessions.closes.index(now)]
 
     def _settlements(self, now: int, session: int | None) -> None:
-        """Phase 3: dividends that are due become cash, then funding, at a close interest and borrow fees."""
+        """Phase 3: dividends that are due become cash; funding, conversions; at a close the other carry."""
         self._carry.learn(now)
         self._corporate.pay(now)
         self._carry.fund(now)
+        self._exchange.execute_due(now)
         if session is not None:
             self._carry.accrue(now, session)
 
@@ -313,6 +321,7 @@ class Run:
         account.ledger.check()
         self._recorder.portfolio(now, account, label)
         self._recorder.holdings(now, account, label)
+        self._recorder.cash_of_each(now, account, label)
         self._attribution.explain(now, label)
 
     def _becomes_readable(self, now: int) -> News:
@@ -418,6 +427,8 @@ class Run:
         """After the last instant: `on_stop`, its orders, and the end of everything that still works."""
         now = self._stamp
         self._delivery.call("on_stop", self.now)
+        # The data have ended, so what is asked for now comes too late like its orders.
+        self._exchange.expire(now)
         self._desk.intake.take(now, after_opens=True)
         for order in self._venue.book.live():
             self._venue.book.move(order, OrderStatus.CANCELED, now, "END_OF_DATA")
@@ -427,6 +438,11 @@ class Run:
             if opened < now < closed:
                 self._write_nav(now, label)
         self._venue.account.ledger.check()
+
+
+def _venue(plan: Plan, book: OrderBook, account: Account, exchange: Exchange) -> Venue:
+    guards, contingent = Guards(plan, book, account), Contingent(plan, book)
+    return Venue(plan, book, account, Costs(plan), guards, contingent, exchange)
 
 
 def _span(plan: Plan) -> tuple[int, int]:

@@ -16,10 +16,10 @@ import attrs
 from ml4t.core.models import LatencyArgs
 from ml4t.core.policies import InsufficientCash
 from ml4t.core.types import OrderStatus, TimeInForce
-from ml4t.reference import lifetimes, trailing
+from ml4t.reference import lifetimes, power, trailing
 from ml4t.reference.costs import delay_of
 from ml4t.reference.lenders import lacks_a_lender
-from ml4t.reference.numbers import cash_text, plain_text
+from ml4t.reference.numbers import plain_text
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Plan
 from ml4t.reference.pricing import Pricing
@@ -59,11 +59,12 @@ class Intake:
     """Cancels, changes and when they reach the venue, in the sequence in which they were asked for."""
 
     def take(self, now: int, *, after_opens: bool = False) -> None:
-        """Decide everything that was asked for.
+        """Decide everything that was asked for, conversions before orders.
 
         What is sent in answer to a fill at an open comes after the opens of this instant, so it does not join
         the bars that have opened.
         """
+        self.venue.exchange.execute_at_once(now)
         asks, self.asks = self.asks, []
         together: list[Order] = []
         for ask in asks:
@@ -182,7 +183,7 @@ class Intake:
         trailing.begin_at_acceptance(order, self.pricing.last(order.instrument))
         self.venue.book.move(order, OrderStatus.ACCEPTED, now)
         # What all of them set aside has to fit the ledger, also where no account is asked.
-        self.venue.account.free(Fraction(0), self.venue.book.working())
+        power.check_set_aside(self.venue.account, self.venue.book.working())
 
     @property
     def replacing(self) -> Replacing:
@@ -227,12 +228,14 @@ class Intake:
             for each in batch
             if each.status is OrderStatus.SUBMITTED and each is not order and each.parent is None
         ]
-        free = account.free(self.pricing.power(account), book.working(), coming)
-        if need > free:
+        aside = account.set_aside(book.working(), coming)
+        missing = power.missing(account, self.pricing, order.instrument, need, aside)
+        if missing is not None:
             quantity = plain_text(order.quantity, order.instrument.quantity_exponent)
+            needed, free = missing.texts
             text = (
                 f"{order.side.value} {quantity} {order.instrument.symbol} needs buying power of "
-                f"{cash_text(need)}, {cash_text(free)} is free ({text_of(now)})"
+                f"{needed}, {free} is free ({text_of(now)})"
             )
             return "INSUFFICIENT_BUYING_POWER", text
         return None

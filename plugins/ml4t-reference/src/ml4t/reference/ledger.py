@@ -3,9 +3,12 @@
 `cash` is money in the bank, `inventory` what open positions cost, `receivable` what is owed to us,
 `realized_pnl` the result of closed lots before fees, `fees` and `dividends` costs and income, `capital` what
 was paid in. What holding costs is in `borrow`, `interest` and `funding`, below zero where it brought money.
-After every posting
+`exchange` is what conversions took out of a currency, below zero what they brought into it, and `fx_costs`
+what they cost. A posting is of one currency, and every currency has accounts of its own. After every posting,
+in each of them
 
-    cash + receivable + inventory = capital + realized_pnl + dividends - fees - borrow - interest - funding
+    cash + receivable + inventory + exchange
+        = capital + realized_pnl + dividends - fees - borrow - interest - funding - fx_costs
 
 A position is a list of tax lots with their total cost; an average price is computed when somebody asks.
 """
@@ -19,21 +22,24 @@ import attrs
 
 from ml4t.core.errors import AccountingError
 from ml4t.core.types import LotPolicy
+from ml4t.reference.currencies import Currencies
 from ml4t.reference.numbers import LARGEST_CASH, LARGEST_STEP, checked, half_even
 from ml4t.reference.orders import Fill
 from ml4t.reference.plan import Instrument
 
 __all__ = ["Holding", "Ledger", "Lot", "Posting", "RoundTrip"]
 
-ASSETS = ("cash", "inventory", "receivable")
+ASSETS = ("cash", "inventory", "receivable", "exchange")
 SOURCES = ("capital", "realized_pnl", "dividends")
 CARRY = ("borrow", "interest", "funding")
-COSTS = ("fees", *CARRY)
+COSTS = ("fees", *CARRY, "fx_costs")
+
+Balances = dict[tuple[str, str], int]  #: by currency and account: what was debited less what was credited
 
 
 @attrs.frozen(kw_only=True)
 class Posting:
-    """`amount`, above zero, goes to the account `debit` from the account `credit`."""
+    """`amount`, above zero, of a currency goes to the account `debit` from the account `credit`."""
 
     id: int
     ts: int
@@ -41,6 +47,7 @@ class Posting:
     debit: str
     credit: str
     amount: int
+    currency: str
     symbol: str | None
     order_id: int | None
     fill_id: int | None
@@ -63,7 +70,7 @@ class Lot:
 
 @attrs.frozen(kw_only=True)
 class RoundTrip:
-    """An entry matched with its exit; amounts are cash units."""
+    """An entry matched with its exit; amounts are cash units of the currency of the instrument."""
 
     instrument: Instrument
     is_long: bool
@@ -77,6 +84,7 @@ class RoundTrip:
     slippage: int
     entry_order_id: int
     exit_order_id: int | None  #: None where no order closed it, but the end of its instrument
+    fx_rate: float  #: base currency for one unit of that currency, at the exit
 
 
 @attrs.define
@@ -109,23 +117,23 @@ class Ledger:
     """Accounts, postings, positions and round trips of one book."""
 
     lot_policy: LotPolicy
-    balances: dict[str, int] = attrs.field(factory=dict)
+    currencies: Currencies
+    balances: Balances = attrs.field(factory=dict)
     postings: list[Posting] = attrs.field(factory=list)
     holdings: dict[int, Holding] = attrs.field(factory=dict)
     round_trips: list[RoundTrip] = attrs.field(factory=list)
 
-    def balance(self, account: str) -> int:
+    def balance(self, account: str, currency: str) -> int:
         """Return the balance of an account: what it was debited less what it was credited, or the reverse.
 
         Accounts of `SOURCES` grow when they are credited, all others when they are debited.
         """
-        total = self.balances.get(account, 0)
+        total = self.balances.get((currency, account), 0)
         return -total if account in SOURCES else total
 
-    @property
-    def carry(self) -> int:
-        """What holding has cost so far; below zero, what it has brought."""
-        return sum(self.balance(account) for account in CARRY)
+    def carry_in(self, currency: str) -> int:
+        """Return what holding has cost so far in a currency; below zero, what it has brought."""
+        return sum(self.balance(account, currency) for account in CARRY)
 
     def holding(self, instrument: Instrument) -> Holding:
         """Return the position in an instrument, flat where there never was one."""
@@ -144,10 +152,18 @@ class Ledger:
         amount: int,
         instrument: Instrument | None,
         fill: Fill | None = None,
+        *,
+        currency: str | None = None,
     ) -> None:
-        """Write a posting down; a negative amount goes the other way, and zero is nothing to write."""
+        """Write a posting down; a negative amount goes the other way, and zero is nothing to write.
+
+        It is of the currency of its instrument, unless another one is named.
+        """
         if amount == 0:
             return
+        if currency is None:
+            assert instrument is not None, f"a {kind} posting needs a currency"
+            currency = instrument.currency
         if amount < 0:
             debit, credit, amount = credit, debit, -amount
         checked(
@@ -161,29 +177,33 @@ class Ledger:
                 debit=debit,
                 credit=credit,
                 amount=amount,
+                currency=currency,
                 symbol=None if instrument is None else instrument.symbol,
                 order_id=None if fill is None else fill.order.id,
                 fill_id=None if fill is None else fill.id,
             )
         )
-        self.balances[debit] = self.balances.get(debit, 0) + amount
-        self.balances[credit] = self.balances.get(credit, 0) - amount
+        _move(self.balances, self.postings[-1])
 
     def check(self) -> None:
-        """Sum all postings again and assert the identity of the accounts."""
-        balances: dict[str, int] = {}
+        """Sum all postings again and assert the identity of the accounts, in each currency by itself."""
+        balances: Balances = {}
         for posting in self.postings:
-            balances[posting.debit] = balances.get(posting.debit, 0) + posting.amount
-            balances[posting.credit] = balances.get(posting.credit, 0) - posting.amount
-        owned = sum(self.balance(account) for account in ASSETS)
-        owed = sum(self.balance(account) for account in SOURCES)
-        owed -= sum(self.balance(account) for account in COSTS)
-        cost = sum(holding.cost for holding in self.holdings.values())
+            _move(balances, posting)
         kept = {account: total for account, total in self.balances.items() if total}
         again = {account: total for account, total in balances.items() if total}
-        if owned != owed or cost != self.balance("inventory") or kept != again:
-            message = f"the books do not balance: {owned} is not {owed}, or inventory is not {cost}"
-            raise AccountingError(message)
+        for currency in self.currencies.names:
+            owned = sum(self.balance(account, currency) for account in ASSETS)
+            owed = sum(self.balance(account, currency) for account in SOURCES)
+            owed -= sum(self.balance(account, currency) for account in COSTS)
+            own = [each for each in self.holdings.values() if each.instrument.currency == currency]
+            cost = sum(holding.cost for holding in own)
+            if owned != owed or cost != self.balance("inventory", currency) or kept != again:
+                message = (
+                    f"the books of {currency} do not balance: {owned} is not {owed}, or inventory is not "
+                    f"{cost}"
+                )
+                raise AccountingError(message)
 
     # -- fills -------------------------------------------------------------------------------------------
 
@@ -233,6 +253,7 @@ class Ledger:
         self.post(fill.ts, "trade", "cash", "inventory", cost, instrument, fill)
         self.post(fill.ts, "realized", "cash", "realized_pnl", proceeds - cost, instrument, fill)
         holding.realized += proceeds - cost
+        fx_rate = self.currencies.rate(instrument.currency, fill.ts)
         closed = 0
         for part in parts:
             # The fee is shared by running totals, so that the shares add up to it.
@@ -255,14 +276,19 @@ class Ledger:
                     slippage=part.slippage + own,
                     entry_order_id=part.order_id,
                     exit_order_id=fill.order.id,
+                    fx_rate=fx_rate,
                 )
             )
 
     # -- what holding costs ------------------------------------------------------------------------------
 
-    def charge(self, ts: int, account: str, cost: int, instrument: Instrument | None) -> None:
-        """Pay a cost of holding out of cash; one below zero is paid to us. `account` is one of `CARRY`."""
+    def charge(self, ts: int, account: str, cost: int, instrument: Instrument) -> None:
+        """Pay a cost of holding an instrument out of cash; one below zero is paid to us."""
         self.post(ts, account, account, "cash", cost, instrument)
+
+    def pay_interest(self, ts: int, cost: int, currency: str) -> None:
+        """Pay interest on the cash of a currency; a cost below zero is paid to us."""
+        self.post(ts, "interest", "interest", "cash", cost, None, currency=currency)
 
     # -- corporate actions -------------------------------------------------------------------------------
 
@@ -290,6 +316,7 @@ class Ledger:
         self.post(ts, "cash_out", "cash", "inventory", cost, instrument)
         self.post(ts, "cash_out", "cash", "realized_pnl", value - cost, instrument)
         holding.realized += value - cost
+        fx_rate = self.currencies.rate(instrument.currency, ts)
         closed = 0
         for lot in lots:
             before = half_even(Fraction(value * closed, total))
@@ -309,13 +336,14 @@ class Ledger:
                     slippage=lot.slippage,
                     entry_order_id=lot.order_id,
                     exit_order_id=None,
+                    fx_rate=fx_rate,
                 )
             )
 
     def split(
         self, ts: int, instrument: Instrument, ratio: Fraction, value_of: Callable[[Fraction], int]
-    ) -> None:
-        """Scale a position by new units per old.
+    ) -> bool:
+        """Scale a position by new units per old; return whether a part of it was paid out.
 
         Every lot is scaled exactly. What the position as a whole has beyond the lots that can be traded
         leaves the oldest lots like a sale, for `value_of` of that many units in cash. The others get whole
@@ -323,7 +351,7 @@ class Ledger:
         """
         holding = self.holding(instrument)
         if not holding.lots:
-            return
+            return False
         sign = 1 if holding.quantity > 0 else -1
         scaled = [abs(lot.quantity) * ratio for lot in holding.lots]
         total = checked(
@@ -333,6 +361,7 @@ class Ledger:
         if fraction:
             self._cash_in_lieu(ts, holding, scaled, fraction, value_of(fraction * sign))
         _whole_units(holding, scaled, sign)
+        return fraction != 0
 
     def _cash_in_lieu(
         self, ts: int, holding: Holding, scaled: list[Fraction], fraction: Fraction, value: int
@@ -352,6 +381,13 @@ class Ledger:
         self.post(ts, "cash_in_lieu", "cash", "inventory", cost, instrument)
         self.post(ts, "cash_in_lieu", "cash", "realized_pnl", value - cost, instrument)
         holding.realized += value - cost
+
+
+def _move(balances: Balances, posting: Posting) -> None:
+    """Count a posting in."""
+    debit, credit = (posting.currency, posting.debit), (posting.currency, posting.credit)
+    balances[debit] = balances.get(debit, 0) + posting.amount
+    balances[credit] = balances.get(credit, 0) - posting.amount
 
 
 def _whole_units(holding: Holding, scaled: list[Fraction], sign: int) -> None:

@@ -27,7 +27,7 @@ class Past:
 
     displaced: dict[int, int] = attrs.field(factory=dict)  #: price units, by instrument
     traded: dict[tuple[int, ...], tuple[Fraction, int]] = attrs.field(factory=dict)
-    """Quantity and cash units of the notional, all instruments together, by year and month UTC."""
+    """Quantity and notional in the base currency, all instruments together, by year and month UTC."""
 
     def displacement(self, instrument: Instrument) -> int:
         """Return how far our fills have moved our prices, above zero when up."""
@@ -38,15 +38,15 @@ class Past:
         quantity, notional = self.traded.get(_month(now), (Fraction(0), 0))
         return float(quantity), cash_float(notional)
 
-    def add(self, fill: Fill) -> None:
-        """Count a fill that was booked."""
+    def add(self, fill: Fill, worth: int) -> None:
+        """Count a fill that was booked, `worth` so much of the base currency."""
         instrument = fill.order.instrument
         moved = self.displacement(instrument) + fill.order.sign * fill.permanent
         what = f"the displacement of {instrument.symbol} after a fill of order {fill.order.id}"
         self.displaced[instrument.index] = checked(moved, LARGEST_STEP, what)
         quantity, notional = self.traded.get(_month(fill.ts), (Fraction(0), 0))
         units = Fraction(fill.quantity, 10**instrument.quantity_exponent)
-        self.traded[_month(fill.ts)] = quantity + units, notional + abs(fill.notional)
+        self.traded[_month(fill.ts)] = quantity + units, notional + abs(worth)
 
     def split(self, instrument: Instrument, ratio: Fraction) -> None:
         """Scale the displacement as the prices."""

@@ -14,8 +14,9 @@ from typing import Any
 import attrs
 
 from ml4t.core.errors import ConfigError, DataError, ModelError
-from ml4t.core.policies import BuyingPower, Policies
+from ml4t.core.policies import BuyingPower, Conversion, Policies
 from ml4t.core.types import DataKind, LotPolicy
+from ml4t.reference.currencies import Currencies
 from ml4t.reference.numbers import CASH_EXPONENT, as_float, half_even, scaled
 
 __all__ = ["Account", "Action", "BorrowRate", "Effect", "Feed", "FundingRate", "Instrument", "Models"]
@@ -30,11 +31,15 @@ _SECTIONS = [
     "calendars",
     "nav_calendar",
     "base_currency",
+    "currencies",
+    "fx_rates",
 ]
 # How much memory tables may take is of no concern here, and which are kept is what reads them.
 _SECTIONS += ["seed", "record_ns", "keeps_tables", "table_memory", "warm_from_ns", "account", "policies"]
 _SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
-_SECTIONS += ["funding", "borrow", "borrow_model", "funding_model", "interest_model"]
+_SECTIONS += ["funding", "borrow", "borrow_model", "funding_model", "interest_models", "fx_model"]
+# Older descriptions have one model of interest, that of the base currency.
+_SECTIONS += ["interest_model"]
 
 VALUE_COLUMNS = {
     DataKind.BAR: ("open", "high", "low", "close", "volume"),
@@ -189,11 +194,13 @@ class Sessions:
 class Account:
     """What the account may do."""
 
-    initial_cash: int  #: units of 1e-18
+    initial_cash: int  #: units of 1e-18 of the base currency
+    initial_balances: Mapping[str, int]  #: of other currencies, likewise
     lot_policy: LotPolicy
     allows_short: bool
     buying_power: BuyingPower
     leverage: Fraction  #: counts with `equity` alone
+    conversion: Conversion
     posting_quantum: int  #: units of 1e-18
 
     def posted(self, exact: Fraction) -> int:
@@ -212,7 +219,8 @@ class Models:
     latency: list[Any]  #: those that instruments name by their index
     borrow: Any  #: this and the two below: None where there is none
     funding: Any
-    interest: Any
+    fx: Any
+    interest: Mapping[str, Any]  #: by currency; one without a model has no interest
 
     @property
     def all(self) -> list[Any]:
@@ -244,7 +252,7 @@ class Plan:
     seed: int
     record_ns: int | None  #: distance of portfolio rows; 0 for every step, None for session closes only
     warm_from_ns: int  #: orders before it are refused
-    base_currency: str
+    currencies: Currencies
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Plan:
@@ -260,15 +268,18 @@ class Plan:
                 message = f"the reference engine does not cover {name!r}; it covers {', '.join(_SECTIONS)}"
                 raise ConfigError(message)
         instruments = tuple(_instrument(index, each) for index, each in enumerate(spec["instruments"]))
+        currencies = Currencies.of(spec)
+        account, models = _account(spec["account"]), _models(spec)
         for instrument in instruments:
-            if instrument.currency != spec["base_currency"]:
-                message = (
-                    f"{instrument.symbol} settles in {instrument.currency}, the account is kept in "
-                    f"{spec['base_currency']}; the reference engine does not cover conversions"
-                )
-                raise ConfigError(message)
+            currencies.refuse_others(instrument.currency, f"{instrument.symbol} settles in it")
+        for currency in account.initial_balances:
+            currencies.refuse_others(currency, "the account begins with a balance of it")
+        if currencies.base in account.initial_balances:
+            message = f"what the account begins with of {currencies.base} is initial_cash, not a balance"
+            raise ConfigError(message)
+        for currency in models.interest:
+            currencies.refuse_others(currency, "it has an interest model")
         feeds = tuple(_feed(index, each) for index, each in enumerate(spec["feeds"]))
-        models = _models(spec)
         if average_days(models.fill):
             _refuse_quotes(instruments, feeds)
         return cls(
@@ -280,13 +291,13 @@ class Plan:
             borrow=tuple(BorrowRate(**each) for each in spec.get("borrow", ())),
             calendars=tuple(_sessions(each) for each in spec["calendars"]),
             nav_calendar=spec["nav_calendar"],
-            account=_account(spec["account"]),
+            account=account,
             policies=_policies(spec["policies"]),
             models=models,
             seed=spec["seed"],
             record_ns=spec["record_ns"],
             warm_from_ns=spec["warm_from_ns"],
-            base_currency=spec["base_currency"],
+            currencies=currencies,
         )
 
     @property
@@ -390,17 +401,21 @@ def _sessions(spec: Mapping[str, Any]) -> Sessions:
 
 def _account(spec: Mapping[str, Any]) -> Account:
     _refuse_others("account", spec, [field.name for field in attrs.fields(Account)])
-    for name, kind in (("lot_policy", LotPolicy), ("buying_power", BuyingPower)):
+    spec = {"conversion": Conversion.WHEN_SHORT.value, "initial_balances": {}, **spec}
+    kinds = {"lot_policy": LotPolicy, "buying_power": BuyingPower, "conversion": Conversion}
+    for name, kind in kinds.items():
         values = [member.value for member in kind]
         if spec[name] not in values:
             message = f"{name} {spec[name]!r} is not covered; covered are {', '.join(values)}"
             raise ConfigError(message)
     return Account(
         initial_cash=scaled(spec["initial_cash"], 18),
+        initial_balances={name: scaled(text, 18) for name, text in spec["initial_balances"].items()},
         lot_policy=LotPolicy(spec["lot_policy"]),
         allows_short=spec["allows_short"],
         buying_power=BuyingPower(spec["buying_power"]),
         leverage=Fraction(spec["leverage"]),
+        conversion=Conversion(spec["conversion"]),
         posting_quantum=scaled(spec["posting_quantum"], 18),
     )
 
@@ -428,8 +443,16 @@ def _models(spec: Mapping[str, Any]) -> Models:
         latency=[_copy(each) for each in spec["latency_models"]],
         borrow=_maybe_copy(spec, "borrow_model"),
         funding=_maybe_copy(spec, "funding_model"),
-        interest=_maybe_copy(spec, "interest_model"),
+        fx=_maybe_copy(spec, "fx_model"),
+        interest={name: _copy(each) for name, each in _interest(spec).items()},
     )
+
+
+def _interest(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the descriptions of the models of interest by currency."""
+    if "interest_model" in spec:
+        return {spec["base_currency"]: spec["interest_model"]}
+    return dict(spec.get("interest_models", {}))
 
 
 def _maybe_copy(spec: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a model of any kind

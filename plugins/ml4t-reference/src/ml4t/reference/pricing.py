@@ -6,8 +6,6 @@ since then is known, too: the price is the one that was true divided by the rati
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import attrs
 
 from ml4t.reference.account import Account
@@ -54,16 +52,21 @@ class Pricing:
         return price, instrument.cash(price, holding.quantity)
 
     def equity(self, account: Account) -> int:
-        """Return the worth of the account at prices that have arrived."""
-        positions = sum(self.value(account, each)[1] for each in account.held())
-        return account.cash + account.receivable + positions
+        """Return the worth of the account in the base currency, at prices that have arrived."""
 
-    def power(self, account: Account) -> Fraction:
-        """Return the buying power before reservations, at prices that have arrived; infinite is not here."""
-        if account.is_cash_account:
-            return Fraction(account.cash)
-        gross = sum(abs(self.value(account, each)[1]) for each in account.held())
-        return account.terms.leverage * self.equity(account) - gross
+        def total_in(currency: str) -> int:
+            positions = sum(self.value(account, each)[1] for each in account.held_in(currency))
+            return account.cash_in(currency) + account.receivable_in(currency) + positions
+
+        return account.in_base(total_in)
+
+    def gross(self, account: Account) -> int:
+        """Return the size of all positions in the base currency, at prices that have arrived."""
+
+        def gross_in(currency: str) -> int:
+            return sum(abs(self.value(account, each)[1]) for each in account.held_in(currency))
+
+        return account.in_base(gross_in)
 
 
 def _sources(instrument: Instrument) -> list[int]:

@@ -13,9 +13,9 @@ from fractions import Fraction
 import attrs
 
 from ml4t.core.policies import InsufficientCash
-from ml4t.reference import contingent, trailing
+from ml4t.reference import contingent, power, trailing
 from ml4t.reference.lenders import lacks_a_lender
-from ml4t.reference.numbers import cash_text, plain_text
+from ml4t.reference.numbers import plain_text
 from ml4t.reference.orders import Order, is_decided
 from ml4t.reference.plan import Plan
 from ml4t.reference.pricing import Pricing
@@ -95,11 +95,13 @@ class Replacing:
         added = account.need(new) - account.need(order)
         if added <= 0 or self.plan.policies.insufficient_cash is not InsufficientCash.REJECT:
             return None
-        free = account.free(self.pricing.power(account), self.venue.book.working())
-        if added <= free:
+        aside = account.set_aside(self.venue.book.working())
+        missing = power.missing(account, self.pricing, order.instrument, added, aside)
+        if missing is None:
             return None
+        needed, free = missing.texts
         return "INSUFFICIENT_BUYING_POWER", (
-            f"it needs buying power of {cash_text(added)} more, {cash_text(free)} is free "
+            f"it needs buying power of {needed} more, {free} is free "
             f"({order.instrument.symbol}, {text_of(now)})"
         )
 

@@ -1,6 +1,7 @@
 """The tables of a run, from its orders, ledger and rows; schemas are those of `ml4t.core.schemas`.
 
-Exact numbers become the nearest float here and nowhere before.
+Exact numbers become the nearest float here and nowhere before. The history of the portfolio is in the base
+currency, each column converted by itself; rows of an instrument are in the currency of the instrument.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import attrs
 from ml4t.core.schemas import TABLES, table_schema
 from ml4t.reference.account import Account
 from ml4t.reference.attribution import PARTS, Attribution, Contribution
+from ml4t.reference.currencies import Currencies
+from ml4t.reference.exchange import Converted, Exchange
 from ml4t.reference.ledger import Posting, RoundTrip
 from ml4t.reference.numbers import CASH_EXPONENT, cash_float
 from ml4t.reference.orders import Fill, Order, OrderBook, Transition
@@ -35,13 +38,22 @@ class Recorder:
 
     history: list[Row] = attrs.field(factory=list)
     positions: list[Row] = attrs.field(factory=list)
+    balances: list[Row] = attrs.field(factory=list)
     recorded: list[Row] = attrs.field(factory=list)
     logs: list[Row] = attrs.field(factory=list)
 
     def portfolio(self, now: int, account: Account, session: int | None) -> None:
         """Write down the account; with a session, as the official value of that session."""
-        ledger = account.ledger
-        gross, equity = account.gross, account.equity
+
+        def balance(name: str) -> int:
+            return account.in_base(lambda currency: account.ledger.balance(name, currency))
+
+        equity = account.equity
+        long_value, short_value = (
+            account.in_base(account.long_value_in),
+            account.in_base(account.short_value_in),
+        )
+        gross, net = long_value - short_value, long_value + short_value
         # The official value takes the place of the step of the same instant.
         if session is not None and self.history and self.history[-1]["ts_event"] == now:
             self.history.pop()
@@ -51,17 +63,19 @@ class Recorder:
                 "session": session,
                 "is_nav": session is not None,
                 "cash": cash_float(account.cash),
-                "receivable": cash_float(account.receivable),
-                "long_value": cash_float(account.long_value),
-                "short_value": cash_float(account.short_value),
+                "receivable": cash_float(balance("receivable")),
+                "long_value": cash_float(long_value),
+                "short_value": cash_float(short_value),
                 "equity": cash_float(equity),
-                "realized_pnl": cash_float(ledger.balance("realized_pnl")),
-                "unrealized_pnl": cash_float(account.unrealized),
-                "fees": cash_float(ledger.balance("fees")),
-                "dividends": cash_float(ledger.balance("dividends")),
-                "carry": cash_float(ledger.carry),
+                "realized_pnl": cash_float(balance("realized_pnl")),
+                "unrealized_pnl": cash_float(net - balance("inventory")),
+                "fees": cash_float(balance("fees")),
+                "dividends": cash_float(balance("dividends")),
+                "carry": cash_float(account.in_base(account.ledger.carry_in)),
+                "fx_pnl": cash_float(account.in_base(account.fx_result_in)),
+                "fx_costs": cash_float(balance("fx_costs")),
                 "gross_exposure": cash_float(gross),
-                "net_exposure": cash_float(account.long_value + account.short_value),
+                "net_exposure": cash_float(net),
                 "leverage": cash_float(gross) / cash_float(equity) if equity else float("nan"),
             }
         )
@@ -85,20 +99,45 @@ class Recorder:
                 }
             )
 
+    def cash_of_each(self, now: int, account: Account, session: int | None) -> None:
+        """Write down what every currency holds at the close of a session, where there are several.
+
+        Without a session that is what the run begins with.
+        """
+        if account.currencies.is_single:
+            return
+        for currency in account.currencies.names:
+            self.balances.append(
+                {
+                    "ts_event": now,
+                    "session": session,
+                    "book": BOOK,
+                    "currency": currency,
+                    "cash": _decimal(account.cash_in(currency)),
+                    "receivable": _decimal(account.receivable_in(currency)),
+                    "long_value": _decimal(account.long_value_in(currency)),
+                    "short_value": _decimal(account.short_value_in(currency)),
+                    "fx_rate": account.currencies.known_rate(currency, now),
+                    "value": _decimal(account.to_base(account.total_in(currency), currency)),
+                }
+            )
+
     def tables(
-        self, book: OrderBook, account: Account, attribution: Attribution, currency: str
+        self, book: OrderBook, account: Account, attribution: Attribution, exchange: Exchange
     ) -> dict[str, pa.Table]:
         """Return all tables by their names."""
         ledger = account.ledger
         rows: dict[str, list[Row]] = {
             "orders": [_order(order) for order in book.orders if order.status.value != "created"],
             "order_events": [_transition(each) for each in book.transitions],
-            "fills": [_fill(each, currency) for each in book.fills],
+            "fills": [_fill(each, account.currencies) for each in book.fills],
             "round_trips": [_round_trip(each) for each in ledger.round_trips],
             "positions": self.positions,
-            "ledger": [_posting(each, currency) for each in ledger.postings],
+            "ledger": [_posting(each) for each in ledger.postings],
             "portfolio_history": self.history,
             "attribution": [_contribution(each) for each in attribution.rows],
+            "balances": self.balances,
+            "conversions": [_conversion(each) for each in exchange.rows],
             "recorded": self.recorded,
             "logs": self.logs,
         }
@@ -163,7 +202,7 @@ def _transition(each: Transition) -> Row:
     }
 
 
-def _fill(each: Fill, currency: str) -> Row:
+def _fill(each: Fill, currencies: Currencies) -> Row:
     instrument = each.order.instrument
     return {
         "fill_id": each.id,
@@ -181,9 +220,10 @@ def _fill(each: Fill, currency: str) -> Row:
         "permanent_impact": instrument.price(each.permanent_impact),
         "fee": cash_float(each.fee),
         "notional": cash_float(each.notional),
-        "currency": currency,
+        "currency": instrument.currency,
         "liquidity": each.liquidity,
         "phase": each.phase,
+        "fx_rate": currencies.rate(instrument.currency, each.ts),
     }
 
 
@@ -209,10 +249,12 @@ def _round_trip(each: RoundTrip) -> Row:
         "duration_ns": each.ts_exit - each.ts_entry,
         "entry_order_id": each.entry_order_id,
         "exit_order_id": each.exit_order_id,
+        "currency": instrument.currency,
+        "fx_rate": each.fx_rate,
     }
 
 
-def _posting(each: Posting, currency: str) -> Row:
+def _posting(each: Posting) -> Row:
     return {
         "posting_id": each.id,
         "ts_event": each.ts,
@@ -221,7 +263,7 @@ def _posting(each: Posting, currency: str) -> Row:
         "debit": each.debit,
         "credit": each.credit,
         "symbol": each.symbol,
-        "currency": currency,
+        "currency": each.currency,
         "amount": _decimal(each.amount),
         "order_id": each.order_id,
         "fill_id": each.fill_id,
@@ -237,6 +279,23 @@ def _contribution(each: Contribution) -> Row:
         "symbol": each.symbol,
         **parts,
         "total": _decimal(each.total),
+    }
+
+
+def _conversion(each: Converted) -> Row:
+    return {
+        "conversion_id": None if each.asked is None else each.asked.id,
+        "ts_submitted": each.ts if each.asked is None else each.asked.ts,
+        "ts_event": each.ts,
+        "book": BOOK,
+        "currency": each.currency,
+        "amount": _decimal(each.amount),
+        "value": None if each.deal is None else _decimal(each.deal.value),
+        "cost": None if each.deal is None else _decimal(each.deal.cost),
+        "symbol": None if each.instrument is None else each.instrument.symbol,
+        "cause": "automatic" if each.asked is None else "asked",
+        "status": each.status,
+        "reason": each.reason,
     }
 
 

@@ -1,8 +1,9 @@
 """Targets: how many units take a position to a weight, a value or a quantity.
 
-A size is made from the equity of now and the last price that the strategy can read. What is cut towards zero
-to whole lots is the position that it leads to or the order, as `target_rounding` says. Market orders that
-still work count as filled, unless `target_orders` leaves them out.
+A size is made from the equity of now and the last price that the strategy can read. Values are of the base
+currency; what a lot of an instrument of another one is worth is converted first. What is cut towards zero to
+whole lots is the position that it leads to or the order, as `target_rounding` says. Market orders that still
+work count as filled, unless `target_orders` leaves them out.
 """
 
 from __future__ import annotations
@@ -15,15 +16,12 @@ from ml4t.reference.plan import Instrument
 __all__ = ["cash_units", "lots_for_value", "whole_lots"]
 
 
-def lots_for_value(value: Fraction, price: int, instrument: Instrument) -> int | None:
-    """Return the signed units that are worth `value` cash units at a price, rounded toward zero to lots.
+def lots_for_value(value: Fraction, lot_value: int, instrument: Instrument) -> int | None:
+    """Return the signed units that are worth `value`, rounded toward zero to lots that are worth `lot_value`.
 
-    None where the price is zero, at which nothing has a size.
+    Both are cash units of the base currency. None where a lot is worth nothing: then nothing has a size.
     """
-    worth = instrument.worth(price, instrument.lot)
-    if worth == 0:
-        return None
-    return int(value / worth) * instrument.lot
+    return None if lot_value == 0 else int(value / lot_value) * instrument.lot
 
 
 def whole_lots(units: Fraction | int, instrument: Instrument) -> int:

@@ -18,13 +18,14 @@ import attrs
 from ml4t.core.errors import DataError, NumericOverflowError, OrderError
 from ml4t.core.types import OrderType, TimeInForce
 from ml4t.core.values import to_decimal, to_ns
-from ml4t.reference.numbers import LARGEST_STEP, half_even, plain_text
+from ml4t.reference.currencies import Currencies
+from ml4t.reference.numbers import CASH_UNIT, LARGEST_CASH, LARGEST_STEP, checked, half_even, plain_text
 from ml4t.reference.orders import TRAILING, Order
 from ml4t.reference.plan import Instrument, Sessions
 from ml4t.reference.rules import FRACTION_DECIMALS
 from ml4t.reference.timestamp import Timestamp, text_of
 
-__all__ = ["LINKS", "Reader", "decimal", "fits", "kind_of", "member"]
+__all__ = ["LINKS", "Reader", "amount_to_convert", "decimal", "fits", "kind_of", "member"]
 
 _E = TypeVar("_E", bound=Enum)
 
@@ -268,6 +269,27 @@ def fits(units: Fraction, name: str, instrument: Instrument) -> Fraction:
         message = f"{name} of {instrument.symbol} leaves the range of 64 bits"
         raise NumericOverflowError(message)
     return units
+
+
+def amount_to_convert(currencies: Currencies, currency: str, amount: object, now: int) -> int:
+    """Return the signed cash units of a conversion that a strategy asks for.
+
+    Raises
+    ------
+    OrderError
+        If the currency is not of the run or is the base currency, or the amount is zero, not a finite number,
+        or has more decimals than a ledger keeps.
+    """
+    where = f"({currency}, {text_of(now)})"
+    if currency not in currencies.names[1:]:
+        others = ", ".join(currencies.names[1:]) or "none"
+        message = f"convert takes a currency of the run other than {currencies.base}: {others} {where}"
+        raise OrderError(message)
+    units = Fraction(decimal("amount", amount)) * CASH_UNIT
+    if units == 0 or units.denominator != 1:
+        message = f"convert takes no amount of zero, and 18 decimals at most, found {amount} {where}"
+        raise OrderError(message)
+    return checked(int(units), LARGEST_CASH, f"the amount of a conversion of {currency}")
 
 
 def decimal(name: str, value: object) -> Decimal:

@@ -16,10 +16,11 @@ import attrs
 
 from ml4t.core.policies import BarPath, FillOrder, FillTiming, InsufficientCash, ZeroVolume
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
-from ml4t.reference import lifetimes, standing, trailing
+from ml4t.reference import lifetimes, power, standing, trailing
 from ml4t.reference.account import Account
 from ml4t.reference.contingent import Birth, Contingent
 from ml4t.reference.costs import Costs, Execution, Meeting, Passed, Shown, Slice
+from ml4t.reference.exchange import Exchange
 from ml4t.reference.guards import Guards, Occasion
 from ml4t.reference.market import Data
 from ml4t.reference.matching import Bar, Offer, Quote, Trade, at_close, at_open, at_session_close, own_side
@@ -45,6 +46,7 @@ class Venue:
     costs: Costs
     guards: Guards
     contingent: Contingent
+    exchange: Exchange
     is_completing: bool = False  #: phase 1: sessions that close now have not closed yet
     unbooked: set[int] = attrs.field(factory=set)  #: instruments whose open waits for the volume of its bar
     late: set[int] = attrs.field(factory=set)  #: those of them whose rules were changed meanwhile
@@ -447,7 +449,9 @@ class Venue:
         order.resting = order.resting or (offer.is_limit and order.is_working)
 
     def _payable(self, order: Order, execution: Execution) -> bool:
-        return self.account.can_pay(order, execution.quantity, execution.price, execution.fee)
+        return power.can_pay(
+            self.account, self.exchange.dealer, order, execution.quantity, execution.price, execution.fee
+        )
 
     def _affordable(self, order: Order, whole: Execution, now: int) -> Execution | None:
         """Return the largest part in whole lots that the account can pay for, at the price of the whole."""
@@ -467,11 +471,15 @@ class Venue:
         instrument = order.instrument
         quantity = plain_text(execution.quantity, instrument.quantity_exponent)
         price = plain_text(execution.price, instrument.price_exponent)
-        cash, power = cash_text(self.account.cash), cash_text(self.account.power)
+        currency, base = instrument.currency, self.account.currencies.base
+        cash = cash_text(self.account.cash_in(currency))
+        if currency != base:
+            cash = f"{cash} {currency} and {cash_text(self.account.cash_in(base))} {base}"
+        could = cash_text(power.before_orders(self.account))
         return (
             f"{order.side.value} {quantity} {instrument.symbol} at {price} "
             f"with fee {cash_text(execution.fee)} needs more than the account has: "
-            f"cash {cash}, buying power {power} ({text_of(now)})"
+            f"cash {cash}, buying power {could} ({text_of(now)})"
         )
 
     def _may_sell(self, order: Order, quantity: int) -> bool:
@@ -525,6 +533,7 @@ class Venue:
             # A position that opens is worth what the market was at, before costs.
             self.account.marks[instrument.index] = offer.market
         self.account.ledger.book(fill)
+        self.exchange.after_event(now, instrument.currency, instrument)
         self.book.fill(fill)
         self.costs.tell(fill)
         if order.is_working and self.reducible(order) == 0:

@@ -25,6 +25,8 @@ _PARTS = {
     "borrow": "Borrow",
     "funding": "Funding",
     "interest": "Interest",
+    "fx": "Currencies",
+    "fx_costs": "Conversions",
     "external": "Paid in",
 }
 _TO_ZERO = 0.005

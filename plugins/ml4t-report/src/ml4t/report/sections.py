@@ -218,7 +218,8 @@ def round_trips(results: Results, *, most: int) -> str:
     trips = results.round_trips.sort("ts_exit", maintain_order=True)
     if trips.is_empty():
         return ""
-    shown = trips.tail(most).reverse()
+    # Prices are of the instrument's currency, money of the base currency.
+    shown = trips.tail(most).reverse().with_columns(pl.col("net_pnl", "fees") * pl.col("fx_rate"))
     rows = [list(_trip_cells(trip)) for trip in shown.iter_rows(named=True)]
     every = len(rows) == trips.height
     total = f"All {len(rows):,}" if every else f"The latest {len(rows):,} of {trips.height:,}"
