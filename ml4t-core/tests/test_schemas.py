@@ -21,6 +21,7 @@ def test_every_table_has_a_schema() -> None:
         "attribution",
         "balances",
         "conversions",
+        "cash_flows",
         "recorded",
         "logs",
     )

@@ -28,13 +28,14 @@ from ml4t.backtest import (
     Timestamp,
     TrailingStop,
 )
-from ml4t.core.errors import ModelError, OrderError
+from ml4t.core.errors import DataError, ModelError, OrderError
 from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
 
 from .carry import Holding, holdings, rates_of
 from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Queued, Sliced, estimates, slices
 from .currencies import Money, fx_of, moneys
+from .flows import Flow, flows, flows_of
 
 SYMBOLS = ("A", "B", "C")
 FIRST_DAY = dt.date(2024, 1, 1)
@@ -79,6 +80,9 @@ class Case:
     native: str = "prefer"
     holding: Holding | None = None  #: what it costs to hold
     money: Money | None = None  #: currencies, where there are several
+    settlements: tuple[str | None, ...] = (None, None, None)  #: how the instruments are paid
+    settled: tuple[tuple[str, int, int], ...] = ()  #: symbol, thousandths of its span, price in cents
+    flows: tuple[Flow, ...] = ()  #: what is paid in and taken out
 
 
 class Evenings:
@@ -447,6 +451,20 @@ def endings(
 
 
 @st.composite
+def settlements(draw: st.DrawFn, symbols: tuple[str, ...]) -> dict[str, Any]:
+    """Draw which instruments are not paid for, and settlement prices of some of them; mostly none."""
+    if draw(st.integers(0, 2)):
+        return {}
+    kinds = tuple(draw(st.sampled_from([None, "daily", "daily", "on_close"])) for _ in SYMBOLS)
+    daily = [symbol for symbol in symbols if kinds[SYMBOLS.index(symbol)] == "daily"]
+    rows: dict[tuple[str, int], tuple[str, int, int]] = {}
+    for _ in range(draw(st.integers(0, 6)) if daily and draw(st.booleans()) else 0):
+        symbol, place = draw(st.sampled_from(daily)), draw(st.integers(0, 1000))
+        rows[symbol, place] = (symbol, place, draw(st.sampled_from([300, 987, 1000, 1013, 5001])))
+    return {"settlements": kinds, "settled": tuple(rows.values())}
+
+
+@st.composite
 def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | None = None) -> Case:
     """Draw a case on daily bars, half-hour bars, quotes or prints, with one of some impact models."""
     symbols = SYMBOLS[: draw(st.integers(1, 3))]
@@ -473,6 +491,7 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
         acts = tuple(action for action in acts if action[2] != "split")
     if kind == "day" and draw(st.integers(0, 3)) == 0:
         rows, acts = draw(endings(symbols, rows, acts))
+    money = draw(moneys())
     return Case(
         kind=kind,
         rows=tuple(rows),
@@ -485,7 +504,9 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
         overnight=overnight,
         slices=draw(slices) if draw(st.integers(0, 5)) == 0 else None,
         holding=draw(holdings(symbols)),
-        money=draw(moneys()),
+        money=money,
+        flows=draw(flows(money)),
+        **draw(settlements(symbols)),
     )
 
 
@@ -503,13 +524,20 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
         return "USD" if case.money is None else case.money.currency(symbol)
 
     instruments = [
-        Instrument.fractional(symbol, calendar=calendar, venue=VENUES.get(symbol), currency=currency(symbol))
+        Instrument.fractional(
+            symbol,
+            calendar=calendar,
+            venue=VENUES.get(symbol),
+            currency=currency(symbol),
+            settlement=case.settlements[SYMBOLS.index(symbol)],
+        )
         if case.fractional
         else Instrument(
             symbol,
             calendar=calendar,
             venue=VENUES.get(symbol),
             currency=currency(symbol),
+            settlement=case.settlements[SYMBOLS.index(symbol)],
             multiplier=multipliers[symbol],
             lot_size=lots[symbol],
         )
@@ -604,6 +632,18 @@ def stamps_of(case: Case) -> dict[str, list[dt.datetime]]:
     return found
 
 
+def settled_of(case: Case, stamps: dict[str, list[dt.datetime]]) -> pl.DataFrame:
+    """Return the settlement prices of a case, every third at the instant of a row."""
+    rows = {}
+    for symbol, place, cents in case.settled:
+        times = sorted(stamps[symbol])
+        index = place * (len(times) - 1) // 1000
+        at = times[index] if place % 3 == 0 else times[0] + (times[-1] - times[0]) * place // 1000
+        rows[symbol, at] = cents / 100
+    schema = {"symbol": pl.String, "ts_event": pl.Datetime("ns", "UTC"), "settlement_price": pl.Float64}
+    return pl.DataFrame([(*key, price) for key, price in rows.items()], schema=schema, orient="row")
+
+
 def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame]:
     """Run a case on an engine and return its tables."""
     backtest = {"engine": engine, "record": "step", "native": case.native, "seed": SEED}
@@ -618,8 +658,13 @@ def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.D
     parts = {"models": models, "plugins": plugins, "calendars": [Evenings()]}
     stamps = stamps_of(case)
     parts |= rates_of(case.holding, stamps)
+    if case.settled:
+        parts["settlements"] = settled_of(case, stamps)
+    every = [stamp for each in stamps.values() for stamp in each]
     if case.money is not None:
-        parts["fx"] = fx_of(case.money, [stamp for each in stamps.values() for stamp in each])
+        parts["fx"] = fx_of(case.money, every)
+    if case.flows:
+        parts["cash_flows"] = flows_of(case.flows, every)
     results = Engine(feed_of(case), lambda: Script(case), config=config, **parts).run()
     tables = {name: results.table(name) for name in TABLES}
     # Sentences are each engine's own.
@@ -627,11 +672,16 @@ def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.D
 
 
 def outcome_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame] | str:
-    """Run a case on an engine and return its tables, or what a model found wrong with it."""
+    """Run a case on an engine and return its tables, or what a model or a payment found wrong with it."""
     try:
         return tables_of(case, engine, plugins)
     except ModelError as error:
         return str(error)
+    except DataError as error:
+        # More is taken out than there is; how an amount is written is each engine's own.
+        if not str(error).startswith("cash flows:"):
+            raise
+        return "more is taken out than there is"
 
 
 def difference(one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) -> str:

@@ -109,16 +109,14 @@ def test_a_split_of_a_little_less_than_seven_leaves_six_shares_and_92_22_in_cash
     assert cents(last["equity"] - last["cash"]) == cents(6 * close)
 
 
-def test_equity_of_futures_is_the_published_cash_at_each_settlement_and_cash_is_not() -> None:
+def test_cash_and_equity_of_futures_are_the_published_cash_at_each_settlement() -> None:
     history = ran(FUTURES).portfolio_history.filter(pl.col("session").is_not_null())
     found = [
         {"session": session, "equity": str(cents(equity)), "cash": str(cents(cash))}
         for session, equity, cash in history.select("session", "equity", "cash").iter_rows()
     ]
     assert found == TABLES["close"]
-    assert all(row["cash"] != row["equity"] for row in found[:-1]), (
-        "futures are settled; the page says they are not"
-    )
+    assert all(row["cash"] == row["equity"] for row in found)
 
 
 @pytest.mark.parametrize(

@@ -28,14 +28,14 @@ KEYS = (
     *("sessions", "nav_calendar", "instruments", "bars", "quotes", "trades", "actions"),
     *("account", "policies", "slippage", "impact", "fee", "fill", "seed", "asks"),
     *("borrow", "funding", "interest", "borrow_rates", "funding_rates"),
-    *("base_currency", "fx", "fx_rates", "interest_models"),
+    *("base_currency", "fx", "fx_rates", "interest_models", "settlement_prices", "cash_flows"),
 )
 
 # Columns of the tables of inputs, the required ones first; `?` marks those with a default.
 INPUTS = {
     "sessions": "calendar label opens closes",
     "instruments": """symbol tick_size? lot_size? price_exponent? quantity_exponent? multiplier?
-        allows_negative_prices? calendar? venue? matching? currency?""",
+        allows_negative_prices? calendar? venue? matching? currency? settlement?""",
     "bars": "symbol opens ends open high low close volume feed? arrives?",
     "quotes": "symbol time bid ask feed? arrives? bid_size? ask_size?",
     "trades": "symbol time price feed? arrives? size?",
@@ -43,6 +43,8 @@ INPUTS = {
     "borrow_rates": "symbol time rate",
     "funding_rates": "symbol time rate mark?",
     "fx_rates": "pair time rate",
+    "settlement_prices": "symbol time price",
+    "cash_flows": "time amount currency?",
     "asks": "sent from what",
 }
 
@@ -68,7 +70,7 @@ OUTPUTS: dict[str, tuple[str, dict[str, str]]] = {
         "portfolio_history",
         {"time": "ts_event", "realized": "realized_pnl", "unrealized": "unrealized_pnl"}
         | {name: name for name in ("session", "cash", "receivable", "equity", "carry")}
-        | {"fx_pnl": "fx_pnl", "fx_costs": "fx_costs"},
+        | {name: name for name in ("fx_pnl", "fx_costs", "open_pnl", "gross_exposure")},
     ),
     "positions": (
         "positions",
@@ -84,7 +86,11 @@ OUTPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "balances": (
         "balances",
         {name: name for name in ("session", "currency", "cash", "receivable", "long_value")}
-        | {name: name for name in ("short_value", "fx_rate", "value")},
+        | {name: name for name in ("short_value", "open_pnl", "fx_rate", "value")},
+    ),
+    "cash_flows": (
+        "cash_flows",
+        {"time": "ts_event"} | {name: name for name in ("currency", "amount", "value", "equity")},
     ),
     "conversions": (
         "conversions",

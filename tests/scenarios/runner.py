@@ -238,6 +238,8 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         funding=_rates(scenario, "funding_rates", {"rate": "funding_rate", "mark": "mark_price"}),
         borrow=_rates(scenario, "borrow_rates", {"rate": "borrow_rate"}),
         fx=_fx_rates(scenario),
+        cash_flows=_cash_flows(scenario),
+        settlements=_rates(scenario, "settlement_prices", {"price": "settlement_price"}),
         instruments=_instruments(scenario),
         plugins=plugins(),
     ).run()
@@ -317,7 +319,7 @@ def _instrument(row: Row, symbol: str, scenario: Scenario) -> Instrument:
     for name in ("price_exponent", "quantity_exponent"):
         if row.get(name):
             fields[name] = int(row[name])
-    for name, field in (("matching", "matching_source"), ("venue", "venue")):
+    for name, field in (("matching", "matching_source"), ("venue", "venue"), ("settlement", "settlement")):
         if row.get(name):
             fields[field] = row[name]
     if (negative := row.get("allows_negative_prices")) not in (None, "", "true", "false"):
@@ -343,6 +345,21 @@ def _rates(scenario: Scenario, name: str, columns: Mapping[str, str]) -> pl.Data
             cells = [float(number(row[column], scenario.name)) if row[column] else None for row in table.rows]
             series.append(pl.Series(own, cells, dtype=pl.Float64))
     return pl.DataFrame(series)
+
+
+def _cash_flows(scenario: Scenario) -> pl.DataFrame | None:
+    rows = scenario.tables["cash_flows"].rows
+    if not rows:
+        return None
+    times = [instant(row["time"], scenario.name) for row in rows]
+    return pl.DataFrame(
+        {
+            "ts_event": pl.Series(times, dtype=pl.Int64).cast(pl.Datetime("ns", "UTC")),
+            "amount": [row["amount"] for row in rows],
+            "currency": [row.get("currency") or None for row in rows],
+        },
+        schema_overrides={"currency": pl.String},
+    )
 
 
 def _fx_rates(scenario: Scenario) -> pl.DataFrame | None:
@@ -398,7 +415,10 @@ def difference(name: str, expected: Table, results: Results) -> str | None:
     if name == "events":
         frame = frame.filter(pl.col("status") != "submitted")
     if name == "postings":
-        frame = frame.filter(pl.col("credit") != "capital")
+        # Opening deposits are left out; what is paid in and taken out later is not.
+        frame = frame.filter(
+            (pl.col("credit") != "capital") | (pl.col("ts_event") > pl.col("ts_event").min())
+        )
     found = [
         {column: show(row[columns[column]], column) for column in expected.columns}
         for row in frame.with_columns(pl.selectors.datetime().cast(pl.Int64)).iter_rows(named=True)

@@ -174,7 +174,7 @@ def test_a_schedule_with_overlapping_sessions_is_refused_by_date() -> None:
     from ml4t.backtest import calendars
 
     with pytest.raises(DataError, match="session 2012-01-03 overlaps"):
-        calendars._checked("X", table)
+        calendars.checked("X", table)
 
 
 def test_a_session_table_is_a_calendar_of_the_kernel() -> None:

@@ -108,4 +108,4 @@ def test_money_that_moves_after_the_last_nav_is_named(daily: Build) -> None:
 
     assert warned(2) == []
     (found,) = warned(3)
-    assert found.startswith("Cash moved by -100.00 after the last NAV (")
+    assert found.startswith("Cash moved by -100.00 USD after the last NAV (")

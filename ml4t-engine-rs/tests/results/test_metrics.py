@@ -255,9 +255,10 @@ def test_turnover_exposure_and_costs_are_read_off_the_tables(make: Make) -> None
             "equity": 100.0,
             "long_value": 50.0,
             "short_value": -30.0,
+            "gross_exposure": 80.0,
         },
-        {"is_nav": False, "equity": 999.0, "long_value": 999.0},
-        {"is_nav": True, "session": date(2024, 1, 2), "equity": 120.0},
+        {"is_nav": False, "equity": 999.0, "gross_exposure": 999.0},
+        {"is_nav": True, "session": date(2024, 1, 2), "equity": 120.0, "gross_exposure": 0.0},
     ]
     fills = [
         {"quantity": 4.0, "price": 11.0, "notional": 44.0, "fee": 1.5, "spread": 0.1, "slippage": 0.2},

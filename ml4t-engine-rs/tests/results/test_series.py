@@ -43,11 +43,12 @@ def test_several_books_start_with_the_sum_of_their_deposits(make: Make) -> None:
     assert make(nav=[100_000.0], ledger=deposits).initial_capital == 100_000.75
 
 
-def test_returns_across_a_later_deposit_are_refused(make: Make) -> None:
-    deposit = {"kind": "deposit", "debit": "cash", "credit": "capital", "amount": Decimal(50)}
-    ledger = [{**deposit, "ts_event": datetime(2024, 1, day, tzinfo=UTC)} for day in (1, 3)]
-    with pytest.raises(ResultsError, match="capital moved 1 times after the start, first at 2024-01-03"):
-        make(nav=[100.0, 150.0], ledger=ledger).returns()
+def test_returns_leave_a_later_deposit_out(make: Make) -> None:
+    """100 become 110 before 90 are paid in, the 200 then 220: 10 % twice, one NAV."""
+    noon, paid = datetime(2024, 1, 2, 12, tzinfo=UTC), Decimal(90)
+    flow = {"ts_event": noon, "amount": paid, "value": paid, "equity": Decimal(110)}
+    found = make(nav=[100.0, 220.0], capital=100.0, cash_flows=[flow]).returns()
+    assert found["return"].to_list() == pytest.approx([0.0, 0.21])
 
 
 @pytest.mark.parametrize("every", ["week", "month", "quarter", "year"])

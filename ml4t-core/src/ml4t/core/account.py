@@ -1,12 +1,10 @@
-"""Snapshots of the engine's ledger, which itself is exact. These floats are for reading only."""
+"""What is held, as an engine shows it. Its ledger is exact; these floats are for reading only."""
 
 from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-import attrs
-
-__all__ = ["Account", "Position"]
+__all__ = ["Position"]
 
 
 @runtime_checkable
@@ -31,22 +29,3 @@ class Position(Protocol):
     def unrealized_pnl(self) -> float: ...  # noqa: D102
     @property
     def realized_pnl(self) -> float: ...  # noqa: D102
-
-
-@attrs.frozen(kw_only=True)
-class Account:
-    """State of one book at an instant; `equity = cash + receivable + long_value + short_value`."""
-
-    ts_event: int
-    currency: str
-    cash: float
-    equity: float
-    buying_power: float
-    receivable: float = 0.0
-    long_value: float = 0.0
-    short_value: float = 0.0
-    realized_pnl: float = 0.0
-    unrealized_pnl: float = 0.0
-    fees: float = 0.0
-    book: int = 0
-    positions: tuple[Position, ...] = ()

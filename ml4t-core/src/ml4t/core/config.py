@@ -71,10 +71,8 @@ _TAKEN = ("metrics.json", "run_info.json")  #: files beside the manifest
 # Key in `[broker]` of every kind of model.
 MODEL_KEYS = {ModelKind.FILL: "fill_model", ModelKind.SLIPPAGE: "slippage_model"}
 MODEL_KEYS |= {ModelKind.IMPACT: "impact_model", ModelKind.FEE: "commission_model"}
-MODEL_KEYS |= {
-    kind: f"{kind.label}_model"
-    for kind in (ModelKind.BORROW, ModelKind.FUNDING, ModelKind.INTEREST, ModelKind.FX)
-}
+MODEL_KEYS |= {kind: f"{kind.label}_model" for kind in (ModelKind.BORROW, ModelKind.FUNDING)}
+MODEL_KEYS |= {kind: f"{kind.label}_model" for kind in (ModelKind.INTEREST, ModelKind.FX)}
 
 
 class NativePolicy(enum.Enum):
@@ -360,14 +358,21 @@ class SignalSection(Checked):
 
 @attrs.frozen
 class TableSection:
-    """A file of `[[corporate_actions]]`, `[[funding_rates]]`, `[[borrow_rates]]` or `[[fx_rates]]`."""
+    """A file of `[[corporate_actions]]`, `[[funding_rates]]`, `[[borrow_rates]]`, `[[fx_rates]]` ..."""
 
     name: str = setting()
     path: Path = setting(convert=Path)
     columns: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
 
 
-TABLE_SECTIONS = ("corporate_actions", "funding_rates", "borrow_rates", "fx_rates")
+TABLE_SECTIONS = (
+    "corporate_actions",
+    "funding_rates",
+    "borrow_rates",
+    "fx_rates",
+    "settlement_prices",
+    "cash_flows",
+)
 _TARGET = re.compile(r"(.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_]\w*")
 
 
@@ -433,6 +438,8 @@ class RunConfig(Checked):
     funding_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     borrow_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     fx_rates: tuple[TableSection, ...] = setting((), convert=tuple)
+    settlement_prices: tuple[TableSection, ...] = setting((), convert=tuple)
+    cash_flows: tuple[TableSection, ...] = setting((), convert=tuple)
     strategies: tuple[StrategySection, ...] = setting((), convert=tuple)
     report: ReportSection = setting(ReportSection())
     root: Path | None = internal(None)

@@ -162,10 +162,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return None
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Build the error for a name, of a `kind` such as "slippage model", that is not among the known ones."""
     names = sorted(set(known))
-    guess = nearest(name, names)
+    guess = nearest(name, names) if isinstance(name, str) else None
     hint = f"; did you mean {guess!r}?" if guess is not None else ""
     return UnknownNameError(f"unknown {kind} {name!r}; known: {_listed(names)}{hint}")
 

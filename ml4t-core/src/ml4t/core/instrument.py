@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -18,6 +18,7 @@ __all__ = ["Instrument"]
 # Cash is held in units of 1e-18, so price x quantity x multiplier posts exactly up to 18 decimals.
 MAX_EXPONENT_SUM = 18
 FRACTIONAL_EXPONENT = 8
+SETTLEMENTS = ("upfront", "daily", "on_close")
 _ASSET_CLASSES = {member.value: member for member in AssetClass}
 
 
@@ -51,6 +52,7 @@ class Instrument(Checked):
     symbol: str  #: unique within a run
     asset_class: AssetClass = setting(AssetClass.EQUITY, convert=_asset_class)  #: or its name
     currency: str = setting("USD")  #: in which prices are quoted and cash moves
+    settlement: Literal["upfront", "daily", "on_close"] | None = setting(None)  #: None: by asset class
     calendar: str = setting("XNYS")  #: of the venue, for example CME_Equity or 24/7
     tick_size: Decimal = setting(Decimal("0.01"), convert=_number)  #: smallest step of an order's price
     lot_size: Decimal = setting(Decimal(1), convert=_number)  #: smallest step of an order's quantity
@@ -78,6 +80,10 @@ class Instrument(Checked):
             guess = nearest(given, _ASSET_CLASSES) if isinstance(given, str) else None
             fault = _fault("asset_class", "a member of AssetClass or its name", given)
             yield attrs.evolve(fault, allowed=tuple(_ASSET_CLASSES), nearest=guess)
+        if (given := values.get("settlement")) not in (None, *SETTLEMENTS):
+            guess = nearest(given, SETTLEMENTS) if isinstance(given, str) else None
+            fault = _fault("settlement", f"{', '.join(SETTLEMENTS)} or None", given)
+            yield attrs.evolve(fault, allowed=SETTLEMENTS, nearest=guess)
         steps: dict[str, Decimal] = {}
         for path in ("tick_size", "lot_size", "multiplier"):
             if isinstance(step := values.get(path, Decimal(1)), Decimal) and step > 0:

@@ -35,15 +35,16 @@ _TABLES = {
     "ledger": """posting_id:u64 ts_event:ts book:u16 kind:str debit:str credit:str symbol:str? currency:str
         amount:money order_id:u64? fill_id:u64?""",
     "portfolio_history": """ts_event:ts session:date? is_nav:bool cash:f64 receivable:f64 long_value:f64
-        short_value:f64 equity:f64 realized_pnl:f64 unrealized_pnl:f64 fees:f64 dividends:f64
+        short_value:f64 open_pnl:f64 equity:f64 realized_pnl:f64 unrealized_pnl:f64 fees:f64 dividends:f64
         carry:f64 fx_pnl:f64 fx_costs:f64 gross_exposure:f64 net_exposure:f64 leverage:f64""",
     "attribution": """ts_event:ts session:date book:u16 symbol:str? price:money spread:money slippage:money
         impact:money fees:money dividends:money borrow:money funding:money interest:money fx:money
         fx_costs:money external:money total:money""",
     "balances": """ts_event:ts session:date? book:u16 currency:str cash:money receivable:money
-        long_value:money short_value:money fx_rate:f64 value:money""",
+        long_value:money short_value:money open_pnl:money fx_rate:f64 value:money""",
     "conversions": """conversion_id:u64? ts_submitted:ts ts_event:ts book:u16 currency:str amount:money
         value:money? cost:money? symbol:str? cause:str status:str reason:str""",
+    "cash_flows": "ts_event:ts book:u16 currency:str amount:money value:money equity:money",
     "recorded": "ts_event:ts name:str value:f64",
     "logs": "ts_event:ts level:str message:str",
 }
@@ -57,6 +58,8 @@ _INPUTS = {
     "funding": "symbol:str ts_event:ts funding_rate:f64 mark_price:f64?",
     "borrow": "symbol:str ts_event:ts borrow_rate:f64? available:f64?",
     "fx": "pair:str ts_event:ts rate:f64",
+    "cash_flow": "ts_event:ts amount:f64 currency:str?",
+    "settlement": "symbol:str ts_event:ts settlement_price:f64",
     "corporate_action": "symbol:str ex_date:date kind:str ratio:str? amount:str? pay_date:date?",
 }
 

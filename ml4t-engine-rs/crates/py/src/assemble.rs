@@ -8,6 +8,7 @@ use ml4t_abi::Kind;
 use ml4t_sim::carry::{BorrowRate, CarryModels, FundingRate, Rates};
 use ml4t_sim::currency::{Currencies, FxRow};
 use ml4t_sim::error::SimError;
+use ml4t_sim::flows::CashFlow;
 use ml4t_sim::foreign::ForeignTable;
 use ml4t_sim::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
@@ -19,9 +20,10 @@ use ml4t_sim::plan::{
 };
 use ml4t_sim::policies::{
     BarPath, BuyingPower, Conversion, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch,
-    LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap,
-    TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
+    LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, Settlement,
+    StopGap, TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
+use ml4t_sim::settlement::SettlementPrice;
 use ml4t_sim::time::Sessions;
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
@@ -89,6 +91,8 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
         rates: rates(spec)?,
         calendars: each(spec, "calendars")?.iter().map(sessions).collect::<PyResult<Vec<_>>>()?,
         nav_calendar: CalendarId(take(spec, "nav_calendar")?),
+        settlements: settlements(spec, &instruments)?,
+        flows: flows(spec, &currencies)?,
         opening: opening(&account, &currencies)?,
         policies: policies(&get(spec, "policies")?.cast_into::<PyDict>()?)?,
         account: account_settings(&account)?,
@@ -150,6 +154,28 @@ fn currency(py: Python<'_>, currencies: &Currencies, name: &str) -> PyResult<Cur
     found.into_py(py)
 }
 
+/// What is paid in and taken out.
+fn flows(spec: &Dict<'_>, currencies: &Currencies) -> PyResult<Vec<CashFlow>> {
+    let row = |row: &Dict<'_>| {
+        let currency = currency(row.py(), currencies, &take::<String>(row, "currency")?)?;
+        Ok(CashFlow { ts: take(row, "ts")?, currency, amount: money(row, "amount")? })
+    };
+    each(spec, "cash_flows")?.iter().map(row).collect()
+}
+
+/// Settlement prices of what is settled daily.
+fn settlements(spec: &Dict<'_>, instruments: &[Instrument]) -> PyResult<Vec<SettlementPrice>> {
+    let row = |row: &Dict<'_>| {
+        let (ts, id, price) = (take(row, "ts")?, InstrumentId(take(row, "instrument")?), take::<f64>(row, "price")?);
+        let instrument = &instruments[id.index()];
+        let found = instrument.scale.price(price).ok_or_else(|| {
+            SimError::data(format!("settlement prices: {price} of {} leaves the range of a price", instrument.symbol))
+        });
+        Ok(SettlementPrice { ts, instrument: id, price: found.into_py(row.py())? })
+    };
+    each(spec, "settlements")?.iter().map(row).collect()
+}
+
 /// Opening cash in other currencies than the base, in their sequence.
 fn opening(account: &Dict<'_>, currencies: &Currencies) -> PyResult<Vec<(CurrencyId, Cash)>> {
     let balances = get(account, "initial_balances")?.cast_into::<PyDict>()?;
@@ -179,6 +205,7 @@ fn instrument(description: &Dict<'_>, currencies: &Currencies) -> PyResult<Instr
     };
     Ok(Instrument {
         currency: currency(description.py(), currencies, &take::<String>(description, "currency")?)?,
+        settlement: Settlement::parse(&take::<String>(description, "settlement")?).into_py(description.py())?,
         tick_size: units("tick_size", scale.price_exponent)?,
         lot_size: units("lot_size", scale.quantity_exponent)?,
         allows_negative_prices: take(description, "allows_negative_prices")?,

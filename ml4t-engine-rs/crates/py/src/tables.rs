@@ -32,7 +32,7 @@ use crate::shared::{Core, Shared};
 type Make = fn(&Shared, &Core, &TableRecorder) -> PyResult<RecordBatch>;
 
 /// Every table with what makes it, and whether a run that keeps only its net asset values has it.
-const TABLES: [(&str, Make, bool); 12] = [
+const TABLES: [(&str, Make, bool); 13] = [
     ("orders", orders, false),
     ("order_events", order_events, false),
     ("fills", fills, false),
@@ -43,6 +43,7 @@ const TABLES: [(&str, Make, bool); 12] = [
     ("attribution", attribution, false),
     ("balances", balances, true),
     ("conversions", conversions, false),
+    ("cash_flows", cash_flows, true),
     ("recorded", recorded, true),
     ("logs", logs, true),
 ];
@@ -328,7 +329,7 @@ fn positions(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<Reco
     c.floats("avg_price", rows().map(|r| instrument(&r).scale.average_price(r.cost, Qty(r.quantity))));
     c.floats("mark_price", rows().map(|r| instrument(&r).scale.price_f64(r.mark)));
     c.floats("market_value", rows().map(|r| r.value.to_f64()));
-    c.floats("unrealized_pnl", rows().map(|r| Cash(r.value.0 - r.cost.0).to_f64()));
+    c.floats("unrealized_pnl", rows().map(|r| Cash(r.value.0 - r.cost.0 - r.settled.0).to_f64()));
     c.finish()
 }
 
@@ -364,17 +365,20 @@ fn portfolio_history(_: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<R
     c.floats("receivable", money(|r| r.receivable.0));
     c.floats("long_value", money(|r| r.long_value.0));
     c.floats("short_value", money(|r| r.short_value.0));
+    c.floats("open_pnl", money(|r| r.open_pnl.0));
     c.floats("equity", money(|r| r.equity.0));
     c.floats("realized_pnl", money(|r| r.realized.0));
-    c.floats("unrealized_pnl", money(|r| r.long_value.0 + r.short_value.0 - r.cost.0));
+    c.floats("unrealized_pnl", money(|r| r.long_value.0 + r.short_value.0 - r.cost.0 + r.open_pnl.0));
     c.floats("fees", money(|r| r.fees.0));
     c.floats("dividends", money(|r| r.dividends.0));
     c.floats("carry", money(|r| r.carry.0));
     c.floats("fx_pnl", money(|r| r.fx.0));
     c.floats("fx_costs", money(|r| r.fx_costs.0));
-    c.floats("gross_exposure", money(|r| r.long_value.0 - r.short_value.0));
-    c.floats("net_exposure", money(|r| r.long_value.0 + r.short_value.0));
-    let leverage = rows().map(|r| Cash(r.long_value.0 - r.short_value.0).to_f64() / r.equity.to_f64());
+    let gross = |r: &PortfolioRow| r.long_value.0 - r.short_value.0 + r.margined_long.0 - r.margined_short.0;
+    let net = |r: &PortfolioRow| r.long_value.0 + r.short_value.0 + r.margined_long.0 + r.margined_short.0;
+    c.floats("gross_exposure", money(gross));
+    c.floats("net_exposure", money(net));
+    let leverage = rows().map(|r| Cash(gross(&r)).to_f64() / r.equity.to_f64());
     c.floats("leverage", leverage);
     c.finish()
 }
@@ -405,6 +409,7 @@ fn balances(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<Recor
     c.money("receivable", rows.iter().map(|r| r.receivable));
     c.money("long_value", rows.iter().map(|r| r.long_value));
     c.money("short_value", rows.iter().map(|r| r.short_value));
+    c.money("open_pnl", rows.iter().map(|r| r.open_pnl));
     c.floats("fx_rate", rows.iter().map(|r| r.rate.map_or(f64::NAN, |rate| rate.of_one().to_f64())));
     c.money("value", rows.iter().map(|r| r.value));
     c.finish()
@@ -426,6 +431,18 @@ fn conversions(shared: &Shared, core: &Core, tables: &TableRecorder) -> PyResult
     c.texts("cause", rows.iter().map(|r| if r.id.is_some() { "asked" } else { "automatic" }));
     c.texts("status", rows.iter().map(|r| r.status.as_str()));
     c.texts("reason", rows.iter().map(|r| core.run.state.sentence(Reason::None, r.text)));
+    c.finish()
+}
+
+fn cash_flows(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.flows();
+    let mut c = Columns::default();
+    c.times("ts_event", rows().map(|r| r.ts));
+    c.books(rows().map(|r| r.book.0));
+    c.texts("currency", rows().map(|r| shared.plan.currencies.name(r.currency)));
+    c.money("amount", rows().map(|r| r.amount));
+    c.money("value", rows().map(|r| r.value));
+    c.money("equity", rows().map(|r| r.equity));
     c.finish()
 }
 

@@ -12,6 +12,7 @@ use crate::order::{Order, OrderType};
 use crate::plan::{AccountSettings, Plan};
 use crate::policies::{BuyingPower, Conversion};
 use crate::prices::last_price;
+use crate::purse::Purse;
 use crate::state::State;
 use crate::time::{Ns, render};
 
@@ -91,7 +92,9 @@ pub fn known_value(plan: &Plan, state: &State, i: usize, position: &Position) ->
     if marking.all(|feed| plan.feed(feed).arrival().is_none()) {
         return Ok((position.mark, position.value));
     }
-    let Some(price) = last_price(plan, state, i) else { return Ok((None, position.cost)) };
+    let Some(price) = last_price(plan, state, i) else {
+        return Ok((None, if position.is_margined { position.basis() } else { position.cost }));
+    };
     let value = instrument.scale.notional(price, Qty(position.quantity));
     let value = value.ok_or_else(|| SimError::overflow(format!("{}: the position's value", instrument.symbol)))?;
     Ok((Some(price), value))
@@ -111,11 +114,22 @@ pub fn free_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
         return Ok(UNLIMITED);
     }
     if goes_by_cash(settings) {
-        return book.sum(quotes, |purse| purse.cash().minus(purse.reserved, WHAT));
+        let free = book.sum(quotes, |purse| purse.cash().minus(purse.reserved, WHAT))?;
+        return free.minus(collateral(book, quotes)?, WHAT)?.minus(reserved_margined(book, quotes)?, WHAT);
     }
     let worth = Worth::known(plan, state, book)?;
-    let reserved = book.sum(quotes, |purse| Ok(purse.reserved))?;
+    let reserved = book.sum(quotes, Purse::all_reserved)?;
     leveraged(worth.equity, settings)?.minus(worth.gross, WHAT)?.minus(reserved, WHAT)
+}
+
+/// What the base currency of an account that goes by cash keeps for positions that are not paid for: all of their size.
+fn collateral(book: &Book, quotes: &Quotes) -> Result<Cash> {
+    book.sum(quotes, Purse::margined_gross)
+}
+
+/// What working orders of such have set aside.
+fn reserved_margined(book: &Book, quotes: &Quotes) -> Result<Cash> {
+    book.sum(quotes, |purse| Ok(purse.reserved_margined))
 }
 
 /// What bounds an account before working orders, at the marks and in the base currency; for a message.
@@ -124,7 +138,7 @@ pub fn free_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
 /// As [`free_power`].
 pub(crate) fn buying_power(plan: &Plan, book: &Book, quotes: &Quotes) -> Result<Cash> {
     if goes_by_cash(&plan.account) {
-        return book.all_cash(quotes);
+        return book.all_cash(quotes)?.minus(collateral(book, quotes)?, WHAT);
     }
     let worth = Worth::at_marks(book, quotes)?;
     leveraged(worth.equity, &plan.account)?.minus(worth.gross, WHAT)
@@ -160,8 +174,9 @@ pub fn lacks_power(
     plan: &Plan,
     state: &State,
     book: &Book,
-    (currency, need): (CurrencyId, Cash),
+    (instrument, need): (&Instrument, Cash),
 ) -> Result<Option<Lack>> {
+    let currency = instrument.currency;
     let (settings, quotes) = (&plan.account, &state.exchange.quotes);
     if need <= Cash::ZERO || settings.buying_power == BuyingPower::Unlimited {
         return Ok(None);
@@ -172,19 +187,25 @@ pub fn lacks_power(
         let free = free_power(plan, state, book)?;
         return Ok((needed > free).then_some(Lack { needed, free, currency: BASE }));
     }
-    let is_covered = own.shortfall(need)? == Cash::ZERO;
-    if currency != BASE && (is_covered || settings.conversion == Conversion::Never) {
+    let is_margined = instrument.is_margined();
+    let is_covered = !is_margined && own.shortfall(need)? == Cash::ZERO;
+    if currency != BASE && !is_margined && (is_covered || settings.conversion == Conversion::Never) {
         let free = own.cash().minus(own.reserved, WHAT)?;
         return Ok((!is_covered).then_some(Lack { needed: need, free, currency }));
     }
     // What the other currencies lack is paid by the base currency.
     let mut free = book.purse(BASE).cash().minus(book.purse(BASE).reserved, WHAT)?;
+    free = free.minus(collateral(book, quotes)?, WHAT)?.minus(reserved_margined(book, quotes)?, WHAT)?;
     if settings.conversion != Conversion::Never {
-        for (other, purse) in book.purses().filter(|(other, _)| *other != BASE && *other != currency) {
+        for (other, purse) in book.foreign().filter(|(other, _)| is_margined || *other != currency) {
             free = free.minus(quotes.to_base(other, purse.shortfall(Cash::ZERO)?)?, WHAT)?;
         }
     }
-    let lacks = if currency == BASE { need } else { quotes.to_base(currency, own.shortfall(need)?)? };
+    let lacks = match (currency == BASE, is_margined) {
+        (true, _) => need,
+        (false, true) => quotes.to_base(currency, need)?,
+        (false, false) => quotes.to_base(currency, own.shortfall(need)?)?,
+    };
     Ok((lacks > free).then_some(Lack { needed: lacks, free, currency: BASE }))
 }
 
@@ -198,7 +219,7 @@ pub fn lacks_power(
 pub fn reservation(order: &Order, held: i64, instrument: &Instrument, settings: &AccountSettings) -> Option<Cash> {
     let Some(price) = order.expected_price else { return Some(Cash::ZERO) };
     let sign = order.request.side.sign();
-    let by_cash = settings.buying_power == BuyingPower::Cash;
+    let by_cash = settings.buying_power == BuyingPower::Cash && !instrument.is_margined();
     if by_cash && sign > 0 {
         return instrument.scale.notional(Price(price.0.abs()), Qty(order.leaves));
     }
@@ -214,6 +235,8 @@ pub fn reservation(order: &Order, held: i64, instrument: &Instrument, settings: 
 pub struct Exposure {
     /// Which that is.
     pub currency: CurrencyId,
+    /// Whether its positions are not paid for.
+    pub is_margined: bool,
     /// Signed value of the fill: positive for buys.
     pub notional: Cash,
     /// Fee.
@@ -235,20 +258,27 @@ pub fn affords(plan: &Plan, exchange: &mut Exchange, book: &Book, fill: &Exposur
     if settings.buying_power == BuyingPower::Unlimited {
         return Ok(true);
     }
-    if goes_by_cash(settings) {
+    let quotes = &exchange.quotes;
+    let size = |value: Cash| quotes.to_base(currency, Cash(value.0.abs()));
+    if goes_by_cash(settings) && !fill.is_margined {
+        let kept = collateral(book, quotes)?;
         let before = book.purse(currency).cash();
         let after = before.minus(fill.notional, WHAT)?.minus(fill.fee, WHAT)?;
-        return if after >= Cash::ZERO || after >= before {
+        let least = if currency == BASE { kept } else { Cash::ZERO };
+        return if after >= least || after >= before {
             Ok(true)
         } else {
-            exchange.covers(plan, book, (currency, Cash(-after.0)), now)
+            exchange.covers(plan, book, (currency, Cash(-after.0)), (kept, now))
         };
     }
     if fill.is_reducing {
         return Ok(true);
     }
-    let quotes = &exchange.quotes;
-    let size = |value: Cash| quotes.to_base(currency, Cash(value.0.abs()));
+    if goes_by_cash(settings) {
+        let others = collateral(book, quotes)?.minus(size(fill.value_before)?, WHAT)?;
+        let kept = others.plus(size(fill.value_after)?, WHAT)?.plus(quotes.to_base(currency, fill.fee)?, WHAT)?;
+        return Ok(kept <= book.cash());
+    }
     let others = book.gross_exposure(quotes)?.minus(size(fill.value_before)?, WHAT)?;
     let gross = others.plus(size(fill.value_after)?, WHAT)?;
     let equity = book.equity(quotes)?.minus(quotes.to_base(currency, fill.fee)?, WHAT)?;

@@ -21,6 +21,8 @@ pub struct Corporate<'a> {
     pub quantum: i128,
     /// What one unit of its currency is worth in the base currency; zero where nothing is held that it could value.
     pub fx_rate: Cash,
+    /// The price at which it was settled at this very instant.
+    pub settled_at: Option<Price>,
 }
 
 impl Corporate<'_> {
@@ -50,7 +52,7 @@ impl Book {
             return Ok(());
         };
         let range = || out_of_range(&instrument.symbol);
-        let (removed, fraction) = position.split(&instrument.symbol, ratio, instrument.lot_size)?;
+        let (removed, returned, fraction) = position.split(&instrument.symbol, ratio, instrument.lot_size)?;
         let den = i128::from(ratio.den);
         let mark = ratio.unscale(old_mark).ok_or_else(range)?;
         // What the fraction is worth in new shares, rounded once, straight to the posting quantum.
@@ -68,8 +70,10 @@ impl Book {
             instrument: Some(id),
             fill: None,
         };
-        self.post_signed(template, (Account::Cash, Account::Inventory), removed, recorder)?;
-        let gain = paid.minus(removed, WHAT)?;
+        if !instrument.is_margined() {
+            self.post_signed(template, (Account::Cash, Account::Inventory), removed, recorder)?;
+        }
+        let gain = paid.minus(removed, WHAT)?.minus(returned, WHAT)?;
         self.post_signed(template, (Account::Cash, Account::RealizedPnl), gain, recorder)?;
         let position = &mut self.positions[id.index()];
         position.realized = position.realized.plus(gain, WHAT)?;
@@ -142,9 +146,15 @@ impl Book {
         }
         let value = match per_unit {
             Some(amount) => event.amount(amount, position.quantity)?,
-            None => position.value,
+            None => match event.settled_at {
+                Some(price) => {
+                    let value = instrument.scale.notional(price, Qty(position.quantity));
+                    value.ok_or_else(|| out_of_range(&instrument.symbol))?
+                }
+                None => position.value,
+            },
         };
-        let (cost, whole) = (position.cost, position.quantity.abs());
+        let (cost, settled, whole) = (position.cost, position.settled, position.quantity.abs());
         let (mut done, mut given) = (0, Cash::ZERO);
         for lot in std::mem::take(&mut position.lots) {
             done += lot.quantity.abs();
@@ -167,9 +177,9 @@ impl Book {
             });
             given = upto;
         }
-        let gain = value.minus(cost, WHAT)?;
+        let gain = value.minus(cost, WHAT)?.minus(settled, WHAT)?;
         position.realized = position.realized.plus(gain, WHAT)?;
-        (position.quantity, position.cost) = (0, Cash::ZERO);
+        (position.quantity, position.cost, position.settled) = (0, Cash::ZERO, Cash::ZERO);
         let mark = position.mark.unwrap_or(Price(0));
         self.set_mark(id, &instrument.scale, mark).ok_or_else(|| out_of_range(&instrument.symbol))?;
         self.positions[id.index()].mark = None;
@@ -185,7 +195,9 @@ impl Book {
             instrument: Some(id),
             fill: None,
         };
-        self.post_signed(template, (Account::Cash, Account::Inventory), cost, recorder)?;
+        if !instrument.is_margined() {
+            self.post_signed(template, (Account::Cash, Account::Inventory), cost, recorder)?;
+        }
         self.post_signed(template, (Account::Cash, Account::RealizedPnl), gain, recorder)?;
         self.positions[id.index()].check(&instrument.symbol)
     }

@@ -420,7 +420,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn next_due(&self) -> Ns {
         let (state, plan) = (&self.state, &self.plan);
         let mut next = state.payments.iter().map(|p| p.ts).min().unwrap_or(NEVER);
-        next = next.min(state.accruals.next_due(&plan.rates).unwrap_or(NEVER)).min(state.exchange.due);
+        next = next
+            .min(state.accruals.next_due(&plan.rates).unwrap_or(NEVER))
+            .min(state.exchange.due)
+            .min(plan.flows.get(state.flows_seen).map_or(NEVER, |flow| flow.ts))
+            .min(state.settlements.next_due(plan));
         // Requests stand in the sequence of their arrival.
         next = next.min(state.requests.iter().map(|r| r.0).find(|&ts| ts > state.now).unwrap_or(NEVER));
         for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
@@ -517,9 +521,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Phase 3: dividends that are due are paid, and what holding costs.
     fn settle(&mut self, now: Ns) -> Result<()> {
+        self.pay_flows(now)?;
         if !self.state.payments.is_empty() {
             self.pay_dividends(now)?;
         }
+        self.settle_margins(now)?;
         self.pay_funding(now)?;
         self.convert_asked(now)?;
         self.accrue(now)
@@ -550,7 +556,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             let instrument = plan.instrument(action.instrument);
             let fx_rate = state.exchange.quotes.unit(instrument.currency);
             let quantum = plan.account.posting_quantum;
-            let event = Corporate { ts: now, id: action.instrument, instrument, quantum, fx_rate };
+            let settled_at = state.settlements.price_at(action.instrument, now);
+            let event = Corporate { ts: now, id: action.instrument, instrument, quantum, fx_rate, settled_at };
             if matches!(action.kind, ActionKind::CashOut(_)) {
                 state.delisted[action.instrument.index()] = Some(now);
                 venue.on_delisted(&mut Desk { plan, state, recorder }, action.instrument)?;
@@ -627,6 +634,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                     instrument,
                     quantity: position.quantity,
                     cost: position.cost,
+                    settled: position.settled,
                     mark,
                     value: position.value,
                 });
@@ -653,6 +661,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                     receivable: purse.balance(Account::Receivable),
                     long_value: purse.long_value,
                     short_value: purse.short_value,
+                    open_pnl: purse.open_pnl(),
                     rate: quotes.known_rate(currency),
                     value: quotes.to_base(currency, purse.total()?)?,
                 });

@@ -147,18 +147,18 @@ impl Exchange {
         Ok(deal)
     }
 
-    /// Whether the base currency of a book pays for what it lacks of a foreign one.
+    /// Whether the base currency of a book pays for what it lacks of a foreign one, and leaves what is to be kept.
     pub(crate) fn covers(
         &mut self,
         plan: &Plan,
         book: &Book,
         (currency, lacks): (CurrencyId, Cash),
-        now: Ns,
+        (kept, now): (Cash, Ns),
     ) -> Result<bool> {
         if currency == BASE || plan.account.conversion == Conversion::Never {
             return Ok(false);
         }
-        Ok(self.deal(plan, (currency, lacks), now)?.price()? <= book.cash())
+        Ok(self.deal(plan, (currency, lacks), now)?.price()?.plus(kept, WHAT)? <= book.cash())
     }
 
     /// Convert what the account does by itself once something has been posted in a currency.

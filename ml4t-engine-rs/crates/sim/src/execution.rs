@@ -314,6 +314,7 @@ impl Execution {
         let value_after = scale.notional(draft.price, Qty(after)).ok_or_else(|| self.out_of_range(desk, "position"))?;
         let exposure = Exposure {
             currency: position.currency,
+            is_margined: position.is_margined,
             notional: Cash(draft.notional.0 * i128::from(sign)),
             fee: draft.fee,
             value_before: position.value,

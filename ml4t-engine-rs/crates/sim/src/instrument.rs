@@ -7,7 +7,7 @@ use crate::ids::{CalendarId, CurrencyId, FeedId};
 use crate::latency::Latency;
 use crate::money::{Price, Ratio, Scale};
 use crate::order::Side;
-use crate::policies::LotRounding;
+use crate::policies::{LotRounding, Settlement};
 
 /// Static facts of one instrument.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Instrument {
     pub symbol: String,
     /// Settlement currency.
     pub currency: CurrencyId,
+    /// How what a position in it has gained becomes cash.
+    pub settlement: Settlement,
     /// Scales of price, quantity and multiplier.
     pub scale: Scale,
     /// Smallest price step of an order, in price units.
@@ -56,6 +58,12 @@ impl Instrument {
             LotRounding::Down if whole != 0 => (whole, true),
             _ => (units, is_exact),
         }
+    }
+
+    /// Whether its positions are not paid for.
+    #[must_use]
+    pub const fn is_margined(&self) -> bool {
+        !matches!(self.settlement, Settlement::Upfront)
     }
 
     /// Check what the types leave open.

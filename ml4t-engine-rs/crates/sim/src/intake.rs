@@ -356,7 +356,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         if need <= Cash::ZERO || self.plan.policies.insufficient_cash != InsufficientCash::Reject {
             return Ok(None);
         }
-        let about = (instrument.currency, need);
+        let about = (instrument, need);
         let Some(lack) = lacks_power(&self.plan, &self.state, book, about)? else { return Ok(None) };
         let (need, free) = lack.shown(&self.plan);
         let text = format!(

@@ -85,8 +85,10 @@ impl Account {
 /// What a posting is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostingKind {
-    /// Opening cash.
+    /// Opening cash, and what is paid in later.
     Deposit,
+    /// What is taken out.
+    Withdrawal,
     /// Cost moved by a fill.
     Trade,
     /// Gain or loss of lots closed by a fill.
@@ -111,12 +113,15 @@ pub enum PostingKind {
     Conversion,
     /// What it cost against the middle rate.
     ConversionCost,
+    /// What a settlement price has moved of a position that is not paid for.
+    VariationMargin,
 }
 
 impl PostingKind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Deposit,
+        Self::Withdrawal,
         Self::Trade,
         Self::Realized,
         Self::Fee,
@@ -129,6 +134,7 @@ impl PostingKind {
         Self::CashOut,
         Self::Conversion,
         Self::ConversionCost,
+        Self::VariationMargin,
     ];
 
     /// Name in the ledger table.
@@ -136,6 +142,7 @@ impl PostingKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Deposit => "deposit",
+            Self::Withdrawal => "withdrawal",
             Self::Trade => "trade",
             Self::Realized => "realized",
             Self::Fee => "fee",
@@ -145,6 +152,7 @@ impl PostingKind {
             Self::CashOut => "cash_out",
             Self::Conversion => "conversion",
             Self::ConversionCost => "conversion_cost",
+            Self::VariationMargin => "variation_margin",
             Self::Borrow => "borrow",
             Self::Funding => "funding",
             Self::Interest => "interest",
@@ -292,7 +300,11 @@ impl Book {
     /// An empty book.
     #[must_use]
     pub fn new(id: BookId, instruments: &[Instrument], currencies: usize) -> Self {
-        let position = |instrument: &Instrument| Position { currency: instrument.currency, ..Position::default() };
+        let position = |instrument: &Instrument| Position {
+            currency: instrument.currency,
+            is_margined: instrument.is_margined(),
+            ..Position::default()
+        };
         Self {
             id,
             base: Purse::default(),
@@ -482,11 +494,13 @@ impl Book {
             fill: Some((fill.order, fill.number)),
         };
         if closing > 0 {
-            let cost = self.close_lots(fill, policy, (closing, value(closing)?), recorder)?;
+            let (cost, settled) = self.close_lots(fill, policy, (closing, value(closing)?), recorder)?;
             // Proceeds are positive for a sale and negative for a buy-back.
             let proceeds = Cash(-value(closing)?.0);
-            self.post_signed(template, (Account::Cash, Account::Inventory), cost, recorder)?;
-            let gain = proceeds.minus(cost, WHAT)?;
+            if !instrument.is_margined() {
+                self.post_signed(template, (Account::Cash, Account::Inventory), cost, recorder)?;
+            }
+            let gain = proceeds.minus(cost, WHAT)?.minus(settled, WHAT)?;
             let kind = PostingKind::Realized;
             self.post_signed(Posting { kind, ..template }, (Account::Cash, Account::RealizedPnl), gain, recorder)?;
             let realized = &mut self.positions[fill.instrument.index()].realized;
@@ -494,11 +508,14 @@ impl Book {
         }
         if opening > 0 {
             let cost = value(opening)?;
-            self.post_signed(template, (Account::Inventory, Account::Cash), cost, recorder)?;
+            if !instrument.is_margined() {
+                self.post_signed(template, (Account::Inventory, Account::Cash), cost, recorder)?;
+            }
             let whole = fill.quantity.abs();
             let lot = Lot {
                 quantity: opening * fill.quantity.signum(),
                 cost,
+                settled: Cash::ZERO,
                 fees: fill.fee.minus(fill.fee.share(closing, whole, WHAT)?, WHAT)?,
                 slippage: fill.slippage.minus(fill.slippage.share(closing, whole, WHAT)?, WHAT)?,
                 ts: fill.ts,
@@ -522,21 +539,22 @@ impl Book {
         position.check(&instrument.symbol)
     }
 
-    /// Take `closing` units out of the lots; returns their signed cost.
+    /// Take `closing` units out of the lots; returns their signed cost, and the variation margin they have received.
     fn close_lots<R: Recorder>(
         &mut self,
         fill: &LedgerFill,
         policy: LotPolicy,
         (closing, exit_cost): (i64, Cash),
         recorder: &mut R,
-    ) -> Result<Cash> {
+    ) -> Result<(Cash, Cash)> {
         let whole = fill.quantity.abs();
         let (book, position) = (self.id, &mut self.positions[fill.instrument.index()]);
-        let (mut done, mut cost) = (0, Cash::ZERO);
+        let (mut done, mut cost, mut settled) = (0, Cash::ZERO, Cash::ZERO);
         // Running shares, so that the parts add up to the whole whatever the rounding of each.
         let mut given = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
         position.close(closing, policy, |part| {
             cost = cost.plus(part.cost, WHAT)?;
+            settled = settled.plus(part.settled, WHAT)?;
             done += part.quantity.abs();
             let upto = (
                 exit_cost.share(done, closing, WHAT)?,
@@ -562,7 +580,8 @@ impl Book {
             Ok(())
         })?;
         position.cost = position.cost.minus(cost, WHAT)?;
-        Ok(cost)
+        position.settled = position.settled.minus(settled, WHAT)?;
+        Ok((cost, settled))
     }
 
     /// Value a position at `mark`. `None` when the value leaves its range.
@@ -572,11 +591,15 @@ impl Book {
         let before = position.value;
         position.mark = Some(mark);
         position.value = value;
-        if before.0 == value.0 {
+        let (currency, counted, basis) = (position.currency, position.counted, position.basis());
+        if before.0 == value.0 && counted.0 == basis.0 {
             return Some(());
         }
-        let currency = position.currency;
-        self.purse_mut(currency).revalue(before, value)
+        if !position.is_margined {
+            return self.purse_mut(currency).revalue(before, value);
+        }
+        position.counted = basis;
+        self.purse_mut(currency).revalue_margined((before, counted), (value, basis))
     }
 
     /// The instruments that are held, in their sequence, with the positions.
@@ -605,19 +628,23 @@ impl Book {
     fn add_up(&self, instruments: &[Instrument], among: &(impl Iterator<Item = usize> + Clone)) -> Result<()> {
         for (currency, purse) in self.purses() {
             let mut cost = Cash::ZERO;
-            let (mut long, mut short) = (Cash::ZERO, Cash::ZERO);
+            let (mut long, mut short, mut open) = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
             for i in among.clone() {
                 let position = &self.positions[i];
                 if position.currency != currency {
                     continue;
                 }
                 position.check_lots(&instruments[i].symbol)?;
+                if position.is_margined {
+                    open = open.plus(position.worth(), WHAT)?;
+                    continue;
+                }
                 cost = cost.plus(position.cost, WHAT)?;
                 let side = if position.value.0 >= 0 { &mut long } else { &mut short };
                 *side = side.plus(position.value, WHAT)?;
             }
             let kept = (purse.balance(Account::Inventory), purse.long_value, purse.short_value);
-            if (cost, long, short) != kept {
+            if (cost, long, short) != kept || open != purse.open_pnl() {
                 return Err(SimError::accounting(format!(
                     "positions re-sum to cost {}, long {}, short {}; the running totals are {}, {}, {}",
                     cost.to_f64(),

@@ -19,6 +19,7 @@ pub mod engine;
 pub mod error;
 pub mod exchange;
 mod execution;
+pub mod flows;
 #[expect(unsafe_code, reason = "tables of other libraries")]
 pub mod foreign;
 pub mod front;
@@ -51,6 +52,7 @@ pub mod replace;
 pub mod rng;
 pub mod rows;
 pub mod rules;
+pub mod settlement;
 pub mod state;
 pub mod targets;
 pub mod terms;

@@ -16,8 +16,10 @@ use crate::time::Ns;
 pub struct Lot {
     /// Signed quantity left.
     pub quantity: i64,
-    /// Signed cost of what is left.
+    /// Signed cost of what is left, or what that was worth when it was opened if it was not paid for.
     pub cost: Cash,
+    /// Variation margin that what is left has received so far.
+    pub settled: Cash,
     /// Entry fees of what is left.
     pub fees: Cash,
     /// Slippage, spread and impact paid at entry for what is left.
@@ -35,10 +37,16 @@ pub struct Lot {
 pub struct Position {
     /// Which currency that is.
     pub currency: CurrencyId,
+    /// Whether the position is not paid for.
+    pub is_margined: bool,
     /// Signed quantity.
     pub quantity: i64,
     /// Signed cost of the lots.
     pub cost: Cash,
+    /// Variation margin that the lots have received.
+    pub settled: Cash,
+    /// What of the value the account does not own, as its purse counts it: nothing of what is paid for.
+    pub(crate) counted: Cash,
     /// Open lots, oldest first.
     pub lots: VecDeque<Lot>,
     /// Gain of closed lots, before fees.
@@ -53,8 +61,11 @@ impl Default for Position {
     fn default() -> Self {
         Self {
             currency: BASE,
+            is_margined: false,
             quantity: 0,
             cost: Cash::ZERO,
+            settled: Cash::ZERO,
+            counted: Cash::ZERO,
             lots: VecDeque::new(),
             realized: Cash::ZERO,
             mark: None,
@@ -64,18 +75,29 @@ impl Default for Position {
 }
 
 impl Lot {
+    /// Take over cost, variation margin, fees and slippage of a lot that is no more.
+    fn receive(&mut self, [cost, settled, fees, slippage]: [Cash; 4]) -> Result<()> {
+        self.cost = self.cost.plus(cost, WHAT)?;
+        self.settled = self.settled.plus(settled, WHAT)?;
+        self.fees = self.fees.plus(fees, WHAT)?;
+        self.slippage = self.slippage.plus(slippage, WHAT)?;
+        Ok(())
+    }
+
     /// Split off `quantity` units (positive) with their share of cost, fees and slippage.
     pub(crate) fn take(&mut self, quantity: i64) -> Result<Self> {
         let whole = self.quantity.abs();
         let part = Self {
             quantity: quantity * self.quantity.signum(),
             cost: self.cost.share(quantity, whole, WHAT)?,
+            settled: self.settled.share(quantity, whole, WHAT)?,
             fees: self.fees.share(quantity, whole, WHAT)?,
             slippage: self.slippage.share(quantity, whole, WHAT)?,
             ..*self
         };
         self.quantity -= part.quantity;
         self.cost = self.cost.minus(part.cost, WHAT)?;
+        self.settled = self.settled.minus(part.settled, WHAT)?;
         self.fees = self.fees.minus(part.fees, WHAT)?;
         self.slippage = self.slippage.minus(part.slippage, WHAT)?;
         Ok(part)
@@ -91,6 +113,19 @@ fn compare((a, b): (i128, u64), (c, d): (i128, u64)) -> Ordering {
 }
 
 impl Position {
+    /// What of the value at a mark the account does not own: what a position that is not paid for was last settled at.
+    #[must_use]
+    pub const fn basis(&self) -> Cash {
+        // Both are parts of sums that had room.
+        if self.is_margined { Cash(self.cost.0.wrapping_add(self.settled.0)) } else { Cash::ZERO }
+    }
+
+    /// What the position adds to the equity at its mark.
+    #[must_use]
+    pub const fn worth(&self) -> Cash {
+        Cash(self.value.0.wrapping_sub(self.basis().0))
+    }
+
     /// Take `closing` units out of the lots, in the sequence of the policy; hands over each part.
     pub(crate) fn close(
         &mut self,
@@ -141,10 +176,12 @@ impl Position {
 
     pub(crate) fn open(&mut self, lot: Lot, policy: LotPolicy) -> Result<()> {
         self.cost = self.cost.plus(lot.cost, WHAT)?;
+        self.settled = self.settled.plus(lot.settled, WHAT)?;
         match (policy, self.lots.front_mut()) {
             (LotPolicy::Average, Some(only)) => {
                 only.quantity = only.quantity.checked_add(lot.quantity).ok_or_else(|| out_of_range("position"))?;
                 only.cost = only.cost.plus(lot.cost, WHAT)?;
+                only.settled = only.settled.plus(lot.settled, WHAT)?;
                 only.fees = only.fees.plus(lot.fees, WHAT)?;
                 only.slippage = only.slippage.plus(lot.slippage, WHAT)?;
             }
@@ -156,8 +193,8 @@ impl Position {
     /// Apply a split: every lot is scaled, the fraction of a `step` that the position as a whole is left with is
     /// taken out of the oldest lots like a sale, and the lots get whole units by running totals rounded down.
     ///
-    /// Returns the cost of the fraction, and the fraction in units of 1 / (denominator of the ratio).
-    pub(crate) fn split(&mut self, symbol: &str, ratio: Ratio, step: i64) -> Result<(Cash, i128)> {
+    /// Returns cost and variation margin of the fraction, and the fraction in units of 1 / (denominator of the ratio).
+    pub(crate) fn split(&mut self, symbol: &str, ratio: Ratio, step: i64) -> Result<(Cash, Cash, i128)> {
         let range = || out_of_range(symbol);
         let (num, den) = (i128::from(ratio.num), i128::from(ratio.den));
         let sign = self.quantity.signum();
@@ -165,9 +202,9 @@ impl Position {
         let steps = exact / (den * i128::from(step));
         let target = i64::try_from(steps).ok().and_then(|n| n.checked_mul(step)).ok_or_else(range)?;
         let fraction = exact - i128::from(target) * den;
-        let (mut unsold, mut removed) = (fraction, Cash::ZERO);
+        let (mut unsold, mut removed, mut returned) = (fraction, Cash::ZERO, Cash::ZERO);
         let (mut scaled, mut given) = (0_i128, 0_i64);
-        let mut carried = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
+        let mut carried = [Cash::ZERO; 4];
         let mut kept: VecDeque<Lot> = VecDeque::with_capacity(self.lots.len());
         for mut lot in self.lots.drain(..) {
             let whole = i128::from(lot.quantity.abs()) * num;
@@ -178,37 +215,38 @@ impl Position {
             };
             let cost = rest(lot.cost)?;
             removed = removed.plus(lot.cost.minus(cost, WHAT)?, WHAT)?;
+            let settled = rest(lot.settled)?;
+            returned = returned.plus(lot.settled.minus(settled, WHAT)?, WHAT)?;
             unsold -= sold;
             scaled += whole - sold;
             let upto = i64::try_from(scaled / den).map_err(|_| range())?;
             lot.quantity = sign * (upto - given);
             given = upto;
             // A lot that shrank to nothing hands on its cost, and what entering it cost, to the next.
-            lot.cost = cost.plus(carried.0, WHAT)?;
-            lot.fees = lot.fees.plus(carried.1, WHAT)?;
-            lot.slippage = lot.slippage.plus(carried.2, WHAT)?;
-            carried = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
+            (lot.cost, lot.settled) = (cost, settled);
+            lot.receive(carried)?;
+            carried = [Cash::ZERO; 4];
             if lot.quantity == 0 {
-                carried = (lot.cost, lot.fees, lot.slippage);
+                carried = [lot.cost, lot.settled, lot.fees, lot.slippage];
             } else {
                 kept.push_back(lot);
             }
         }
         if let Some(last) = kept.back_mut() {
-            last.cost = last.cost.plus(carried.0, WHAT)?;
-            last.fees = last.fees.plus(carried.1, WHAT)?;
-            last.slippage = last.slippage.plus(carried.2, WHAT)?;
+            last.receive(carried)?;
         }
         self.lots = kept;
         self.quantity = sign * target;
         self.cost = self.cost.minus(removed, WHAT)?;
-        Ok((removed, fraction * i128::from(sign)))
+        self.settled = self.settled.minus(returned, WHAT)?;
+        Ok((removed, returned, fraction * i128::from(sign)))
     }
 
     /// The cheap half of the audit: what a fill can break.
     pub(crate) fn check(&self, symbol: &str) -> Result<()> {
         let is_flat = self.quantity == 0;
-        if is_flat != self.lots.is_empty() || (is_flat && self.cost != Cash::ZERO) {
+        let is_paid_out = self.cost == Cash::ZERO && self.settled == Cash::ZERO;
+        if is_flat != self.lots.is_empty() || (is_flat && !is_paid_out) {
             return Err(SimError::accounting(format!(
                 "{symbol}: quantity {} with {} lots and cost {}",
                 self.quantity,
@@ -223,7 +261,8 @@ impl Position {
         self.check(symbol)?;
         let quantity: i128 = self.lots.iter().map(|l| i128::from(l.quantity)).sum();
         let cost = self.lots.iter().try_fold(Cash::ZERO, |sum, l| sum.plus(l.cost, WHAT))?;
-        if quantity != i128::from(self.quantity) || cost != self.cost {
+        let settled = self.lots.iter().try_fold(Cash::ZERO, |sum, l| sum.plus(l.settled, WHAT))?;
+        if quantity != i128::from(self.quantity) || cost != self.cost || settled != self.settled {
             return Err(SimError::accounting(format!("{symbol}: the lots do not add up to the position")));
         }
         Ok(())

@@ -12,11 +12,13 @@ use ml4t_abi::Phase;
 use crate::carry::Rates;
 use crate::currency::{BASE, Currencies};
 use crate::error::{Result, SimError};
+use crate::flows::CashFlow;
 use crate::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::models::Models;
 use crate::money::{Cash, Ratio, check_quantum};
 use crate::policies::{BuyingPower, Conversion, LotPolicy, Policies};
+use crate::settlement::SettlementPrice;
 use crate::time::{Ns, Sessions};
 
 /// What the rows of a feed are.
@@ -458,6 +460,10 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What data say about holding.
     pub rates: Rates,
+    /// Settlement prices of what is settled daily, sorted by time and instrument.
+    pub settlements: Vec<SettlementPrice>,
+    /// What is paid in and taken out, sorted by time.
+    pub flows: Vec<CashFlow>,
     /// The currencies of the run, the base currency first, and their rates.
     pub currencies: Arc<Currencies>,
     /// Opening cash in other currencies than the base.
@@ -531,6 +537,8 @@ impl Plan {
             return Err(SimError::config("nav_calendar does not exist".to_owned()));
         }
         self.rates.validate(self)?;
+        crate::settlement::validate(&self.settlements, self)?;
+        crate::flows::validate(&self.flows, self)?;
         check_quantum(self.account.posting_quantum)?;
         if self.account.initial_cash < Cash::ZERO || self.books == 0 {
             return Err(SimError::config("initial_cash must not be negative, and one book is needed".to_owned()));

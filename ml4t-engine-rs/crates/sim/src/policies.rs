@@ -31,6 +31,17 @@ macro_rules! policy {
 }
 
 policy!(
+    /// How what a position has gained becomes cash.
+    Settlement {
+        /// The position is paid for when it is opened.
+        Upfront = "upfront",
+        /// Nothing is paid but what its price moves, each day.
+        Daily = "daily",
+        /// Nothing is paid but what its price has moved, when it is closed.
+        OnClose = "on_close",
+    }
+);
+policy!(
     /// What an account does by itself with cash of other currencies than its own.
     Conversion {
         /// It buys what is missing.

@@ -12,8 +12,16 @@ pub struct Purse {
     pub long_value: Cash,
     /// Sum of negative position values.
     pub short_value: Cash,
+    /// Sum of positive values of positions that are not paid for.
+    pub margined_long: Cash,
+    /// Sum of their negative values.
+    pub margined_short: Cash,
+    /// What of those values the account does not own.
+    basis: Cash,
     /// Buying power set aside for working orders, less what they will free.
     pub reserved: Cash,
+    /// The same for orders of what is not paid for.
+    pub reserved_margined: Cash,
 }
 
 impl Purse {
@@ -37,7 +45,23 @@ impl Purse {
         self.cash()
             .plus(self.balance(Account::Receivable), WHAT)?
             .plus(self.long_value, WHAT)?
-            .plus(self.short_value, WHAT)
+            .plus(self.short_value, WHAT)?
+            .plus(self.open_pnl(), WHAT)
+    }
+
+    /// What positions that are not paid for have gained since they were last settled.
+    #[must_use]
+    pub const fn open_pnl(&self) -> Cash {
+        // Values and what they were settled at were added one by one with room.
+        Cash(self.margined_long.0.wrapping_add(self.margined_short.0).wrapping_sub(self.basis.0))
+    }
+
+    /// Sum of the sizes of all positions that are not paid for.
+    ///
+    /// # Errors
+    /// The sum leaves the range of a ledger entry.
+    pub fn margined_gross(&self) -> Result<Cash> {
+        self.margined_long.minus(self.margined_short, WHAT)
     }
 
     /// Sum of the sizes of all positions.
@@ -45,7 +69,15 @@ impl Purse {
     /// # Errors
     /// The sum leaves the range of a ledger entry.
     pub fn gross(&self) -> Result<Cash> {
-        self.long_value.minus(self.short_value, WHAT)
+        self.long_value.minus(self.short_value, WHAT)?.plus(self.margined_gross()?, WHAT)
+    }
+
+    /// Buying power set aside for all working orders.
+    ///
+    /// # Errors
+    /// The sum leaves the range of a ledger entry.
+    pub fn all_reserved(&self) -> Result<Cash> {
+        self.reserved.plus(self.reserved_margined, WHAT)
     }
 
     /// What holding has cost: borrowed shares, funding and interest, less what they brought.
@@ -58,11 +90,12 @@ impl Purse {
         borrow.plus(funding, WHAT)?.plus(interest, WHAT)
     }
 
-    /// Cash, receivable, longs, shorts, cost, realised, fees, dividends, carry, what conversions brought and cost.
+    /// Cash, receivable, longs, shorts, cost, realised, fees, dividends, carry, what conversions brought and cost; of
+    /// what is not paid for the open result, longs and shorts.
     ///
     /// # Errors
     /// A sum leaves the range of a ledger entry.
-    pub(crate) fn parts(&self) -> Result<[Cash; 11]> {
+    pub(crate) fn parts(&self) -> Result<[Cash; 14]> {
         let gained = |account: Account| Cash(-self.balance(account).0);
         Ok([
             self.cash(),
@@ -76,6 +109,9 @@ impl Purse {
             self.carry()?,
             gained(Account::Exchange),
             self.balance(Account::FxCosts),
+            self.open_pnl(),
+            self.margined_long,
+            self.margined_short,
         ])
     }
 
@@ -104,6 +140,17 @@ impl Purse {
             return Err(SimError::accounting(format!("balances add up to {} instead of zero", total.to_f64())));
         }
         Ok(())
+    }
+
+    /// Let a position that is not paid for have another value, and another part of it that is not owned. `None` out of
+    /// range.
+    pub(crate) fn revalue_margined(&mut self, before: (Cash, Cash), now: (Cash, Cash)) -> Option<()> {
+        for ((value, basis), sign) in [(before, -1), (now, 1)] {
+            let side = if value.0 >= 0 { &mut self.margined_long } else { &mut self.margined_short };
+            side.0 = side.0.checked_add(value.0.checked_mul(sign)?)?;
+            self.basis.0 = self.basis.0.checked_add(basis.0.checked_mul(sign)?)?;
+        }
+        Some(())
     }
 
     /// Let a position be worth `value` instead of `before`. `None` out of range.

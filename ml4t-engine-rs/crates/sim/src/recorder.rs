@@ -92,6 +92,8 @@ pub struct PositionRow {
     pub quantity: i64,
     /// Signed cost.
     pub cost: Cash,
+    /// Variation margin that it has received.
+    pub settled: Cash,
     /// Mark.
     pub mark: Price,
     /// Value at the mark.
@@ -113,7 +115,13 @@ pub struct PortfolioRow {
     pub long_value: Cash,
     /// Value of shorts, negative.
     pub short_value: Cash,
-    /// All of that together; what the currencies are worth is converted once each, so that the parts may miss it by units of
+    /// What positions that are not paid for have gained since they were last settled.
+    pub open_pnl: Cash,
+    /// Values of those that are long.
+    pub margined_long: Cash,
+    /// Values of those that are short, negative.
+    pub margined_short: Cash,
+    /// Cash, receivable, longs, shorts and open result together; what the currencies are worth is converted once each, so that the parts may miss it by units of
     /// the ledger.
     pub equity: Cash,
     /// Cost of all positions, signed.
@@ -151,10 +159,29 @@ pub struct BalanceRow {
     pub long_value: Cash,
     /// Value of shorts, negative.
     pub short_value: Cash,
+    /// What positions that are not paid for have gained since they were last settled.
+    pub open_pnl: Cash,
     /// Rate to the base currency, if there is one yet.
     pub rate: Option<Rate>,
     /// All of it in the base currency.
     pub value: Cash,
+}
+
+/// A payment from outside, or to there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowRow {
+    /// When.
+    pub ts: Ns,
+    /// Whose.
+    pub book: BookId,
+    /// In which currency.
+    pub currency: CurrencyId,
+    /// How much is paid in; below zero it is taken out.
+    pub amount: Cash,
+    /// What that is worth in the base currency.
+    pub value: Cash,
+    /// What all books were worth right before.
+    pub equity: Cash,
 }
 
 /// What became of a conversion that was asked for.
@@ -217,6 +244,8 @@ pub trait Recorder: Clone {
     fn portfolio(&mut self, row: &PortfolioRow);
     /// What a book has in a currency at the begin, and at a net asset value; the row of the account follows.
     fn balance(&mut self, row: &BalanceRow);
+    /// A payment from outside; its posting follows.
+    fn flow(&mut self, row: &FlowRow);
     /// The end of a conversion that was asked for.
     fn conversion(&mut self, row: &AskedConversion);
 }
@@ -233,5 +262,6 @@ impl Recorder for MetricsRecorder {
     fn position(&mut self, _: &PositionRow) {}
     fn portfolio(&mut self, _: &PortfolioRow) {}
     fn balance(&mut self, _: &BalanceRow) {}
+    fn flow(&mut self, _: &FlowRow) {}
     fn conversion(&mut self, _: &AskedConversion) {}
 }

@@ -168,7 +168,7 @@ pub(crate) fn decide<R: Recorder>(
     };
     let more = wanted.minus(order.reserved, "buying power")?;
     if desk.plan.policies.insufficient_cash == InsufficientCash::Reject
-        && let Some(lack) = lacks_power(desk.plan, desk.state, book, (instrument.currency, more))?
+        && let Some(lack) = lacks_power(desk.plan, desk.state, book, (instrument, more))?
     {
         let (more, free) = lack.shown(desk.plan);
         let text = format!("it needs buying power of {more} more, {free} is free {}", at());

@@ -16,6 +16,7 @@ use crate::plan::{Action, Plan, Timer};
 use crate::recorder::{Fill, OrderEvent, PortfolioRow, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
+use crate::settlement::Settlements;
 use crate::time::{NEVER, Ns};
 use crate::tracked::Tracked;
 use crate::worked::WorkedOrder;
@@ -158,6 +159,10 @@ pub struct State {
     pub(crate) payments: Vec<Payment>,
     /// What the next close accrues on.
     pub(crate) accruals: Accruals,
+    /// Payments from and to outside so far.
+    pub(crate) flows_seen: usize,
+    /// How far positions that are not paid for were settled.
+    pub(crate) settlements: Settlements,
     /// Rates of currencies in force, and conversions to come.
     pub exchange: Exchange,
     /// Cancels (`None`) and changes on their way to the venue, by arrival.
@@ -232,6 +237,8 @@ impl State {
             sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t <= start)).collect(),
             payments: Vec::new(),
             accruals: Accruals::default(),
+            flows_seen: plan.flows.partition_point(|flow| flow.ts <= start),
+            settlements: Settlements::new(plan, start),
             exchange: Exchange::idle(&plan.currencies),
             requests: Vec::new(),
             timers: Vec::new(),
@@ -443,8 +450,9 @@ impl State {
     /// Set so much more of the currency of an instrument aside; below zero, less.
     pub(crate) fn set_aside(&mut self, (book, id): (BookId, InstrumentId), more: Cash) -> Result<()> {
         let book = &mut self.books[usize::from(book.0)];
-        let currency = book.positions[id.index()].currency;
-        let reserved = &mut book.purse_mut(currency).reserved;
+        let (currency, is_margined) = (book.positions[id.index()].currency, book.positions[id.index()].is_margined);
+        let purse = book.purse_mut(currency);
+        let reserved = if is_margined { &mut purse.reserved_margined } else { &mut purse.reserved };
         *reserved = reserved.plus(more, "buying power")?;
         Ok(())
     }
@@ -461,7 +469,7 @@ impl State {
     /// The account now, all books together, in the base currency.
     pub(crate) fn portfolio(&self, session: Option<i32>) -> Result<PortfolioRow> {
         let quotes = &self.exchange.quotes;
-        let mut sums = [Cash::ZERO; 11];
+        let mut sums = [Cash::ZERO; 14];
         for book in &self.books {
             for (sum, part) in sums.iter_mut().zip(book.purse(BASE).parts()?) {
                 *sum = sum.plus(part, "portfolio")?;
@@ -472,7 +480,9 @@ impl State {
                 }
             }
         }
-        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry, fx, fx_costs] = sums;
+        let [cash, receivable, long_value, short_value, cost, realized, fees, dividends, carry, fx, fx_costs, ..] =
+            sums;
+        let [.., open_pnl, margined_long, margined_short] = sums;
         let (ts, equity) = (self.now, self.equity()?);
         Ok(PortfolioRow {
             ts,
@@ -481,6 +491,9 @@ impl State {
             receivable,
             long_value,
             short_value,
+            open_pnl,
+            margined_long,
+            margined_short,
             equity,
             cost,
             realized,

@@ -46,6 +46,7 @@ import polars as pl
 from attrs import field, frozen
 
 from ml4t.core.errors import DataError, nearest
+from ml4t.core.values import format_ns
 
 __all__ = ["SessionTable", "cache_folder", "calendar_names", "is_calendar", "session_table"]
 
@@ -288,7 +289,7 @@ def _schedule(name: str, first: dt.date, last: dt.date) -> SessionTable:
         schema=SCHEMA,
     )
     timezone = getattr(calendar.tz, "key", None) or str(calendar.tz)
-    return SessionTable(name=name, timezone=timezone, frame=_checked(name, frame))
+    return SessionTable(name=name, timezone=timezone, frame=checked(name, frame))
 
 
 def _utc_ns(column: object) -> npt.NDArray[np.int64]:
@@ -297,21 +298,28 @@ def _utc_ns(column: object) -> npt.NDArray[np.int64]:
     return np.asarray(instants.astype("datetime64[ns]").astype(np.int64), dtype=np.int64)
 
 
-def _checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the table, or raise naming the session that is not in order."""
-    wrong = frame.filter(
+def checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the sessions of a calendar, or raise naming the one that is not in order."""
+    before = [pl.col(column).shift(1).alias(f"{column}_before") for column in ("label", "close_ns")]
+    wrong = frame.with_columns(before).filter(
         (pl.col("close_ns") <= pl.col("open_ns"))
-        | (pl.col("label") <= pl.col("label").shift(1))
-        | (pl.col("open_ns") < pl.col("close_ns").shift(1))
+        | (pl.col("label") <= pl.col("label_before"))
+        | (pl.col("open_ns") < pl.col("close_ns_before"))
     )
-    if wrong.height:
-        label = wrong["label"][0]
-        message = (
-            f"calendar {name}: session {label} overlaps the session before it or closes before it opens, so "
-            "bars cannot be assigned to sessions. Use another calendar of this venue"
-        )
-        raise DataError(message)
-    return frame
+    if not wrong.height:
+        return frame
+    row = wrong.row(0, named=True)
+    what = f"opens {format_ns(row['open_ns'])} and closes {format_ns(row['close_ns'])}"
+    if row["close_ns"] > row["open_ns"] and row["label"] <= row["label_before"]:
+        what = f"comes after session {row['label_before']}"
+    elif row["close_ns"] > row["open_ns"]:
+        closed = format_ns(row["close_ns_before"])
+        what = f"overlaps the session before it: it {what}, that one closes {closed}"
+    message = (
+        f"calendar {name}: session {row['label']} {what}, so bars cannot be assigned to sessions. Sessions "
+        "are one a day, in order and without overlap: correct them, or use another calendar of this venue"
+    )
+    raise DataError(message)
 
 
 # The cache --------------------------------------------------------------------------------------

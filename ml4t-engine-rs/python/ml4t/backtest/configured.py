@@ -12,8 +12,10 @@ from ml4t.backtest.data import (
     Signals,
     read_actions,
     read_borrow_rates,
+    read_cash_flows,
     read_funding_rates,
     read_fx_rates,
+    read_settlement_prices,
 )
 from ml4t.backtest.data.feed import FeedOptions, LoadedFeed
 from ml4t.backtest.data.frames import Files
@@ -59,6 +61,8 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
         funding=_tables(config.funding_rates, read_funding_rates),
         borrow=_tables(config.borrow_rates, read_borrow_rates),
         fx=_tables(config.fx_rates, read_fx_rates),
+        settlements=_tables(config.settlement_prices, read_settlement_prices),
+        cash_flows=_tables(config.cash_flows, read_cash_flows),
         plugins=plugins,
     )
 

@@ -42,7 +42,7 @@ from ml4t.core.sources import DataFeed, EngineRun
 from ml4t.core.strategy import CALLBACKS, Strategy, check_callbacks, overridden_callbacks
 from ml4t.core.values import format_ns
 from ml4t.engine.algorithms import Algorithms
-from ml4t.engine.benchmark import symbol_returns
+from ml4t.engine.benchmark import in_base_currency, symbol_returns
 from ml4t.engine.chosen import chosen_models
 from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
 from ml4t.engine.hooks import RunHooks, all_calendars, in_spite_of
@@ -58,6 +58,8 @@ from ml4t.engine.results import Results, RunStatus
 from ml4t.engine.runtime import Runtime, handlers_of
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from ml4t.backtest.data import MarketData
 
 __all__ = ["ConfigLike", "Engine", "run"]
@@ -75,6 +77,8 @@ class _Parts:
     funding: object = None
     borrow: object = None
     fx: object = None
+    settlements: object = None
+    cash_flows: object = None
     instruments: Any = None
 
 
@@ -83,7 +87,7 @@ class _Origin:
     """What is known of a run before it begins."""
 
     manifest: Mapping[str, Any]
-    benchmark: object
+    benchmark: pl.DataFrame | None
     algorithms: Algorithms
 
 
@@ -106,6 +110,10 @@ class Engine:
         Funding rates of perpetual futures, and what borrowed shares cost; see "Carry".
     fx : object, optional
         Rates of currencies; see "Currencies".
+    settlements : object, optional
+        Settlement prices of futures; see "Futures".
+    cash_flows : object, optional
+        What is paid in and taken out while the run goes on; see "Accounting".
     instruments : optional
         Declared instruments, in addition to those of the configuration and the feed.
     calendars : optional
@@ -145,6 +153,8 @@ class Engine:
         funding: object = None,
         borrow: object = None,
         fx: object = None,
+        settlements: object = None,
+        cash_flows: object = None,
         instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
         calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
         models: Mapping[str, Any] | None = None,
@@ -158,7 +168,14 @@ class Engine:
         brought = self._source.tables()
         signals = [*as_signals(signals), *brought] if brought else signals
         self._parts = _Parts(
-            signals=signals, actions=actions, funding=funding, borrow=borrow, fx=fx, instruments=instruments
+            signals=signals,
+            actions=actions,
+            funding=funding,
+            borrow=borrow,
+            fx=fx,
+            settlements=settlements,
+            cash_flows=cash_flows,
+            instruments=instruments,
         )
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
         runs_native = self._engine.spec.native
@@ -183,6 +200,8 @@ class Engine:
                 funding=self._parts.funding,
                 borrow=self._parts.borrow,
                 fx=self._parts.fx,
+                settlements=self._parts.settlements,
+                cash_flows=self._parts.cash_flows,
                 start=period.start_date,
                 end=period.end_date,
                 nav_calendar=period.nav_calendar,
@@ -342,7 +361,7 @@ class Engine:
             self._written = (decides, json.dumps(manifest))
         return with_strategy(json.loads(self._written[1]), identity, kernel, self._plugins)
 
-    def _benchmark(self, symbol: str) -> object:
+    def _benchmark(self, symbol: str) -> pl.DataFrame:
         try:
             return symbol_returns(self.data, symbol)
         except ConfigError as error:
@@ -353,12 +372,16 @@ class Engine:
     ) -> Results:
         tables = backtest.tables()
         clock.lap("finish")
+        benchmark, symbol = origin.benchmark, self.config.report.benchmark
+        if benchmark is not None and symbol is not None:
+            currency = self.data.instruments[self.data.symbols.index(symbol)].currency
+            benchmark = in_base_currency(benchmark, currency, tables["balances"])
         self.results = Results(
             tables,
             manifest=with_algorithms(origin.manifest, origin.algorithms.chosen, self._plugins),
             run_info=run_info_of(started=started, durations=clock.laps, counts=backtest.counts()),
             status=status,
-            benchmark=origin.benchmark,
+            benchmark=benchmark,
             plugins=self._plugins,
         )
         return self.results
@@ -384,6 +407,8 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
     funding: object = None,
     borrow: object = None,
     fx: object = None,
+    settlements: object = None,
+    cash_flows: object = None,
     instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
     calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
     models: Mapping[str, Any] | None = None,
@@ -409,6 +434,8 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
         funding=funding,
         borrow=borrow,
         fx=fx,
+        settlements=settlements,
+        cash_flows=cash_flows,
         instruments=instruments,
         calendars=calendars,
         models=models,

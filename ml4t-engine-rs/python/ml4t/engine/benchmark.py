@@ -9,10 +9,11 @@ from ml4t.core.types import DataKind
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
     from ml4t.backtest.data import MarketData
 
-__all__ = ["symbol_returns"]
+__all__ = ["in_base_currency", "symbol_returns"]
 
 
 def symbol_returns(data: MarketData, symbol: str) -> pl.DataFrame:
@@ -55,6 +56,32 @@ def symbol_returns(data: MarketData, symbol: str) -> pl.DataFrame:
     worth = pl.col("price") * pl.col("shares") + pl.col("paid")
     change = worth / pl.col("price").shift(1) - 1.0
     return held.select("session", change.fill_null(0.0).alias("return"))
+
+
+def in_base_currency(returns: pl.DataFrame, currency: str, balances: pa.Table) -> pl.DataFrame:
+    """Return what holding a symbol returned to an account that is kept in another currency.
+
+    Each return times the change of the rate since the close before, both as `balances` of the run has them at
+    the closes: (1 + return) x rate / rate before - 1. NaN before the first rate.
+
+    Parameters
+    ----------
+    returns
+        Of `symbol_returns`, in `currency`.
+    balances
+        Of the run; empty where it has one currency alone.
+    """
+    import polars as pl
+
+    table = pl.DataFrame(balances)
+    rates = table.filter(pl.col("currency") == currency, pl.col("session").is_not_null())
+    if rates.is_empty():
+        return returns
+    # Every book has the same rates.
+    rates = rates.unique("session", keep="first").select("session", "fx_rate")
+    found = returns.join(rates, on="session", how="left", maintain_order="left")
+    moved = (1.0 + pl.col("return")) * pl.col("fx_rate") / pl.col("fx_rate").shift(1) - 1.0
+    return found.select("session", moved.fill_null(0.0).alias("return"))
 
 
 def _prices(data: MarketData, symbol: str) -> pl.DataFrame:

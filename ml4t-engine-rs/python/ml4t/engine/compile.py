@@ -20,16 +20,17 @@ from ml4t.core.errors import ConfigError, DataError, Finding, Ml4tError, ModelEr
 from ml4t.core.instrument import Instrument
 from ml4t.core.policies import PrintFills
 from ml4t.core.types import AssetClass, DataKind, ModelKind
-from ml4t.core.values import decimal_text, parse_duration, to_decimal
+from ml4t.core.values import decimal_text, format_ns, parse_duration, to_decimal
 from ml4t.engine._engine import native_table
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["INTEREST", "LATENCY", "ChosenModel", "describe", "model_path", "warm_from_ns"]
+__all__ = ["INTEREST", "LATENCY", "ChosenModel", "describe", "model_path", "settlement_of", "warm_from_ns"]
 
 HOUR_NS = 3_600_000_000_000
 NEVER_NS = 2**63 - 1
+SETTLEMENTS = {AssetClass.FUTURE: "daily", AssetClass.PERPETUAL: "on_close", AssetClass.FX: "on_close"}
 # Who sells a derivative short, or one currency for another, borrows nothing.
 BORROWED = (AssetClass.EQUITY, AssetClass.ETF, AssetClass.CRYPTO)
 LATENCY = "latency "
@@ -155,7 +156,13 @@ def describe(
     if "interest" in models:
         interests[base] = "interest"
     named = [kind for kind in models if kind not in waits and kind not in interests.values()]
-    currencies = {each.currency for each in data.instruments} | {*account.initial_balances} | {*interests}
+    flows = [each | {"currency": each["currency"] or base} for each in _rows(data.flows)]
+    currencies = (
+        {each["currency"] for each in flows}
+        | {each.currency for each in data.instruments}
+        | {*account.initial_balances}
+        | {*interests}
+    )
     latencies = _latencies(config, data.instruments, waits)
     return {
         "instruments": [
@@ -170,6 +177,8 @@ def describe(
         "funding": _rows(data.funding, other="mark"),
         "borrow": _rows(data.borrow, other="available"),
         "fx_rates": _rows(data.fx),
+        "settlements": _settlements(data),
+        "cash_flows": flows,
         "currencies": [base, *sorted(currencies - {base})],
         "calendars": [_calendar(table) for table in data.calendars],
         "nav_calendar": calendars.index(data.nav_calendar),
@@ -198,10 +207,16 @@ def describe(
     }
 
 
+def settlement_of(instrument: Instrument) -> str:
+    """Return how what a position has gained becomes cash: as declared, else by the asset class."""
+    return instrument.settlement or SETTLEMENTS.get(instrument.asset_class, "upfront")
+
+
 def _instrument(instrument: Instrument, calendar: int, matching: int | None) -> dict[str, Any]:
     return {
         "symbol": instrument.symbol,
         "currency": instrument.currency,
+        "settlement": settlement_of(instrument),
         "price_exponent": instrument.price_exponent,
         "quantity_exponent": instrument.quantity_exponent,
         "multiplier": decimal_text(instrument.multiplier),
@@ -298,6 +313,32 @@ def _signals(data: MarketData) -> dict[str, Any] | None:
 def _rows(table: pl.DataFrame | None, *, other: str = "other") -> list[dict[str, Any]]:
     """Return the rows of a table, if there is one; a column of its kind gets its own name."""
     return [] if table is None else table.rename({"other": other}, strict=False).to_dicts()
+
+
+def _settlements(data: MarketData) -> list[dict[str, Any]]:
+    """Return the settlement prices; the other column of rates says nothing here.
+
+    Raises
+    ------
+    DataError
+        One is of an instrument that is not settled daily, or no price that its instrument can have.
+    """
+    if data.settlements is None:
+        return []
+    rows = data.settlements.select("ts", "instrument", price="rate").to_dicts()
+    for row in rows:
+        instrument = data.instruments[row["instrument"]]
+        where = f"settlement prices: {instrument.symbol} has one at {format_ns(row['ts'])}"
+        advice = f"drop the row, or declare Instrument({instrument.symbol!r}, "
+        if settlement_of(instrument) != "daily":
+            message = f"{where}, and its settlement is {settlement_of(instrument)!r} "
+            message += f"({instrument.asset_class.value}); {advice}settlement='daily')"
+            raise DataError(message)
+        if row["price"] <= 0 and not instrument.allows_negative_prices:
+            message = f"{where} of {row['price']}, expected a price above zero; {advice}"
+            message += "allows_negative_prices=True)"
+            raise DataError(message)
+    return rows
 
 
 def _calendar(table: SessionTable) -> dict[str, Any]:

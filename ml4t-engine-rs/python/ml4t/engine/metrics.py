@@ -86,11 +86,20 @@ _F, _R, _S, _M, _N = Unit.FRACTION, Unit.RATIO, Unit.SESSIONS, Unit.MONEY, Unit.
 
 _GROUPS: Mapping[str, Mapping[str, tuple[str, Unit, str]]] = {
     "Return": {
-        "total_return": ("Total return", _F, "Last NAV over initial capital, less 1."),
+        "total_return": (
+            "Total return",
+            _F,
+            "Last NAV over initial capital, less 1; time-weighted with payments in between.",
+        ),
         "annual_return": (
             "Annual return",
             _F,
             "Geometric: (1 + total return) ^ (sessions per year / sessions), less 1.",
+        ),
+        "money_weighted_return": (
+            "Money-weighted return",
+            _F,
+            "Of a run with payments in between: the yearly rate at which all of them became the last NAV.",
         ),
         "periods": ("Sessions", _N, "Sessions with a net asset value."),
         "best": ("Best session", _F, "Largest session return."),

@@ -22,9 +22,9 @@ from ml4t.core.config import MODEL_KEYS, RunConfig, to_mapping
 from ml4t.core.errors import Ml4tError, PluginError
 from ml4t.core.plugins import PluginManager, Registered
 from ml4t.core.policies import PrintFills, QueuePosition
-from ml4t.core.types import AssetClass, DataKind, ModelKind
+from ml4t.core.types import DataKind, ModelKind
 from ml4t.core.values import FrozenMapping, canonical_json, format_ns
-from ml4t.engine.compile import ChosenModel
+from ml4t.engine.compile import ChosenModel, settlement_of
 from ml4t.engine.manifest import InputFile, ModelUse, build_manifest, installed_versions, sha256_file
 
 __all__ = ["RULES_VERSION", "manifest_of", "model_notes", "origin_note", "run_info_of", "strategy_identity"]
@@ -157,12 +157,11 @@ def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData
     found += _prints_in_doubt(config, models, data)
     if note := _unfinished_session(data):
         found.append(note)
-    margined = (AssetClass.FUTURE, AssetClass.PERPETUAL, AssetClass.FX)
-    if names := sorted(each.symbol for each in data.instruments if each.asset_class in margined):
+    if names := sorted(each.symbol for each in data.instruments if settlement_of(each) != "upfront"):
         listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         found.append(
-            f"{listed}: futures, perpetuals and currency pairs are paid for in full; margin, variation "
-            "margin, funding and expiry are not simulated yet"
+            f"{listed}: margin calls and liquidation are not simulated yet; leverage x equity bounds the "
+            "size of positions when they are opened, and losses may exceed the account"
         )
     found += [
         f"{model.kind} model {type(model.model).__name__} runs in Python, under the interpreter lock"

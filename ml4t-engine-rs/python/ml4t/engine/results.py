@@ -245,6 +245,11 @@ class Results:
         return self.table("conversions")
 
     @property
+    def cash_flows(self) -> pl.DataFrame:
+        """What was paid in and taken out while the run went on, and the equity right before."""
+        return self.table("cash_flows")
+
+    @property
     def _has_several_currencies(self) -> bool:
         return self.balances.height > 0
 
@@ -316,17 +321,24 @@ class Results:
         calendar = self._manifest.get("nav_calendar") or self._setting("backtest", "nav_calendar")
         return perf.periods_per_year_of(str(calendar) if calendar else None)
 
+    @property
+    def _growth(self) -> pl.DataFrame:
+        """What the initial capital has become at each NAV, payments from and to outside left out."""
+        return self._kept(
+            "growth", lambda: perf.growth_table(self.nav, self.initial_capital, self.cash_flows)
+        )
+
     def _nav_in(self, currency: str | None) -> tuple[pl.DataFrame, float]:
-        """Return net asset values and initial capital in a currency of the run."""
+        """Return what the initial capital has become, and itself, in a currency of the run."""
         if currency is None or currency == self.currency:
-            return self.nav, self.initial_capital
+            return self._growth, self.initial_capital
         import polars as pl
 
         known = self.balances["currency"].unique().to_list() if self._has_several_currencies else []
         if currency not in known:
             raise unknown_name("currency", currency, sorted({self.currency, *known}))  # noqa: EM101
         rates = self.balances.filter(pl.col("currency") == currency)
-        return perf.in_currency(self.nav, self.initial_capital, rates)
+        return perf.in_currency(self._growth, self.initial_capital, rates)
 
     def returns(self, every: Every = "session", *, currency: str | None = None) -> pl.DataFrame:
         """Return simple returns between net asset values: `session`, `return`.
@@ -346,7 +358,9 @@ class Results:
 
     def drawdowns(self) -> pl.DataFrame:
         """Return how far NAV stands below its highest value so far: `session`, `nav`, `peak`, `drawdown`."""
-        return self._kept("drawdowns", lambda: perf.drawdown_table(self.nav, initial=self.initial_capital))
+        return self._kept(
+            "drawdowns", lambda: perf.drawdown_table(self._growth, initial=self.initial_capital)
+        )
 
     def drawdown_periods(self) -> pl.DataFrame:
         """Return every drawdown, deepest first: `peak`, `trough`, `recovery`, `depth`, `length`."""
@@ -437,6 +451,13 @@ class Results:
             benchmark=None if against is None else against["return"].to_numpy(),
         )
         measured |= perf.exposures(self.portfolio_history)
+        if self.cash_flows.height and self.keeps_tables:
+            measured["money_weighted_return"] = perf.money_weighted_return(
+                self.nav,
+                start=self.ledger["ts_event"].min(),  # type: ignore[arg-type]
+                initial=self.initial_capital,
+                flows=self.cash_flows,
+            )
         if self.keeps_tables:
             measured |= perf.activity(self.fills, self.nav, periods_per_year=per_year)
             trips = self.trade_statistics
@@ -614,15 +635,24 @@ class Results:
 
 def _moved_after_the_last_nav(results: Results) -> str:
     """Say that money moved after the last NAV, so that no return shows it; nothing when none did."""
-    ledger = results.ledger
-    came, went = (
-        float(ledger.filter(ledger[side] == "cash")["amount"].sum() or 0) for side in ("debit", "credit")
-    )
-    last = results.portfolio_history.filter("is_nav").tail(1)
-    moved = came - went - last["cash"][0]
-    if abs(moved) <= max(1.0, came) * 1e-9:
+    postings = results.ledger
+    at, cash = results.portfolio_history.filter("is_nav").select("ts_event", "cash").row(-1)
+    known = {results.currency: cash}
+    if results.balances.height:
+        rows = results.balances.filter(results.balances["session"].is_not_null())
+        names = rows["currency"].n_unique()
+        known = {name: float(each) for name, each in rows.tail(names).select("currency", "cash").iter_rows()}
+    moved = []
+    for currency, before in known.items():
+        own = postings.filter(postings["currency"] == currency)
+        came, went = (
+            float(own.filter(own[side] == "cash")["amount"].sum() or 0) for side in ("debit", "credit")
+        )
+        if abs(came - went - before) > max(1.0, came) * 1e-9:
+            moved.append(f"{came - went - before:+,.2f} {currency}")
+    if not moved:
         return ""
     return (
-        f"Cash moved by {moved:+,.2f} after the last NAV ({last['ts_event'][0]}): what filled or was paid "
+        f"Cash moved by {' and '.join(moved)} after the last NAV ({at}): what filled or was paid "
         "then is in the ledger, and in no NAV, return or metric."
     )

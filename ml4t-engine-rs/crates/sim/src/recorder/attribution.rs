@@ -11,7 +11,7 @@ use crate::error::{Result, SimError};
 use crate::ids::{BookId, CurrencyId, InstrumentId};
 use crate::ledger::{Account, Posting, PostingKind};
 use crate::money::{Cash, Price, Qty};
-use crate::recorder::{BalanceRow, Fill};
+use crate::recorder::{BalanceRow, Fill, FlowRow};
 use crate::time::{Ns, render};
 
 /// What a part of a change is for, in the sequence of the table; costs are negative.
@@ -89,11 +89,12 @@ impl Part {
             PostingKind::Interest => Some(Self::Interest),
             PostingKind::Conversion => Some(Self::Fx),
             PostingKind::ConversionCost => Some(Self::FxCosts),
-            PostingKind::Deposit => Some(Self::External),
+            PostingKind::Deposit | PostingKind::Withdrawal => Some(Self::External),
             PostingKind::Trade
             | PostingKind::Realized
             | PostingKind::CashInLieu
             | PostingKind::CashOut
+            | PostingKind::VariationMargin
             | PostingKind::DividendPayment => None,
         }
     }
@@ -197,16 +198,8 @@ impl TableRecorder {
         for ((nav, session), upto) in navs.zip(self.upto()) {
             let rates;
             (rates, balances) = balances.split_at(width);
-            let mut window = Window::default();
-            self.rows_of(before.postings..upto.postings).try_for_each(|posting: Posting| window.post(&posting))?;
-            for fill in self.rows_of(before.fills..upto.fills) {
-                self.count_costs(&fill, &mut window)?;
-            }
-            let mut holds = Holdings::new();
-            for position in self.rows_of::<super::PositionRow>(before.positions..upto.positions) {
-                let currency = self.plan().instrument(position.instrument).currency;
-                holds.insert(((position.book.0, position.instrument.0), currency), position.value.0);
-            }
+            let mut window = self.window_of(before, upto)?;
+            let mut holds = self.positions_of(before, upto);
             // What a position is worth is a part of its price; cash is explained by its postings.
             for (sign, values) in [(-1, &held), (1, &holds)] {
                 let values = values.iter().filter(|(key, _)| key.0.1 != OF_ACCOUNT);
@@ -220,6 +213,14 @@ impl TableRecorder {
                     let rates = if part == Part::External { &mut then } else { &mut now };
                     let sum = &mut sums[part as usize];
                     *sum = sum.checked_add(rates.of(*currency, *amount)?).ok_or_else(range)?;
+                }
+            }
+            for flow in self.foreign_flows_of(before, upto) {
+                let moved = now.of(flow.currency, flow.amount.0)? - flow.value.0;
+                let sums = parts.entry((flow.book.0, OF_ACCOUNT)).or_default();
+                for (part, amount) in [(Part::External, flow.value.0), (Part::Fx, moved)] {
+                    let sum = &mut sums[part as usize];
+                    *sum = sum.checked_add(amount).ok_or_else(range)?;
                 }
             }
             // What was there before is worth more or less by the rates of now.
@@ -256,6 +257,37 @@ impl TableRecorder {
             (before, equity, held, old_rates) = (upto, worth, holds, rates);
         }
         Ok(rows)
+    }
+
+    /// What was booked between two net asset values, and what its fills lost.
+    fn window_of(&self, before: Upto, upto: Upto) -> Result<Window> {
+        let mut window = Window::default();
+        self.rows_of(before.postings..upto.postings).try_for_each(|posting: Posting| window.post(&posting))?;
+        for fill in self.rows_of(before.fills..upto.fills) {
+            self.count_costs(&fill, &mut window)?;
+        }
+        // What comes from outside counts at the rate of its time, and not as the opening balances do.
+        for flow in self.foreign_flows_of(before, upto) {
+            window.add(((flow.book.0, OF_ACCOUNT), flow.currency), Part::External, -flow.amount.0)?;
+        }
+        Ok(window)
+    }
+
+    /// What is paid from and to outside between two net asset values in other currencies than the base.
+    fn foreign_flows_of(&self, before: Upto, upto: Upto) -> impl Iterator<Item = &FlowRow> + use<'_> {
+        self.flows_of(before.postings..upto.postings).filter(|flow| flow.currency != BASE)
+    }
+
+    /// What positions add to what is owned at a net asset value: their worth, or what has not been settled of it.
+    fn positions_of(&self, before: Upto, upto: Upto) -> Holdings {
+        let mut holds = Holdings::new();
+        for position in self.rows_of::<super::PositionRow>(before.positions..upto.positions) {
+            let instrument = self.plan().instrument(position.instrument);
+            let not_owned = if instrument.is_margined() { position.cost.0 + position.settled.0 } else { 0 };
+            let key = ((position.book.0, position.instrument.0), instrument.currency);
+            holds.insert(key, position.value.0 - not_owned);
+        }
+        holds
     }
 
     /// What a fill lost against its reference price is its own part, and no move of the market.

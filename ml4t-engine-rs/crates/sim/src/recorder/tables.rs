@@ -8,9 +8,10 @@ use bytemuck::{Pod, Zeroable};
 use ml4t_abi::{Liquidity, Phase};
 
 use super::attribution::Upto;
-use super::{AskedConversion, BalanceRow, Fill, OrderEvent, PortfolioRow, PositionRow, Recorder};
+use super::{AskedConversion, BalanceRow, Fill, FlowRow, OrderEvent, PortfolioRow, PositionRow, Recorder};
 use crate::currency::{BASE, ONE};
 use crate::ids::{BookId, CurrencyId, InstrumentId, OrderId};
+use crate::instrument::Instrument;
 use crate::ledger::{Account, Posting, PostingKind, RoundTrip};
 use crate::money::{Cash, Price, Qty};
 use crate::order::{OrderStatus, Reason, Side};
@@ -37,6 +38,8 @@ pub enum Keep {
 pub struct TableRecorder {
     plan: Arc<Plan>,
     keep: Keep,
+    /// Whether rows of the account have more than the usual sums.
+    has_beside: bool,
     wide: Wide,
     ledger: Rows<LedgerLine>,
     /// Time, account, instrument and currency of postings that no fill explains.
@@ -61,10 +64,14 @@ pub struct TableRecorder {
     fill_rates: Sparse<Cash>,
     positions: Rows<PositionLine>,
     portfolio: Rows<PortfolioLine>,
-    /// What runs in several currencies have beside that, by row.
-    in_currencies: Sparse<[Cash; 3]>,
+    /// What runs in several currencies, or with positions that are not paid for, have beside that, by row.
+    beside: Sparse<[Cash; 6]>,
+    /// Variation margin that a position had received, where there was some.
+    settled: Sparse<Cash>,
     /// What is there in each currency at each net asset value of such runs.
     balances: Vec<BalanceRow>,
+    /// Payments from and to outside, each with the number of postings then.
+    flows: Vec<(u32, FlowRow)>,
     /// Ends of conversions that were asked for, each with the number of postings then.
     conversions: Vec<(usize, AskedConversion)>,
     /// How far the others were at each net asset value.
@@ -87,6 +94,7 @@ impl TableRecorder {
         Self {
             plan: Arc::clone(plan),
             keep,
+            has_beside: plan.currencies.are_several() || plan.instruments.iter().any(Instrument::is_margined),
             wide: Wide::default(),
             ledger: Rows::new(part()),
             unexplained: Sparse::default(),
@@ -102,8 +110,10 @@ impl TableRecorder {
             fill_rates: Sparse::default(),
             positions: Rows::new(part()),
             portfolio: Rows::new(part()),
-            in_currencies: Sparse::default(),
+            beside: Sparse::default(),
+            settled: Sparse::default(),
             balances: Vec::new(),
+            flows: Vec::new(),
             conversions: Vec::new(),
             upto: Rows::new(part()),
         }
@@ -153,6 +163,16 @@ impl TableRecorder {
     #[must_use]
     pub fn balances(&self) -> &[BalanceRow] {
         &self.balances
+    }
+
+    /// Payments from and to outside.
+    pub fn flows(&self) -> impl ExactSizeIterator<Item = FlowRow> + Clone + use<'_> {
+        self.flows.iter().map(|(_, row)| *row)
+    }
+
+    /// Those whose postings have these numbers.
+    pub(super) fn flows_of(&self, postings: Range<u32>) -> impl Iterator<Item = &FlowRow> + use<'_> {
+        self.flows.iter().filter(move |(at, _)| postings.contains(at)).map(|(_, row)| row)
     }
 
     /// Ends of conversions that were asked for, each with the number of postings then.
@@ -329,6 +349,9 @@ impl Recorder for TableRecorder {
         if self.keep == Keep::Nav {
             return;
         }
+        if row.settled != Cash::ZERO {
+            self.settled.push(number(self.positions.len()), row.settled);
+        }
         self.positions.push(PositionLine {
             ts: row.ts,
             quantity: row.quantity,
@@ -348,7 +371,7 @@ impl Recorder for TableRecorder {
         // The official value takes the place of the step of the same instant.
         if row.session.is_some() && self.portfolio.last().is_some_and(|last| last.ts == row.ts) {
             self.portfolio.pop();
-            self.in_currencies.cut(number(self.portfolio.len()));
+            self.beside.cut(number(self.portfolio.len()));
         }
         if row.session.is_some() && self.keep == Keep::All {
             let (postings, fills) = (number(self.ledger.len()), number(self.fills.len()));
@@ -369,8 +392,9 @@ impl Recorder for TableRecorder {
         for (place, amount) in packed.iter_mut().zip(amounts) {
             *place = self.wide.pack(amount.0);
         }
-        if self.plan.currencies.are_several() {
-            self.in_currencies.push(number(self.portfolio.len()), [row.equity, row.fx, row.fx_costs]);
+        if self.has_beside {
+            let beside = [row.equity, row.fx, row.fx_costs, row.open_pnl, row.margined_long, row.margined_short];
+            self.beside.push(number(self.portfolio.len()), beside);
         }
         let session = row.session.unwrap_or(i32::MIN);
         self.portfolio.push(PortfolioLine { ts: row.ts, session, amounts: packed });
@@ -379,6 +403,10 @@ impl Recorder for TableRecorder {
 
     fn balance(&mut self, row: &BalanceRow) {
         self.balances.push(*row);
+    }
+
+    fn flow(&mut self, row: &FlowRow) {
+        self.flows.push((number(self.ledger.len()), *row));
     }
 
     fn conversion(&mut self, row: &AskedConversion) {
@@ -664,6 +692,7 @@ impl Row for PositionRow {
             instrument,
             quantity: line.quantity,
             cost: Cash(tables.wide.unpack(line.cost)),
+            settled: tables.settled.get(number(k)).unwrap_or(Cash::ZERO),
             mark,
             value: tables.plan.instrument(instrument).scale.notional(mark, Qty(line.quantity))?,
         })
@@ -692,8 +721,9 @@ impl Row for PortfolioRow {
         let ts = line.ts;
         // With one currency nothing is converted, and a sum that had room once has it again.
         let sum = || Cash([cash, receivable, long_value, short_value].iter().fold(0, |sum, part| sum + part.0));
-        let [equity, fx, fx_costs] =
-            tables.in_currencies.get(number(k)).unwrap_or_else(|| [sum(), Cash::ZERO, Cash::ZERO]);
+        let none = Cash::ZERO;
+        let [equity, fx, fx_costs, open_pnl, margined_long, margined_short] =
+            tables.beside.get(number(k)).unwrap_or_else(|| [sum(), none, none, none, none, none]);
         Some(Self {
             ts,
             session,
@@ -701,6 +731,9 @@ impl Row for PortfolioRow {
             receivable,
             long_value,
             short_value,
+            open_pnl,
+            margined_long,
+            margined_short,
             equity,
             cost,
             realized,

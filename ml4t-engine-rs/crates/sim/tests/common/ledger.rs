@@ -1,7 +1,7 @@
 //! The books of a finished run, added up anew from the rows alone.
 
 use ml4t_sim::error::{Result, SimError};
-use ml4t_sim::ledger::{Account, PostingKind};
+use ml4t_sim::ledger::{Account, Posting, PostingKind};
 use ml4t_sim::money::{Cash, Qty};
 use ml4t_sim::order::{OrderStatus, Side};
 use ml4t_sim::plan::Plan;
@@ -65,22 +65,34 @@ fn check_fills(outcome: &Outcome) -> Result<()> {
         expect("notional", fill.notional.0, notional(plan, fill.instrument.index(), fill.price.0, fill.quantity)?)?;
     }
     for book in &outcome.run.state.books {
-        let moved: i128 = outcome
-            .recorder()
-            .fills()
-            .filter(|f| f.book == book.id)
-            .map(|f| -i128::from(f.side.sign()) * f.notional.0 - f.fee.0)
-            .sum();
-        let is_trade = |kind| matches!(kind, PostingKind::Trade | PostingKind::Realized | PostingKind::Fee);
-        let rows = outcome.recorder().ledger().filter(|p| p.book == book.id && is_trade(p.kind));
-        let posted: i128 = rows
-            .map(|p| match (p.debit, p.credit) {
-                (Account::Cash, _) => p.amount.0,
-                (_, Account::Cash) => -p.amount.0,
-                _ => 0,
-            })
-            .sum();
-        expect("cash moved by fills", posted, moved)?;
+        for (instrument, i) in plan.instruments.iter().zip(0..) {
+            let moved: i128 = outcome
+                .recorder()
+                .fills()
+                .filter(|f| f.book == book.id && f.instrument.index() == i)
+                .map(|f| -i128::from(f.side.sign()) * f.notional.0 - f.fee.0)
+                .sum();
+            // What is not paid for is worth what it was last settled at, which nothing has moved yet.
+            let is_margined = instrument.is_margined();
+            if is_margined && !plan.actions.is_empty() {
+                continue;
+            }
+            let is_trade = |kind| match kind {
+                PostingKind::Trade | PostingKind::Realized | PostingKind::Fee => true,
+                PostingKind::VariationMargin => is_margined,
+                _ => false,
+            };
+            let is_its_own = |p: &Posting| p.book == book.id && p.instrument.is_some_and(|id| id.index() == i);
+            let rows = outcome.recorder().ledger().filter(|p| is_its_own(p) && is_trade(p.kind));
+            let posted: i128 = rows
+                .map(|p| match (p.debit, p.credit) {
+                    (Account::Cash, _) => p.amount.0,
+                    (_, Account::Cash) => -p.amount.0,
+                    _ => 0,
+                })
+                .sum();
+            expect("cash moved by fills", posted, moved + book.positions[i].basis().0)?;
+        }
     }
     Ok(())
 }
@@ -124,6 +136,7 @@ fn check_orders(outcome: &Outcome) -> Result<()> {
     for book in &state.books {
         for (_, purse) in book.purses() {
             expect("reserved buying power", purse.reserved.0, 0)?;
+            expect("reserved for what is not paid for", purse.reserved_margined.0, 0)?;
         }
     }
     Ok(())

@@ -26,7 +26,7 @@ use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
     AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
 };
-use ml4t_sim::policies::{BuyingPower, Conversion, LotPolicy, Policies};
+use ml4t_sim::policies::{BuyingPower, Conversion, LotPolicy, Policies, Settlement};
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::{Keep, TableRecorder};
 use ml4t_sim::time::{Ns, Sessions};
@@ -415,6 +415,7 @@ impl World {
             out.push(Instrument {
                 symbol: symbol.clone(),
                 currency: BASE,
+                settlement: Settlement::Upfront,
                 scale,
                 tick_size: tick.ok_or_else(|| missing("tick", spec.tick_size))?,
                 lot_size: spec.lot_size,
@@ -466,6 +467,8 @@ impl World {
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
             currencies: Arc::new(Currencies::only("USD")),
             opening: Vec::new(),
+            settlements: Vec::new(),
+            flows: Vec::new(),
             policies: self.policies,
             account: self.account,
             models: self.models.clone(),

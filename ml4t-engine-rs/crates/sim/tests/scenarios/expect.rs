@@ -31,6 +31,7 @@ pub(crate) fn compare(scenario: &Scenario, outcome: &Outcome, faults: &mut Fault
             "attribution" => attribution(outcome)?,
             "balances" => balances(outcome),
             "conversions" => conversions(outcome),
+            "cash_flows" => cash_flows(outcome),
             other => return Err(wrong(format!("no table {other} is expected of a run"))),
         };
         if let Some(text) = difference(expected, &found)? {
@@ -155,18 +156,22 @@ fn fills(outcome: &Outcome) -> Vec<Row> {
 
 fn postings(outcome: &Outcome) -> Vec<Row> {
     let names = Names(outcome);
-    let rows = outcome.run().recorder.ledger().filter(|p| p.kind != PostingKind::Deposit).map(|p| {
-        row([
-            ("time", render(p.ts)),
-            ("kind", p.kind.as_str().to_owned()),
-            ("debit", p.debit.as_str().to_owned()),
-            ("credit", p.credit.as_str().to_owned()),
-            ("symbol", p.instrument.map(|id| names.symbol(id)).unwrap_or_default()),
-            ("currency", outcome.run().plan().currencies.name(p.currency).to_owned()),
-            ("amount", cash(p.amount)),
-            ("order", p.fill.map(|(order, _)| (order.0 + 1).to_string()).unwrap_or_default()),
-        ])
-    });
+    let opening = outcome.run().recorder.ledger().map(|p| p.ts).min();
+    let rows =
+        outcome.run().recorder.ledger().filter(move |p| p.kind != PostingKind::Deposit || Some(p.ts) != opening).map(
+            |p| {
+                row([
+                    ("time", render(p.ts)),
+                    ("kind", p.kind.as_str().to_owned()),
+                    ("debit", p.debit.as_str().to_owned()),
+                    ("credit", p.credit.as_str().to_owned()),
+                    ("symbol", p.instrument.map(|id| names.symbol(id)).unwrap_or_default()),
+                    ("currency", outcome.run().plan().currencies.name(p.currency).to_owned()),
+                    ("amount", cash(p.amount)),
+                    ("order", p.fill.map(|(order, _)| (order.0 + 1).to_string()).unwrap_or_default()),
+                ])
+            },
+        );
     rows.collect()
 }
 
@@ -184,8 +189,10 @@ fn portfolio(outcome: &Outcome) -> Vec<Row> {
             ("receivable", cash(p.receivable)),
             ("equity", cash(p.equity)),
             ("realized", cash(p.realized)),
-            ("unrealized", cash(Cash(value - p.cost.0))),
+            ("unrealized", cash(Cash(value - p.cost.0 + p.open_pnl.0))),
             ("carry", cash(p.carry)),
+            ("open_pnl", cash(p.open_pnl)),
+            ("gross_exposure", cash(Cash(p.long_value.0 - p.short_value.0 + p.margined_long.0 - p.margined_short.0))),
             ("fx_pnl", cash(p.fx)),
             ("fx_costs", cash(p.fx_costs)),
         ])
@@ -203,8 +210,23 @@ fn balances(outcome: &Outcome) -> Vec<Row> {
             ("receivable", cash(r.receivable)),
             ("long_value", cash(r.long_value)),
             ("short_value", cash(r.short_value)),
+            ("open_pnl", cash(r.open_pnl)),
             ("fx_rate", r.rate.map_or_else(String::new, |rate| cash(rate.of_one()))),
             ("value", cash(r.value)),
+        ])
+    });
+    rows.collect()
+}
+
+fn cash_flows(outcome: &Outcome) -> Vec<Row> {
+    let currencies = &outcome.run().plan().currencies;
+    let rows = outcome.run().recorder.flows().map(|r| {
+        row([
+            ("time", render(r.ts)),
+            ("currency", currencies.name(r.currency).to_owned()),
+            ("amount", cash(r.amount)),
+            ("value", cash(r.value)),
+            ("equity", cash(r.equity)),
         ])
     });
     rows.collect()

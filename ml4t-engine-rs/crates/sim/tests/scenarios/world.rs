@@ -7,18 +7,20 @@ use ml4t_sim::carry::{BorrowRate, FundingRate, Rates};
 use ml4t_sim::currency::{Currencies, FxRow};
 use ml4t_sim::engine::Simulator;
 use ml4t_sim::error::Result;
+use ml4t_sim::flows::CashFlow;
 use ml4t_sim::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
-use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
+use ml4t_sim::money::{Cash, Decimal, Price, Ratio, Scale};
 use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
 use ml4t_sim::policies::{
     BarPath, BuyingPower, Conversion, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch,
-    LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, StopGap,
-    TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
+    LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, Settlement,
+    StopGap, TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
 };
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::{Keep, TableRecorder};
+use ml4t_sim::settlement::SettlementPrice;
 use ml4t_sim::time::Sessions;
 use ml4t_sim::venue::SimulatedVenue;
 
@@ -91,6 +93,8 @@ impl World {
         let plan = Plan {
             actions: actions(scenario, &instruments)?,
             rates: rates(scenario, &instruments)?,
+            settlements: settlements(scenario, &instruments)?,
+            flows: flows(scenario, &currencies)?,
             instruments,
             feeds,
             signals: None,
@@ -195,6 +199,7 @@ fn instruments(
         };
         found.push(Instrument {
             symbol: symbol.to_owned(),
+            settlement: Settlement::parse(cell(row, "settlement", "upfront"))?,
             currency: currency_of(currencies, cell(row, "currency", &base(scenario)))?,
             scale: Scale::new(price_exponent, quantity_exponent, multiplier)?,
             tick_size: units(cell(row, "tick_size", "0.01"), price_exponent)?,
@@ -266,6 +271,31 @@ fn actions(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<Action
     Ok(found)
 }
 
+fn flows(scenario: &Scenario, currencies: &Currencies) -> Result<Vec<CashFlow>> {
+    let mut rows = Vec::new();
+    for row in scenario.table("cash_flows")?.rows {
+        let currency = currency_of(currencies, cell(&row, "currency", &base(scenario)))?;
+        rows.push(CashFlow {
+            ts: instant(cell(&row, "time", ""))?,
+            currency,
+            amount: money(cell(&row, "amount", ""))?,
+        });
+    }
+    rows.sort_by_key(|row| row.ts);
+    Ok(rows)
+}
+
+fn settlements(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<SettlementPrice>> {
+    let mut rows = Vec::new();
+    for row in scenario.table("settlement_prices")?.rows {
+        let (ts, instrument) = (instant(cell(&row, "time", ""))?, index_of(instruments, cell(&row, "symbol", ""))?);
+        let exponent = instruments[instrument.index()].scale.price_exponent;
+        rows.push(SettlementPrice { ts, instrument, price: Price(units(cell(&row, "price", ""), exponent)?) });
+    }
+    rows.sort_by_key(|row| (row.ts, row.instrument));
+    Ok(rows)
+}
+
 /// What data say about holding.
 fn rates(scenario: &Scenario, instruments: &[Instrument]) -> Result<Rates> {
     let mut rates = Rates::default();
@@ -303,6 +333,9 @@ fn currencies(scenario: &Scenario) -> Result<Currencies> {
         names.insert(name);
     }
     names.extend(scenario.settings("interest_models").into_keys());
+    for row in scenario.table("cash_flows")?.rows {
+        names.insert(cell(&row, "currency", &base).to_owned());
+    }
     names.remove(&base);
     let mut rows = Vec::new();
     for row in scenario.table("fx_rates")?.rows {

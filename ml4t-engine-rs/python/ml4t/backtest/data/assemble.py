@@ -21,9 +21,10 @@ from ml4t.backtest.data.consolidate import build
 from ml4t.backtest.data.context import Context, Loaded, all_symbols, hint, own
 from ml4t.backtest.data.events import read_events, read_feed, source_symbols
 from ml4t.backtest.data.feed import ConsolidatedFeed, yields_events
+from ml4t.backtest.data.flows import flow_table, read_cash_flows
 from ml4t.backtest.data.fx import fx_table, read_fx_rates
 from ml4t.backtest.data.prepare import Prepared, Raw, prepare
-from ml4t.backtest.data.rates import read_borrow_rates, read_funding_rates
+from ml4t.backtest.data.rates import read_borrow_rates, read_funding_rates, read_settlement_prices
 from ml4t.backtest.data.report import with_late_rows
 from ml4t.backtest.data.settings import Instruments, instruments_by_symbol, merge_instruments
 from ml4t.backtest.data.tables import FeedTable, MarketData
@@ -48,6 +49,8 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     funding: object = None,
     borrow: object = None,
     fx: object = None,
+    settlements: object = None,
+    cash_flows: object = None,
     start: Moment | None = None,
     end: Moment | None = None,
     nav_calendar: str | None = None,
@@ -71,6 +74,10 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         Funding and borrow rates: frames, paths, or what :mod:`ml4t.backtest.data.rates` reads.
     fx
         Rates of currencies, likewise; see :mod:`ml4t.backtest.data.fx`.
+    settlements
+        Settlement prices of futures, likewise.
+    cash_flows
+        What is paid in and taken out, likewise; see :mod:`ml4t.backtest.data.flows`.
     start, end
         First and last date (a session label) or instant; both included. Data outside are not read.
     nav_calendar
@@ -105,11 +112,15 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     matching = _matching(universe, loaded)
     funding_frame, funding_files, funding_notes = read_run_rates(read_funding_rates, funding, context)
     borrow_frame, borrow_files, borrow_notes = read_run_rates(read_borrow_rates, borrow, context)
+    settled, settled_files, settled_notes = read_run_rates(read_settlement_prices, settlements, context)
     fx_rates = None if fx is None else read_fx_rates(fx)
     fx_frame, fx_notes = (None, ()) if fx_rates is None else fx_table(fx_rates, context.span_ns[1])
     refuse_funding_without_data(funding_frame, tuple(universe), matching, loaded)
     read = [file for each in loaded for file in each.prepared.files]
-    read += [*used_actions.files, *signal_files, *funding_files, *borrow_files]
+    read += [*used_actions.files, *signal_files, *funding_files, *borrow_files, *settled_files]
+    flows = None if cash_flows is None else read_cash_flows(cash_flows)
+    flow_frame, flow_notes = (None, ()) if flows is None else flow_table(flows, context.span_ns)
+    read += [] if flows is None else flows.files
     read += [] if fx_rates is None else fx_rates.files
     refuse_torn_bars(action_frame, tuple(universe), matching, loaded)
     refuse_life_after_the_end(action_frame, tuple(universe), loaded)
@@ -121,13 +132,24 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         funding=funding_frame,
         borrow=borrow_frame,
         fx=fx_frame,
+        settlements=settled,
+        flows=flow_frame,
         action_paths=tuple(sorted({file.path for file in used_actions.files})),
         calendars=tuple(book.table(name, *context.span) for name in names),
         nav_calendar=nav,
         matching=matching,
         prints=tuple(_prints(*each, loaded) for each in zip(universe, matching, strict=True)),
         files={file.path: file.fingerprint() for file in read},
-        notes=(*_feed_notes(loaded), *action_notes, *signal_notes, *funding_notes, *borrow_notes, *fx_notes),
+        notes=(
+            *_feed_notes(loaded),
+            *action_notes,
+            *signal_notes,
+            *funding_notes,
+            *borrow_notes,
+            *settled_notes,
+            *fx_notes,
+            *flow_notes,
+        ),
     )
 
 

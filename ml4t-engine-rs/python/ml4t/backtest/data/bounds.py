@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import polars as pl
 from attrs import define, field, frozen
 
-from ml4t.backtest.calendars import SCHEMA, SessionTable, session_table
+from ml4t.backtest.calendars import SCHEMA, SessionTable, checked, session_table
 from ml4t.backtest.data.stamps import ISO_DATE, PLAIN_DATE, Interval
 from ml4t.core.errors import DataError
 from ml4t.core.sources import Calendar
@@ -178,6 +178,7 @@ class SessionBook:
         except DataError:
             # The calendar may be known no further than the data reach.
             table = self._build(name, first, last)
+        checked(name, table.frame)
         self._known[name] = (first, last, table)
         return table
 
@@ -188,9 +189,8 @@ class SessionBook:
         if isinstance(calendar, SessionTable):
             return calendar
         rows = list(calendar.sessions(first, last))
-        return SessionTable(
-            name=name, timezone=calendar.timezone, frame=pl.DataFrame(rows, schema=SCHEMA, orient="row")
-        )
+        frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+        return SessionTable(name=name, timezone=calendar.timezone, frame=frame)
 
 
 def custom_calendars(calendars: Calendars) -> Mapping[str, Calendar | SessionTable]:

@@ -24,7 +24,8 @@ from ml4t.core.values import format_ns
 
 DAYS = (FIRST_DATE, LAST_DATE)
 
-__all__ = ["BORROW", "FUNDING", "RateKind", "Rates", "rate_table", "read_borrow_rates", "read_funding_rates"]
+__all__ = ["BORROW", "FUNDING", "SETTLEMENT", "RateKind", "Rates", "rate_table"]
+__all__ += ["read_borrow_rates", "read_funding_rates", "read_settlement_prices"]
 
 
 @frozen(kw_only=True)
@@ -42,6 +43,13 @@ FUNDING = RateKind(
     label="funding rates",
     rate="funding_rate",
     other="mark_price",
+    other_default=math.nan,
+    needs_rate=True,
+)
+SETTLEMENT = RateKind(
+    label="settlement prices",
+    rate="settlement_price",
+    other="open_interest",
     other_default=math.nan,
     needs_rate=True,
 )
@@ -97,6 +105,22 @@ def read_borrow_rates(
     return _read(source, BORROW, columns, timezone)
 
 
+def read_settlement_prices(
+    source: object, *, columns: Mapping[str, str] | None = None, timezone: str | None = None
+) -> Rates:
+    """Return the settlement prices of a frame or of files.
+
+    A frame has ``symbol``, ``ts_event`` (when it is settled) and ``settlement_price``. `columns` renames, our
+    name to the source's; `timezone` is the zone of stamps that carry none.
+
+    Raises
+    ------
+    DataError
+        A column is absent, or a row is not possible; the message names symbol and time.
+    """
+    return _read(source, SETTLEMENT, columns, timezone)
+
+
 def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, timezone: str | None) -> Rates:
     if isinstance(source, Rates):
         if source.kind is not kind:
@@ -125,7 +149,7 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, tim
     stamps = frame[find_time(by_fold, StampMeaning.EVENT, label=kind.label)]
     if kind is BORROW:
         stamps = _dates(stamps)
-    if stamps.dtype != pl.Date or kind is FUNDING:
+    if stamps.dtype != pl.Date or kind is not BORROW:
         stamps = instants(stamps, timezone=timezone, label=kind.label)
     elif (odd := ~stamps.is_between(*DAYS).fill_null(value=False)).any():
         row = odd.arg_max() or 0
@@ -179,7 +203,7 @@ def _refuse_impossible(rows: pl.DataFrame, kind: RateKind) -> None:
     no_rate = pl.col("rate").is_infinite() | (
         pl.col("rate").is_nan() if kind.needs_rate else pl.lit(value=False)
     )
-    is_price = kind is FUNDING
+    is_price = kind is not BORROW
     bound = pl.col("other") <= 0 if is_price else pl.col("other") < 0
     wrong = rows.filter(
         no_rate | bound | (pl.col("other").is_infinite() if is_price else pl.lit(value=False))

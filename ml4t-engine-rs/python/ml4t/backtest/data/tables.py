@@ -112,6 +112,11 @@ class MarketData:
         None where the run has none. Columns ``ts`` Int64, ``instrument`` UInt32, ``rate`` Float64 and
         ``other`` Float64: of funding the mark price (NaN for that of the position), of borrow rates the
         quantity that is available (infinite where it is not known). Sorted by ``(ts, instrument)``.
+    flows
+        None where the run has none. Columns ``ts`` Int64, ``amount`` Utf8 (decimal text), ``currency`` Utf8
+        (empty: the base currency). Sorted by time.
+    settlements
+        As `funding`, ``rate`` being the price at which the instrument is settled.
     fx
         None where the run has none. Columns ``ts`` Int64, ``base`` and ``quote`` Utf8, ``rate`` Float64:
         units of `quote` for one of `base` from then on. Sorted by ``(ts, base, quote)``.
@@ -143,6 +148,8 @@ class MarketData:
     funding: pl.DataFrame | None = field(default=None, repr=False)
     borrow: pl.DataFrame | None = field(default=None, repr=False)
     fx: pl.DataFrame | None = field(default=None, repr=False)
+    settlements: pl.DataFrame | None = field(default=None, repr=False)
+    flows: pl.DataFrame | None = field(default=None, repr=False)
     calendars: tuple[SessionTable, ...]
     nav_calendar: str
     matching: tuple[int, ...]
@@ -170,6 +177,8 @@ class MarketData:
             "funding_rates": self.funding,
             "borrow_rates": self.borrow,
             "fx_rates": self.fx,
+            "settlement_prices": self.settlements,
+            "cash_flows": self.flows,
         }
         tables += [(name, frame) for name, frame in others.items() if frame is not None]
         return tuple(_fingerprint(name, frame) for name, frame in tables)

@@ -2,7 +2,9 @@
 
 All amounts are cash units. Cash, what is owed and positions stay in their currencies. Equity is the sum of
 what each currency holds, cash + receivable + positions at their marks, converted to the base currency at the
-rates of the present instant, once for each currency. What bounds an account is in `ml4t.reference.power`.
+rates of the present instant, once for each currency. A position that was paid for counts with what it is
+worth, a margined one with what it has gained and not settled yet. What bounds an account is in
+`ml4t.reference.power`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,31 @@ from ml4t.reference.orders import Order
 from ml4t.reference.plan import Account as Terms
 from ml4t.reference.plan import Instrument
 
-__all__ = ["Account"]
+__all__ = ["Account", "Aside"]
+
+
+@attrs.frozen
+class Aside:
+    """What working orders reserve, by the currencies of their instruments, in cash units of those."""
+
+    paid: dict[str, Fraction]  #: of instruments that are paid for
+    margined: dict[str, Fraction]  #: of the others
+
+    @classmethod
+    def nothing(cls, currencies: Iterable[str]) -> Aside:
+        """Return that nothing is reserved of any currency."""
+        empty = dict.fromkeys(currencies, Fraction(0))
+        return cls(paid=dict(empty), margined=dict(empty))
+
+    def add(self, instrument: Instrument, amount: Fraction) -> None:
+        """Count in what an order of an instrument reserves; below zero it frees something."""
+        part = self.margined if instrument.is_margined else self.paid
+        part[instrument.currency] += amount
+
+    @property
+    def in_each(self) -> dict[str, Fraction]:
+        """Both together."""
+        return {each: amount + self.margined[each] for each, amount in self.paid.items()}
 
 
 @attrs.define
@@ -53,21 +79,39 @@ class Account:
         return self.ledger.balance("receivable", currency)
 
     def long_value_in(self, currency: str) -> int:
-        """Return the positions of a currency worth more than nothing, at their marks."""
-        return sum(max(self.value(each), 0) for each in self.held_in(currency))
+        """Return the positions of a currency that were paid for and are worth more than nothing, at marks."""
+        return sum(max(self.notional(each), 0) for each in self.held_in(currency) if not each.is_margined)
 
     def short_value_in(self, currency: str) -> int:
-        """Return the positions of a currency worth less than nothing, at their marks."""
-        return sum(min(self.value(each), 0) for each in self.held_in(currency))
+        """Return the positions of a currency that were paid for and are worth less than nothing, at marks."""
+        return sum(min(self.notional(each), 0) for each in self.held_in(currency) if not each.is_margined)
+
+    def open_pnl_in(self, currency: str) -> int:
+        """Return what margined positions of a currency have gained and not settled yet."""
+        return sum(self.value(each) for each in self.held_in(currency) if each.is_margined)
+
+    def margined_long_in(self, currency: str) -> int:
+        """Return the sum of the notionals above zero of the margined positions of a currency."""
+        return sum(max(self.notional(each), 0) for each in self.held_in(currency) if each.is_margined)
+
+    def margined_short_in(self, currency: str) -> int:
+        """Return the sum of the notionals below zero of the margined positions of a currency."""
+        return sum(min(self.notional(each), 0) for each in self.held_in(currency) if each.is_margined)
+
+    def margined_in(self, currency: str) -> int:
+        """Return the size of the margined positions of a currency at their marks."""
+        return self.margined_long_in(currency) - self.margined_short_in(currency)
 
     def total_in(self, currency: str) -> int:
         """Return cash + receivable + positions at their marks, of a currency."""
         owned = self.cash_in(currency) + self.receivable_in(currency)
-        return owned + self.long_value_in(currency) + self.short_value_in(currency)
+        positions = self.long_value_in(currency) + self.short_value_in(currency)
+        return owned + positions + self.open_pnl_in(currency)
 
     def gross_in(self, currency: str) -> int:
         """Return the size of all positions of a currency at their marks."""
-        return self.long_value_in(currency) - self.short_value_in(currency)
+        paid = self.long_value_in(currency) - self.short_value_in(currency)
+        return paid + self.margined_in(currency)
 
     def held_in(self, currency: str) -> list[Instrument]:
         """Return the instruments of a currency with a position, by symbol."""
@@ -77,11 +121,17 @@ class Account:
         """Return the instruments with a position, by symbol."""
         return [each for each in self.instruments if self.ledger.quantity(each)]
 
-    def value(self, instrument: Instrument) -> int:
-        """Return a position at its mark in its own currency, below zero for a short one."""
+    def notional(self, instrument: Instrument) -> int:
+        """Return mark x quantity x multiplier in its own currency, below zero for a short position."""
         quantity = self.ledger.quantity(instrument)
         value = instrument.cash(self.marks[instrument.index], quantity) if quantity else 0
         return checked(value, LARGEST_CASH, f"the value of the position in {instrument.symbol}")
+
+    def value(self, instrument: Instrument) -> int:
+        """Return what a position adds to what its currency holds; of a margined one what is not settled."""
+        if instrument.is_margined:
+            return self.notional(instrument) - self.ledger.holding(instrument).basis
+        return self.notional(instrument)
 
     # -- what that is worth, in the base currency --------------------------------------------------------
 
@@ -112,6 +162,11 @@ class Account:
         """Size of all positions at their marks."""
         return self.in_base(self.gross_in)
 
+    @property
+    def collateral(self) -> int:
+        """Size of all margined positions at their marks: what an account that goes by cash holds for them."""
+        return self.in_base(self.margined_in)
+
     # -- what bounds it ----------------------------------------------------------------------------------
 
     @property
@@ -134,27 +189,29 @@ class Account:
         closing = min(quantity, abs(held)) if held * order.sign < 0 else 0
         return closing, quantity - closing
 
-    def set_aside(self, working: Iterable[Order], coming: Iterable[Order] = ()) -> dict[str, Fraction]:
+    def set_aside(self, working: Iterable[Order], coming: Iterable[Order] = ()) -> Aside:
         """Return by currency what working orders reserve, with orders still `coming` after them.
 
         Each reserves, at the price it was accepted with, the part of it that opens or enlarges the position
         held now. A market order that reduces a position frees what it closes; two orders that each would
         close the same position both count as closing. Orders that are coming reserve nothing yet.
         """
-        aside = dict.fromkeys(self.currencies.names, Fraction(0))
+        aside = Aside.nothing(self.currencies.names)
         for order in working:
-            aside[order.instrument.currency] += self.need(order)
+            aside.add(order.instrument, self.need(order))
         for order in coming:
-            aside[order.instrument.currency] += min(self.need(order), Fraction(0))
+            aside.add(order.instrument, min(self.need(order), Fraction(0)))
         return aside
 
     def reserved(self, order: Order, quantity: int) -> Fraction:
         """Return what a quantity of an order sets aside: its size at the price it was accepted with.
 
         A sell of an account that may not sell short never opens a position, so it sets nothing aside, nor
-        does one that brings cash where that is all that counts, nor an order that only reduces.
+        does one that brings cash where that is all that counts, nor an order that only reduces. No sell of a
+        margined instrument brings cash.
         """
-        sells_for_nothing = self.is_cash_account or not self.terms.allows_short
+        brings_cash = self.is_cash_account and not order.instrument.is_margined
+        sells_for_nothing = brings_cash or not self.terms.allows_short
         if order.reduce_only or (order.side is Side.SELL and sells_for_nothing):
             return Fraction(0)
         return abs(order.instrument.worth(self.reserve_price(order), quantity))
@@ -170,12 +227,14 @@ class Account:
         """Return the buying power that an order uses: for what it opens, less what a market order closes.
 
         Below zero for a market order that reduces a position. Where cash is all that counts a purchase uses
-        all that it costs, also where it covers a short position, and a sale uses none. Without bounds nothing
-        uses anything, nor does the order of a position rule.
+        all that it costs, also where it covers a short position, and a sale uses none; but what is margined
+        costs nothing, and there both use what they open. Without bounds nothing uses anything, nor does the
+        order of a position rule.
         """
         if self.is_unlimited or order.rule is not None:
             return Fraction(0)
-        if self.terms.buying_power is BuyingPower.CASH and order.side is Side.BUY:
+        goes_by_cash = self.terms.buying_power is BuyingPower.CASH and not order.instrument.is_margined
+        if goes_by_cash and order.side is Side.BUY:
             return abs(order.instrument.worth(self.reserve_price(order), order.leaves))
         closing, opening = self.parts(order, order.leaves)
         needed = self.reserved(order, opening)

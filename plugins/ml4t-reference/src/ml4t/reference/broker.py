@@ -96,18 +96,7 @@ class Broker:
         return cash_float(self._desk.intake.pricing.equity(self._desk.venue.account))
 
     def _position(self, instrument: Instrument) -> Position:
-        account = self._desk.venue.account
-        holding = account.ledger.holding(instrument)
-        mark, value = self._desk.intake.pricing.value(account, instrument)
-        return Position(
-            symbol=instrument.symbol,
-            quantity=instrument.quantity(holding.quantity),
-            avg_price=instrument.price(holding.average),
-            mark_price=instrument.price(holding.average if mark is None else mark),
-            market_value=cash_float(value),
-            unrealized_pnl=cash_float(value - holding.cost),
-            realized_pnl=cash_float(holding.realized),
-        )
+        return Position.of(self._desk.intake.pricing, self._desk.venue.account, instrument)
 
     # -- sending -----------------------------------------------------------------------------------------
 

@@ -122,7 +122,7 @@ class Carry:
         return Cash(
             currency=currency,
             amount=self.account.cash_in(currency),
-            short_value=sum(abs(self.account.value(instrument)) for instrument in own),
+            short_value=sum(abs(self.account.notional(instrument)) for instrument in own),
         )
 
     def _short(self, instrument: Instrument) -> Short:

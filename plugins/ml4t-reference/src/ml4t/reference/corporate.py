@@ -16,6 +16,7 @@ from ml4t.reference.guards import Occasion
 from ml4t.reference.numbers import LARGEST_CASH, LARGEST_STEP, checked, half_even
 from ml4t.reference.orders import Order, is_up, passive
 from ml4t.reference.plan import Action, Effect, Instrument
+from ml4t.reference.settlement import Settling
 from ml4t.reference.venue import Venue
 
 __all__ = ["Corporate", "Payment"]
@@ -35,6 +36,7 @@ class Corporate:
     """Applies actions, and keeps what is due at a later date."""
 
     venue: Venue
+    settling: Settling
     due: list[Payment] = attrs.field(factory=list)
     applied: list[Action] = attrs.field(factory=list)
     delisted: dict[int, int] = attrs.field(factory=dict)  #: when instruments have ended, by instrument
@@ -105,16 +107,30 @@ class Corporate:
         quantity = account.ledger.quantity(instrument)
         if quantity == 0:
             return
-        if amount:
-            per_unit = Fraction(amount) * 10**instrument.price_exponent
-            value = account.terms.posted(instrument.worth(per_unit, quantity))
-            checked(value, LARGEST_CASH, f"the value of the position in {instrument.symbol}")
-        else:
-            value = account.value(instrument)
+        value = self._last_value(instrument, amount, quantity, now)
+        checked(value, LARGEST_CASH, f"the value of the position in {instrument.symbol}")
         account.ledger.cash_out(now, instrument, value)
         self._convert(instrument, now)
         del account.marks[instrument.index]
         self.venue.guards.guard(instrument, now, Occasion(active_from=now))
+
+    def _last_value(self, instrument: Instrument, amount: str, quantity: int, now: int) -> int:
+        """Return what a position is worth as its instrument ends, in cash units.
+
+        Without an amount that is its last price: the settlement price of this instant, or else the mark.
+        """
+        account = self.venue.account
+        if amount:
+            per_unit = Fraction(amount) * 10**instrument.price_exponent
+            exact = instrument.worth(per_unit, quantity)
+            # What is settled at a price is settled exactly, like a variation margin.
+            is_price = instrument.is_margined and per_unit.denominator == 1
+            return int(exact) if is_price else account.terms.posted(exact)
+        settled = self.settling.price_at(instrument, now)
+        if settled is None:
+            return account.notional(instrument)
+        # A split or a dividend of this instant that came before has not changed it yet.
+        return instrument.cash(self.adjusted(instrument, settled, now), quantity)
 
     def _split(self, instrument: Instrument, ratio: Fraction, now: int) -> None:
         """Scale the position, its mark, working orders and what rules remember."""

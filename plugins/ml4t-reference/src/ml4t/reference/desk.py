@@ -10,10 +10,13 @@ import attrs
 
 from ml4t.core.errors import ArgumentError, EngineStateError, OrderError, unknown_name
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.reference.account import Account
 from ml4t.reference.events import number_text
 from ml4t.reference.intake import Cancel, Intake
+from ml4t.reference.numbers import cash_float
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Instrument
+from ml4t.reference.pricing import Pricing
 from ml4t.reference.readable import Readable
 from ml4t.reference.timestamp import Timestamp
 from ml4t.reference.venue import Venue
@@ -87,8 +90,23 @@ class Position:
     avg_price: float  #: average cost per unit, fees apart
     mark_price: float  #: price at which it is valued
     market_value: float  #: value at the mark, negative for a short position
-    unrealized_pnl: float  #: gain not yet taken, before fees
-    realized_pnl: float  #: gain taken so far on this instrument, before fees
+    unrealized_pnl: float  #: gain not yet taken or settled, before fees
+    realized_pnl: float  #: gain taken so far on this instrument, variation margin included, before fees
+
+    @classmethod
+    def of(cls, pricing: Pricing, account: Account, instrument: Instrument) -> Position:
+        """Return a position as a strategy may know it now."""
+        holding = account.ledger.holding(instrument)
+        known = pricing.position(account, instrument)
+        return cls(
+            symbol=instrument.symbol,
+            quantity=instrument.quantity(holding.quantity),
+            avg_price=instrument.price(holding.average),
+            mark_price=instrument.price(holding.average if known.price is None else known.price),
+            market_value=cash_float(known.notional),
+            unrealized_pnl=cash_float(known.notional - holding.basis),
+            realized_pnl=cash_float(holding.realized),
+        )
 
     def __repr__(self) -> str:
         quantity, price, value = (

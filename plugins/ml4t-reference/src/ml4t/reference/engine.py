@@ -2,9 +2,9 @@
 
 An instant is every distinct time at which something happens: a row completes or arrives, a bar opens for an
 instrument with live orders or a position, a session of the NAV calendar closes, a timer fires, a corporate
-action, funding or a payment is due, a cancel or a change arrives, an order expires or meets a quote that
-stands, a rate comes into force that a conversion waits for. The run begins at its first open and ends with
-the last row of data.
+action, a settlement, funding or a payment is due, a cancel or a change arrives, an order expires or meets a
+quote that stands, a rate comes into force that a conversion waits for. The run begins at its first open and
+ends with the last row of data.
 
 What ended at an instant precedes what begins at it. `Run._instant` is that sentence.
 """
@@ -33,6 +33,7 @@ from ml4t.reference.delivery import Delivery, Subscription
 from ml4t.reference.desk import Desk, OrderHandle
 from ml4t.reference.events import FillEvent, OrderEvent
 from ml4t.reference.exchange import Exchange
+from ml4t.reference.flows import Flows
 from ml4t.reference.guards import Guards
 from ml4t.reference.intake import Intake
 from ml4t.reference.ledger import Ledger
@@ -43,6 +44,7 @@ from ml4t.reference.orders import Fill, OrderBook, Transition
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.pricing import Pricing
 from ml4t.reference.readable import News, Readable
+from ml4t.reference.settlement import Settling, settlement_instants
 from ml4t.reference.tables import Recorder
 from ml4t.reference.timestamp import Timestamp
 from ml4t.reference.tracked import IndicatorColumn
@@ -89,7 +91,9 @@ class Run:
         self._exchange = Exchange(plan, account, Dealer(plan))
         self._venue = _venue(plan, book, account, self._exchange)
         self._market = Market(plan)
-        self._corporate = Corporate(self._venue)
+        self._flows = Flows(plan, account, self._exchange)
+        self._settling = Settling(plan, account, self._exchange)
+        self._corporate = Corporate(self._venue, self._settling)
         self._carry = Carry(plan, account, self._exchange)
         self._readable = Readable(plan)
         pricing = Pricing(self._readable, self._corporate)
@@ -215,7 +219,9 @@ class Run:
     def tables(self) -> dict[str, pa.Table]:
         """Return all tables so far, by the names of `ml4t.core.schemas.TABLES`."""
         venue = self._venue
-        return self._recorder.tables(venue.book, venue.account, self._attribution, self._exchange)
+        return self._recorder.tables(
+            venue.book, venue.account, self._attribution, self._exchange, self._flows.paid
+        )
 
     def counts(self) -> dict[str, int]:
         """Return the size of the run: `rows` of input, `orders`, `fills`."""
@@ -295,9 +301,11 @@ class Run:
         return sessions.labels[sessions.closes.index(now)]
 
     def _settlements(self, now: int, session: int | None) -> None:
-        """Phase 3: dividends that are due become cash; funding, conversions; at a close the other carry."""
+        """Phase 3: payments from outside; dividends, variation margin, funding, conversions, other carry."""
+        self._flows.pay(now)
         self._carry.learn(now)
         self._corporate.pay(now)
+        self._settling.settle(now)
         self._carry.fund(now)
         self._exchange.execute_due(now)
         if session is not None:
@@ -465,5 +473,7 @@ def _static_instants(plan: Plan, begin: int, end: int) -> list[int]:
         times.update(plan.signals.columns["ts_arrival"])
     times.update(close for close in plan.calendars[plan.nav_calendar].closes if close > begin)
     times.update(action.ts for action in plan.actions)
+    times.update(flow.ts for flow in plan.cash_flows)
     times.update(row.ts for row in plan.funding)
+    times.update(settlement_instants(plan, begin))
     return sorted((ts for ts in times if begin <= ts <= end), reverse=True)

@@ -10,7 +10,9 @@ in each of them
     cash + receivable + inventory + exchange
         = capital + realized_pnl + dividends - fees - borrow - interest - funding - fx_costs
 
-A position is a list of tax lots with their total cost; an average price is computed when somebody asks.
+A position is a list of tax lots (`ml4t.reference.lots`). If it was paid for, its cost is in `inventory`.
+A future, a perpetual or a currency on margin is not: opening it posts its fee alone, and what it gains or
+loses goes from `realized_pnl` to `cash` as it is settled or closed.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ import attrs
 from ml4t.core.errors import AccountingError
 from ml4t.core.types import LotPolicy
 from ml4t.reference.currencies import Currencies
+from ml4t.reference.lots import Holding, Lot, RoundTrip, take, whole_units
 from ml4t.reference.numbers import LARGEST_CASH, LARGEST_STEP, checked, half_even
 from ml4t.reference.orders import Fill
 from ml4t.reference.plan import Instrument
 
-__all__ = ["Holding", "Ledger", "Lot", "Posting", "RoundTrip"]
+__all__ = ["Ledger", "Posting"]
 
 ASSETS = ("cash", "inventory", "receivable", "exchange")
 SOURCES = ("capital", "realized_pnl", "dividends")
@@ -51,65 +54,6 @@ class Posting:
     symbol: str | None
     order_id: int | None
     fill_id: int | None
-
-
-@attrs.define(kw_only=True)
-class Lot:
-    """A parcel of a position: `quantity` and `cost` are below zero for what was sold short.
-
-    `fees` and `slippage` are what its entry cost beside its price, as far as the lot is still there.
-    """
-
-    quantity: int
-    cost: int
-    fees: int
-    slippage: int
-    ts_open: int
-    order_id: int
-
-
-@attrs.frozen(kw_only=True)
-class RoundTrip:
-    """An entry matched with its exit; amounts are cash units of the currency of the instrument."""
-
-    instrument: Instrument
-    is_long: bool
-    quantity: int
-    ts_entry: int
-    ts_exit: int
-    entry_value: int
-    exit_value: int
-    gross: int
-    fees: int
-    slippage: int
-    entry_order_id: int
-    exit_order_id: int | None  #: None where no order closed it, but the end of its instrument
-    fx_rate: float  #: base currency for one unit of that currency, at the exit
-
-
-@attrs.define
-class Holding:
-    """The position in one instrument: its lots, oldest first, and the result of those that were closed."""
-
-    instrument: Instrument
-    lots: list[Lot] = attrs.field(factory=list)
-    realized: int = 0
-
-    @property
-    def quantity(self) -> int:
-        """Signed units held."""
-        return sum(lot.quantity for lot in self.lots)
-
-    @property
-    def cost(self) -> int:
-        """Signed cost of what is held, fees apart."""
-        return sum(lot.cost for lot in self.lots)
-
-    @property
-    def average(self) -> Fraction:
-        """Average cost per unit, in price units."""
-        one = Fraction(self.instrument.cash(1, 1)) if self.instrument.multiplier else Fraction(1)
-        return Fraction(self.cost, self.quantity) / one
 
 
 @attrs.define
@@ -197,7 +141,7 @@ class Ledger:
             owed = sum(self.balance(account, currency) for account in SOURCES)
             owed -= sum(self.balance(account, currency) for account in COSTS)
             own = [each for each in self.holdings.values() if each.instrument.currency == currency]
-            cost = sum(holding.cost for holding in own)
+            cost = sum(each.cost for each in own if not each.instrument.is_margined)
             if owned != owed or cost != self.balance("inventory", currency) or kept != again:
                 message = (
                     f"the books of {currency} do not balance: {owned} is not {owed}, or inventory is not "
@@ -226,7 +170,8 @@ class Ledger:
         instrument = holding.instrument
         sign = fill.order.sign
         cost = instrument.cash(fill.price, quantity * sign)
-        self.post(fill.ts, "trade", "inventory", "cash", cost, instrument, fill)
+        if not instrument.is_margined:
+            self.post(fill.ts, "trade", "inventory", "cash", cost, instrument, fill)
         lot = Lot(
             quantity=quantity * sign,
             cost=cost,
@@ -239,6 +184,7 @@ class Ledger:
             pool = holding.lots[0]
             pool.quantity += lot.quantity
             pool.cost += lot.cost
+            pool.settled += lot.settled
             pool.fees += lot.fees
             pool.slippage += lot.slippage
         else:
@@ -248,11 +194,12 @@ class Ledger:
         instrument = holding.instrument
         sign = fill.order.sign
         parts = list(take(holding, quantity, self.lot_policy))
-        cost = sum(part.cost for part in parts)
+        basis = sum(part.cost + part.settled for part in parts)
         proceeds = instrument.cash(fill.price, -sign * quantity)
-        self.post(fill.ts, "trade", "cash", "inventory", cost, instrument, fill)
-        self.post(fill.ts, "realized", "cash", "realized_pnl", proceeds - cost, instrument, fill)
-        holding.realized += proceeds - cost
+        if not instrument.is_margined:
+            self.post(fill.ts, "trade", "cash", "inventory", basis, instrument, fill)
+        self.post(fill.ts, "realized", "cash", "realized_pnl", proceeds - basis, instrument, fill)
+        holding.realized += proceeds - basis
         fx_rate = self.currencies.rate(instrument.currency, fill.ts)
         closed = 0
         for part in parts:
@@ -280,7 +227,20 @@ class Ledger:
                 )
             )
 
-    # -- what holding costs ------------------------------------------------------------------------------
+    # -- what holding costs and brings -------------------------------------------------------------------
+
+    def settle(self, ts: int, instrument: Instrument, price: int) -> int:
+        """Pay the variation margin of a position at a settlement price; return it, below zero what it pays.
+
+        That is what the position has gained since it was settled the last time, each lot since its entry.
+        """
+        holding = self.holding(instrument)
+        gain = instrument.cash(price, holding.quantity) - holding.basis
+        self.post(ts, "variation_margin", "cash", "realized_pnl", gain, instrument)
+        for lot in holding.lots:
+            lot.settled = instrument.cash(price, lot.quantity) - lot.cost
+        holding.realized += gain
+        return gain
 
     def charge(self, ts: int, account: str, cost: int, instrument: Instrument) -> None:
         """Pay a cost of holding an instrument out of cash; one below zero is paid to us."""
@@ -311,11 +271,12 @@ class Ledger:
         to units; fees and slippage are those of the entry alone.
         """
         holding = self.holding(instrument)
-        total, cost = holding.quantity, holding.cost
+        total, basis = holding.quantity, holding.basis
         lots, holding.lots = holding.lots, []
-        self.post(ts, "cash_out", "cash", "inventory", cost, instrument)
-        self.post(ts, "cash_out", "cash", "realized_pnl", value - cost, instrument)
-        holding.realized += value - cost
+        if not instrument.is_margined:
+            self.post(ts, "cash_out", "cash", "inventory", basis, instrument)
+        self.post(ts, "cash_out", "cash", "realized_pnl", value - basis, instrument)
+        holding.realized += value - basis
         fx_rate = self.currencies.rate(instrument.currency, ts)
         closed = 0
         for lot in lots:
@@ -360,27 +321,30 @@ class Ledger:
         fraction = total - int(total / instrument.lot) * instrument.lot
         if fraction:
             self._cash_in_lieu(ts, holding, scaled, fraction, value_of(fraction * sign))
-        _whole_units(holding, scaled, sign)
+        whole_units(holding, scaled, sign)
         return fraction != 0
 
     def _cash_in_lieu(
         self, ts: int, holding: Holding, scaled: list[Fraction], fraction: Fraction, value: int
     ) -> None:
-        cost = 0
+        basis = holding.basis
         left = fraction
         for index, lot in enumerate(holding.lots):
             part = min(left, scaled[index])
             if part == 0:
                 continue
-            leaving = lot.cost if part == scaled[index] else half_even(lot.cost * part / scaled[index])
-            lot.cost -= leaving
-            cost += leaving
+            share = part / scaled[index]
+            # A share of one takes all of it.
+            lot.cost -= half_even(lot.cost * share)
+            lot.settled -= half_even(lot.settled * share)
             scaled[index] -= part
             left -= part
+        leaving = basis - holding.basis
         instrument = holding.instrument
-        self.post(ts, "cash_in_lieu", "cash", "inventory", cost, instrument)
-        self.post(ts, "cash_in_lieu", "cash", "realized_pnl", value - cost, instrument)
-        holding.realized += value - cost
+        if not instrument.is_margined:
+            self.post(ts, "cash_in_lieu", "cash", "inventory", leaving, instrument)
+        self.post(ts, "cash_in_lieu", "cash", "realized_pnl", value - leaving, instrument)
+        holding.realized += value - leaving
 
 
 def _move(balances: Balances, posting: Posting) -> None:
@@ -388,70 +352,3 @@ def _move(balances: Balances, posting: Posting) -> None:
     debit, credit = (posting.currency, posting.debit), (posting.currency, posting.credit)
     balances[debit] = balances.get(debit, 0) + posting.amount
     balances[credit] = balances.get(credit, 0) - posting.amount
-
-
-def _whole_units(holding: Holding, scaled: list[Fraction], sign: int) -> None:
-    """Give the lots whole units by running totals rounded down."""
-    running, given = Fraction(0), 0
-    kept: list[Lot] = []
-    handed: Lot | None = None
-    for lot, size in zip(holding.lots, scaled, strict=True):
-        running += size
-        units = running.numerator // running.denominator - given
-        given += units
-        lot.quantity = units * sign
-        if handed is not None:
-            lot.cost += handed.cost
-            lot.fees += handed.fees
-            lot.slippage += handed.slippage
-            handed = None
-        if units:
-            kept.append(lot)
-        else:
-            handed = lot
-    holding.lots = kept
-
-
-def next_to_close(lots: list[Lot], policy: LotPolicy) -> Lot:
-    """Return the lot that is closed next.
-
-    By `highest_cost` it is the one whose end gains least, of equal ones the oldest. Cost is signed: the
-    highest per unit is that of the dearest of longs, and of shorts that of the one sold at the lowest price.
-    """
-    if policy is LotPolicy.LIFO:
-        return lots[-1]
-    if policy is LotPolicy.HIGHEST_COST:
-        return max(lots, key=lambda lot: Fraction(lot.cost, abs(lot.quantity)))
-    return lots[0]
-
-
-def take(holding: Holding, quantity: int, policy: LotPolicy) -> list[Lot]:
-    """Take units out of the lots and return the parcels with their share of cost, fees, slippage.
-
-    A whole lot takes all of its cost with it; of a part the share is rounded half to even.
-    """
-    parts: list[Lot] = []
-    left = quantity
-    while left:
-        lot = next_to_close(holding.lots, policy)
-        units = min(left, abs(lot.quantity))
-        left -= units
-        if units == abs(lot.quantity):
-            parts.append(lot)
-            holding.lots = [each for each in holding.lots if each is not lot]
-            continue
-        share = Fraction(units, abs(lot.quantity))
-        part = Lot(
-            quantity=units if lot.quantity > 0 else -units,
-            cost=half_even(lot.cost * share),
-            fees=half_even(lot.fees * share),
-            slippage=half_even(lot.slippage * share),
-            ts_open=lot.ts_open,
-            order_id=lot.order_id,
-        )
-        lot.quantity -= part.quantity
-        lot.cost -= part.cost
-        lot.fees -= part.fees
-        lot.slippage -= part.slippage
-        parts.append(part)
-    return parts

@@ -8,13 +8,15 @@ prints that fill what rests; its other feeds are data to read.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 
 from ml4t.core.errors import DataError
 from ml4t.core.types import DataKind
 from ml4t.reference.matching import Bar, Quote, Trade, price_units
+from ml4t.reference.numbers import half_even
 from ml4t.reference.plan import Feed, Instrument, Plan
 
-__all__ = ["Data", "Market"]
+__all__ = ["Data", "Market", "in_turns", "mark_of"]
 
 Data = Bar | Quote | Trade
 
@@ -65,6 +67,30 @@ class Market:
         """Return when the next bar opens, if that lies ahead."""
         data = self._matching.next(instrument)
         return data.ts_open if isinstance(data, Bar) and data.ts_open > now else None
+
+
+def in_turns(rows: list[tuple[Instrument, Data]]) -> list[list[tuple[Instrument, Data]]]:
+    """Return the first row of every instrument, then the second of those that have one, and so on."""
+    turns: list[list[tuple[Instrument, Data]]] = []
+    counts: dict[int, int] = {}
+    for instrument, data in rows:
+        number = counts.get(instrument.index, 0)
+        counts[instrument.index] = number + 1
+        if number == len(turns):
+            turns.append([])
+        turns[number].append((instrument, data))
+    return turns
+
+
+def mark_of(data: Data) -> int | None:
+    """Return the mark that a piece of data sets: close, print, or middle of a quote."""
+    if isinstance(data, Bar):
+        return data.close
+    if isinstance(data, Trade):
+        return data.price
+    if data.bid is None or data.ask is None:
+        return data.ask if data.bid is None else data.bid
+    return half_even(Fraction(data.bid + data.ask, 2))
 
 
 def _rows(plan: Plan, instrument: Instrument, source: int | None) -> list[Data]:

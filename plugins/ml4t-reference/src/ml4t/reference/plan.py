@@ -7,20 +7,23 @@ plain lists and whole numbers. What the dictionary asks for and this engine does
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import attrs
 
-from ml4t.core.errors import ConfigError, DataError, ModelError
+from ml4t.core.errors import ConfigError, DataError
 from ml4t.core.policies import BuyingPower, Conversion, Policies
 from ml4t.core.types import DataKind, LotPolicy
 from ml4t.reference.currencies import Currencies
-from ml4t.reference.numbers import CASH_EXPONENT, as_float, half_even, scaled
+from ml4t.reference.models import Models, average_days, read_models
+from ml4t.reference.numbers import CASH_EXPONENT, as_float, half_even, scaled, units_of_float
+from ml4t.reference.timestamp import text_of
 
-__all__ = ["Account", "Action", "BorrowRate", "Effect", "Feed", "FundingRate", "Instrument", "Models"]
-__all__ += ["Plan", "Sessions", "Signals", "average_days"]
+__all__ = ["Account", "Action", "BorrowRate", "CashFlow", "Effect", "Feed", "FundingRate", "Instrument"]
+__all__ += ["Plan", "Sessions", "Settlement", "SettlementPrice", "Signals"]
 
 _SECTIONS = [
     "instruments",
@@ -37,7 +40,8 @@ _SECTIONS = [
 # How much memory tables may take is of no concern here, and which are kept is what reads them.
 _SECTIONS += ["seed", "record_ns", "keeps_tables", "table_memory", "warm_from_ns", "account", "policies"]
 _SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
-_SECTIONS += ["funding", "borrow", "borrow_model", "funding_model", "interest_models", "fx_model"]
+_SECTIONS += ["settlements", "cash_flows", "funding", "borrow"]
+_SECTIONS += ["borrow_model", "funding_model", "interest_models", "fx_model"]
 # Older descriptions have one model of interest, that of the base currency.
 _SECTIONS += ["interest_model"]
 
@@ -47,6 +51,14 @@ VALUE_COLUMNS = {
     DataKind.TRADE: ("price", "size"),
     DataKind.CONTEXT: (),
 }
+
+
+class Settlement(enum.Enum):
+    """When the gains and losses of a position become cash."""
+
+    UPFRONT = "upfront"  #: the position is paid for, and what it brings is paid in full
+    DAILY = "daily"  #: variation margin, at each settlement price
+    ON_CLOSE = "on_close"  #: as it is closed
 
 
 @attrs.frozen(kw_only=True)
@@ -63,12 +75,18 @@ class Instrument:
     lot: int  #: smallest step of an order's quantity, in quantity units
     allows_negative_prices: bool
     is_borrowed: bool  #: whether who sells it short borrows it
+    settlement: Settlement
     calendar: int  #: position of its calendar in the plan
     latency: Mapping[str, int | tuple[int, ...]]
     """Quantiles in ns of `submit`, `modify`, `cancel`, one alone for always that; or the index of a model."""
     venue: int  #: position of its venue among those of the run
     matching: int | None  #: position of the feed that fills its orders and sets its marks
     prints: int | None  #: position of the feed of trade ticks that fills what rests beside its quotes
+
+    @property
+    def is_margined(self) -> bool:
+        """Whether positions are not paid for."""
+        return self.settlement is not Settlement.UPFRONT
 
     def price(self, units: int | Fraction) -> float:
         """Return a price as a float."""
@@ -161,6 +179,24 @@ class Action:
 
 
 @attrs.frozen(kw_only=True)
+class SettlementPrice:
+    """The price at which positions of a daily instrument are settled at an instant."""
+
+    ts: int
+    instrument: int
+    price: int  #: price units
+
+
+@attrs.frozen(kw_only=True)
+class CashFlow:
+    """A payment from outside, or to there."""
+
+    ts: int
+    currency: str
+    amount: int  #: cash units; below zero it is taken out
+
+
+@attrs.frozen(kw_only=True)
 class FundingRate:
     """What a position pays or gets at an instant, as its market says."""
 
@@ -209,32 +245,6 @@ class Account:
 
 
 @attrs.frozen(kw_only=True)
-class Models:
-    """The market models, each asked through its Python method `evaluate`."""
-
-    fill: Any
-    slippage: Any
-    impact: Any  #: None where there is none
-    fee: Any
-    latency: list[Any]  #: those that instruments name by their index
-    borrow: Any  #: this and the two below: None where there is none
-    funding: Any
-    fx: Any
-    interest: Mapping[str, Any]  #: by currency; one without a model has no interest
-
-    @property
-    def all(self) -> list[Any]:
-        """The models of fills, in the sequence in which they are asked."""
-        given = (self.fill, self.slippage, self.impact, self.fee)
-        return [model for model in given if model is not None]
-
-    @property
-    def needs_volume(self) -> bool:
-        """Whether a fill at the open of a bar depends on the volume of that bar."""
-        return any(getattr(model, "needs_volume", False) for model in self.all)
-
-
-@attrs.frozen(kw_only=True)
 class Plan:
     """A run, ready to be simulated."""
 
@@ -242,6 +252,8 @@ class Plan:
     feeds: tuple[Feed, ...]
     signals: Signals | None
     actions: tuple[Action, ...]
+    settlements: tuple[SettlementPrice, ...]  #: by time, then instrument
+    cash_flows: tuple[CashFlow, ...]  #: by time, each after the begin of the run
     funding: tuple[FundingRate, ...]  #: by time, then instrument
     borrow: tuple[BorrowRate, ...]  #: likewise
     calendars: tuple[Sessions, ...]
@@ -269,7 +281,7 @@ class Plan:
                 raise ConfigError(message)
         instruments = tuple(_instrument(index, each) for index, each in enumerate(spec["instruments"]))
         currencies = Currencies.of(spec)
-        account, models = _account(spec["account"]), _models(spec)
+        account, models = _account(spec["account"]), read_models(spec)
         for instrument in instruments:
             currencies.refuse_others(instrument.currency, f"{instrument.symbol} settles in it")
         for currency in account.initial_balances:
@@ -279,6 +291,9 @@ class Plan:
             raise ConfigError(message)
         for currency in models.interest:
             currencies.refuse_others(currency, "it has an interest model")
+        flows = tuple(_cash_flow(each) for each in spec.get("cash_flows", ()))
+        for flow in flows:
+            currencies.refuse_others(flow.currency, "something is paid in or taken out in it")
         feeds = tuple(_feed(index, each) for index, each in enumerate(spec["feeds"]))
         if average_days(models.fill):
             _refuse_quotes(instruments, feeds)
@@ -287,6 +302,8 @@ class Plan:
             feeds=feeds,
             signals=None if spec["signals"] is None else _signals(spec["signals"]),
             actions=tuple(_action(each) for each in spec["actions"]),
+            settlements=tuple(_settlement(instruments, each) for each in spec.get("settlements", ())),
+            cash_flows=flows,
             funding=tuple(FundingRate(**each) for each in spec.get("funding", ())),
             borrow=tuple(BorrowRate(**each) for each in spec.get("borrow", ())),
             calendars=tuple(_sessions(each) for each in spec["calendars"]),
@@ -306,11 +323,6 @@ class Plan:
         return tuple(instrument.symbol for instrument in self.instruments)
 
 
-def average_days(model: object) -> int:
-    """Return over how many sessions before the present one a model asks for estimates; 0 for none."""
-    return getattr(model, "average_days", None) or 0
-
-
 def _instrument(index: int, spec: Mapping[str, Any]) -> Instrument:
     return Instrument(
         index=index,
@@ -323,12 +335,38 @@ def _instrument(index: int, spec: Mapping[str, Any]) -> Instrument:
         lot=scaled(spec["lot_size"], spec["quantity_exponent"]),
         allows_negative_prices=spec["allows_negative_prices"],
         is_borrowed=spec["is_borrowed"],
+        settlement=_kind_of_settlement(spec),
         calendar=spec["calendar"],
         latency={name: _wait(spec["latency"][name]) for name in ("submit", "modify", "cancel")},
         venue=spec["latency"]["venue"],
         matching=spec["matching"],
         prints=spec["prints"],
     )
+
+
+def _kind_of_settlement(spec: Mapping[str, Any]) -> Settlement:
+    """Return how an instrument settles; one of an older description is paid for."""
+    given, kinds = spec.get("settlement", Settlement.UPFRONT.value), [kind.value for kind in Settlement]
+    if given not in kinds:
+        message = f"{spec['symbol']}: settlement {given!r} is not covered; covered are {', '.join(kinds)}"
+        raise ConfigError(message)
+    return Settlement(given)
+
+
+def _settlement(instruments: Sequence[Instrument], spec: Mapping[str, Any]) -> SettlementPrice:
+    instrument, price = instruments[spec["instrument"]], float(spec["price"])
+    if instrument.settlement is not Settlement.DAILY:
+        message = f"{instrument.symbol} has settlement prices and settles {instrument.settlement.value}"
+        raise DataError(message)
+    if not math.isfinite(price):
+        message = f"settlement price {price} of {instrument.symbol} at {text_of(spec['ts'])} must be finite"
+        raise DataError(message)
+    units = units_of_float(price, instrument.price_exponent)
+    return SettlementPrice(ts=spec["ts"], instrument=instrument.index, price=units)
+
+
+def _cash_flow(spec: Mapping[str, Any]) -> CashFlow:
+    return CashFlow(ts=spec["ts"], currency=spec["currency"], amount=scaled(spec["amount"], CASH_EXPONENT))
 
 
 def _wait(given: int | Sequence[int]) -> int | tuple[int, ...]:
@@ -432,52 +470,6 @@ def _policies(spec: Mapping[str, str]) -> Policies:
             raise ConfigError(message)
         chosen[name] = kind(text)
     return Policies(**chosen)
-
-
-def _models(spec: Mapping[str, Any]) -> Models:
-    return Models(
-        fill=_copy(spec["fill_model"]),
-        slippage=_copy(spec["slippage_model"]),
-        impact=_maybe_copy(spec, "impact_model"),
-        fee=_copy(spec["fee_model"]),
-        latency=[_copy(each) for each in spec["latency_models"]],
-        borrow=_maybe_copy(spec, "borrow_model"),
-        funding=_maybe_copy(spec, "funding_model"),
-        fx=_maybe_copy(spec, "fx_model"),
-        interest={name: _copy(each) for name, each in _interest(spec).items()},
-    )
-
-
-def _interest(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the descriptions of the models of interest by currency."""
-    if "interest_model" in spec:
-        return {spec["base_currency"]: spec["interest_model"]}
-    return dict(spec.get("interest_models", {}))
-
-
-def _maybe_copy(spec: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a model of any kind
-    """Return a model that a run need not have; None where it has none."""
-    return _copy(spec[name]) if name in spec else None
-
-
-def _copy(spec: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a model of any kind
-    """Return the model of a run: one with state starts from a copy of itself."""
-    model = spec["object"]
-    if hasattr(model, "on_market"):
-        message = (
-            f"{type(model).__name__} wants to be told of the market (on_market), which the reference engine "
-            'does not cover; set backtest.engine = "rust"'
-        )
-        raise ConfigError(message)
-    clone = getattr(model, "clone", None)
-    if clone is None:
-        return model
-    try:
-        return clone()
-    except Exception as error:
-        where = f"model {type(model).__name__}, at the start of the run"
-        message = f"{where}: clone: {type(error).__name__}: {error}"
-        raise ModelError(message) from error
 
 
 def _refuse_others(where: str, spec: Mapping[str, Any], known: Sequence[str]) -> None:

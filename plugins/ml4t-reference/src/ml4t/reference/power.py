@@ -8,18 +8,21 @@ bounds it.
 What an order reserves is money of the currency of its instrument. Where bounds are made of equity it counts
 for what it is worth in the base currency. Where they are made of cash it takes cash of its own currency
 first, and what is missing of that is bought with cash of the base currency, unless `conversion = "never"`.
+
+A margined position takes no cash. Where bounds are made of cash its whole notional is held as collateral, in
+the base currency: it may be as large as the cash of that, and nothing else is bought with what it holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import attrs
 
 from ml4t.core.policies import Conversion
-from ml4t.reference.account import Account
+from ml4t.reference.account import Account, Aside
 from ml4t.reference.dealer import Dealer
 from ml4t.reference.numbers import LARGEST_CASH, cash_text, checked, half_even
 from ml4t.reference.orders import Order
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
     from ml4t.reference.pricing import Pricing
 
 __all__ = ["Missing", "before_orders", "can_pay", "check_set_aside", "free", "missing"]
-
-Aside = Mapping[str, Fraction]  #: what working orders reserve, by currency
 
 WHAT = "what working orders leave of the buying power"
 
@@ -52,7 +53,7 @@ class Missing:
 
 def check_set_aside(account: Account, working: Iterable[Order]) -> None:
     """Refuse that working orders set aside more of a currency than a ledger holds."""
-    for amount in account.set_aside(working).values():
+    for amount in account.set_aside(working).in_each.values():
         checked(amount, LARGEST_CASH, WHAT)
 
 
@@ -60,10 +61,11 @@ def free(account: Account, pricing: Pricing, aside: Aside) -> Fraction:
     """Return the buying power in the base currency, after what is set aside; of an account with bounds."""
     if not account.is_cash_account:
         return _free_by_equity(account, pricing, aside)
-    left = {each: account.cash_in(each) - amount for each, amount in aside.items()}
+    base = account.currencies.base
+    left = {each: account.cash_in(each) - amount for each, amount in aside.paid.items()}
+    left[base] -= _held_for_margined(account, aside)
     if account.terms.conversion is Conversion.NEVER:
         return _free(sum((_to_base(account, each, amount) for each, amount in left.items()), Fraction(0)))
-    base = account.currencies.base
     foreign = {each: amount for each, amount in left.items() if each != base}
     too_little = (_to_base(account, each, max(-amount, Fraction(0))) for each, amount in foreign.items())
     too_much = (_to_base(account, each, max(amount, Fraction(0))) for each, amount in foreign.items())
@@ -76,11 +78,17 @@ def missing(
     """Return what an order of an instrument lacks that needs so much more; None where it passes."""
     if need <= 0:
         return None
-    if account.is_cash_account:
-        found = _missing_cash(account, instrument.currency, need, aside)
+    currency = instrument.currency
+    if not account.is_cash_account:
+        found: Missing | None = Missing(
+            _to_base(account, currency, need), _free_by_equity(account, pricing, aside)
+        )
+    elif instrument.is_margined:
+        # It is as if it were bought with the base currency.
+        base = account.currencies.base
+        found = _missing_cash(account, base, _to_base(account, currency, need), aside)
     else:
-        needed = _to_base(account, instrument.currency, need)
-        found = Missing(needed, _free_by_equity(account, pricing, aside))
+        found = _missing_cash(account, currency, need, aside)
     return found if found is not None and found.needed > found.free else None
 
 
@@ -90,23 +98,31 @@ def _missing_cash(account: Account, currency: str, need: Fraction, aside: Aside)
     None where cash of its own currency, which is not the base currency, pays for all of it.
     """
     base = account.currencies.base
-    if account.terms.conversion is Conversion.NEVER:
-        unit = "" if currency == base else currency
-        return Missing(need, _free(account.cash_in(currency) - aside[currency]), unit)
-    left = _free(account.cash_in(base) - aside[base])
-    for each, amount in aside.items():
+    never = account.terms.conversion is Conversion.NEVER
+    if never and currency != base:
+        return Missing(need, _free(account.cash_in(currency) - aside.paid[currency]), currency)
+    left = _free(account.cash_in(base) - aside.paid[base] - _held_for_margined(account, aside))
+    if never:
+        return Missing(need, left)
+    for each, amount in aside.paid.items():
         if each not in (base, currency):
             left -= _to_base(account, each, max(amount - account.cash_in(each), Fraction(0)))
     if currency == base:
         return Missing(need, left)
-    short = max(aside[currency] + need - account.cash_in(currency), Fraction(0))
+    short = max(aside.paid[currency] + need - account.cash_in(currency), Fraction(0))
     return None if short == 0 else Missing(_to_base(account, currency, short), left)
+
+
+def _held_for_margined(account: Account, aside: Aside) -> Fraction:
+    """Return the base currency that margined positions hold, and that orders for more of them reserve."""
+    reserved = (_to_base(account, *each) for each in aside.margined.items())
+    return account.collateral + sum(reserved, Fraction(0))
 
 
 def before_orders(account: Account) -> Fraction:
     """Return the buying power at marks, before anything is set aside, as the sentence of a refusal tells."""
     if account.is_cash_account:
-        return Fraction(account.cash)
+        return Fraction(account.cash - account.collateral)
     return account.terms.leverage * account.equity - account.gross
 
 
@@ -114,40 +130,45 @@ def can_pay(account: Account, dealer: Dealer, order: Order, quantity: int, price
     """Say whether the account can carry a fill, at the price that it really gets.
 
     An account that goes by its cash pays out of the cash of the currency, and what is missing there out of
-    that of the base currency, at what the purchase really costs; a fill that does not lower cash is paid.
-    In any other the position after the fill, at the price of the fill, together with all other positions at
-    their marks, must be within `leverage` times the equity that the fee leaves. What only closes can always
-    be carried.
+    that of the base currency, at what the purchase really costs; a fill that does not lower cash is paid. For
+    a margined position it needs cash of the base currency for all notionals and the fee. In any other account
+    the position after the fill, at the price of the fill, together with all other positions at their marks,
+    must be within `leverage` times the equity that the fee leaves. What only closes can always be carried.
     """
     if account.is_unlimited:
         return True
     instrument = order.instrument
-    if account.is_cash_account:
+    if account.is_cash_account and not instrument.is_margined:
         return _has_cash(account, dealer, instrument, instrument.cash(price, quantity * order.sign) + fee)
     _, opening = account.parts(order, quantity)
     if opening == 0:
         return True
     currency = instrument.currency
     after = account.ledger.quantity(instrument) + quantity * order.sign
-    others = account.gross - account.to_base(abs(account.value(instrument)), currency)
-    gross = others + account.to_base(abs(instrument.cash(price, after)), currency)
-    return gross <= account.terms.leverage * (account.equity - account.to_base(fee, currency))
+    gained = account.to_base(abs(instrument.cash(price, after)), currency)
+    gained -= account.to_base(abs(account.notional(instrument)), currency)
+    charged = account.to_base(fee, currency)
+    if account.is_cash_account:
+        return account.collateral + gained + charged <= account.cash_in(account.currencies.base)
+    return account.gross + gained <= account.terms.leverage * (account.equity - charged)
 
 
 def _has_cash(account: Account, dealer: Dealer, instrument: Instrument, spent: int) -> bool:
     currency, base = instrument.currency, account.currencies.base
     cash = account.cash_in(currency)
     after = cash - spent
-    if after >= min(cash, 0):
+    # What margined positions hold is cash of the base currency.
+    free = after - account.collateral if currency == base else after
+    if free >= 0 or after >= cash:
         return True
     if currency == base or account.terms.conversion is Conversion.NEVER:
         return False
-    return dealer.deal(currency, -after, account.now).price <= account.cash_in(base)
+    return dealer.deal(currency, -after, account.now).price <= account.cash_in(base) - account.collateral
 
 
 def _free_by_equity(account: Account, pricing: Pricing, aside: Aside) -> Fraction:
     power = account.terms.leverage * pricing.equity(account) - pricing.gross(account)
-    return _free(power - sum((_to_base(account, *each) for each in aside.items()), Fraction(0)))
+    return _free(power - sum((_to_base(account, *each) for each in aside.in_each.items()), Fraction(0)))
 
 
 def _free(amount: Fraction) -> Fraction:

@@ -14,7 +14,16 @@ from ml4t.reference.numbers import units_of_float
 from ml4t.reference.plan import Instrument
 from ml4t.reference.readable import Readable
 
-__all__ = ["Pricing"]
+__all__ = ["Known", "Pricing"]
+
+
+@attrs.frozen(kw_only=True)
+class Known:
+    """A position at the price that a strategy may know; amounts are cash units, signed like the position."""
+
+    price: int | None  #: None before the first
+    notional: int  #: price x quantity x multiplier
+    value: int  #: what it adds to equity: the same where it was paid for, else what it has not settled yet
 
 
 @attrs.frozen
@@ -35,27 +44,28 @@ class Pricing:
         known_at = self.readable.plan.feeds[instrument.matching].columns["ts_event"][row]
         return self.corporate.adjusted(instrument, units_of_float(value, instrument.price_exponent), known_at)
 
-    def value(self, account: Account, instrument: Instrument) -> tuple[int | None, int]:
-        """Return price and value of a position as a strategy may know them.
+    def position(self, account: Account, instrument: Instrument) -> Known:
+        """Return what a strategy may know of what a position is worth.
 
         The mark of a feed with arrivals of its own is of a row that nobody has been told of yet: there it is
-        the last price that has arrived, and before the first what the position cost. Prints that fill what
-        rests can set a mark, too.
+        the last price that has arrived, and before the first what the position cost, or was settled at.
+        Prints that fill what rests can set a mark, too.
         """
-        feeds = [self.readable.plan.feeds[each] for each in _sources(instrument)]
-        if not any(feed.is_late for feed in feeds):
-            return account.marks.get(instrument.index), account.value(instrument)
-        price = self.last(instrument)
         holding = account.ledger.holding(instrument)
-        if price is None:
-            return None, holding.cost
-        return price, instrument.cash(price, holding.quantity)
+        feeds = [self.readable.plan.feeds[each] for each in _sources(instrument)]
+        if any(feed.is_late for feed in feeds):
+            price = self.last(instrument)
+            notional = holding.basis if price is None else instrument.cash(price, holding.quantity)
+        else:
+            price, notional = account.marks.get(instrument.index), account.notional(instrument)
+        value = notional - holding.basis if instrument.is_margined else notional
+        return Known(price=price, notional=notional, value=value)
 
     def equity(self, account: Account) -> int:
         """Return the worth of the account in the base currency, at prices that have arrived."""
 
         def total_in(currency: str) -> int:
-            positions = sum(self.value(account, each)[1] for each in account.held_in(currency))
+            positions = sum(self.position(account, each).value for each in account.held_in(currency))
             return account.cash_in(currency) + account.receivable_in(currency) + positions
 
         return account.in_base(total_in)
@@ -64,7 +74,7 @@ class Pricing:
         """Return the size of all positions in the base currency, at prices that have arrived."""
 
         def gross_in(currency: str) -> int:
-            return sum(abs(self.value(account, each)[1]) for each in account.held_in(currency))
+            return sum(abs(self.position(account, each).notional) for each in account.held_in(currency))
 
         return account.in_base(gross_in)
 

@@ -6,7 +6,7 @@ currency, each column converted by itself; rows of an instrument are in the curr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from ml4t.reference.account import Account
 from ml4t.reference.attribution import PARTS, Attribution, Contribution
 from ml4t.reference.currencies import Currencies
 from ml4t.reference.exchange import Converted, Exchange
-from ml4t.reference.ledger import Posting, RoundTrip
+from ml4t.reference.flows import Paid
+from ml4t.reference.ledger import Posting
+from ml4t.reference.lots import RoundTrip
 from ml4t.reference.numbers import CASH_EXPONENT, cash_float
 from ml4t.reference.orders import Fill, Order, OrderBook, Transition
 
@@ -53,7 +55,11 @@ class Recorder:
             account.in_base(account.long_value_in),
             account.in_base(account.short_value_in),
         )
-        gross, net = long_value - short_value, long_value + short_value
+        open_pnl = account.in_base(account.open_pnl_in)
+        longs, shorts = account.in_base(account.margined_long_in), account.in_base(account.margined_short_in)
+        unrealized = long_value + short_value - balance("inventory") + open_pnl
+        gross = long_value - short_value + longs - shorts
+        net = long_value + short_value + longs + shorts
         # The official value takes the place of the step of the same instant.
         if session is not None and self.history and self.history[-1]["ts_event"] == now:
             self.history.pop()
@@ -66,9 +72,10 @@ class Recorder:
                 "receivable": cash_float(balance("receivable")),
                 "long_value": cash_float(long_value),
                 "short_value": cash_float(short_value),
+                "open_pnl": cash_float(open_pnl),
                 "equity": cash_float(equity),
                 "realized_pnl": cash_float(balance("realized_pnl")),
-                "unrealized_pnl": cash_float(net - balance("inventory")),
+                "unrealized_pnl": cash_float(unrealized),
                 "fees": cash_float(balance("fees")),
                 "dividends": cash_float(balance("dividends")),
                 "carry": cash_float(account.in_base(account.ledger.carry_in)),
@@ -84,7 +91,7 @@ class Recorder:
         """Write down every position at the close of a session."""
         for instrument in account.held():
             holding = account.ledger.holding(instrument)
-            value = account.value(instrument)
+            worth = account.notional(instrument)
             self.positions.append(
                 {
                     "ts_event": now,
@@ -94,8 +101,8 @@ class Recorder:
                     "quantity": instrument.quantity(holding.quantity),
                     "avg_price": instrument.price(holding.average),
                     "mark_price": instrument.price(account.marks[instrument.index]),
-                    "market_value": cash_float(value),
-                    "unrealized_pnl": cash_float(value - holding.cost),
+                    "market_value": cash_float(worth),
+                    "unrealized_pnl": cash_float(worth - holding.basis),
                 }
             )
 
@@ -117,13 +124,19 @@ class Recorder:
                     "receivable": _decimal(account.receivable_in(currency)),
                     "long_value": _decimal(account.long_value_in(currency)),
                     "short_value": _decimal(account.short_value_in(currency)),
+                    "open_pnl": _decimal(account.open_pnl_in(currency)),
                     "fx_rate": account.currencies.known_rate(currency, now),
                     "value": _decimal(account.to_base(account.total_in(currency), currency)),
                 }
             )
 
     def tables(
-        self, book: OrderBook, account: Account, attribution: Attribution, exchange: Exchange
+        self,
+        book: OrderBook,
+        account: Account,
+        attribution: Attribution,
+        exchange: Exchange,
+        paid: Sequence[Paid],
     ) -> dict[str, pa.Table]:
         """Return all tables by their names."""
         ledger = account.ledger
@@ -138,6 +151,7 @@ class Recorder:
             "attribution": [_contribution(each) for each in attribution.rows],
             "balances": self.balances,
             "conversions": [_conversion(each) for each in exchange.rows],
+            "cash_flows": [_cash_flow(each) for each in paid],
             "recorded": self.recorded,
             "logs": self.logs,
         }
@@ -296,6 +310,17 @@ def _conversion(each: Converted) -> Row:
         "cause": "automatic" if each.asked is None else "asked",
         "status": each.status,
         "reason": each.reason,
+    }
+
+
+def _cash_flow(each: Paid) -> Row:
+    return {
+        "ts_event": each.flow.ts,
+        "book": BOOK,
+        "currency": each.flow.currency,
+        "amount": _decimal(each.flow.amount),
+        "value": _decimal(each.value),
+        "equity": _decimal(each.equity),
     }
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from fractions import Fraction
 
 import attrs
 
@@ -22,12 +21,13 @@ from ml4t.reference.contingent import Birth, Contingent
 from ml4t.reference.costs import Costs, Execution, Meeting, Passed, Shown, Slice
 from ml4t.reference.exchange import Exchange
 from ml4t.reference.guards import Guards, Occasion
-from ml4t.reference.market import Data
+from ml4t.reference.market import Data, in_turns, mark_of
 from ml4t.reference.matching import Bar, Offer, Quote, Trade, at_close, at_open, at_session_close, own_side
-from ml4t.reference.numbers import cash_text, half_even, plain_text
+from ml4t.reference.models import average_days
+from ml4t.reference.numbers import cash_text, plain_text
 from ml4t.reference.orders import Fill, Order, OrderBook, is_decided
 from ml4t.reference.paths import RANGES, Path
-from ml4t.reference.plan import Instrument, Plan, average_days
+from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.prints import PrintPath
 from ml4t.reference.rules import Rule
 from ml4t.reference.timestamp import text_of
@@ -72,8 +72,8 @@ class Venue:
         self.is_completing = True
         sources = {each.matching or 0 for each, _ in rows} | {each.prints or 0 for each, _ in prints}
         for source in sorted(sources):
-            own = _in_turns([row for row in rows if (row[0].matching or 0) == source])
-            beside = _in_turns([row for row in prints if (row[0].prints or 0) == source])
+            own = in_turns([row for row in rows if (row[0].matching or 0) == source])
+            beside = in_turns([row for row in prints if (row[0].prints or 0) == source])
             over: list[Order] = []
             for matching, others in itertools.zip_longest(own, beside):
                 paths = [Path(self, instrument, [data]) for instrument, data in matching or []]
@@ -104,7 +104,7 @@ class Venue:
             self.turnover.see(instrument, data)
             if not isinstance(data, Bar):
                 self.last_ticks[instrument.index] = data
-            mark = _mark(data)
+            mark = mark_of(data)
             if mark is not None:
                 self.account.marks[instrument.index] = mark
         return over
@@ -244,7 +244,7 @@ class Venue:
             path.follow()
         self._end_all([order for path in paths for order in path.over], now)
         for path in paths:
-            if (mark := _mark(path.quote)) is not None:
+            if (mark := mark_of(path.quote)) is not None:
                 self.account.marks[path.instrument.index] = mark
 
     # -- phase 10: opens ---------------------------------------------------------------------------------
@@ -562,27 +562,3 @@ class Venue:
             else:
                 self.guards.put_in_force(instrument, now, active_from=now + after_opens)
         self.contingent.settle(now)
-
-
-def _in_turns(rows: list[tuple[Instrument, Data]]) -> list[list[tuple[Instrument, Data]]]:
-    """Return the first row of every instrument, then the second of those that have one, and so on."""
-    turns: list[list[tuple[Instrument, Data]]] = []
-    counts: dict[int, int] = {}
-    for instrument, data in rows:
-        number = counts.get(instrument.index, 0)
-        counts[instrument.index] = number + 1
-        if number == len(turns):
-            turns.append([])
-        turns[number].append((instrument, data))
-    return turns
-
-
-def _mark(data: Data) -> int | None:
-    """Return the mark that a piece of data sets: close, print, or middle of a quote."""
-    if isinstance(data, Bar):
-        return data.close
-    if isinstance(data, Trade):
-        return data.price
-    if data.bid is None or data.ask is None:
-        return data.ask if data.bid is None else data.bid
-    return half_even(Fraction(data.bid + data.ask, 2))

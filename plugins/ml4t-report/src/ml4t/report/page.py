@@ -183,7 +183,7 @@ def _allocation(results: Results) -> str:
     chart = sections.chart(figure, element_id="allocation-chart", label=label)
     note = (
         "Market value over NAV at each session\N{RIGHT SINGLE QUOTATION MARK}s close, shorts below zero. "
-        "What the sum lacks to 100% is cash."
+        "Where all positions are paid for, what the sum lacks to 100% is cash."
     )
     return section("Allocation", chart, element_id="allocation", note=note)
 
