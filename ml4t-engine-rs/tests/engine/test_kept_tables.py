@@ -212,7 +212,7 @@ def test_a_run_for_its_net_asset_values_has_the_metrics_of_one_with_tables(tmp_p
     assert [str(lean.metrics[name]) for name in same] == [str(whole.metrics[name]) for name in same]
     assert lean.run_info["counts"]["fills"] == whole.fills.height
     assert "fills" not in repr(lean)
-    for name in {*TABLES} - {"portfolio_history", "balances", "recorded", "logs"}:
+    for name in {*TABLES} - {"portfolio_history", "balances", "cash_flows", "recorded", "logs"}:
         with pytest.raises(ResultsError, match=f'kept no table {name}: .*record = "nav"'):
             lean.table(name)
     read = Results.load(lean.save(tmp_path / "lean"))
