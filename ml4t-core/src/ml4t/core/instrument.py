@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 
@@ -18,7 +18,8 @@ __all__ = ["Instrument"]
 # Cash is held in units of 1e-18, so price x quantity x multiplier posts exactly up to 18 decimals.
 MAX_EXPONENT_SUM = 18
 FRACTIONAL_EXPONENT = 8
-SETTLEMENTS = ("upfront", "daily", "on_close")
+Settlement = Literal["upfront", "daily", "on_close"]
+SETTLEMENTS: tuple[str, ...] = get_args(Settlement)
 _ASSET_CLASSES = {member.value: member for member in AssetClass}
 
 
@@ -52,7 +53,7 @@ class Instrument(Checked):
     symbol: str  #: unique within a run
     asset_class: AssetClass = setting(AssetClass.EQUITY, convert=_asset_class)  #: or its name
     currency: str = setting("USD")  #: in which prices are quoted and cash moves
-    settlement: Literal["upfront", "daily", "on_close"] | None = setting(None)  #: None: by asset class
+    settlement: Settlement | None = setting(None)  #: None: by asset class
     calendar: str = setting("XNYS")  #: of the venue, for example CME_Equity or 24/7
     tick_size: Decimal = setting(Decimal("0.01"), convert=_number)  #: smallest step of an order's price
     lot_size: Decimal = setting(Decimal(1), convert=_number)  #: smallest step of an order's quantity

@@ -37,8 +37,7 @@ impl Position {
         let average = scale.average_price(position.cost, ml4t_sim::money::Qty(position.quantity));
         // A value that leaves its range is an error of the run itself; here it is not known.
         let (mark, value) = known_value(&shared.plan, &core.run.state, i, position).ok()?;
-        let paid = if position.is_margined { position.basis() } else { position.cost };
-        let unrealized = Cash(value.0 - paid.0);
+        let unrealized = Cash(value.0 - position.carried_at().0);
         Some(Self {
             symbol: Python::attach(|py| shared.symbol(py, i)),
             quantity: scale.quantity_f64(position.quantity),

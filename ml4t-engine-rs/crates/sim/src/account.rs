@@ -93,7 +93,7 @@ pub fn known_value(plan: &Plan, state: &State, i: usize, position: &Position) ->
         return Ok((position.mark, position.value));
     }
     let Some(price) = last_price(plan, state, i) else {
-        return Ok((None, if position.is_margined { position.basis() } else { position.cost }));
+        return Ok((None, position.carried_at()));
     };
     let value = instrument.scale.notional(price, Qty(position.quantity));
     let value = value.ok_or_else(|| SimError::overflow(format!("{}: the position's value", instrument.symbol)))?;

@@ -113,11 +113,17 @@ fn compare((a, b): (i128, u64), (c, d): (i128, u64)) -> Ordering {
 }
 
 impl Position {
+    /// What its units cost, and what has been settled since: what it gains from now on it gains above that.
+    #[must_use]
+    pub const fn carried_at(&self) -> Cash {
+        // Both are parts of sums that had room; what is paid for is never settled.
+        Cash(self.cost.0.wrapping_add(self.settled.0))
+    }
+
     /// What of the value at a mark the account does not own: what a position that is not paid for was last settled at.
     #[must_use]
     pub const fn basis(&self) -> Cash {
-        // Both are parts of sums that had room.
-        if self.is_margined { Cash(self.cost.0.wrapping_add(self.settled.0)) } else { Cash::ZERO }
+        if self.is_margined { self.carried_at() } else { Cash::ZERO }
     }
 
     /// What the position adds to the equity at its mark.

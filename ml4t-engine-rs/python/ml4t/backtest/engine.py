@@ -42,7 +42,7 @@ from ml4t.core.sources import DataFeed, EngineRun
 from ml4t.core.strategy import CALLBACKS, Strategy, check_callbacks, overridden_callbacks
 from ml4t.core.values import format_ns
 from ml4t.engine.algorithms import Algorithms
-from ml4t.engine.benchmark import in_base_currency, symbol_returns
+from ml4t.engine.benchmark import converted_returns, symbol_returns
 from ml4t.engine.chosen import chosen_models
 from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
 from ml4t.engine.hooks import RunHooks, all_calendars, in_spite_of
@@ -374,8 +374,10 @@ class Engine:
         clock.lap("finish")
         benchmark, symbol = origin.benchmark, self.config.report.benchmark
         if benchmark is not None and symbol is not None:
+            import polars as pl
+
             currency = self.data.instruments[self.data.symbols.index(symbol)].currency
-            benchmark = in_base_currency(benchmark, currency, tables["balances"])
+            benchmark = converted_returns(benchmark, currency, pl.DataFrame(tables["balances"]))
         self.results = Results(
             tables,
             manifest=with_algorithms(origin.manifest, origin.algorithms.chosen, self._plugins),

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from ml4t.core.errors import ConfigError, Finding, unknown_name
 from ml4t.core.types import DataKind
+from ml4t.engine.performance import rates_at_closes
 
 if TYPE_CHECKING:
     import polars as pl
-    import pyarrow as pa
 
     from ml4t.backtest.data import MarketData
 
-__all__ = ["in_base_currency", "symbol_returns"]
+__all__ = ["converted_returns", "symbol_returns"]
 
 
 def symbol_returns(data: MarketData, symbol: str) -> pl.DataFrame:
@@ -58,7 +58,7 @@ def symbol_returns(data: MarketData, symbol: str) -> pl.DataFrame:
     return held.select("session", change.fill_null(0.0).alias("return"))
 
 
-def in_base_currency(returns: pl.DataFrame, currency: str, balances: pa.Table) -> pl.DataFrame:
+def converted_returns(returns: pl.DataFrame, currency: str, balances: pl.DataFrame) -> pl.DataFrame:
     """Return what holding a symbol returned to an account that is kept in another currency.
 
     Each return times the change of the rate since the close before, both as `balances` of the run has them at
@@ -73,12 +73,9 @@ def in_base_currency(returns: pl.DataFrame, currency: str, balances: pa.Table) -
     """
     import polars as pl
 
-    table = pl.DataFrame(balances)
-    rates = table.filter(pl.col("currency") == currency, pl.col("session").is_not_null())
-    if rates.is_empty():
+    if balances.is_empty():
         return returns
-    # Every book has the same rates.
-    rates = rates.unique("session", keep="first").select("session", "fx_rate")
+    rates = rates_at_closes(balances, currency)
     found = returns.join(rates, on="session", how="left", maintain_order="left")
     moved = (1.0 + pl.col("return")) * pl.col("fx_rate") / pl.col("fx_rate").shift(1) - 1.0
     return found.select("session", moved.fill_null(0.0).alias("return"))

@@ -30,7 +30,11 @@ __all__ = ["INTEREST", "LATENCY", "ChosenModel", "describe", "model_path", "sett
 
 HOUR_NS = 3_600_000_000_000
 NEVER_NS = 2**63 - 1
-SETTLEMENTS = {AssetClass.FUTURE: "daily", AssetClass.PERPETUAL: "on_close", AssetClass.FX: "on_close"}
+SETTLEMENT_OF_CLASS = {
+    AssetClass.FUTURE: "daily",
+    AssetClass.PERPETUAL: "on_close",
+    AssetClass.FX: "on_close",
+}
 # Who sells a derivative short, or one currency for another, borrows nothing.
 BORROWED = (AssetClass.EQUITY, AssetClass.ETF, AssetClass.CRYPTO)
 LATENCY = "latency "
@@ -209,7 +213,7 @@ def describe(
 
 def settlement_of(instrument: Instrument) -> str:
     """Return how what a position has gained becomes cash: as declared, else by the asset class."""
-    return instrument.settlement or SETTLEMENTS.get(instrument.asset_class, "upfront")
+    return instrument.settlement or SETTLEMENT_OF_CLASS.get(instrument.asset_class, "upfront")
 
 
 def _instrument(instrument: Instrument, calendar: int, matching: int | None) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def pyfolio_inputs(
         # Whoever is held has been traded, and a fill says in which currency.
         currencies = fills.select("symbol", "currency").unique()
         rates = balances.select("session", "currency", "fx_rate").unique()
-        positions = positions.join(currencies, on="symbol").join(rates, on=["session", "currency"])
+        rated = positions.join(currencies, on="symbol", maintain_order="left")
+        positions = rated.join(rates, on=["session", "currency"], maintain_order="left")
         positions = positions.with_columns(pl.col("market_value") * pl.col("fx_rate"))
     # Books are added up: pyfolio knows one account.
     held = positions.group_by("session", "symbol").agg(pl.col("market_value").sum())

@@ -124,14 +124,21 @@ def opening_value(balances: pl.DataFrame) -> float:
     return float(balances.filter(pl.col("session").is_null())["value"].sum())
 
 
-def in_currency(nav: pl.DataFrame, initial: float, rates: pl.DataFrame) -> tuple[pl.DataFrame, float]:
-    """Return net asset values and initial capital in the currency of `rates`, rows of `balances`."""
+def rates_at_closes(balances: pl.DataFrame, currency: str) -> pl.DataFrame:
+    """Return `session`, `fx_rate` of a currency, the row without a session being the begin of the run."""
     import polars as pl
 
+    own = balances.filter(pl.col("currency") == currency)
     # Every book has the same rates.
-    unique = rates.unique("session", keep="first")
-    opening = unique.filter(pl.col("session").is_null())["fx_rate"][0]
-    found = nav.join(unique.select("session", "fx_rate"), on="session", how="left", maintain_order="left")
+    return own.unique("session", keep="first", maintain_order=True).select("session", "fx_rate")
+
+
+def in_currency(nav: pl.DataFrame, initial: float, rates: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+    """Return net asset values and initial capital in the currency of `rates`, of `rates_at_closes`."""
+    import polars as pl
+
+    opening = rates.filter(pl.col("session").is_null())["fx_rate"][0]
+    found = nav.join(rates, on="session", how="left", maintain_order="left")
     return found.select("session", "ts_event", nav=pl.col("nav") / pl.col("fx_rate")), initial / opening
 
 

@@ -332,12 +332,10 @@ class Results:
         """Return what the initial capital has become, and itself, in a currency of the run."""
         if currency is None or currency == self.currency:
             return self._growth, self.initial_capital
-        import polars as pl
-
         known = self.balances["currency"].unique().to_list() if self._has_several_currencies else []
         if currency not in known:
             raise unknown_name("currency", currency, sorted({self.currency, *known}))  # noqa: EM101
-        rates = self.balances.filter(pl.col("currency") == currency)
+        rates = perf.rates_at_closes(self.balances, currency)
         return perf.in_currency(self._growth, self.initial_capital, rates)
 
     def returns(self, every: Every = "session", *, currency: str | None = None) -> pl.DataFrame:
@@ -639,9 +637,10 @@ def _moved_after_the_last_nav(results: Results) -> str:
     at, cash = results.portfolio_history.filter("is_nav").select("ts_event", "cash").row(-1)
     known = {results.currency: cash}
     if results.balances.height:
-        rows = results.balances.filter(results.balances["session"].is_not_null())
-        names = rows["currency"].n_unique()
-        known = {name: float(each) for name, each in rows.tail(names).select("currency", "cash").iter_rows()}
+        last = results.balances.filter(results.balances["session"] == results.balances["session"].max())
+        known = dict.fromkeys(last["currency"], 0.0)
+        for name, each in last.select("currency", "cash").iter_rows():
+            known[name] += float(each)
     moved = []
     for currency, before in known.items():
         own = postings.filter(postings["currency"] == currency)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 
 import polars as pl
 from attrs import frozen
 
 from ml4t.backtest.data.columns import find_time, folded
-from ml4t.backtest.data.frames import files_of, read_table
+from ml4t.backtest.data.frames import read_each, read_table
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.stamps import instants
 from ml4t.core.errors import DataError
@@ -48,11 +49,8 @@ def read_cash_flows(
     """
     if isinstance(source, CashFlows):
         return source
-    if isinstance(source, Sequence) and files_of(source) is None:
-        parts = [read_cash_flows(each, columns=columns, timezone=timezone) for each in source]
-        if not parts:
-            message = f"{LABEL}: the list is empty; leave it out"
-            raise DataError(message)
+    read_one = partial(read_cash_flows, columns=columns, timezone=timezone)
+    if (parts := read_each(source, read_one, label=LABEL)) is not None:
         return CashFlows(
             frame=pl.concat(part.frame for part in parts),
             files=tuple(file for part in parts for file in part.files),

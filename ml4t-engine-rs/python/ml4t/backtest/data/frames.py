@@ -22,9 +22,9 @@ it is an error, because there each row was written on purpose.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 from attrs import field, frozen
@@ -43,7 +43,20 @@ from ml4t.backtest.data.tables import VALUE_COLUMNS
 from ml4t.core.errors import DataError
 from ml4t.core.types import DataKind
 
-__all__ = ["Files", "Part", "Source", "files_of", "open_source", "read_table", "scan_files", "to_polars"]
+__all__ = [
+    "Files",
+    "Part",
+    "Source",
+    "files_of",
+    "open_source",
+    "read_each",
+    "read_table",
+    "scan_files",
+    "to_polars",
+]
+
+
+Table = TypeVar("Table")
 
 
 @frozen(kw_only=True, eq=False)
@@ -220,6 +233,16 @@ def read_table(
     except (pl.exceptions.PolarsError, OSError) as error:
         message = f"{label}: the rows cannot be read: {reason_of(error)}"
         raise DataError(message) from error
+
+
+def read_each(source: object, read: Callable[[object], Table], *, label: str) -> list[Table] | None:
+    """Read every table of a list of them; None where `source` is a single one, or files of one."""
+    if not isinstance(source, Sequence) or files_of(source) is not None:
+        return None
+    if not source:
+        message = f"{label}: the list is empty; leave it out"
+        raise DataError(message)
+    return [read(each) for each in source]
 
 
 def files_of(value: object) -> Files | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 
 import polars as pl
 from attrs import frozen
 
 from ml4t.backtest.data.columns import find_time, folded
-from ml4t.backtest.data.frames import files_of, read_table
+from ml4t.backtest.data.frames import read_each, read_table
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.stamps import instants
 from ml4t.core.errors import DataError
@@ -52,11 +53,8 @@ def read_fx_rates(
     """
     if isinstance(source, FxRates):
         return source
-    if isinstance(source, Sequence) and files_of(source) is None:
-        parts = [read_fx_rates(each, columns=columns, timezone=timezone) for each in source]
-        if not parts:
-            message = f"{LABEL}: the list is empty; leave fx out of a run with one currency"
-            raise DataError(message)
+    read_one = partial(read_fx_rates, columns=columns, timezone=timezone)
+    if (parts := read_each(source, read_one, label=LABEL)) is not None:
         return FxRates(
             frame=pl.concat(part.frame for part in parts),
             files=tuple(file for part in parts for file in part.files),

@@ -7,7 +7,8 @@ borrow rates is in force from its time on, until the next one of its symbol.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 
 import polars as pl
 from attrs import frozen
@@ -15,7 +16,7 @@ from attrs import frozen
 from ml4t.backtest.calendars import local_midnight_ns
 from ml4t.backtest.data.actions import FIRST_DATE, LAST_DATE
 from ml4t.backtest.data.columns import find_symbol, find_time, folded
-from ml4t.backtest.data.frames import files_of, read_table
+from ml4t.backtest.data.frames import read_each, read_table
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.stamps import instants
 from ml4t.core.errors import DataError
@@ -127,11 +128,8 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, tim
             message = f"{kind.label}: found {source.kind.label}"
             raise DataError(message)
         return source
-    if isinstance(source, Sequence) and files_of(source) is None:
-        parts = [_read(each, kind, columns, timezone) for each in source]
-        if not parts:
-            message = f"{kind.label}: the list is empty; leave it out"
-            raise DataError(message)
+    read_one = partial(_read, kind=kind, columns=columns, timezone=timezone)
+    if (parts := read_each(source, read_one, label=kind.label)) is not None:
         return Rates(
             kind=kind,
             frames=tuple(frame for part in parts for frame in part.frames),

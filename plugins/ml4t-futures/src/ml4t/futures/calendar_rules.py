@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ __all__ = ["BeforeExpiry", "BeforeFirstNotice"]
 
 
 @attrs.frozen
-class _BusinessDaysBefore(Checked):
+class _BusinessDaysBefore(Checked, abc.ABC):
     business_days: int
     #: whose sessions are business days; None: that of the contracts
     calendar: str | None = attrs.field(default=None, kw_only=True)
@@ -86,8 +87,9 @@ class _BusinessDaysBefore(Checked):
                 break
         return leaves
 
+    @abc.abstractmethod
     def _date_of(self, contract: FuturesContract) -> dt.date:
-        raise NotImplementedError
+        """Return the date of a contract from which days are counted back."""
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ Activity = npt.NDArray[np.float64]
 
 
 @attrs.frozen
-class _Crossover(Checked):
+class _Crossover(Checked, abc.ABC):
     lag: int = 1
 
     column: ClassVar[str]
@@ -88,12 +89,13 @@ class _Crossover(Checked):
         matrix[placed["row"].to_numpy(), placed["column"].to_numpy()] = placed["figure"].to_numpy()
         return matrix
 
+    @abc.abstractmethod
     def _figures(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return `session`, `contract`, `figure` of what is known."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _unknown(self) -> float:
-        raise NotImplementedError
+        """Return the figure of a contract without a bar."""
 
 
 def _leader(figures: Activity, *, must_beat: bool) -> int:
