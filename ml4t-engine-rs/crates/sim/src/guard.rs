@@ -57,7 +57,12 @@ impl Guard {
 
     /// Whether one of its stops follows the market.
     pub(crate) const fn trails(&self) -> bool {
-        self.orders[TRAILING].is_some()
+        self.trailing().is_some()
+    }
+
+    /// The order of its trailing stop.
+    pub(crate) const fn trailing(&self) -> Option<OrderId> {
+        self.orders[TRAILING]
     }
 
     /// Live orders of rules, and those that ended since the last look.

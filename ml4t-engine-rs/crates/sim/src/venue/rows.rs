@@ -50,13 +50,35 @@ impl SimulatedVenue {
 
     /// Move the trailing stops of position rules after the prices of a bar, quote or print.
     fn trail_rules<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        self.trail_rules_but(desk, set, |_, _| Ok(false))
+    }
+
+    /// Move those before the close of a bar that do not meet it: one that came inside the bar meets its close as it is.
+    fn trail_rules_before_closes<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+        if desk.plan.policies.order_inside_bar != OrderInsideBar::Close {
+            return self.trail_rules(desk, set);
+        }
+        self.trail_rules_but(desk, set, |desk, (id, row)| {
+            let order = desk.state.order(id);
+            let market = PhaseMarket::read(desk.plan, order.request.instrument.index(), row as usize, Phase::CLOSE)?;
+            Ok(!order.status.is_terminal() && market.is_from_inside(order.ts_active))
+        })
+    }
+
+    fn trail_rules_but<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        set: &[(u32, u32)],
+        is_left_out: impl Fn(&Desk<'_, R>, (OrderId, u32)) -> Result<bool>,
+    ) -> Result<()> {
         for book in 0..desk.plan.books {
             for &(i, row) in set {
                 let place = (BookId(book), i as usize);
                 let guard = &mut self.guards[guard_of(desk.plan, place.0, place.1)];
-                if !guard.is_idle() {
-                    guard.trail(desk, place, place_of(desk.plan, desk.state, place.1, row as usize) + 1)?;
+                if guard.is_idle() || guard.trailing().map_or(Ok(false), |id| is_left_out(desk, (id, row)))? {
+                    continue;
                 }
+                guard.trail(desk, place, place_of(desk.plan, desk.state, place.1, row as usize) + 1)?;
             }
         }
         Ok(())
@@ -154,13 +176,14 @@ impl SimulatedVenue {
             self.match_set(desk, set, Phase::RANGE)?;
             self.forget_stands(desk, set);
             // What is entered at the close has not seen the high of the bar.
-            self.trail_rules(desk, set)?;
+            self.trail_rules_before_closes(desk, set)?;
             let policies = &desk.plan.policies;
             let has_close = policies.fill_timing != FillTiming::NextOpen
                 || policies.order_inside_bar == OrderInsideBar::Close
                 || self.has_closing;
             if has_close {
                 self.match_set(desk, set, Phase::CLOSE)?;
+                self.trail_rules(desk, set)?;
             }
         }
         self.trail_orders(desk, set)?;
