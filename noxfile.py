@@ -30,7 +30,7 @@ VENV_PYTHON = VENV_BIN / ("python.exe" if os.name == "nt" else "python")
 ENGINE = "ml4t-engine-rs"
 ENGINE_CRATE = f"{ENGINE}/crates/py"
 # Plugins with a native library of their own, and where its crate is.
-LIBRARIES = {f"./plugins/ml4t-{x}": f"plugins/ml4t-{x}/rust" for x in ("funding", "impact")}
+LIBRARIES = {f"./plugins/ml4t-{x}": f"plugins/ml4t-{x}/rust" for x in ("funding", "impact", "margin")}
 DEMO_CONFIG = "examples/momentum.toml"
 MINIMUM_PYTHON = (3, 11)
 PEERS = ("zipline", "backtrader", "vectorbt")

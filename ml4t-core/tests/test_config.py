@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
-import re
 import textwrap
-import warnings
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,12 +12,9 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ml4t.core import ConfigError, Instrument, LotPolicy
 from ml4t.core.config import (
-    FORMER_KEYS,
     BacktestSection,
     BrokerSection,
     FeedSection,
@@ -29,12 +23,10 @@ from ml4t.core.config import (
     RecordCadence,
     RunConfig,
     load_config,
-    to_mapping,
 )
 from ml4t.core.errors import Finding
 from ml4t.core.plugins import PluginManager
 from ml4t.core.policies import FillTiming, Policies
-from ml4t.core.values import canonical_json
 
 TOML = """
 [backtest]
@@ -195,7 +187,6 @@ def test_toml_and_yaml_of_one_content_are_one_configuration(tmp_path: Path) -> N
     toml = load_config(written(tmp_path, "run.toml", TOML))
     yaml = load_config(written(tmp_path, "run.yaml", YAML))
     assert toml == yaml
-    assert canonical_json(to_mapping(toml)) == canonical_json(to_mapping(yaml))
 
 
 def test_tickers_that_old_yaml_takes_for_booleans_stay_text(tmp_path: Path) -> None:
@@ -231,41 +222,6 @@ def test_a_mapping_leaves_paths_alone_unless_it_gets_a_root(tmp_path: Path) -> N
     document = {"data_feeds": [FEED]}
     assert load_config(document).data_feeds[0].path == Path("f.csv")
     assert load_config(document, root=tmp_path).data_feeds[0].path == tmp_path / "f.csv"
-
-
-def test_the_mapping_of_a_configuration_loads_to_the_same(tmp_path: Path) -> None:
-    config = load_config(written(tmp_path / "a", "run.toml", TOML))
-    plain = to_mapping(config)
-    assert load_config(json.loads(json.dumps(plain)), root=config.root) == config
-
-
-def test_a_copy_of_the_folder_has_the_same_mapping_and_no_absolute_path(tmp_path: Path) -> None:
-    texts = set()
-    for folder in ("a", "somewhere/else"):
-        config = load_config(written(tmp_path / folder, "run.toml", TOML))
-        texts.add(canonical_json(to_mapping(config)))
-        assert not any(str(tmp_path) in text for text in texts)
-    assert len(texts) == 1
-
-
-def test_any_change_changes_the_mapping() -> None:
-    texts = {
-        canonical_json(to_mapping(load_config(document)))
-        for document in (
-            {},
-            {"backtest": {"seed": 1}},
-            {"broker": {"initial_cash": "100000.01"}},
-            {"broker": {"commission_model": {"type": "NoFee", "x": 1}}},
-            {"strategies": [{"name": "a", "type": "m:C"}]},
-        )
-    }
-    assert len(texts) == 5
-
-
-def test_the_mapping_does_not_depend_on_the_spelling_of_numbers_or_the_order_of_keys() -> None:
-    one = {"broker": {"initial_cash": 50000, "leverage": "2.0"}, "backtest": {"seed": 1, "name": "x"}}
-    two = {"backtest": {"name": "x", "seed": 1}, "broker": {"leverage": 2, "initial_cash": "50000.00"}}
-    assert canonical_json(to_mapping(load_config(one))) == canonical_json(to_mapping(load_config(two)))
 
 
 def test_loading_does_not_change_the_document() -> None:
@@ -346,13 +302,10 @@ def test_the_address_of_a_feed_is_a_path_from_the_folder_of_the_file_or_as_it_is
         tmp_path / "folder:prices",
         "desk://host/table?day=1",
     ]
-    plain = to_mapping(config)["data_feeds"]
-    assert [feed["path"] for feed in plain] == ["folder:prices", "desk://host/table?day=1"]
-    assert [(feed["type"], feed["options"]) for feed in plain] == [
+    assert [(feed.type, feed.options) for feed in config.data_feeds] == [
         (None, {}),
-        ("acme:desk", {"columns": ["close"], "limit": 3}),
+        ("acme:desk", {"columns": ("close",), "limit": 3}),
     ]
-    assert load_config(to_mapping(config), root=tmp_path) == config
 
 
 def test_a_line_is_given_only_when_it_is_certain(tmp_path: Path) -> None:
@@ -396,28 +349,6 @@ def test_a_configuration_knows_the_file_it_was_read_from_and_equals_one_from_els
             f"{path}: backtest.seed: wrong (line 2)"
         )
     assert config == load_config({"backtest": {"seed": 3}}, root=tmp_path)
-    assert "origin" not in to_mapping(config)
-
-
-@pytest.mark.parametrize("name", sorted(FORMER_KEYS))
-@pytest.mark.parametrize("section", [(), ("broker",), ("broker", "policies"), ("backtest",)])
-def test_a_key_of_the_first_ml4t_is_refused_by_name_with_what_took_its_place(
-    name: str, section: tuple[str, ...]
-) -> None:
-    document: dict[str, Any] = {name: "next_bar"}
-    for key in reversed(section):
-        document = {key: document}
-    finding = faults(document)[".".join((*section, name))]
-    assert finding.message.startswith("a key of ml4t 0.1, which is no longer read; ")
-    assert FORMER_KEYS[name] in finding.message
-    assert (finding.code, finding.allowed, finding.nearest) == ("unknown_key", (), None)
-
-
-def test_what_took_the_place_of_a_key_is_there() -> None:
-    known = {f"broker.policies.{field.name}" for field in attrs.fields(Policies)} | {"broker.buying_power"}
-    named = {path for text in FORMER_KEYS.values() for path in re.findall(r"broker\.[a-z_.]+", text)}
-    assert len(named) > 4
-    assert named <= known
 
 
 def test_a_key_that_resembles_none_gets_no_hint() -> None:
@@ -493,7 +424,6 @@ def test_a_policy_takes_its_values_and_names_them_where_it_is_given_another(
     for value in values:
         config = load_config({"broker": {"policies": beside | {name: value}}})
         assert getattr(config.broker.policies, name).value == value
-        assert to_mapping(config)["broker"]["policies"][name] == value
     path = f"broker.policies.{name}"
     finding = faults({"broker": {"policies": {name: "at_opn"}}})[path]
     assert (finding.code, finding.found, tuple(finding.allowed)) == ("invalid_value", "at_opn", values)
@@ -559,58 +489,6 @@ def test_an_empty_file_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, "empty.yaml", "")).broker == BrokerSection()
     (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf[backtest]\nseed = 3\n")
     assert load_config(tmp_path / "bom.toml").backtest.seed == 3
-
-
-JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def leaves(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401
-    children = (
-        document.items()
-        if isinstance(document, dict)
-        else enumerate(document)
-        if isinstance(document, list)
-        else ()
-    )
-    return [path, *(leaf for key, child in children for leaf in leaves(child, (*path, key)))]
-
-
-@given(st.data())
-def test_whatever_stands_in_a_place_loading_succeeds_or_locates_the_fault(data: st.DataObject) -> None:
-    document = to_mapping(load_config({"data_feeds": [FEED], "instruments": [{"symbol": "A"}]}))
-    path = data.draw(st.sampled_from([leaf for leaf in leaves(document) if leaf]))
-    junk = data.draw(JUNK)
-    place = document
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = junk
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            load_config(document)
-        except ConfigError as error:
-            assert all(finding.path for finding in error.findings)
-            assert all(
-                finding.path.startswith(path[0]) or finding.path.startswith("instruments")
-                for finding in error.findings
-            )
-
-
-@given(st.data())
-def test_a_misspelled_key_is_always_found_and_its_name_suggested(data: st.DataObject) -> None:
-    document = to_mapping(load_config({"data_feeds": [FEED]}))
-    section = data.draw(st.sampled_from(["backtest", "broker", "report"]))
-    key = data.draw(st.sampled_from([key for key in document[section] if len(key) > 4]))
-    position = data.draw(st.integers(1, len(key) - 2))
-    wrong = key[:position] + key[position + 1 :]
-    document[section][wrong] = document[section].pop(key)
-    finding = faults(document)[f"{section}.{wrong}"]
-    assert finding.nearest is not None
-    assert key in finding.allowed
 
 
 def test_a_fault_that_two_checks_see_is_told_of_once() -> None:

@@ -21,6 +21,8 @@ def test_every_table_has_a_schema() -> None:
         "attribution",
         "balances",
         "conversions",
+        "margin",
+        "margin_calls",
         "cash_flows",
         "recorded",
         "logs",

@@ -12,9 +12,10 @@ import attrs
 import pytest
 
 from ml4t.core import config
-from ml4t.core.config import RunConfig, to_mapping
+from ml4t.core.config import RunConfig
 from ml4t.core.instrument import Instrument
 from ml4t.core.structuring import key_of, readable_fields
+from ml4t.engine.configuration import to_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER_RS = ROOT / "ml4t-engine-rs/crates/sim/src/order.rs"

@@ -17,7 +17,8 @@ from typing import Any
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from ml4t.core.config import RunConfig, load_config, to_mapping
+from ml4t.core.config import RunConfig, load_config
+from ml4t.engine.configuration import to_mapping
 
 ROOT = Path(__file__).parents[2]
 Document = dict[Any, Any]

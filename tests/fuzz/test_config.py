@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from invariants.running import plugins
 
-from ml4t.core.config import RunConfig, load_config, to_mapping
+from ml4t.core.config import RunConfig, load_config
 from ml4t.core.errors import ConfigError
 from ml4t.core.plugins import PluginManager
+from ml4t.engine.configuration import to_mapping
 
 from . import no_hang, part
 from .documents import ENDLESS, FOREIGN, FULL, PLAIN, documents, filled, holes, toml_text, yaml_text

@@ -36,6 +36,7 @@ from .carry import Holding, holdings, rates_of
 from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Queued, Sliced, estimates, slices
 from .currencies import Money, fx_of, moneys
 from .flows import Flow, flows, flows_of
+from .margins import MarginRate, margin_rates_of
 
 SYMBOLS = ("A", "B", "C")
 FIRST_DAY = dt.date(2024, 1, 1)
@@ -83,6 +84,7 @@ class Case:
     settlements: tuple[str | None, ...] = (None, None, None)  #: how the instruments are paid
     settled: tuple[tuple[str, int, int], ...] = ()  #: symbol, thousandths of its span, price in cents
     flows: tuple[Flow, ...] = ()  #: what is paid in and taken out
+    margin_rates: tuple[MarginRate, ...] = ()
 
 
 class Evenings:
@@ -644,7 +646,9 @@ def settled_of(case: Case, stamps: dict[str, list[dt.datetime]]) -> pl.DataFrame
     return pl.DataFrame([(*key, price) for key, price in rows.items()], schema=schema, orient="row")
 
 
-def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame]:
+def tables_of(
+    case: Case, engine: str, plugins: PluginManager, script: type[Script] = Script
+) -> dict[str, pl.DataFrame]:
     """Run a case on an engine and return its tables."""
     backtest = {"engine": engine, "record": "step", "native": case.native, "seed": SEED}
     account = case.account
@@ -665,16 +669,20 @@ def tables_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.D
         parts["fx"] = fx_of(case.money, every)
     if case.flows:
         parts["cash_flows"] = flows_of(case.flows, every)
-    results = Engine(feed_of(case), lambda: Script(case), config=config, **parts).run()
+    if case.margin_rates:
+        parts["margin_rates"] = margin_rates_of(case.margin_rates, every)
+    results = Engine(feed_of(case), lambda: script(case), config=config, **parts).run()
     tables = {name: results.table(name) for name in TABLES}
     # Sentences are each engine's own.
     return tables | {"conversions": tables["conversions"].drop("reason")}
 
 
-def outcome_of(case: Case, engine: str, plugins: PluginManager) -> dict[str, pl.DataFrame] | str:
+def outcome_of(
+    case: Case, engine: str, plugins: PluginManager, script: type[Script] = Script
+) -> dict[str, pl.DataFrame] | str:
     """Run a case on an engine and return its tables, or what a model or a payment found wrong with it."""
     try:
-        return tables_of(case, engine, plugins)
+        return tables_of(case, engine, plugins, script)
     except ModelError as error:
         return str(error)
     except DataError as error:

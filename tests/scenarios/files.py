@@ -29,6 +29,7 @@ KEYS = (
     *("account", "policies", "slippage", "impact", "fee", "fill", "seed", "asks"),
     *("borrow", "funding", "interest", "borrow_rates", "funding_rates"),
     *("base_currency", "fx", "fx_rates", "interest_models", "settlement_prices", "cash_flows"),
+    *("margin", "liquidation", "margin_rates"),
 )
 
 # Columns of the tables of inputs, the required ones first; `?` marks those with a default.
@@ -44,6 +45,7 @@ INPUTS = {
     "funding_rates": "symbol time rate mark?",
     "fx_rates": "pair time rate",
     "settlement_prices": "symbol time price",
+    "margin_rates": "symbol time initial maintenance",
     "cash_flows": "time amount currency?",
     "asks": "sent from what",
 }
@@ -92,6 +94,14 @@ OUTPUTS: dict[str, tuple[str, dict[str, str]]] = {
         "cash_flows",
         {"time": "ts_event"} | {name: name for name in ("currency", "amount", "value", "equity")},
     ),
+    "margin": (
+        "margin",
+        {name: name for name in ("session", "equity", "initial", "maintenance", "overnight", "excess")},
+    ),
+    "margin_calls": (
+        "margin_calls",
+        {"time": "ts_event"} | {name: name for name in ("kind", "status", "equity", "requirement", "amount")},
+    ),
     "conversions": (
         "conversions",
         {"time": "ts_event", "sent": "ts_submitted", "id": "conversion_id"}
@@ -112,7 +122,7 @@ STATUSES = tuple(
     status.value for status in OrderStatus if status not in (OrderStatus.CREATED, OrderStatus.SUBMITTED)
 )
 WORDS = {
-    "status": (*STATUSES, "executed", "refused"),
+    "status": (*STATUSES, "executed", "refused", "warning", "issued", "met", "liquidation"),
     "cause": ("automatic", "asked"),
     "reason": ("", *(code for code, _ in reason_codes())),
     "side": tuple(side.value for side in Side),
@@ -129,6 +139,8 @@ MODELS = {
     "funding": ModelKind.FUNDING,
     "interest": ModelKind.INTEREST,
     "fx": ModelKind.FX,
+    "margin": ModelKind.MARGIN,
+    "liquidation": ModelKind.LIQUIDATION,
 }
 ACCOUNT = (
     "initial_cash",

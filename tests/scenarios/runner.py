@@ -240,6 +240,7 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         fx=_fx_rates(scenario),
         cash_flows=_cash_flows(scenario),
         settlements=_rates(scenario, "settlement_prices", {"price": "settlement_price"}),
+        margin_rates=_rates(scenario, "margin_rates", {"initial": "initial", "maintenance": "maintenance"}),
         instruments=_instruments(scenario),
         plugins=plugins(),
     ).run()

@@ -41,6 +41,7 @@ C_TYPES = {
 NUMPY = {"u8": "u1", "i8": "i1", "u16": "u2", "u32": "u4", "i32": "i4", "u64": "u8", "i64": "i8", "f64": "f8"}
 #: Kinds whose models the engine asks; the layouts of the others are settled, and nothing asks them yet.
 ASKED = ("FILL", "SLIPPAGE", "IMPACT", "FEE", "LATENCY", "EXECUTOR", "BORROW", "FUNDING", "INTEREST")
+ASKED += ("FX", "MARGIN", "LIQUIDATION")
 NOTE = "generated from abi.toml by generate.py; do not edit"
 
 
@@ -429,11 +430,18 @@ def python(abi: Abi) -> str:
     kind_of_structs = "dict[str, tuple[int, tuple[tuple[str, str, int, int], ...]]]"
     out += ["}", "", "#: Name, kind, size and fields.", f"STRUCTS: Final[{kind_of_structs}] = {{"]
     for struct in [*abi.structs.values(), abi.table]:
-        out += [f'    "{struct.name}": (', f"        {struct.size},", "        ("]
+        out += [f'    "{struct.name}": (', f"        {struct.size},"]
+        rows = []
         for field in struct.fields:
             code = "P" if field.type == "fn" or field.type.endswith("*") else NUMPY[abi.plain(field.type)]
-            out.append(f'            ("{field.name}", "{code}", {field.offset}, {field.count}),')
-        out += ["        ),", "    ),"]
+            rows.append(f'("{field.name}", "{code}", {field.offset}, {field.count}),')
+        # As `ruff format` writes a tuple of one.
+        shown = (
+            [f"        ({rows[0]}),"]
+            if len(rows) == 1
+            else ["        (", *(f"            {row}" for row in rows), "        ),"]
+        )
+        out += [*shown, "    ),"]
     out += [
         "}",
         "",

@@ -34,8 +34,9 @@ from ml4t.backtest.configured import engine_of
 from ml4t.backtest.data import FeedOptions, assemble
 from ml4t.backtest.data.feed import ConsolidatedFeed, LoadedFeed
 from ml4t.backtest.data.tables import FeedTable, MarketData
-from ml4t.core.config import load_config, to_mapping
+from ml4t.core.config import load_config
 from ml4t.core.errors import ArgumentError, ConfigError, DataError
+from ml4t.engine.configuration import to_mapping
 
 NEW_YORK = ZoneInfo("America/New_York")
 START = dt.datetime(2024, 3, 1, 14, 30, tzinfo=dt.UTC)  # 09:30 in New York

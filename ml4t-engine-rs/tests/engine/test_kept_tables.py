@@ -14,6 +14,7 @@ from ml4t.backtest import CompositeRule, DataFeed, Engine, StopLoss, Strategy, T
 from ml4t.core.errors import ConfigError, ResultsError
 from ml4t.core.schemas import TABLES
 from ml4t.engine.results import Results
+from ml4t.engine.tables import kept_names
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 COSTS = {
@@ -212,7 +213,7 @@ def test_a_run_for_its_net_asset_values_has_the_metrics_of_one_with_tables(tmp_p
     assert [str(lean.metrics[name]) for name in same] == [str(whole.metrics[name]) for name in same]
     assert lean.run_info["counts"]["fills"] == whole.fills.height
     assert "fills" not in repr(lean)
-    for name in {*TABLES} - {"portfolio_history", "balances", "cash_flows", "recorded", "logs"}:
+    for name in {*TABLES} - {*kept_names("nav")}:
         with pytest.raises(ResultsError, match=f'kept no table {name}: .*record = "nav"'):
             lean.table(name)
     read = Results.load(lean.save(tmp_path / "lean"))

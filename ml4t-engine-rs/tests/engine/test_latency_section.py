@@ -11,8 +11,9 @@ import pytest
 
 from ml4t.backtest.latency import Drawn, Latency, VenueLatency
 from ml4t.core import ConfigError, DataError
-from ml4t.core.config import BrokerSection, load_config, to_mapping
-from ml4t.core.values import canonical_json
+from ml4t.core.config import BrokerSection, load_config
+from ml4t.engine.configuration import to_mapping
+from ml4t.engine.manifest import canonical_json
 
 MS = 1_000_000
 S = 1_000 * MS

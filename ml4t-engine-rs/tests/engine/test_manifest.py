@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml4t.core import ConfigError
-from ml4t.core.config import load_config, to_mapping
-from ml4t.core.values import canonical_json
+from ml4t.core.config import load_config
+from ml4t.engine.configuration import to_mapping
 from ml4t.engine.manifest import (
     InputFile,
     ModelUse,
     build_manifest,
+    canonical_json,
     installed_versions,
     sha256_file,
     validate_manifest,
@@ -142,8 +143,8 @@ def test_numbers_that_json_cannot_write_are_refused(value: float) -> None:
 
 def test_the_text_of_a_configuration_does_not_depend_on_the_process() -> None:
     code = (
-        "from ml4t.core.config import load_config, to_mapping;"
-        "from ml4t.core.values import canonical_json;"
+        "from ml4t.engine.configuration import load_config, to_mapping;"
+        "from ml4t.engine.manifest import canonical_json;"
         "document = {'broker': {'fee_model': {'type': 'A', 'x': 1, 'y': 2, 'z': 3}}};"
         "print(canonical_json(to_mapping(load_config(document))))"
     )

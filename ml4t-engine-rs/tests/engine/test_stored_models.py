@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from ml4t.backtest import Results
 from ml4t.core.cli import main
-from ml4t.core.values import canonical_json
+from ml4t.engine.manifest import canonical_json
 
 Run = Callable[..., tuple[int, str, str]]
 

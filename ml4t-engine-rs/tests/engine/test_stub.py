@@ -17,6 +17,7 @@ import pytest
 
 from ml4t.backtest import DataFeed, Engine, Strategy, Timestamp
 from ml4t.backtest.executors import ChildOrder, ExecutorArgs
+from ml4t.core.models import MarginArgs, MarginOut
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.engine import _engine
 from ml4t.engine.compile import describe
@@ -206,6 +207,15 @@ class AtOnce:
         return (ChildOrder(quantity=ctx.to_send),) if ctx.to_send > 0 else ()
 
 
+@attrs.frozen
+class Demanding:
+    """A margin model that lets everything be opened and nothing be held."""
+
+    def evaluate(self, ctx: MarginArgs, /) -> MarginOut:
+        each = tuple(1e9 for _ in ctx.holdings)
+        return MarginOut(0.0, sum(each), each)
+
+
 # Fields that a quote or a print has, and the bars of `objects` have not.
 NOT_OF_BARS = {
     ("MarketEvent", member) for member in ("price", "size", "bid_price", "ask_price", "bid_size", "ask_size")
@@ -242,6 +252,9 @@ def objects(  # noqa: C901 - one strategy that touches every class
             if type(event).__name__ == "MarketEvent":
                 keep(event.bar)  # type: ignore[attr-defined]
 
+        def on_margin_call(self, event: object) -> None:
+            keep(event)
+
         def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
             broker.buy("A", 1, limit_price=10, stop_price=10)
             broker.buy("A", 1)
@@ -255,7 +268,7 @@ def objects(  # noqa: C901 - one strategy that touches every class
     signals = pl.DataFrame(
         {"ts_event": [dt.datetime(2024, 1, 2, tzinfo=dt.UTC)], "asset_id": ["A"], "score": [0.5]}
     )
-    made = engine(Collects, daily({"A": [10, 10, 10]}), signals=signals)
+    made = engine(Collects, daily({"A": [10, 10, 10]}), signals=signals, models={"margin": Demanding()})
     made.run()
     run = _engine.Run(describe(made.config, made.data, made._models, warm_from=0))
     keep(run)

@@ -10,9 +10,10 @@ import pytest
 
 import ml4t.profiles
 from ml4t.backtest import DataFeed, Strategy, run
-from ml4t.core.config import load_config, to_mapping
+from ml4t.core.config import load_config
 from ml4t.core.errors import ConfigError
 from ml4t.core.plugins import load_plugins
+from ml4t.engine.configuration import to_mapping
 from ml4t.profiles import plugin
 
 NAMES = [spec.name for spec in plugin.ml4t_register_profiles()]

@@ -99,7 +99,18 @@ def test_a_run_gives_every_table_in_its_schema(spec: dict[str, Any]) -> None:
     assert run.counts() == {"rows": 3, "orders": 1, "fills": 1}
 
 
-COVERED = ("fill", "slippage", "impact", "fee", "borrow", "funding", "interest", "fx")
+COVERED = (
+    "fill",
+    "slippage",
+    "impact",
+    "fee",
+    "borrow",
+    "funding",
+    "interest",
+    "fx",
+    "margin",
+    "liquidation",
+)
 
 
 @pytest.mark.parametrize("kind", [kind.label for kind in ModelKind if kind.label not in COVERED])

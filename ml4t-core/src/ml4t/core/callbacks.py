@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ml4t.core.sources import OrderHandle
 from ml4t.core.types import OrderStatus, Side
 
-__all__ = ["Event", "FillEvent", "MarketEvent", "MicroBatch", "OrderEvent", "SignalEvent"]
+__all__ = ["Event", "FillEvent", "MarginCallEvent", "MarketEvent", "MicroBatch", "OrderEvent", "SignalEvent"]
 
 
 class Event(ABC):
@@ -130,3 +130,28 @@ class OrderEvent(Event):
     reason_code: str
     #: Sentence of the reason, with what the engine knows about it.
     reason: str
+
+
+class MarginCallEvent(ABC):
+    """A margin call, or what became of it; amounts are in the base currency."""
+
+    __slots__ = ()
+
+    #: When it happened: an instant that compares with aware datetimes.
+    timestamp: Any
+    #: When it happened, in nanoseconds since 1970 UTC.
+    ts_event: int
+    #: What equity does not reach: `maintenance`, `overnight`, or `liquidation_price`.
+    kind: str
+    #: `warning`, `issued`, `met` or `liquidation`.
+    status: str
+    #: What the account is worth, or what is left of a position that is closed at a price.
+    equity: float
+    #: What is needed.
+    requirement: float
+    #: What is missing.
+    amount: float
+    #: Until when, as `timestamp`; None where nothing is called for.
+    deadline: Any
+    #: The same in nanoseconds since 1970 UTC.
+    ts_deadline: int | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
@@ -20,7 +21,6 @@ from ml4t.core.config import blocked_plugins
 from ml4t.core.errors import Ml4tError, PluginError, PluginWarning, unknown_name
 from ml4t.core.hookspecs import KINDS, Check, ModelSpec, Native
 from ml4t.core.plugins import PluginFailure, PluginInfo, PluginManager, Registered, load_plugins
-from ml4t.core.values import canonical_json
 
 _LIBRARIES = ("attrs", "cattrs", "click", "pluggy", "polars", "pyarrow", "rich", "ruamel.yaml")
 
@@ -107,7 +107,7 @@ def list_plugins(ctx: click.Context, /, *, as_json: bool, **wanted: Any) -> None
     rows = [_row(manager, info, kind=wanted["kind"]) for info in infos]
     shown = [row for row in rows if _is_wanted(row, **wanted)]
     if as_json:
-        click.echo(canonical_json(shown, indent=2))
+        click.echo(json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False))
         return
     _print_table(("name", "distribution", "version", "status", "offers"), shown)
     for row in shown:
@@ -177,7 +177,8 @@ def doctor(ctx: click.Context, config: str | None, *, as_json: bool) -> None:
         warnings.simplefilter("ignore", PluginWarning)
         checks = [*_installation_checks(), *plugins_of(ctx, strict=False).checks(config)]
     if as_json:
-        click.echo(canonical_json([attrs.asdict(check) for check in checks], indent=2))
+        plain = [attrs.asdict(check) for check in checks]
+        click.echo(json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False))
     else:
         for check in checks:
             mark, color = ("ok   ", None) if check.ok else ("WRONG", "red")

@@ -12,10 +12,10 @@ import re
 import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import attrs
@@ -27,7 +27,6 @@ from ml4t.core.structuring import (
     Checked,
     DurationNs,
     internal,
-    key_of,
     read_fields,
     readable_fields,
     setting,
@@ -52,27 +51,13 @@ CONFIG_VERSION = 1  #: of the layout of configuration files
 # Limit and decimals. The ledger counts 1e-18 in 128 bits, which end at 1.7e20; cash x leverage has to fit.
 LARGEST_AMOUNTS = {"initial_cash": (10**17, 18), "leverage": (1_000, 9)}
 
-# What says today what a key of ml4t 0.1 said.
-FORMER_KEYS = {
-    "execution_mode": "broker.policies.fill_timing says when orders fill",
-    "stop_fill_mode": "broker.policies.stop_gap and broker.policies.path say where stops fill",
-    "stop_level_basis": "position rules count from the average price of the position",
-    "trail_hwm_source": "broker.policies.trail_basis says what moves a trailing stop",
-    "initial_hwm_source": "position rules begin at the average price of the position",
-    "trail_stop_timing": "a trailing stop moves when a bar is complete",
-    "fill_ordering": "broker.policies.fill_order says which orders come first",
-    "short_cash_policy": "broker.buying_power says what short sales pay for",
-    "rebalance_mode": "a strategy calls order_target_weights or order_target_percent",
-    "share_type": "an instrument says it: fractional = true, or its lot_size",
-}
-
 _TAKEN = ("metrics.json", "run_info.json")  #: files beside the manifest
 
 # Key in `[broker]` of every kind of model.
 MODEL_KEYS = {ModelKind.FILL: "fill_model", ModelKind.SLIPPAGE: "slippage_model"}
 MODEL_KEYS |= {ModelKind.IMPACT: "impact_model", ModelKind.FEE: "commission_model"}
-MODEL_KEYS |= {kind: f"{kind.label}_model" for kind in (ModelKind.BORROW, ModelKind.FUNDING)}
-MODEL_KEYS |= {kind: f"{kind.label}_model" for kind in (ModelKind.INTEREST, ModelKind.FX)}
+_OF_OWN_NAME = (ModelKind.BORROW, ModelKind.FUNDING, ModelKind.INTEREST, ModelKind.FX, ModelKind.MARGIN)
+MODEL_KEYS |= {kind: f"{kind.label}_model" for kind in (*_OF_OWN_NAME, ModelKind.LIQUIDATION)}
 
 
 class NativePolicy(enum.Enum):
@@ -206,6 +191,8 @@ class BrokerSection(Checked):
     interest_model: FrozenMapping | None = setting(None)
     interest_models: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
     fx_model: FrozenMapping | None = setting(None)
+    margin_model: FrozenMapping | None = setting(None)
+    liquidation_model: FrozenMapping | None = setting(None)
     conversion: Conversion = setting(Conversion.WHEN_SHORT)
     initial_balances: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
 
@@ -371,6 +358,7 @@ TABLE_SECTIONS = (
     "borrow_rates",
     "fx_rates",
     "settlement_prices",
+    "margin_rates",
     "cash_flows",
 )
 _TARGET = re.compile(r"(.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_]\w*")
@@ -439,6 +427,7 @@ class RunConfig(Checked):
     borrow_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     fx_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     settlement_prices: tuple[TableSection, ...] = setting((), convert=tuple)
+    margin_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     cash_flows: tuple[TableSection, ...] = setting((), convert=tuple)
     strategies: tuple[StrategySection, ...] = setting((), convert=tuple)
     report: ReportSection = setting(ReportSection())
@@ -502,7 +491,6 @@ def load_config(
         tables = document["instruments"]
         document["instruments"] = [instrument_fields(t) if isinstance(t, Mapping) else t for t in tables]
     findings, values = read_fields(document, RunConfig)
-    findings = [_with_successor(finding) for finding in findings]
     broker = document.get("broker")
     if plugins is None and isinstance(broker, Mapping) and (profile := broker.get("profile")) is not None:
         message = "profiles are offered by plugins; read the configuration with plugins=load_plugins()"
@@ -574,15 +562,6 @@ def _parse_yaml(text: str) -> Any:  # noqa: ANN401
     return {} if document is None else document
 
 
-def _with_successor(finding: Finding) -> Finding:
-    """Say of an unknown key that ml4t 0.1 had what came in its place; what it resembles is chance."""
-    if finding.code != "unknown_key" or finding.found not in FORMER_KEYS:
-        return finding
-    message = f"a key of ml4t 0.1, which is no longer read; {FORMER_KEYS[finding.found]}"
-    message += ", see 'Come from ml4t 0.1' in the documentation"
-    return attrs.evolve(finding, message=message, allowed=(), nearest=None)
-
-
 def _located(finding: Finding, text: str) -> Finding:
     """Add the line of a finding's key where the file has that key only once, as a misspelled one usually is.
 
@@ -611,34 +590,3 @@ def _anchored(section: Any, root: Path | None) -> Any:  # noqa: ANN401
         elif attrs.has(type(value)):
             changes[field.name] = _anchored(value, root)
     return attrs.evolve(section, **changes)
-
-
-def to_mapping(config: RunConfig) -> dict[str, Any]:
-    """Return a configuration as plain values for JSON and for `load_config`, defaults included.
-
-    Numbers that must stay exact are text. Paths below the folder of the configuration are relative to it, so
-    that a copy of the folder gives the same mapping.
-    """
-    plain: dict[str, Any] = _plain(config, config.root)
-    return plain
-
-
-def _plain(value: Any, root: Path | None, of: Any = None) -> Any:  # noqa: ANN401 - one case per kind of value
-    if type(value) is int and (of is DurationNs or DurationNs in get_args(of)):
-        return format_duration(value)
-    if attrs.has(type(value)):
-        pairs = [(field, getattr(value, field.name)) for field in readable_fields(type(value))]
-        return {key_of(f): _plain(v, root, f.type) for f, v in pairs}
-    if isinstance(value, Mapping):
-        return {key: _plain(item, root) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item, root, of) for item in value]
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, Decimal):
-        return decimal_text(value)
-    if isinstance(value, Path):
-        return (value.relative_to(root) if root and value.is_relative_to(root) else value).as_posix()
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC).isoformat()
-    return value.isoformat() if isinstance(value, date | time) else value

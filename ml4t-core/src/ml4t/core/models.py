@@ -5,8 +5,8 @@ from one frozen argument struct; new fields may be added to a struct, so its fie
 numbers are plain floats and NaN means missing. Prices and amounts are in the instrument's currency,
 quantities are positive, and `side` carries the sign: +1 buy, -1 sell.
 
-Protocols exist for fill, slippage, impact, fee, latency, borrow, funding, interest and fx; the other kinds of
-`ModelKind` are numbers only.
+Protocols exist for fill, slippage, impact, fee, latency, borrow, funding, interest, fx, margin and
+liquidation; the other kinds of `ModelKind` are numbers only.
 A class may say more about itself. `native_builtin` names the function table compiled into the engine that
 computes the same numbers without Python; a method `__ml4t_model_v1__(kind)` answers a capsule with a table
 of its own. `needs_volume = True` says that its answer uses the volume of the bar it is asked about: a fill
@@ -34,7 +34,8 @@ __all__ = ["BorrowArgs", "BorrowModel", "BorrowOut", "FeeArgs", "FeeModel", "Fee
 __all__ += ["FillArgs", "FillModel", "FillOut", "FundingArgs", "FundingModel", "FundingOut"]
 __all__ += ["FxArgs", "FxModel", "FxOut"]
 __all__ += ["ImpactArgs", "ImpactModel", "ImpactOut", "InterestArgs", "InterestModel", "InterestOut"]
-__all__ += ["LatencyArgs", "LatencyModel", "LatencyOut", "ObservedFill"]
+__all__ += ["Holding", "LiquidationArgs", "LiquidationModel", "LiquidationOut", "MarginArgs", "MarginModel"]
+__all__ += ["LatencyArgs", "LatencyModel", "LatencyOut", "MarginOut", "ObservedFill"]
 __all__ += ["SlippageArgs", "SlippageModel", "SlippageOut", "number", "outside"]
 
 NAN = math.nan
@@ -261,6 +262,68 @@ class FxOut:
     fee: float = 0.0
 
 
+@attrs.frozen(kw_only=True)
+class Holding:
+    """A position as models of a whole portfolio see it.
+
+    `fx` is base currency for one unit of the instrument's.
+    """
+
+    quantity: float  #: below zero for shorts
+    mark: float  #: price at which it is valued
+    multiplier: float = 1.0
+    fx: float = 1.0
+    asset: int = 0  #: index of the instrument in the run
+    initial_rate: float = NAN  #: of the margin rates in force; NaN where there is none
+    maintenance_rate: float = NAN
+    lot_size: float = 1.0
+    unrealized: float = NAN  #: gained so far, in the base currency; of liquidation models alone
+    requirement: float = NAN  #: needed to hold it, in the base currency; likewise
+
+
+@attrs.frozen(kw_only=True)
+class MarginArgs:
+    """The question to a margin model: what does this portfolio need. Amounts are of the base currency."""
+
+    ts_ns: int
+    cash: float
+    equity: float
+    holdings: tuple[Holding, ...]  #: by instrument, at least one
+    side: int = 0
+
+
+@attrs.frozen
+class MarginOut:
+    """What is needed to open and to hold the portfolio; `requirement` has the maintenance of each holding.
+
+    `overnight` is needed at the close of a session, NaN where nothing is tested then.
+    """
+
+    initial: float
+    maintenance: float
+    requirement: tuple[float, ...]
+    overnight: float = NAN
+
+
+@attrs.frozen(kw_only=True)
+class LiquidationArgs:
+    """The question to a liquidation model: what is closed of a portfolio that lacks `deficit`."""
+
+    ts_ns: int
+    cash: float
+    equity: float
+    deficit: float
+    holdings: tuple[Holding, ...]
+    side: int = 0
+
+
+@attrs.frozen
+class LiquidationOut:
+    """How much of each holding is closed, zero or more; the engine rounds up to whole lots."""
+
+    close: tuple[float, ...]
+
+
 @runtime_checkable
 class FillModel(Protocol):
     """Decides whether, where and how much of an order trades on the data at hand."""
@@ -333,6 +396,32 @@ class FxModel(Protocol):
         """Answer for one conversion."""
 
 
+@runtime_checkable
+class MarginModel(Protocol):
+    """Decides what a portfolio needs; it remembers nothing.
+
+    A class may have `with_symbols(symbols)`, which returns the model for a run with these instruments, and
+    say more about itself: `has_sma`, that the test at the close goes by a special memorandum account;
+    `liquidates_at_price`, that a position is closed where its price takes the margin, with `is_isolated` and
+    `liquidation_fee`, a fraction of the value.
+    """
+
+    def evaluate(self, ctx: MarginArgs, /) -> MarginOut:
+        """Answer for one portfolio."""
+
+
+@runtime_checkable
+class LiquidationModel(Protocol):
+    """Decides what is closed of a portfolio that lacks margin.
+
+    A class may have `grace_ns`, the time from a call to its deadline, and `warn_at`, the part of equity from
+    which on maintenance is warned of.
+    """
+
+    def evaluate(self, ctx: LiquidationArgs, /) -> LiquidationOut:
+        """Answer for one portfolio."""
+
+
 @attrs.frozen(kw_only=True)
 class ObservedMarket:
     """A quote or print that a limit at work was active for, as `on_market` of a fill model is told of it."""
@@ -376,7 +465,8 @@ MODEL_STRUCTS |= {ModelKind.IMPACT: (ImpactArgs, ImpactOut), ModelKind.FEE: (Fee
 MODEL_STRUCTS |= {ModelKind.LATENCY: (LatencyArgs, LatencyOut), ModelKind.BORROW: (BorrowArgs, BorrowOut)}
 MODEL_STRUCTS |= {ModelKind.FUNDING: (FundingArgs, FundingOut)}
 MODEL_STRUCTS |= {ModelKind.INTEREST: (InterestArgs, InterestOut)}
-MODEL_STRUCTS |= {ModelKind.FX: (FxArgs, FxOut)}
+MODEL_STRUCTS |= {ModelKind.FX: (FxArgs, FxOut), ModelKind.MARGIN: (MarginArgs, MarginOut)}
+MODEL_STRUCTS |= {ModelKind.LIQUIDATION: (LiquidationArgs, LiquidationOut)}
 
 
 def number(value: SupportsFloat) -> Any:  # noqa: ANN401 - a float, or what `outside` is to refuse

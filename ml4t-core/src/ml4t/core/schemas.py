@@ -44,6 +44,10 @@ _TABLES = {
         long_value:money short_value:money open_pnl:money fx_rate:f64 value:money""",
     "conversions": """conversion_id:u64? ts_submitted:ts ts_event:ts book:u16 currency:str amount:money
         value:money? cost:money? symbol:str? cause:str status:str reason:str""",
+    "margin": """ts_event:ts session:date book:u16 equity:money initial:money maintenance:money
+        overnight:money? excess:money sma:money?""",
+    "margin_calls": """ts_event:ts book:u16 kind:str status:str equity:money requirement:money amount:money
+        ts_deadline:ts?""",
     "cash_flows": "ts_event:ts book:u16 currency:str amount:money value:money equity:money",
     "recorded": "ts_event:ts name:str value:f64",
     "logs": "ts_event:ts level:str message:str",
@@ -57,6 +61,7 @@ _INPUTS = {
     "signal": "ts_event:ts ts_arrival:ts asset_id:str score:f64 confidence:f64? version:str? model_id:str?",
     "funding": "symbol:str ts_event:ts funding_rate:f64 mark_price:f64?",
     "borrow": "symbol:str ts_event:ts borrow_rate:f64? available:f64?",
+    "margin_rate": "symbol:str ts_event:ts initial:f64? maintenance:f64?",
     "fx": "pair:str ts_event:ts rate:f64",
     "cash_flow": "ts_event:ts amount:f64 currency:str?",
     "settlement": "symbol:str ts_event:ts settlement_price:f64",

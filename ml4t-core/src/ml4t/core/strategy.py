@@ -6,16 +6,15 @@ rest. Parameters are keywords of the constructor, which need not call `super()._
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ml4t.core.errors import EngineStateError, StrategyError, unknown_name
-from ml4t.core.schedule import Schedule
-from ml4t.core.types import EventType
+from ml4t.core.errors import EngineStateError, unknown_name
 
 if TYPE_CHECKING:
+    from ml4t.core.schedule import Schedule
     from ml4t.core.sources import Broker, MarketView
+    from ml4t.core.types import EventType
 
 __all__ = ["Strategy"]
 
@@ -23,7 +22,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 # Names of the methods that an engine may call.
 CALLBACKS = ["on_start", "on_data", "on_event", "on_bar", "on_quote", "on_trade", "on_batch", "on_signal"]
-CALLBACKS += ["on_fill", "on_order", "on_daily_close", "on_rebalance_trigger", "on_stop"]
+CALLBACKS += ["on_fill", "on_order", "on_margin_call", "on_daily_close", "on_rebalance_trigger", "on_stop"]
 
 
 class StrategyRuntime(Protocol):
@@ -126,6 +125,9 @@ class Strategy:
     def on_order(self, event: Any) -> None:  # noqa: ANN401
         """Handle a change of state of one of this strategy's orders."""
 
+    def on_margin_call(self, event: Any) -> None:  # noqa: ANN401
+        """Handle a margin call, a warning of one, or what became of it."""
+
     def on_daily_close(self) -> None:
         """Act after the close of each session of the NAV calendar; its NAV is known."""
 
@@ -200,13 +202,13 @@ class Strategy:
         return self._runtime.track(indicator, fields)
 
     def schedule(self, callback: Callable[[], object] | None = None, *, rule: Schedule) -> None:
-        """Have `callback`, by default `on_rebalance_trigger`, called by a rule of `ml4t.core.schedule`."""
-        given: list[object] = [rule, callback]
-        if not isinstance(given[0], Schedule) or not (given[1] is None or callable(given[1])):
-            msg = f"expected a rule such as schedule.month_end() and a callable, found {given}"
-            raise StrategyError(msg)
-        if callback is not None:
-            _refuse_deferred(callback, f"a scheduled callback of {type(self).__name__}")
+        """Have `callback`, by default `on_rebalance_trigger`, called by a rule of `ml4t.core.schedule`.
+
+        Raises
+        ------
+        StrategyError
+            If that is no rule, or no plain function: an `async` one or a generator would never run.
+        """
         self._runtime.schedule(callback, rule)
 
     def record(self, **values: float) -> None:
@@ -219,45 +221,6 @@ class Strategy:
             raise unknown_name("log level", level, LOG_LEVELS)  # noqa: EM101
         # Half of a surrogate pair is no Unicode text; it is kept as its escape.
         self._runtime.log(str(message).encode(errors="backslashreplace").decode(), level)
-
-
-def check_callbacks(strategy: Strategy) -> None:
-    """Refuse callbacks that an engine cannot call, before the run and not in the middle of it.
-
-    Raises
-    ------
-    StrategyError
-        If one is no function, is `async` or a generator, whose bodies would never run, or does not take what
-        it is called with.
-    """
-    for name in CALLBACKS:
-        if name in overridden_callbacks(strategy):
-            callback = getattr(strategy, name)
-            _refuse_deferred(callback, f"{name} of {type(strategy).__name__}")
-            wanted = list(inspect.signature(getattr(Strategy, name)).parameters)[1:]
-            try:
-                inspect.signature(callback).bind(*wanted)
-            except TypeError as error:
-                taken = f"{name}({', '.join(['self', *wanted])})"
-                msg = f"{name} of {type(strategy).__name__} is called as {taken}: {error}"
-                raise StrategyError(msg) from None
-            except ValueError:
-                # Written in C; the call itself will tell.
-                continue
-
-
-def _refuse_deferred(callback: object, what: str) -> None:
-    if not callable(callback):
-        msg = f"{what} must be a function, found {callback!r}"
-        raise StrategyError(msg)
-    kinds = {"async": inspect.iscoroutinefunction, "an async generator": inspect.isasyncgenfunction}
-    kinds["a generator (it has yield)"] = inspect.isgeneratorfunction
-    for kind, applies in kinds.items():
-        if applies(callback):
-            msg = (
-                f"{what} is {kind}, and its body would never run; write a plain function with def and return"
-            )
-            raise StrategyError(msg)
 
 
 def overridden_callbacks(strategy: Strategy) -> frozenset[str]:

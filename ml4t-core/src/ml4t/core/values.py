@@ -29,7 +29,6 @@ _PART = r"(\d+(?:\.\d+)?)([A-Za-z]+)"
 MAX_DIGITS = 1_000  #: of a number; "1e999999999" is no amount of anything, and would fill the memory
 _MAX_DURATION_TEXT = 100
 _MAX_SHOWN = 80
-_EXACT_INTEGER = 2**53
 
 
 def shown(value: object) -> str:
@@ -204,27 +203,3 @@ def thawed(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Mapping):
         return {key: thawed(item) for key, item in value.items()}
     return [thawed(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def canonical_json(value: object, *, indent: int | None = None) -> str:
-    """Write plain data as JSON that is the same text for equal content.
-
-    Keys are sorted; a float that is a whole number is written as one (1.0 as 1, as RFC 8785 does), any other
-    as its shortest exact text. NaN and infinity, for which JSON has no text, are a ValueError.
-    """
-    import json
-
-    pair = (",", ":" if indent is None else ": ")
-    form = json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, sort_keys=True, indent=indent, separators=pair
-    )
-    return form.encode(_canonical(value))
-
-
-def _canonical(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _canonical(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_INTEGER
-    return int(value) if is_whole else value  # type: ignore[call-overload]

@@ -568,7 +568,33 @@ typedef struct ml4t_market_event {
     double leaves_quantity;
 } ml4t_market_event;
 
-/* What a margin model sees beside the arrays of the portfolio. */
+/* A position as models of a whole portfolio see it. */
+typedef struct ml4t_holding {
+    /* Index of the instrument in the run. */
+    uint32_t asset;
+    /* Zero. */
+    uint32_t reserved;
+    /* Signed. */
+    double quantity;
+    /* Price at which it is valued. */
+    double mark;
+    /* Contract multiplier. */
+    double multiplier;
+    /* Base currency for one unit of the instrument's currency. */
+    double fx;
+    /* Of the margin rates in force; NaN without one. */
+    double initial_rate;
+    /* Likewise. */
+    double maintenance_rate;
+    /* Smallest quantity that is traded. */
+    double lot_size;
+    /* What the position has gained, in the base currency; of liquidation models alone, else NaN. */
+    double unrealized;
+    /* What is needed to hold it, in the base currency; likewise. */
+    double requirement;
+} ml4t_holding;
+
+/* What a margin model sees beside the positions. */
 typedef struct ml4t_margin_context {
     /* Size of the whole context as the engine was compiled. */
     uint32_t size;
@@ -590,8 +616,8 @@ typedef struct ml4t_margin_context {
     double equity;
 } ml4t_margin_context;
 
-/* What a margin model answers for the whole portfolio; the requirement of each instrument is an array beside
- * it. */
+/* What a margin model answers for the whole portfolio, in the base currency; the maintenance of each position
+ * is an array beside it. */
 typedef struct ml4t_margin_output {
     /* Needed to open. */
     double initial;
@@ -599,7 +625,39 @@ typedef struct ml4t_margin_output {
     double maintenance;
     /* Reason of a refusal. */
     uint64_t code;
+    /* Needed at the close of a session; NaN where nothing is tested then. */
+    double overnight;
 } ml4t_margin_output;
+
+/* What a liquidation model sees beside the positions. */
+typedef struct ml4t_liquidation_context {
+    /* Size of the whole context as the engine was compiled. */
+    uint32_t size;
+    /* Minor version of the context. */
+    uint16_t version;
+    /* +1 buys, -1 sells, 0 where there is no side. */
+    int8_t side;
+    /* Zero. */
+    uint8_t pad;
+    /* Index of the instrument in the run. */
+    uint32_t asset;
+    /* What is missing: bits of `Missing`. */
+    uint32_t flags;
+    /* Instant at which the fill is booked, ns UTC. */
+    int64_t ts_ns;
+    /* Cash in the base currency. */
+    double cash;
+    /* Equity in the base currency. */
+    double equity;
+    /* What equity lacks of what is needed. */
+    double deficit;
+} ml4t_liquidation_context;
+
+/* What a liquidation model answers beside the quantities to close. */
+typedef struct ml4t_liquidation_output {
+    /* Reason of a refusal. */
+    uint64_t code;
+} ml4t_liquidation_output;
 
 /* What a borrow model sees: a short position that was held over some days. */
 typedef struct ml4t_borrow_context {
@@ -969,7 +1027,8 @@ typedef int32_t (*ml4t_eval_fx)(void *state, const ml4t_fx_context *context, ml4
 typedef int32_t (*ml4t_eval_settlement)(void *state, const ml4t_settlement_context *context, ml4t_settlement_output *output);
 typedef int32_t (*ml4t_eval_interest)(void *state, const ml4t_interest_context *context, ml4t_interest_output *output);
 typedef int32_t (*ml4t_eval_fill)(void *state, const ml4t_fill_context *context, void *order_state, const ml4t_level *levels, uint32_t n_levels, ml4t_fill_slice *fills, uint32_t capacity, ml4t_fill_output *output);
-typedef int32_t (*ml4t_eval_margin)(void *state, const ml4t_margin_context *context, const double *quantity, const double *mark, const double *multiplier, const double *rate, const double *fx, uint32_t n, double *requirement, ml4t_margin_output *output);
+typedef int32_t (*ml4t_eval_margin)(void *state, const ml4t_margin_context *context, const ml4t_holding *holdings, uint32_t n, double *requirement, ml4t_margin_output *output);
+typedef int32_t (*ml4t_eval_liquidation)(void *state, const ml4t_liquidation_context *context, const ml4t_holding *holdings, uint32_t n, double *close, ml4t_liquidation_output *output);
 typedef int32_t (*ml4t_eval_strategy)(void *state, const ml4t_strategy_context *context, const uint32_t *changed, const double *columns, const double *positions, const ml4t_open_order *open_orders, const ml4t_fill_event *fills, ml4t_order_record *orders, uint32_t capacity, uint32_t *n_orders);
 typedef int32_t (*ml4t_eval_executor)(void *state, const ml4t_executor_context *context, const ml4t_open_order *open_orders, ml4t_order_record *orders, uint32_t capacity, uint32_t *n_orders);
 typedef int32_t (*ml4t_eval_indicator)(void *state, const ml4t_indicator_context *context, const double *values, double *output);
@@ -1226,6 +1285,18 @@ _Static_assert(offsetof(ml4t_market_event, trade_size) == 72, "ml4t_market_event
 _Static_assert(offsetof(ml4t_market_event, order) == 80, "ml4t_market_event.order");
 _Static_assert(offsetof(ml4t_market_event, limit_price) == 88, "ml4t_market_event.limit_price");
 _Static_assert(offsetof(ml4t_market_event, leaves_quantity) == 96, "ml4t_market_event.leaves_quantity");
+_Static_assert(sizeof(ml4t_holding) == 80, "ml4t_holding");
+_Static_assert(offsetof(ml4t_holding, asset) == 0, "ml4t_holding.asset");
+_Static_assert(offsetof(ml4t_holding, reserved) == 4, "ml4t_holding.reserved");
+_Static_assert(offsetof(ml4t_holding, quantity) == 8, "ml4t_holding.quantity");
+_Static_assert(offsetof(ml4t_holding, mark) == 16, "ml4t_holding.mark");
+_Static_assert(offsetof(ml4t_holding, multiplier) == 24, "ml4t_holding.multiplier");
+_Static_assert(offsetof(ml4t_holding, fx) == 32, "ml4t_holding.fx");
+_Static_assert(offsetof(ml4t_holding, initial_rate) == 40, "ml4t_holding.initial_rate");
+_Static_assert(offsetof(ml4t_holding, maintenance_rate) == 48, "ml4t_holding.maintenance_rate");
+_Static_assert(offsetof(ml4t_holding, lot_size) == 56, "ml4t_holding.lot_size");
+_Static_assert(offsetof(ml4t_holding, unrealized) == 64, "ml4t_holding.unrealized");
+_Static_assert(offsetof(ml4t_holding, requirement) == 72, "ml4t_holding.requirement");
 _Static_assert(sizeof(ml4t_margin_context) == 40, "ml4t_margin_context");
 _Static_assert(offsetof(ml4t_margin_context, size) == 0, "ml4t_margin_context.size");
 _Static_assert(offsetof(ml4t_margin_context, version) == 4, "ml4t_margin_context.version");
@@ -1236,10 +1307,24 @@ _Static_assert(offsetof(ml4t_margin_context, flags) == 12, "ml4t_margin_context.
 _Static_assert(offsetof(ml4t_margin_context, ts_ns) == 16, "ml4t_margin_context.ts_ns");
 _Static_assert(offsetof(ml4t_margin_context, cash) == 24, "ml4t_margin_context.cash");
 _Static_assert(offsetof(ml4t_margin_context, equity) == 32, "ml4t_margin_context.equity");
-_Static_assert(sizeof(ml4t_margin_output) == 24, "ml4t_margin_output");
+_Static_assert(sizeof(ml4t_margin_output) == 32, "ml4t_margin_output");
 _Static_assert(offsetof(ml4t_margin_output, initial) == 0, "ml4t_margin_output.initial");
 _Static_assert(offsetof(ml4t_margin_output, maintenance) == 8, "ml4t_margin_output.maintenance");
 _Static_assert(offsetof(ml4t_margin_output, code) == 16, "ml4t_margin_output.code");
+_Static_assert(offsetof(ml4t_margin_output, overnight) == 24, "ml4t_margin_output.overnight");
+_Static_assert(sizeof(ml4t_liquidation_context) == 48, "ml4t_liquidation_context");
+_Static_assert(offsetof(ml4t_liquidation_context, size) == 0, "ml4t_liquidation_context.size");
+_Static_assert(offsetof(ml4t_liquidation_context, version) == 4, "ml4t_liquidation_context.version");
+_Static_assert(offsetof(ml4t_liquidation_context, side) == 6, "ml4t_liquidation_context.side");
+_Static_assert(offsetof(ml4t_liquidation_context, pad) == 7, "ml4t_liquidation_context.pad");
+_Static_assert(offsetof(ml4t_liquidation_context, asset) == 8, "ml4t_liquidation_context.asset");
+_Static_assert(offsetof(ml4t_liquidation_context, flags) == 12, "ml4t_liquidation_context.flags");
+_Static_assert(offsetof(ml4t_liquidation_context, ts_ns) == 16, "ml4t_liquidation_context.ts_ns");
+_Static_assert(offsetof(ml4t_liquidation_context, cash) == 24, "ml4t_liquidation_context.cash");
+_Static_assert(offsetof(ml4t_liquidation_context, equity) == 32, "ml4t_liquidation_context.equity");
+_Static_assert(offsetof(ml4t_liquidation_context, deficit) == 40, "ml4t_liquidation_context.deficit");
+_Static_assert(sizeof(ml4t_liquidation_output) == 8, "ml4t_liquidation_output");
+_Static_assert(offsetof(ml4t_liquidation_output, code) == 0, "ml4t_liquidation_output.code");
 _Static_assert(sizeof(ml4t_borrow_context) == 64, "ml4t_borrow_context");
 _Static_assert(offsetof(ml4t_borrow_context, size) == 0, "ml4t_borrow_context.size");
 _Static_assert(offsetof(ml4t_borrow_context, version) == 4, "ml4t_borrow_context.version");

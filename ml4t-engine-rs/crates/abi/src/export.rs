@@ -112,6 +112,61 @@ macro_rules! export_fill_model {
     };
 }
 
+/// Export a [`crate::PortfolioModel`], as [`export_model`] does.
+#[macro_export]
+macro_rules! export_portfolio_model {
+    ($symbol:ident : $model:ty) => {
+        #[doc(hidden)]
+        mod $symbol {
+            use super::*;
+
+            $crate::__export!($symbol, $model, $crate::PortfolioModel, <$model as $crate::PortfolioModel>::KIND);
+
+            type Context = <$model as $crate::PortfolioModel>::Context;
+            type Output = <$model as $crate::PortfolioModel>::Output;
+            type Call = unsafe extern "C" fn(
+                *mut ::core::ffi::c_void,
+                *const Context,
+                *const $crate::Holding,
+                u32,
+                *mut f64,
+                *mut Output,
+            ) -> $crate::Status;
+
+            unsafe extern "C" fn eval(
+                state: *mut ::core::ffi::c_void,
+                context: *const Context,
+                holdings: *const $crate::Holding,
+                n: u32,
+                amounts: *mut f64,
+                output: *mut Output,
+            ) -> $crate::Status {
+                // SAFETY: the engine passes arrays of that length, and never null ones.
+                let (context, holdings, amounts, output) = unsafe {
+                    (
+                        &*context,
+                        ::core::slice::from_raw_parts(holdings, n as usize),
+                        ::core::slice::from_raw_parts_mut(amounts, n as usize),
+                        &mut *output,
+                    )
+                };
+                guarded(state, |model| $crate::PortfolioModel::evaluate(model, context, holdings, amounts, output))
+            }
+
+            fn table(_model: &$model) -> $crate::ModelTable {
+                $crate::ModelTable {
+                    context_size: size_of::<Context>() as u32,
+                    output_size: size_of::<Output>() as u32,
+                    // SAFETY: the engine casts it back by the kind of the table.
+                    eval: Some(unsafe { ::core::mem::transmute::<Call, unsafe extern "C" fn()>(eval) }),
+                    flags: $crate::Flag::SEND.0,
+                    ..common()
+                }
+            }
+        }
+    };
+}
+
 /// Export a [`crate::StrategyModel`], as [`export_model`] does.
 #[macro_export]
 macro_rules! export_strategy {

@@ -910,7 +910,67 @@ const _: () = {
     assert!(offset_of!(MarketEvent, leaves_quantity) == 96);
 };
 
-/// What a margin model sees beside the arrays of the portfolio.
+/// A position as models of a whole portfolio see it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Holding {
+    /// Index of the instrument in the run.
+    pub asset: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Signed.
+    pub quantity: f64,
+    /// Price at which it is valued.
+    pub mark: f64,
+    /// Contract multiplier.
+    pub multiplier: f64,
+    /// Base currency for one unit of the instrument's currency.
+    pub fx: f64,
+    /// Of the margin rates in force; NaN without one.
+    pub initial_rate: f64,
+    /// Likewise.
+    pub maintenance_rate: f64,
+    /// Smallest quantity that is traded.
+    pub lot_size: f64,
+    /// What the position has gained, in the base currency; of liquidation models alone, else NaN.
+    pub unrealized: f64,
+    /// What is needed to hold it, in the base currency; likewise.
+    pub requirement: f64,
+}
+
+impl Holding {
+    /// Nothing set: floats are NaN, everything else is zero.
+    pub const UNSET: Self = Self {
+        asset: 0,
+        reserved: 0,
+        quantity: f64::NAN,
+        mark: f64::NAN,
+        multiplier: f64::NAN,
+        fx: f64::NAN,
+        initial_rate: f64::NAN,
+        maintenance_rate: f64::NAN,
+        lot_size: f64::NAN,
+        unrealized: f64::NAN,
+        requirement: f64::NAN,
+    };
+}
+
+const _: () = {
+    assert!(size_of::<Holding>() == 80);
+    assert!(offset_of!(Holding, asset) == 0);
+    assert!(offset_of!(Holding, reserved) == 4);
+    assert!(offset_of!(Holding, quantity) == 8);
+    assert!(offset_of!(Holding, mark) == 16);
+    assert!(offset_of!(Holding, multiplier) == 24);
+    assert!(offset_of!(Holding, fx) == 32);
+    assert!(offset_of!(Holding, initial_rate) == 40);
+    assert!(offset_of!(Holding, maintenance_rate) == 48);
+    assert!(offset_of!(Holding, lot_size) == 56);
+    assert!(offset_of!(Holding, unrealized) == 64);
+    assert!(offset_of!(Holding, requirement) == 72);
+};
+
+/// What a margin model sees beside the positions.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct MarginContext {
@@ -933,7 +993,8 @@ const _: () = {
     assert!(offset_of!(MarginContext, equity) == 32);
 };
 
-/// What a margin model answers for the whole portfolio; the requirement of each instrument is an array beside it.
+/// What a margin model answers for the whole portfolio, in the base currency; the maintenance of each position is an
+/// array beside it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct MarginOutput {
@@ -943,18 +1004,65 @@ pub struct MarginOutput {
     pub maintenance: f64,
     /// Reason of a refusal.
     pub code: u64,
+    /// Needed at the close of a session; NaN where nothing is tested then.
+    pub overnight: f64,
 }
 
 impl MarginOutput {
     /// Nothing set: floats are NaN, everything else is zero.
-    pub const UNSET: Self = Self { initial: f64::NAN, maintenance: f64::NAN, code: 0 };
+    pub const UNSET: Self = Self { initial: f64::NAN, maintenance: f64::NAN, code: 0, overnight: f64::NAN };
 }
 
 const _: () = {
-    assert!(size_of::<MarginOutput>() == 24);
+    assert!(size_of::<MarginOutput>() == 32);
     assert!(offset_of!(MarginOutput, initial) == 0);
     assert!(offset_of!(MarginOutput, maintenance) == 8);
     assert!(offset_of!(MarginOutput, code) == 16);
+    assert!(offset_of!(MarginOutput, overnight) == 24);
+};
+
+/// What a liquidation model sees beside the positions.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct LiquidationContext {
+    /// Common header.
+    pub header: Header,
+    /// Cash in the base currency.
+    pub cash: f64,
+    /// Equity in the base currency.
+    pub equity: f64,
+    /// What equity lacks of what is needed.
+    pub deficit: f64,
+}
+
+impl LiquidationContext {
+    /// Nothing set: floats are NaN, everything else is zero.
+    pub const UNSET: Self = Self { header: Header::UNSET, cash: f64::NAN, equity: f64::NAN, deficit: f64::NAN };
+}
+
+const _: () = {
+    assert!(size_of::<LiquidationContext>() == 48);
+    assert!(offset_of!(LiquidationContext, cash) == 24);
+    assert!(offset_of!(LiquidationContext, equity) == 32);
+    assert!(offset_of!(LiquidationContext, deficit) == 40);
+};
+
+/// What a liquidation model answers beside the quantities to close.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct LiquidationOutput {
+    /// Reason of a refusal.
+    pub code: u64,
+}
+
+impl LiquidationOutput {
+    /// Nothing set: floats are NaN, everything else is zero.
+    pub const UNSET: Self = Self { code: 0 };
+}
+
+const _: () = {
+    assert!(size_of::<LiquidationOutput>() == 8);
+    assert!(offset_of!(LiquidationOutput, code) == 0);
 };
 
 /// What a borrow model sees: a short position that was held over some days.
@@ -1641,28 +1749,27 @@ pub type EvalFill = unsafe extern "C" fn(
     *mut FillOutput,
 ) -> Status;
 
-/// `eval` of the kinds margin: the state, then context: the account; quantity: signed positions; mark: prices at which
-/// they are valued; multiplier: contract multipliers; rate: margin rates of the instruments; NaN without one; fx: base
-/// currency for one unit of the instrument's currency; n: instruments: the length of all arrays; requirement:
-/// maintenance of each instrument, NaN before the call; output: of the whole portfolio.
-pub type EvalMargin = unsafe extern "C" fn(
+/// `eval` of the kinds margin: the state, then context: the account; holdings: its positions, by instrument; at least
+/// one; n: how many; requirement: maintenance of each, NaN before the call; output: of the whole portfolio.
+pub type EvalMargin =
+    unsafe extern "C" fn(*mut c_void, *const MarginContext, *const Holding, u32, *mut f64, *mut MarginOutput) -> Status;
+
+/// `eval` of the kinds liquidation: the state, then context: the account; holdings: its positions, by instrument; at
+/// least one; n: how many; close: quantity to close of each, zero or more, NaN before the call; output: beside it.
+pub type EvalLiquidation = unsafe extern "C" fn(
     *mut c_void,
-    *const MarginContext,
-    *const f64,
-    *const f64,
-    *const f64,
-    *const f64,
-    *const f64,
+    *const LiquidationContext,
+    *const Holding,
     u32,
     *mut f64,
-    *mut MarginOutput,
+    *mut LiquidationOutput,
 ) -> Status;
 
-/// `eval` of the kinds strategy, risk, liquidation: the state, then context: the instant and the account; changed:
-/// instruments with a new row, `n_changed` of them, ascending; columns: last known values, `n_columns x n_assets`, one
-/// column after the other; NaN before the first; positions: signed positions, `n_assets` of them; `open_orders`: orders
-/// at work, `n_open_orders` of them, oldest first; fills: fills since the last call, `n_fills` of them; orders: room
-/// for what is asked; capacity: how many have room; `n_orders`: how many were written, 0 before the call.
+/// `eval` of the kinds strategy, risk: the state, then context: the instant and the account; changed: instruments with
+/// a new row, `n_changed` of them, ascending; columns: last known values, `n_columns x n_assets`, one column after the
+/// other; NaN before the first; positions: signed positions, `n_assets` of them; `open_orders`: orders at work,
+/// `n_open_orders` of them, oldest first; fills: fills since the last call, `n_fills` of them; orders: room for what is
+/// asked; capacity: how many have room; `n_orders`: how many were written, 0 before the call.
 pub type EvalStrategy = unsafe extern "C" fn(
     *mut c_void,
     *const StrategyContext,

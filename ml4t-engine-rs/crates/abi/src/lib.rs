@@ -52,4 +52,6 @@ pub mod layout;
 mod model;
 
 pub use layout::*;
-pub use model::{Answer, ExecutorModel, FillModel, Model, Orders, Slices, StrategyInput, StrategyModel};
+pub use model::{
+    Answer, ExecutorModel, FillModel, Model, Orders, PortfolioModel, Slices, StrategyInput, StrategyModel,
+};

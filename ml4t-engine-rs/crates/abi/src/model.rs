@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::layout::{
-    ExecutorContext, FillContext, FillEvent, FillOutput, FillSlice, Kind, Level, Liquidity, OpenOrder, OrderRecord,
-    Status, StrategyContext,
+    ExecutorContext, FillContext, FillEvent, FillOutput, FillSlice, Holding, Kind, Level, Liquidity, OpenOrder,
+    OrderRecord, Status, StrategyContext,
 };
 
 /// What a call answers: a status, or the text of an error.
@@ -153,6 +153,46 @@ impl<'a> Slices<'a> {
         self.output.n_fills += 1;
         Ok(())
     }
+}
+
+/// A model of a whole portfolio: what it needs, or what of it is closed.
+pub trait PortfolioModel: Clone + Send + 'static {
+    /// Context of the kind.
+    type Context;
+    /// Output of the kind.
+    type Output;
+    /// What the model decides: [`Kind::MARGIN`] or [`Kind::LIQUIDATION`].
+    const KIND: Kind;
+    /// Its name.
+    const NAME: &'static CStr;
+    /// Its version.
+    const VERSION: &'static CStr = c"1";
+
+    /// Make one from its parameters, in the sequence in which the Python class lists them.
+    ///
+    /// # Errors
+    /// The parameters are too few, or out of their range.
+    fn new(params: &[f64]) -> Result<Self, String>;
+
+    /// Answer one call: the maintenance of each position, or how much of each is closed, in `amounts`. All floats of the
+    /// answer are NaN before it.
+    ///
+    /// # Errors
+    /// The context lacks what the model needs.
+    fn evaluate(
+        &mut self,
+        context: &Self::Context,
+        holdings: &[Holding],
+        amounts: &mut [f64],
+        output: &mut Self::Output,
+    ) -> Answer;
+
+    /// A run begins.
+    fn reset(&mut self, seed: u64) {
+        let _ = seed;
+    }
+
+    keeping!();
 }
 
 /// A strategy kernel.

@@ -13,6 +13,8 @@ use ml4t_sim::foreign::ForeignTable;
 use ml4t_sim::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
+use ml4t_sim::liquidation_price::AtPrice;
+use ml4t_sim::margin::{MarginRate, MarginTerms};
 use ml4t_sim::models::{LatencyModel, Models, SlippageModel, builtin_fee, builtin_fill, builtin_fx, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
@@ -35,6 +37,7 @@ use crate::models::{
     Raised, params, python_borrow, python_fee, python_fill, python_funding, python_fx, python_impact, python_interest,
     python_latency, python_slippage, table,
 };
+use crate::portfolio_models::{python_liquidation, python_margin};
 
 type Dict<'py> = Bound<'py, PyDict>;
 
@@ -91,11 +94,13 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
         rates: rates(spec)?,
         calendars: each(spec, "calendars")?.iter().map(sessions).collect::<PyResult<Vec<_>>>()?,
         nav_calendar: CalendarId(take(spec, "nav_calendar")?),
+        margin_rates: margin_rates(spec)?,
+        margin: margin_terms(spec)?,
         settlements: settlements(spec, &instruments)?,
         flows: flows(spec, &currencies)?,
         opening: opening(&account, &currencies)?,
         policies: policies(&get(spec, "policies")?.cast_into::<PyDict>()?)?,
-        account: account_settings(&account)?,
+        account: AccountSettings { has_margin: spec.contains("margin_model")?, ..account_settings(&account)? },
         models: models(spec, &currencies, raised)?,
         currencies: Arc::new(currencies),
         books: 1,
@@ -330,6 +335,7 @@ fn account_settings(account: &Dict<'_>) -> PyResult<AccountSettings> {
         buying_power: BuyingPower::parse(&take::<String>(account, "buying_power")?).into_py(py)?,
         allows_short: take(account, "allows_short")?,
         leverage: Ratio::new(num, den).into_py(py)?,
+        has_margin: false,
         conversion: Conversion::parse(&take::<String>(account, "conversion")?).into_py(py)?,
         posting_quantum: money(account, "posting_quantum")?.0,
     })
@@ -458,6 +464,33 @@ fn rates(spec: &Dict<'_>) -> PyResult<Rates> {
     })
 }
 
+fn margin_rates(spec: &Dict<'_>) -> PyResult<Vec<MarginRate>> {
+    let row = |row: &Dict<'_>| {
+        Ok(MarginRate {
+            ts: take(row, "ts")?,
+            instrument: InstrumentId(take(row, "instrument")?),
+            initial: take(row, "initial")?,
+            maintenance: take(row, "maintenance")?,
+        })
+    };
+    each(spec, "margin_rates")?.iter().map(row).collect()
+}
+
+/// What the models of margin and liquidation say about themselves.
+fn margin_terms(spec: &Dict<'_>) -> PyResult<MarginTerms> {
+    let of_model = optional(spec, "margin_model", |model| {
+        let terms = AtPrice { is_isolated: take(model, "is_isolated")?, fee: take(model, "liquidation_fee")? };
+        Ok((take::<bool>(model, "has_sma")?, take::<bool>(model, "liquidates_at_price")?.then_some(terms)))
+    })?;
+    let calls = optional(spec, "liquidation_model", |model| {
+        Ok((take::<i64>(model, "grace_ns")?, take::<f64>(model, "warn_at")?))
+    })?;
+    let (grace, warn_at) = calls.unwrap_or((0, f64::NAN));
+    let warn_at = (!warn_at.is_nan()).then_some(warn_at);
+    let (has_sma, at_price) = of_model.unwrap_or((false, None));
+    Ok(MarginTerms { has_sma, grace, warn_at, at_price })
+}
+
 fn models(spec: &Dict<'_>, currencies: &Currencies, raised: &Raised) -> PyResult<Models> {
     let py = spec.py();
     let form = |key: &str, kind: Kind| Form::of(&get(spec, key)?.cast_into::<PyDict>()?, kind);
@@ -486,6 +519,13 @@ fn models(spec: &Dict<'_>, currencies: &Currencies, raised: &Raised) -> PyResult
             Form::Builtin(name, params) => builtin_fx(&name, &params).into_py(py),
             Form::Table(table) => Ok(table.into_fx()),
             Form::Python(object) => python_fx(&object, raised),
+        })?,
+        margin: optional(spec, "margin_model", |found| {
+            own_model(found, (Kind::MARGIN, "margin"), ForeignTable::into_margin, |m| python_margin(m, raised))
+        })?,
+        liquidation: optional(spec, "liquidation_model", |found| {
+            let of_python = |model: &Bound<'_, PyAny>| python_liquidation(model, raised);
+            own_model(found, (Kind::LIQUIDATION, "liquidation"), ForeignTable::into_liquidation, of_python)
         })?,
     })
 }

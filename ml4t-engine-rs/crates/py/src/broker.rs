@@ -281,8 +281,8 @@ impl Broker {
             for rule in listed.try_iter()? {
                 let rule = rule?;
                 let name: String = rule.getattr("kind")?.extract()?;
-                let kind = RuleKind::ALL.into_iter().find(|k| k.as_str() == name).ok_or_else(|| {
-                    unknown_name(py, "position rule", &name, RuleKind::ALL.iter().map(|k| k.as_str()))
+                let kind = RuleKind::SET.into_iter().find(|k| k.as_str() == name).ok_or_else(|| {
+                    unknown_name(py, "position rule", &name, RuleKind::SET.iter().map(|k| k.as_str()))
                 })?;
                 wanted = wanted.with(kind, decimal(&rule.getattr("pct")?, "pct", &name)?).into_py(py)?;
             }

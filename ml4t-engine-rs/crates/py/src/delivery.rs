@@ -118,6 +118,7 @@ pub(crate) struct Handlers {
     on_batch: Option<Py<PyAny>>,
     on_fill: Option<Py<PyAny>>,
     on_order: Option<Py<PyAny>>,
+    pub(crate) on_margin_call: Option<Py<PyAny>>,
     on_daily_close: Option<Py<PyAny>>,
     pub(crate) on_stop: Option<Py<PyAny>>,
     /// Rows, by feed.
@@ -128,7 +129,7 @@ pub(crate) struct Handlers {
     /// Per feed whose rows come in windows, and call `on_data` no more on their own; `None` where none do.
     windowed: Vec<Option<Vec<bool>>>,
     has_windows: bool,
-    /// Whether any callback gets fills or order events.
+    /// Whether any callback gets fills, order events or margin calls.
     hears_of_orders: bool,
     /// Whether `on_event` gets fills and order events, per instrument.
     fills_of: Vec<bool>,
@@ -181,8 +182,11 @@ impl Handlers {
             })
             .collect();
         let (on_event, on_fill, on_order) = (get("on_event")?, get("on_fill")?, get("on_order")?);
+        let on_margin_call = get("on_margin_call")?;
+        let hears_of_orders = [&on_event, &on_fill, &on_order, &on_margin_call].into_iter().any(Option::is_some);
         Ok(Self {
-            hears_of_orders: on_event.is_some() || on_fill.is_some() || on_order.is_some(),
+            hears_of_orders,
+            on_margin_call,
             on_data: get("on_data")?,
             on_event,
             on_bar: get("on_bar")?,
@@ -280,6 +284,7 @@ impl Work {
         self.notices.retain(|notice| match notice {
             Notice::Order(e) => handlers.for_orders(state.order(e.order).request.instrument.index()).is_some(),
             Notice::Fill(fill) => handlers.for_fills(fill.instrument.index()).is_some(),
+            Notice::Margin(_) => handlers.on_margin_call.is_some(),
         });
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize};
 
 use ml4t_abi::{Liquidity, Phase};
 use ml4t_sim::plan::{Feed, Plan};
-use ml4t_sim::recorder::{Fill, OrderEvent as SimOrderEvent};
+use ml4t_sim::recorder::{Fill, MarginCallRow, OrderEvent as SimOrderEvent};
 use ml4t_sim::time::Ns;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
@@ -456,5 +456,80 @@ impl OrderEvent {
     fn reason(slf: PyRef<'_, Self>) -> PyResult<String> {
         let core = slf.as_super().shared.core(slf.py())?;
         Ok(core.run.state.sentence(slf.event.reason, slf.event.text).to_owned())
+    }
+}
+
+/// A margin call, or what became of it; amounts are in the base currency.
+#[pyclass(frozen, module = "ml4t.backtest", name = "MarginCallEvent")]
+pub(crate) struct MarginCallEvent(MarginCallRow);
+
+impl MarginCallEvent {
+    pub(crate) const fn new(row: MarginCallRow) -> Self {
+        Self(row)
+    }
+}
+
+#[pymethods]
+impl MarginCallEvent {
+    /// When it happened.
+    #[getter]
+    const fn timestamp(&self) -> Timestamp {
+        Timestamp::new(self.0.ts)
+    }
+
+    /// When it happened, in nanoseconds since 1970 UTC.
+    #[getter]
+    const fn ts_event(&self) -> i64 {
+        self.0.ts
+    }
+
+    /// What equity does not reach: `maintenance` or `overnight`.
+    #[getter]
+    const fn kind(&self) -> &'static str {
+        self.0.kind.as_str()
+    }
+
+    /// `warning`, `issued`, `met` or `liquidation`.
+    #[getter]
+    const fn status(&self) -> &'static str {
+        self.0.status.as_str()
+    }
+
+    /// What the account is worth.
+    #[getter]
+    fn equity(&self) -> f64 {
+        self.0.equity.to_f64()
+    }
+
+    /// What it needs.
+    #[getter]
+    fn requirement(&self) -> f64 {
+        self.0.requirement.to_f64()
+    }
+
+    /// What is called for.
+    #[getter]
+    fn amount(&self) -> f64 {
+        self.0.amount.to_f64()
+    }
+
+    /// Until when; None where nothing is called for.
+    #[getter]
+    fn deadline(&self) -> Option<Timestamp> {
+        self.0.deadline.map(Timestamp::new)
+    }
+
+    /// Until when, in nanoseconds since 1970 UTC.
+    #[getter]
+    const fn ts_deadline(&self) -> Option<i64> {
+        self.0.deadline
+    }
+
+    fn __repr__(&self) -> String {
+        let MarginCallRow { ts, kind, status, equity, requirement, amount, .. } = &self.0;
+        let [equity, requirement, amount] = [equity, requirement, amount].map(|cash| cash.to_f64());
+        let at = ml4t_sim::time::render(*ts);
+        let (kind, status) = (kind.as_str(), status.as_str());
+        format!("MarginCallEvent({at}, {kind}, {status}, equity={equity}, requirement={requirement}, amount={amount})")
     }
 }

@@ -19,6 +19,7 @@ mod handle;
 mod indicators;
 mod measure;
 mod models;
+mod portfolio_models;
 mod position;
 mod run;
 mod shared;
@@ -107,7 +108,7 @@ mod _engine {
     #[pymodule_export]
     use super::broker::Broker;
     #[pymodule_export]
-    use super::events::{Event, EventFields, FillEvent, MarketEvent, OrderEvent, SignalEvent};
+    use super::events::{Event, EventFields, FillEvent, MarginCallEvent, MarketEvent, OrderEvent, SignalEvent};
     #[pymodule_export]
     use super::executors::WorkedHandle;
     #[pymodule_export]

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use ml4t_abi::{
     BorrowContext, BorrowOutput, CAPSULE, ExecutorContext, FeeContext, FeeOutput, FillContext, FillEvent, FillOutput,
     FundingContext, FundingOutput, FxContext, FxOutput, Header, ImpactContext, ImpactOutput, InterestContext,
-    InterestOutput, Kind, LatencyContext, LatencyOutput, Liquidity, MarketEvent, Message, OrderKind, SlippageContext,
-    SlippageOutput, Status, StrategyContext,
+    InterestOutput, Kind, LatencyContext, LatencyOutput, LiquidationContext, LiquidationOutput, Liquidity,
+    MarginContext, MarginOutput, MarketEvent, Message, OrderKind, SlippageContext, SlippageOutput, Status,
+    StrategyContext,
 };
 use ml4t_sim::error::SimError;
 use ml4t_sim::foreign::{ForeignTable, MOST_DAYS};
@@ -23,7 +24,7 @@ use crate::events::{liquidity_name, phase_name};
 
 /// A Python object with `evaluate`, and the class of its argument struct.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a class")]
-struct PythonModel {
+pub(crate) struct PythonModel {
     object: Py<PyAny>,
     arguments: Py<PyAny>,
     name: String,
@@ -70,7 +71,7 @@ pub(crate) fn average_days(object: &Bound<'_, PyAny>) -> PyResult<usize> {
 }
 
 impl PythonModel {
-    fn new(object: &Bound<'_, PyAny>, arguments: &str, raised: &Raised) -> PyResult<Self> {
+    pub(crate) fn new(object: &Bound<'_, PyAny>, arguments: &str, raised: &Raised) -> PyResult<Self> {
         let py = object.py();
         let needs_volume = object.getattr("needs_volume").is_ok_and(|x| x.is_truthy().unwrap_or(false));
         Ok(Self {
@@ -88,7 +89,7 @@ impl PythonModel {
     }
 
     /// A copy with a state of its own, where the model says that it has one.
-    fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let (object, error) = Python::attach(|py| {
             let object = self.object.bind(py);
             match if self.has_clone { object.call_method0("clone") } else { Ok(object.clone()) } {
@@ -115,7 +116,7 @@ impl PythonModel {
     }
 
     /// A run begins: tells of a copy that could not be made.
-    fn reset(&self) -> Result<(), String> {
+    pub(crate) fn reset(&self) -> Result<(), String> {
         if self.error.is_empty() { Ok(()) } else { Err(format!("clone: {}", self.error)) }
     }
 
@@ -151,8 +152,16 @@ impl PythonModel {
         }
     }
 
+    pub(crate) fn last_error(&self) -> String {
+        self.error.clone()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Call `evaluate`; the closures write the arguments and read the answer.
-    fn call(
+    pub(crate) fn call(
         &mut self,
         write: impl FnOnce(&Bound<'_, PyDict>) -> PyResult<()>,
         read: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<()>,
@@ -174,7 +183,7 @@ impl PythonModel {
 }
 
 /// A number of an answer, which has to be of a class that has it.
-fn number(answer: &Bound<'_, PyAny>, field: &str, class: &str) -> PyResult<f64> {
+pub(crate) fn number(answer: &Bound<'_, PyAny>, field: &str, class: &str) -> PyResult<f64> {
     let py = answer.py();
     let fault = |text: String| crate::error::model(py, &text);
     let Ok(value) = answer.getattr(field) else {
@@ -186,7 +195,7 @@ fn number(answer: &Bound<'_, PyAny>, field: &str, class: &str) -> PyResult<f64> 
     })
 }
 
-fn write_header(fields: &Bound<'_, PyDict>, header: &Header) -> PyResult<()> {
+pub(crate) fn write_header(fields: &Bound<'_, PyDict>, header: &Header) -> PyResult<()> {
     fields.set_item("ts_ns", header.ts_ns)?;
     fields.set_item("side", header.side)
 }
@@ -219,11 +228,11 @@ macro_rules! shared {
         }
 
         fn last_error(&self) -> String {
-            self.0.error.clone()
+            self.0.last_error()
         }
 
         fn name(&self) -> &str {
-            &self.0.name
+            self.0.name()
         }
 
         fn boxed_clone(&self) -> $boxed {
@@ -586,6 +595,8 @@ const fn sizes(kind: Kind) -> (usize, usize) {
         Kind::FUNDING => (size_of::<FundingContext>(), size_of::<FundingOutput>()),
         Kind::FX => (size_of::<FxContext>(), size_of::<FxOutput>()),
         Kind::INTEREST => (size_of::<InterestContext>(), size_of::<InterestOutput>()),
+        Kind::MARGIN => (size_of::<MarginContext>(), size_of::<MarginOutput>()),
+        Kind::LIQUIDATION => (size_of::<LiquidationContext>(), size_of::<LiquidationOutput>()),
         Kind::EXECUTOR => (size_of::<ExecutorContext>(), 0),
         _ => (size_of::<StrategyContext>(), 0),
     }

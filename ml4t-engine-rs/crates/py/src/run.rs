@@ -28,7 +28,7 @@ use crate::batch::MicroBatch;
 use crate::broker::Broker;
 use crate::delivery::{Arguments, Every, Handlers, Subscription, Work, broken, kind_name, no_model, state_error};
 use crate::error::{IntoPyResult, add_note, argument, internal, to_py, unknown_name};
-use crate::events::{FillEvent, OrderEvent, SignalEvent};
+use crate::events::{FillEvent, MarginCallEvent, OrderEvent, SignalEvent};
 use crate::indicators::IndicatorColumn;
 use crate::models::Raised;
 use crate::shared::{Core, Run, Shared, Stage};
@@ -182,6 +182,11 @@ impl PyRun {
                     let Some((name, f)) = handlers.for_fills(fill.instrument.index()) else { continue };
                     let object = FillEvent::create(py, &self.shared, fill)?.into_any();
                     self.call(py, name, f, object, &self.shared.plan.instrument(fill.instrument).symbol)?;
+                }
+                Notice::Margin(row) => {
+                    let Some(f) = &handlers.on_margin_call else { continue };
+                    let event = Py::new(py, MarginCallEvent::new(row))?;
+                    f.call1(py, (event,)).map_err(|e| self.noted(py, e, "in on_margin_call"))?;
                 }
             }
         }

@@ -32,7 +32,7 @@ use crate::shared::{Core, Shared};
 type Make = fn(&Shared, &Core, &TableRecorder) -> PyResult<RecordBatch>;
 
 /// Every table with what makes it, and whether a run that keeps only its net asset values has it.
-const TABLES: [(&str, Make, bool); 13] = [
+const TABLES: [(&str, Make, bool); 15] = [
     ("orders", orders, false),
     ("order_events", order_events, false),
     ("fills", fills, false),
@@ -43,6 +43,8 @@ const TABLES: [(&str, Make, bool); 13] = [
     ("attribution", attribution, false),
     ("balances", balances, true),
     ("conversions", conversions, false),
+    ("margin", margin, true),
+    ("margin_calls", margin_calls, true),
     ("cash_flows", cash_flows, true),
     ("recorded", recorded, true),
     ("logs", logs, true),
@@ -443,6 +445,35 @@ fn cash_flows(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<Rec
     c.money("amount", rows().map(|r| r.amount));
     c.money("value", rows().map(|r| r.value));
     c.money("equity", rows().map(|r| r.equity));
+    c.finish()
+}
+
+fn margin(_: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.margins().iter();
+    let mut c = Columns::default();
+    c.times("ts_event", rows().map(|r| r.ts));
+    c.dates("session", rows().map(|r| r.session));
+    c.books(rows().map(|r| r.book.0));
+    c.money("equity", rows().map(|r| r.equity));
+    c.money("initial", rows().map(|r| r.initial));
+    c.money("maintenance", rows().map(|r| r.maintenance));
+    c.optional_money("overnight", rows().map(|r| r.overnight));
+    c.money("excess", rows().map(|r| r.excess));
+    c.optional_money("sma", rows().map(|r| r.sma));
+    c.finish()
+}
+
+fn margin_calls(_: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+    let rows = || tables.margin_calls().iter();
+    let mut c = Columns::default();
+    c.times("ts_event", rows().map(|r| r.ts));
+    c.books(rows().map(|r| r.book.0));
+    c.texts("kind", rows().map(|r| r.kind.as_str()));
+    c.texts("status", rows().map(|r| r.status.as_str()));
+    c.money("equity", rows().map(|r| r.equity));
+    c.money("requirement", rows().map(|r| r.requirement));
+    c.money("amount", rows().map(|r| r.amount));
+    c.optional_times("ts_deadline", rows().map(|r| r.deadline.unwrap_or(NEVER)));
     c.finish()
 }
 

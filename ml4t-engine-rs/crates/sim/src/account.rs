@@ -3,10 +3,11 @@
 use crate::currency::{BASE, Quotes};
 use crate::error::{Result, SimError};
 use crate::exchange::Exchange;
-use crate::ids::CurrencyId;
+use crate::ids::{CurrencyId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::ledger::Book;
 use crate::lots::Position;
+use crate::margin::{About, Margin};
 use crate::money::{Cash, Price, Qty, mul_div_half_even};
 use crate::order::{Order, OrderType};
 use crate::plan::{AccountSettings, Plan};
@@ -23,7 +24,9 @@ pub(crate) const fn goes_by_cash(settings: &AccountSettings) -> bool {
     match settings.buying_power {
         BuyingPower::Cash => true,
         BuyingPower::Unlimited => false,
-        BuyingPower::Equity => !settings.allows_short && settings.leverage.num == settings.leverage.den,
+        BuyingPower::Equity => {
+            !settings.has_margin && !settings.allows_short && settings.leverage.num == settings.leverage.den
+        }
     }
 }
 
@@ -79,19 +82,29 @@ impl Worth {
     }
 }
 
-/// Price and value of a position as a strategy may know them.
-///
-/// The mark of a feed (or of prints beside it) with arrivals of its own is of a row that nobody has been told of yet: there it is the last
-/// price that has arrived, and before the first, without a price, what the position cost.
+/// Whether marks of an instrument may be of rows that nobody has been told of yet: its feed, or that of prints beside it, has
+/// arrivals of its own.
+fn is_marked_early(plan: &Plan, i: usize) -> bool {
+    let instrument = &plan.instruments[i];
+    let mut marking = instrument.matching.into_iter().chain(instrument.prints);
+    marking.any(|feed| plan.feed(feed).arrival().is_some())
+}
+
+/// Price of a position as a strategy may know it: the mark, or the last price that has arrived, if there is one.
+pub(crate) fn known_price(plan: &Plan, state: &State, i: usize, position: &Position) -> Option<Price> {
+    if is_marked_early(plan, i) { last_price(plan, state, i) } else { position.mark }
+}
+
+/// Price and value of a position as a strategy may know them: before the first price that has arrived, without one, what
+/// it cost.
 ///
 /// # Errors
 /// The value leaves the range of a ledger entry.
 pub fn known_value(plan: &Plan, state: &State, i: usize, position: &Position) -> Result<(Option<Price>, Cash)> {
-    let instrument = &plan.instruments[i];
-    let mut marking = instrument.matching.into_iter().chain(instrument.prints);
-    if marking.all(|feed| plan.feed(feed).arrival().is_none()) {
+    if !is_marked_early(plan, i) {
         return Ok((position.mark, position.value));
     }
+    let instrument = &plan.instruments[i];
     let Some(price) = last_price(plan, state, i) else {
         return Ok((None, position.carried_at()));
     };
@@ -102,9 +115,10 @@ pub fn known_value(plan: &Plan, state: &State, i: usize, position: &Position) ->
 
 /// What may still be bought (or sold short) in the base currency, less what working orders have set aside.
 ///
-/// An account that goes by cash has its cash, one without a limit has [`UNLIMITED`], any other has leverage x equity
-/// less its gross exposure. Cash of other currencies counts as far as it is not set aside; what is set aside beyond it is paid by
-/// the base currency, unless nothing is converted.
+/// An account that goes by cash has its cash, one without a limit has [`UNLIMITED`], one with a margin model its equity
+/// less what the positions need to be opened, any other leverage x equity less its gross exposure. Cash of other
+/// currencies counts as far as it is not set aside; what is set aside beyond it is paid by the base currency, unless
+/// nothing is converted.
 ///
 /// # Errors
 /// A rate is missing, or a sum leaves the range of a ledger entry.
@@ -119,6 +133,10 @@ pub fn free_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
     }
     let worth = Worth::known(plan, state, book)?;
     let reserved = book.sum(quotes, Purse::all_reserved)?;
+    if state.margin.is_on() {
+        let needs = state.margin.of_known(About::of(plan, state, book.id), state)?.initial;
+        return worth.equity.minus(needs, WHAT)?.minus(reserved, WHAT);
+    }
     leveraged(worth.equity, settings)?.minus(worth.gross, WHAT)?.minus(reserved, WHAT)
 }
 
@@ -136,7 +154,12 @@ fn reserved_margined(book: &Book, quotes: &Quotes) -> Result<Cash> {
 ///
 /// # Errors
 /// As [`free_power`].
-pub(crate) fn buying_power(plan: &Plan, book: &Book, quotes: &Quotes) -> Result<Cash> {
+pub(crate) fn buying_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
+    let quotes = &state.exchange.quotes;
+    if state.margin.is_on() {
+        let needs = state.margin.of_book(About::of(plan, state, book.id))?.initial;
+        return book.equity(quotes)?.minus(needs, WHAT);
+    }
     if goes_by_cash(&plan.account) {
         return book.all_cash(quotes)?.minus(collateral(book, quotes)?, WHAT);
     }
@@ -183,7 +206,8 @@ pub fn lacks_power(
     }
     let own = book.purse(currency);
     if !goes_by_cash(settings) {
-        let needed = quotes.to_base(currency, need)?;
+        // What a margin model needs is of the base currency.
+        let needed = if settings.has_margin { need } else { quotes.to_base(currency, need)? };
         let free = free_power(plan, state, book)?;
         return Ok((needed > free).then_some(Lack { needed, free, currency: BASE }));
     }
@@ -213,26 +237,39 @@ pub fn lacks_power(
 ///
 /// It is of the instrument's currency. It takes the notional of what it would open, at the price expected when it was accepted. A market order gives
 /// back the notional of what it would close; a resting one may never fill. Where shorts are not allowed a sale
-/// opens nothing. Where cash alone counts every purchase takes its notional, and no sale does. `None` when the notional
-/// leaves the range of the ledger.
-#[must_use]
-pub fn reservation(order: &Order, held: i64, instrument: &Instrument, settings: &AccountSettings) -> Option<Cash> {
-    let Some(price) = order.expected_price else { return Some(Cash::ZERO) };
+/// opens nothing. Where cash alone counts every purchase takes its notional, and no sale does. With a margin model what
+/// each would need alone stands for its notional, in the base currency. `None` when a number leaves the range of the ledger.
+///
+/// # Errors
+/// The margin model fails.
+pub fn reservation(plan: &Plan, state: &State, order: &Order, held: i64) -> Result<Option<Cash>> {
+    let Some(price) = order.expected_price else { return Ok(Some(Cash::ZERO)) };
+    let (instrument, settings) = (plan.instrument(order.request.instrument), &plan.account);
     let sign = order.request.side.sign();
     let by_cash = settings.buying_power == BuyingPower::Cash && !instrument.is_margined();
     if by_cash && sign > 0 {
-        return instrument.scale.notional(Price(price.0.abs()), Qty(order.leaves));
+        return Ok(instrument.scale.notional(Price(price.0.abs()), Qty(order.leaves)));
     }
     let closes = if held.signum() == -sign { held.abs().min(order.leaves) } else { 0 };
     let never_opens = order.request.instructions.reduce_only || (sign < 0 && (by_cash || !settings.allows_short));
     let opens = if never_opens { 0 } else { order.leaves - closes };
     let gives_back = if order.request.order_type == OrderType::Market { closes } else { 0 };
-    instrument.scale.notional(Price(price.0.abs()), Qty(opens - gives_back))
+    if state.margin.is_on() {
+        let (about, units) = (About::of(plan, state, order.request.book), (sign * opens, -sign * gives_back));
+        return state.margin.of_order(about, order.request.instrument, units, price).map(Some);
+    }
+    Ok(instrument.scale.notional(Price(price.0.abs()), Qty(opens - gives_back)))
 }
 
 /// A fill that an account is asked to carry; amounts are in the currency of its instrument.
 #[derive(Clone, Copy, Debug)]
 pub struct Exposure {
+    /// Of which instrument.
+    pub instrument: InstrumentId,
+    /// Position afterwards.
+    pub after: i64,
+    /// Price of the fill.
+    pub price: Price,
     /// Which that is.
     pub currency: CurrencyId,
     /// Whether its positions are not paid for.
@@ -253,7 +290,13 @@ pub struct Exposure {
 ///
 /// # Errors
 /// A rate is missing, the model of conversions fails, or a sum leaves the range of a ledger entry.
-pub fn affords(plan: &Plan, exchange: &mut Exchange, book: &Book, fill: &Exposure, now: Ns) -> Result<bool> {
+pub fn affords(
+    plan: &Plan,
+    (exchange, margin): (&mut Exchange, &Margin),
+    book: &Book,
+    fill: &Exposure,
+    now: Ns,
+) -> Result<bool> {
     let (settings, currency) = (&plan.account, fill.currency);
     if settings.buying_power == BuyingPower::Unlimited {
         return Ok(true);
@@ -273,6 +316,10 @@ pub fn affords(plan: &Plan, exchange: &mut Exchange, book: &Book, fill: &Exposur
     }
     if fill.is_reducing {
         return Ok(true);
+    }
+    if margin.is_on() {
+        let about = About::beside(plan, exchange, book, now);
+        return margin.affords(about, (fill.instrument, fill.after, fill.price), fill.fee);
     }
     if goes_by_cash(settings) {
         let others = collateral(book, quotes)?.minus(size(fill.value_before)?, WHAT)?;

@@ -247,18 +247,16 @@ impl Quotes {
         }
     }
 
-    /// Let the rates take effect that are due.
+    /// Let the rates take effect that are due; tells whether there are any.
     #[inline]
-    pub fn catch_up(&mut self, now: Ns) {
-        if self.are_several {
-            self.follow(now);
-        }
+    pub fn catch_up(&mut self, now: Ns) -> bool {
+        self.are_several && self.follow(now)
     }
 
-    fn follow(&mut self, now: Ns) {
+    fn follow(&mut self, now: Ns) -> bool {
         self.now = now;
         if self.of.rates.get(self.seen).is_none_or(|row| row.ts > now) {
-            return;
+            return false;
         }
         let of = Arc::clone(&self.of);
         while let Some(row) = of.rates.get(self.seen).filter(|row| row.ts <= now) {
@@ -274,6 +272,7 @@ impl Quotes {
             let is_known = route.iter().all(|step| self.in_force[step.pair] != 0);
             *place = is_known.then_some(rate);
         }
+        true
     }
 
     /// The rate of a currency to the base.

@@ -17,13 +17,14 @@ use crate::ids::{BookId, OrderId};
 use crate::intake::Lists;
 use crate::latency::LatencyModels;
 use crate::ledger::Account;
+use crate::margin::Margin;
 use crate::money::Cash;
 use crate::order::{Order, OrderRequest, Reason};
 use crate::plan::{ActionKind, Plan, RecordCadence};
 use crate::queue::Source;
 use crate::recorder::{BalanceRow, PositionRow, Recorder};
 use crate::replace::Changes;
-use crate::rules::PositionRules;
+use crate::rules::{PositionRules, RuleKind};
 use crate::state::{Asked, Block, Causes, Command, Payment, State};
 use crate::time::{NEVER, Ns};
 use crate::venue::{Desk, Venue};
@@ -140,9 +141,10 @@ impl Api<'_> {
         self.state.commands.push(Command::SetRules(book, rules));
     }
 
-    /// Ask to take an order back; false when it is complete already.
+    /// Ask to take an order back; false when it is complete already, or closes what there is no margin for.
     pub fn cancel(&mut self, id: OrderId) -> bool {
-        let is_open = self.state.orders.get(id).is_some_and(|o| !o.status.is_terminal());
+        let is_open =
+            self.state.orders.get(id).is_some_and(|o| !o.status.is_terminal() && o.rule != Some(RuleKind::Liquidation));
         if is_open {
             self.state.commands.push(Command::Cancel(id));
         }
@@ -158,6 +160,9 @@ impl Api<'_> {
             return Ok(false);
         };
         if let Some(rule) = order.rule {
+            if rule == RuleKind::Liquidation {
+                return Err(SimError::order("the order belongs to a liquidation; it cannot be changed".to_owned()));
+            }
             let rule = rule.as_str();
             return Err(SimError::order(format!(
                 "the order belongs to the position rule {rule}; set_position_rules changes it"
@@ -200,6 +205,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let latencies = LatencyModels::new(&plan)?;
         let carry = plan.models.carry.fresh(plan.seed)?;
         state.exchange = Exchange::new(&plan)?;
+        state.margin = Margin::new(&plan)?;
         state.exchange.quotes.catch_up(start);
         let lists = Lists::default();
         let mut simulator = Self { plan, source, venue, recorder, state, latencies, carry, lists, last };
@@ -377,6 +383,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             && !state.has_arrivals
             && state.tracked.is_empty()
             && state.batches.is_empty()
+            && !state.margin.is_on()
     }
 
     /// Let rows pass by that do nothing but value positions, up to the next instant at which anything else happens.
@@ -458,7 +465,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         let state = &mut self.state;
         state.now = now;
-        state.exchange.quotes.catch_up(now);
+        let has_new_rates = state.exchange.quotes.catch_up(now) | state.margin.catch_up(&self.plan, now);
         state.at = None;
         state.is_after_opens = false;
         state.causes = Causes::default();
@@ -466,21 +473,29 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         if rows_at == now {
             self.complete_data(now)?;
         }
-        self.venue.on_expiry(&mut Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder })?;
+        let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
+        self.venue.on_expiry(&mut desk)?;
+        if has_new_rates && self.plan.account.has_margin {
+            self.venue.reserve_all(&mut desk)?;
+        }
         // One comparison stands for phases 3 to 7 where none of them has anything to do.
         if now >= self.state.due {
             self.settle_marks()?;
             self.settle(now)?;
             self.act(now)?;
+            self.check_margins()?;
             self.value_session(now)?;
             self.make_readable(now)?;
             self.fire_timers(now);
             self.state.due = self.next_due();
             self.state.had_due = true;
-        } else if self.state.had_due {
-            self.state.had_due = false;
-            self.state.due_timers.clear();
-            self.state.new_signals = (self.state.signals_seen, self.state.signals_seen);
+        } else {
+            self.check_margins()?;
+            if self.state.had_due {
+                self.state.had_due = false;
+                self.state.due_timers.clear();
+                self.state.new_signals = (self.state.signals_seen, self.state.signals_seen);
+            }
         }
         if !self.state.tracked.is_empty() {
             self.state.track(&self.plan);
@@ -641,6 +656,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             }
         }
         self.record_balances(now, Some(label))?;
+        self.record_margins(label)?;
         self.record_portfolio(Some(label))
     }
 
@@ -736,6 +752,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.venue.on_standing(&mut desk)?;
         self.venue.on_opens(&mut desk)?;
         self.state.is_after_opens = true;
+        self.check_margins()?;
         // Whoever is told of the fills sees the opens.
         if self.state.notices.is_empty() { Ok(()) } else { self.settle_marks() }
     }

@@ -16,6 +16,7 @@ use crate::phase::PhaseMarket;
 use crate::plan::{FeedKind, Plan};
 use crate::policies::InsufficientCash;
 use crate::recorder::{Fill, Recorder};
+use crate::rules::RuleKind;
 use crate::state::{Notice, State};
 use crate::venue::{Averages, Desk};
 
@@ -271,8 +272,9 @@ impl Execution {
         let scale = &desk.plan.instruments[self.market.instrument].scale;
         let notional = scale.notional(draft.price, Qty(draft.quantity));
         draft.notional = notional.ok_or_else(|| self.out_of_range(desk, "notional"))?;
+        let taken = self.liquidation_fee(desk, order, draft.notional)?;
         if models.fee.is_neutral() {
-            draft.fee = Cash::ZERO;
+            draft.fee = taken;
             return Ok(());
         }
         let month = desk.state.book(order.request.book).month(desk.state.now);
@@ -301,7 +303,17 @@ impl Execution {
                 return Err(self.model_error(desk, models.fee.name(), &said(status, &models.fee.last_error())));
             }
         };
+        draft.fee = draft.fee.plus(taken, "fee")?;
         Ok(())
+    }
+
+    /// What an exchange takes of the value that it closes.
+    fn liquidation_fee<R: Recorder>(&self, desk: &Desk<'_, R>, order: &Order, notional: Cash) -> Result<Cash> {
+        let Some(terms) = desk.plan.margin.at_price.filter(|_| order.rule == Some(RuleKind::Liquidation)) else {
+            return Ok(Cash::ZERO);
+        };
+        let fee = Cash::from_f64(notional.to_f64().abs() * terms.fee, desk.plan.account.posting_quantum);
+        fee.ok_or_else(|| self.out_of_range(desk, "liquidation fee"))
     }
 
     fn can_carry<R: Recorder>(&self, desk: &mut Desk<'_, R>, order: &Order, draft: &Draft) -> Result<bool> {
@@ -313,6 +325,9 @@ impl Execution {
             position.quantity.checked_add(sign * draft.quantity).ok_or_else(|| self.out_of_range(desk, "position"))?;
         let value_after = scale.notional(draft.price, Qty(after)).ok_or_else(|| self.out_of_range(desk, "position"))?;
         let exposure = Exposure {
+            instrument: order.request.instrument,
+            after,
+            price: draft.price,
             currency: position.currency,
             is_margined: position.is_margined,
             notional: Cash(draft.notional.0 * i128::from(sign)),
@@ -321,8 +336,8 @@ impl Execution {
             value_after,
             is_reducing: position.quantity.signum() == -sign && draft.quantity <= position.quantity.abs(),
         };
-        let State { books, exchange, now, .. } = &mut *desk.state;
-        affords(desk.plan, exchange, &books[order.request.book.index()], &exposure, *now)
+        let State { books, exchange, margin, now, .. } = &mut *desk.state;
+        affords(desk.plan, (exchange, margin), &books[order.request.book.index()], &exposure, *now)
     }
 
     /// The largest quantity that the account can pay for, by bisection over lots.
@@ -353,8 +368,7 @@ impl Execution {
     fn shortfall<R: Recorder>(&self, desk: &Desk<'_, R>, order: &Order, draft: &Draft) -> Result<String> {
         let book = desk.state.book(order.request.book);
         let instrument = &desk.plan.instruments[self.market.instrument];
-        let quotes = &desk.state.exchange.quotes;
-        let power = buying_power(desk.plan, book, quotes)?;
+        let power = buying_power(desk.plan, desk.state, book)?;
         let currency = instrument.currency;
         let own = book.purse(currency).cash().to_f64();
         let cash = if currency == BASE {
@@ -438,6 +452,7 @@ impl Execution {
         desk.recorder.fill(&row);
         let State { books, exchange, .. } = &mut *desk.state;
         let book = &mut books[order.request.book.index()];
+        let before = book.positions[self.market.instrument].quantity;
         book.apply_fill(&fill, instrument, plan.account.lot_policy, desk.recorder)?;
         exchange.after_posting(plan, book, (instrument.currency, Some(id)), now, desk.recorder)?;
         let decimals = CASH_EXPONENT - instrument.scale.quantity_exponent;
@@ -448,6 +463,8 @@ impl Execution {
             draft.pushes.0.checked_mul(sign).and_then(|by| displacement.checked_add(by)).ok_or_else(|| {
                 SimError::overflow(format!("{}: the displacement by our own fills leaves its range", instrument.symbol))
             })?;
+        let signed = Cash(draft.notional.0 * i128::from(sign));
+        desk.state.note_for_memorandum(plan, (order.request.book, id), before, (draft.price, signed))?;
         let updated = desk.state.order_mut(self.id);
         updated.leaves -= draft.quantity;
         updated.filled += draft.quantity;

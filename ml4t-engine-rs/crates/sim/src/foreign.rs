@@ -7,6 +7,7 @@
 
 mod executor;
 mod kernel;
+mod portfolio;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use ml4t_abi::{
     ABI_MAJOR, ABI_MINOR, BorrowContext, BorrowOutput, Eval, EvalFill, FeeContext, FeeOutput, FillContext, FillEvent,
     FillOutput, FillSlice, Flag, FundingContext, FundingOutput, FxContext, FxOutput, ImpactContext, ImpactOutput,
-    InterestContext, InterestOutput, Kind, LatencyContext, LatencyOutput, MAGIC, MarketEvent, ModelTable,
-    SlippageContext, SlippageOutput, Status,
+    InterestContext, InterestOutput, Kind, LatencyContext, LatencyOutput, LiquidationContext, LiquidationOutput, MAGIC,
+    MarginContext, MarginOutput, MarketEvent, ModelTable, SlippageContext, SlippageOutput, Status,
 };
 
 pub use kernel::Kernel;
@@ -27,7 +28,7 @@ pub use kernel::Kernel;
 use crate::error::{Result, SimError};
 use crate::models::{
     BorrowModel, FeeModel, FillAnswer, FillModel, FundingModel, FxModel, ImpactModel, InterestModel, LatencyModel,
-    MOST_SLICES, Model, SlippageModel,
+    LiquidationModel, MOST_SLICES, MarginModel, Model, SlippageModel,
 };
 
 /// Bytes of a table up to and with `eval`: what every table must have.
@@ -231,6 +232,18 @@ impl ForeignTable {
     #[must_use]
     pub fn into_interest(self) -> InterestModel {
         Box::new(Foreign::<InterestContext, InterestOutput>::new(self))
+    }
+
+    /// The model as a margin model.
+    #[must_use]
+    pub fn into_margin(self) -> MarginModel {
+        Box::new(Foreign::<MarginContext, MarginOutput>::new(self))
+    }
+
+    /// The model as a liquidation model.
+    #[must_use]
+    pub fn into_liquidation(self) -> LiquidationModel {
+        Box::new(Foreign::<LiquidationContext, LiquidationOutput>::new(self))
     }
 
     /// The model as an execution algorithm.

@@ -5,6 +5,7 @@ use ml4t_abi::Phase;
 use crate::error::{Result, SimError};
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::instrument::Instrument;
+use crate::liquidation_price::Level;
 use crate::money::{Price, Qty, Ratio};
 use crate::order::{Order, OrderRequest, OrderStatus, OrderType, Reason, Side};
 use crate::path::Stand;
@@ -12,6 +13,7 @@ use crate::phase::PhaseMarket;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::rules::{Base, PositionRules, RuleKind};
+use crate::state::State;
 use crate::time::Ns;
 use crate::trailing::better;
 use crate::venue::Desk;
@@ -29,6 +31,8 @@ pub(crate) enum Cause {
     Rules,
     /// A split scaled the position.
     Split,
+    /// The exchange closes it at a price, from that time on.
+    Liquidation(Ns),
 }
 
 /// The rules for the position of one book in one instrument.
@@ -47,6 +51,8 @@ pub(crate) struct Guard {
     unseen: u32,
     /// Whether the rules of the book changed and are not in force yet.
     pub(crate) is_late: bool,
+    /// Where the exchange closes it, if that was reached.
+    liquidation: Option<Level>,
 }
 
 impl Guard {
@@ -76,6 +82,33 @@ impl Guard {
         self.waived = [false; KINDS];
         self.best = None;
         self.unseen = unseen;
+        self.liquidation = None;
+    }
+
+    /// Where the exchange is about to close the position.
+    pub(crate) const fn liquidation(&self) -> Option<Level> {
+        self.liquidation
+    }
+
+    /// Whether the exchange has begun to close it; it goes on until nothing is left.
+    pub(crate) fn has_begun_liquidation(&self, state: &State) -> bool {
+        let order = self.orders[RuleKind::Liquidation as usize].map(|id| state.order(id));
+        order.is_some_and(|order| order.is_triggered && !order.status.is_terminal())
+    }
+
+    /// Let the exchange close the position at a price from a time on, or no more.
+    pub(crate) fn liquidate<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        live: &mut Working,
+        place: (BookId, usize),
+        (level, since): (Option<Level>, Ns),
+    ) -> Result<()> {
+        let price = |level: Option<Level>| level.map(|level| level.price);
+        if price(std::mem::replace(&mut self.liquidation, level)) == price(level) {
+            return Ok(());
+        }
+        self.follow(desk, live, place, Cause::Liquidation(since), true)
     }
 
     /// The strategy took the order of a rule back.
@@ -172,6 +205,9 @@ impl Guard {
         (book, i): (BookId, usize),
         kind: RuleKind,
     ) -> Result<Option<Price>> {
+        if kind == RuleKind::Liquidation {
+            return Ok(self.liquidation.map(|level| level.price));
+        }
         let Some(fraction) = self.rules.fraction(kind) else { return Ok(None) };
         let instrument = &desk.plan.instruments[i];
         let position = &desk.state.book(book).positions[i];
@@ -217,7 +253,7 @@ impl Guard {
                 }
                 (price, _) => {
                     if let Some(id) = existing {
-                        let is_asked = fits.is_some();
+                        let is_asked = fits.is_some() && kind != RuleKind::Liquidation;
                         let reason = if is_asked { Reason::CanceledByRequest } else { Reason::PositionClosed };
                         desk.state.move_order(id, OrderStatus::Canceled, reason, desk.recorder)?;
                         live.note_end();
@@ -246,7 +282,7 @@ fn kept(order: &Order, price: Price) -> Price {
 }
 
 /// From when on what the strategy asks for at this instant counts: after the opens, not for the bars that just opened.
-fn from_now_on<R: Recorder>(desk: &Desk<'_, R>) -> Ns {
+pub(crate) fn from_now_on<R: Recorder>(desk: &Desk<'_, R>) -> Ns {
     desk.state.now.saturating_add(i64::from(desk.state.is_after_opens))
 }
 
@@ -281,6 +317,7 @@ fn move_order<R: Recorder>(
     match cause {
         // Where the market went before its level moved here does not count for it.
         Cause::Rules if has_moved => order.ts_active = asked_at,
+        Cause::Liquidation(since) if has_moved => order.ts_active = since,
         Cause::Fill { phase: Phase::RANGE, stand, .. } => match order.request.order_type {
             OrderType::Limit if !is_path_known => {
                 order.stood_at = Some(stand);
@@ -323,6 +360,7 @@ fn place<R: Recorder>(
         }
         Cause::Rules => from_now_on(desk),
         Cause::Split => desk.state.now,
+        Cause::Liquidation(since) => since,
     };
     if let Cause::Fill { phase: Phase::RANGE, stand, .. } = cause {
         order.stood_at = Some(stand);

@@ -324,7 +324,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.state.order_mut(id).expected_price = expected;
         let instrument = self.plan.instrument(request.instrument);
         let held = self.state.book(request.book).positions[i].quantity;
-        reservation(&self.state.order(id), held, instrument, &self.plan.account).ok_or_else(|| {
+        reservation(&self.plan, &self.state, &self.state.order(id), held)?.ok_or_else(|| {
             SimError::overflow(format!(
                 "order {} for {} {}: price x quantity leaves the range of the ledger",
                 id.0 + 1,

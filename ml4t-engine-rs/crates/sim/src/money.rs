@@ -439,6 +439,15 @@ impl Scale {
         Some(units - units.rem_euclid(lot))
     }
 
+    /// A model's quantity in whole `lot` steps, rounded up: the fewest units whose value as `f64` is not below `x`.
+    ///
+    /// Infinity, NaN and numbers beyond 64 bits give `None`.
+    #[must_use]
+    pub fn quantity_ceil(&self, x: f64, lot: i64) -> Option<i64> {
+        let down = self.quantity_floor(x, lot)?;
+        if self.quantity_f64(down) < x { down.checked_add(lot) } else { Some(down) }
+    }
+
     /// A price less an amount of money per unit, which is rounded toward zero to the price exponent.
     #[must_use]
     pub fn less(&self, price: Price, per_unit: Cash) -> Option<Price> {

@@ -204,6 +204,8 @@ pub enum Reason {
     Delisted,
     /// Nobody lends what it would sell short.
     NotAvailableToBorrow,
+    /// Positions of its account are being closed for want of margin.
+    Liquidation,
     /// Sent while the strategy warms up.
     WarmUp,
     /// Price off the tick grid.
@@ -269,6 +271,7 @@ impl Reason {
         Self::EndOfData,
         Self::Delisted,
         Self::NotAvailableToBorrow,
+        Self::Liquidation,
         Self::WarmUp,
         Self::OffTick,
         Self::OffLot,
@@ -308,6 +311,7 @@ impl Reason {
             Self::EndOfData => "END_OF_DATA",
             Self::Delisted => "DELISTED",
             Self::NotAvailableToBorrow => "NOT_AVAILABLE_TO_BORROW",
+            Self::Liquidation => "LIQUIDATION",
             Self::WarmUp => "WARM_UP",
             Self::OffTick => "OFF_TICK",
             Self::OffLot => "OFF_LOT",
@@ -348,6 +352,7 @@ impl Reason {
             Self::EndOfData => "still working when the data ended",
             Self::Delisted => "the instrument was delisted",
             Self::NotAvailableToBorrow => "nobody lends what the order would sell short",
+            Self::Liquidation => "canceled because positions of the account are being closed for want of margin",
             Self::WarmUp => "orders are refused while the strategy warms up",
             Self::OffTick => "a price of the order is not a multiple of the tick size",
             Self::OffLot => "the quantity is not a multiple of the lot size",
@@ -563,6 +568,12 @@ pub struct Order {
 }
 
 impl Order {
+    /// Whether it is always of the size of the position: that of a rule with a price.
+    #[must_use]
+    pub fn follows_position(&self) -> bool {
+        self.rule.is_some() && self.request.order_type != OrderType::Market
+    }
+
     /// A new order in state `Created`.
     #[must_use]
     pub const fn new(request: OrderRequest, now: Ns) -> Self {

@@ -326,6 +326,16 @@ impl PhaseMarket {
         extreme.or(quoted).or(self.close).or(self.open)
     }
 
+    /// The price of the event that is worst for a position which an order of that side closes: the low, bid or print for a
+    /// sell.
+    pub(crate) fn worst(&self, exit: Side) -> Option<Price> {
+        let (extreme, quoted) = match exit {
+            Side::Sell => (self.low, self.bid),
+            Side::Buy => (self.high, self.ask),
+        };
+        extreme.or(quoted).or(self.close).or(self.open)
+    }
+
     /// Price at which positions are valued after this phase: the middle of a quote, else the last price.
     pub(crate) fn mark(&self) -> Option<Price> {
         middle(self.bid, self.ask).or(self.close).or(self.open)

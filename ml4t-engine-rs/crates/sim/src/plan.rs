@@ -15,6 +15,7 @@ use crate::error::{Result, SimError};
 use crate::flows::CashFlow;
 use crate::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use crate::instrument::Instrument;
+use crate::margin::{MarginRate, MarginTerms};
 use crate::models::Models;
 use crate::money::{Cash, Ratio, check_quantum};
 use crate::policies::{BuyingPower, Conversion, LotPolicy, Policies};
@@ -432,6 +433,8 @@ pub struct AccountSettings {
     pub buying_power: BuyingPower,
     /// What it does by itself with cash of other currencies.
     pub conversion: Conversion,
+    /// Whether a margin model bounds it.
+    pub has_margin: bool,
     /// Step to which model answers are rounded, in units of 1e-18.
     pub posting_quantum: i128,
 }
@@ -460,6 +463,10 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What data say about holding.
     pub rates: Rates,
+    /// What data say about margin, sorted by time and instrument.
+    pub margin_rates: Vec<MarginRate>,
+    /// What the models of margin and liquidation say about themselves.
+    pub margin: MarginTerms,
     /// Settlement prices of what is settled daily, sorted by time and instrument.
     pub settlements: Vec<SettlementPrice>,
     /// What is paid in and taken out, sorted by time.
@@ -537,9 +544,13 @@ impl Plan {
             return Err(SimError::config("nav_calendar does not exist".to_owned()));
         }
         self.rates.validate(self)?;
+        crate::margin::validate(&self.margin_rates, self)?;
         crate::settlement::validate(&self.settlements, self)?;
         crate::flows::validate(&self.flows, self)?;
         check_quantum(self.account.posting_quantum)?;
+        if self.account.has_margin != self.models.margin.is_some() {
+            return Err(SimError::config("an account has a margin model, or it has none".to_owned()));
+        }
         if self.account.initial_cash < Cash::ZERO || self.books == 0 {
             return Err(SimError::config("initial_cash must not be negative, and one book is needed".to_owned()));
         }

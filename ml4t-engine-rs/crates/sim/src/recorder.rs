@@ -3,6 +3,7 @@
 use crate::currency::Rate;
 use crate::ids::{BookId, CurrencyId, InstrumentId, OrderId};
 use crate::ledger::{Posting, RoundTrip};
+use crate::margin_call::{CallKind, CallStatus};
 use crate::money::{Cash, Price};
 use crate::order::{OrderStatus, Reason, Side};
 use crate::time::Ns;
@@ -184,6 +185,50 @@ pub struct FlowRow {
     pub equity: Cash,
 }
 
+/// What a book needs at a net asset value, in the base currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarginRow {
+    /// When.
+    pub ts: Ns,
+    /// Session label, days since 1970.
+    pub session: i32,
+    /// Whose.
+    pub book: BookId,
+    /// Equity.
+    pub equity: Cash,
+    /// To open its positions.
+    pub initial: Cash,
+    /// To hold them.
+    pub maintenance: Cash,
+    /// To hold them over the close, if anything is tested then.
+    pub overnight: Option<Cash>,
+    /// Equity less maintenance.
+    pub excess: Cash,
+    /// The special memorandum account, if the test goes by one.
+    pub sma: Option<Cash>,
+}
+
+/// A margin call, or what became of it; amounts are of the base currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarginCallRow {
+    /// When.
+    pub ts: Ns,
+    /// Whose.
+    pub book: BookId,
+    /// What equity does not reach.
+    pub kind: CallKind,
+    /// What became of it.
+    pub status: CallStatus,
+    /// Equity.
+    pub equity: Cash,
+    /// What is needed.
+    pub requirement: Cash,
+    /// What is called for.
+    pub amount: Cash,
+    /// Until when.
+    pub deadline: Option<Ns>,
+}
+
 /// What became of a conversion that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConversionStatus {
@@ -248,6 +293,10 @@ pub trait Recorder: Clone {
     fn flow(&mut self, row: &FlowRow);
     /// The end of a conversion that was asked for.
     fn conversion(&mut self, row: &AskedConversion);
+    /// What a book needs at a net asset value.
+    fn margin(&mut self, row: &MarginRow);
+    /// A margin call, or what became of it.
+    fn margin_call(&mut self, row: &MarginCallRow);
 }
 
 /// Keeps nothing: for runs of which only the metrics are wanted.
@@ -264,4 +313,6 @@ impl Recorder for MetricsRecorder {
     fn balance(&mut self, _: &BalanceRow) {}
     fn flow(&mut self, _: &FlowRow) {}
     fn conversion(&mut self, _: &AskedConversion) {}
+    fn margin(&mut self, _: &MarginRow) {}
+    fn margin_call(&mut self, _: &MarginCallRow) {}
 }

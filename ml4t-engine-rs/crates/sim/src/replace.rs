@@ -162,7 +162,7 @@ pub(crate) fn decide<R: Recorder>(
         return Ok(Decided::default());
     }
     let book = desk.state.book(order.request.book);
-    let Some(wanted) = reservation(&next, held, instrument, &desk.plan.account) else {
+    let Some(wanted) = reservation(desk.plan, desk.state, &next, held)? else {
         refuse(desk, id, &format!("price x quantity leaves the range of the ledger {}", at()));
         return Ok(Decided::default());
     };

@@ -20,11 +20,15 @@ pub enum RuleKind {
     TakeProfit,
     /// Leave when it falls a fraction below the highest price since the entry (rises above the lowest).
     TrailingStop,
+    /// Close what there is no margin for: a rule of the broker, which no strategy sets or takes back.
+    Liquidation,
 }
 
 impl RuleKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::StopLoss, Self::TakeProfit, Self::TrailingStop];
+    pub const ALL: [Self; 4] = [Self::StopLoss, Self::TakeProfit, Self::TrailingStop, Self::Liquidation];
+    /// Those that a strategy sets.
+    pub const SET: [Self; 3] = [Self::StopLoss, Self::TakeProfit, Self::TrailingStop];
 
     /// Name in the tables: the tag of the order.
     #[must_use]
@@ -33,12 +37,13 @@ impl RuleKind {
             Self::StopLoss => "stop_loss",
             Self::TakeProfit => "take_profit",
             Self::TrailingStop => "trailing_stop",
+            Self::Liquidation => "liquidation",
         }
     }
 
     pub(crate) const fn order_type(self) -> OrderType {
         match self {
-            Self::StopLoss | Self::TrailingStop => OrderType::Stop,
+            Self::StopLoss | Self::TrailingStop | Self::Liquidation => OrderType::Stop,
             Self::TakeProfit => OrderType::Limit,
         }
     }

@@ -8,12 +8,13 @@ use crate::error::{Result, SimError};
 use crate::exchange::Exchange;
 use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::ledger::Book;
+use crate::margin::Margin;
 use crate::marks::Marks;
 use crate::money::Cash;
 use crate::order::{Order, OrderStatus, Reason};
 use crate::orders::{Found, Orders};
 use crate::plan::{Action, Plan, Timer};
-use crate::recorder::{Fill, OrderEvent, PortfolioRow, Recorder};
+use crate::recorder::{Fill, MarginCallRow, OrderEvent, PortfolioRow, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
 use crate::settlement::Settlements;
@@ -49,6 +50,8 @@ pub enum Notice {
     Order(OrderEvent),
     /// A fill was booked.
     Fill(Fill),
+    /// A margin call, or what became of it.
+    Margin(MarginCallRow),
 }
 
 /// What a strategy asked for since the last intake.
@@ -165,6 +168,8 @@ pub struct State {
     pub(crate) settlements: Settlements,
     /// Rates of currencies in force, and conversions to come.
     pub exchange: Exchange,
+    /// What portfolios need, and calls for what they lack.
+    pub margin: Margin,
     /// Cancels (`None`) and changes on their way to the venue, by arrival.
     pub(crate) requests: Vec<(Ns, OrderId, Option<Box<Changes>>)>,
     /// Sorted by time.
@@ -240,6 +245,7 @@ impl State {
             flows_seen: plan.flows.partition_point(|flow| flow.ts <= start),
             settlements: Settlements::new(plan, start),
             exchange: Exchange::idle(&plan.currencies),
+            margin: Margin::default(),
             requests: Vec::new(),
             timers: Vec::new(),
             timers_seen: 0,
@@ -451,6 +457,8 @@ impl State {
     pub(crate) fn set_aside(&mut self, (book, id): (BookId, InstrumentId), more: Cash) -> Result<()> {
         let book = &mut self.books[usize::from(book.0)];
         let (currency, is_margined) = (book.positions[id.index()].currency, book.positions[id.index()].is_margined);
+        // What a margin model needs is of the base currency, and of one kind.
+        let (currency, is_margined) = if self.margin.is_on() { (BASE, false) } else { (currency, is_margined) };
         let purse = book.purse_mut(currency);
         let reserved = if is_margined { &mut purse.reserved_margined } else { &mut purse.reserved };
         *reserved = reserved.plus(more, "buying power")?;

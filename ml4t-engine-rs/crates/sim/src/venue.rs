@@ -32,6 +32,7 @@ mod averages;
 mod interface;
 mod late;
 mod linked;
+mod liquidation;
 mod pass;
 mod queue_position;
 mod rows;
@@ -276,7 +277,7 @@ impl SimulatedVenue {
 
     /// See to it that the next open of an instrument is met by its orders, or values its position.
     fn watch_open(&mut self, plan: &Plan, state: &mut State, i: usize) {
-        if self.watch[i] == HELD {
+        if self.watch[i] == HELD && !plan.account.has_margin {
             state.marks.list(i);
         } else {
             self.schedule_open(plan, state, i);
@@ -306,7 +307,7 @@ impl SimulatedVenue {
         }
         let book = order.request.book;
         let held = desk.state.book(book).positions[i].quantity;
-        let wanted = reservation(&order, held, instrument, &desk.plan.account).ok_or_else(|| {
+        let wanted = reservation(desk.plan, desk.state, &order, held)?.ok_or_else(|| {
             SimError::overflow(format!("{}: a working order leaves the range of the ledger", instrument.symbol))
         })?;
         let change = wanted.minus(order.reserved, "buying power")?;
@@ -383,6 +384,9 @@ impl Venue for SimulatedVenue {
 
     #[inline]
     fn is_quiet(&self, plan: &Plan, state: &State, blocks: &[Block]) -> bool {
+        if plan.margin.at_price.is_some() {
+            return false;
+        }
         if self.at_work.is_empty() {
             return self.is_settled(state);
         }
@@ -404,6 +408,10 @@ impl Venue for SimulatedVenue {
         self.count_rows(plan, state, feed, rows);
         for at in 0..self.at_work.len() {
             self.schedule_open(plan, state, self.at_work[at] as usize);
+        }
+        if plan.account.has_margin {
+            // Margin is checked at the opens of what is held, too.
+            (0..self.watch.len()).for_each(|i| self.schedule_open(plan, state, i));
         }
     }
 
@@ -528,7 +536,7 @@ impl Venue for SimulatedVenue {
             }
             let order = desk.state.order_mut(id);
             // An order of a rule follows the position instead.
-            if order.rule.is_none() {
+            if !order.follows_position() {
                 let leaves = ratio.scale_down(order.leaves).ok_or_else(range)?;
                 order.leaves = leaves - leaves % instrument.lot_size;
                 order.request.quantity = order.filled.checked_add(order.leaves).ok_or_else(range)?;
@@ -599,6 +607,32 @@ impl Venue for SimulatedVenue {
         }
         self.refresh_watch(desk.plan, desk.state, i);
         Ok(())
+    }
+
+    fn reserve_all<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        for i in 0..self.live.len() {
+            for id in self.live[i].ids() {
+                Self::reserve_one(desk, id, i)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn clear_book<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()> {
+        self.clear(desk, book)
+    }
+
+    fn test_marks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
+        self.liquidate_at_marks(desk)
+    }
+
+    fn liquidate<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        place: (BookId, InstrumentId),
+        units: i64,
+    ) -> Result<OrderId> {
+        self.close_position(desk, place, units)
     }
 
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId) {
@@ -703,6 +737,7 @@ impl Venue for SimulatedVenue {
         }
         let is_quiet = self.is_settled(desk.state)
             && !self.needs_bar
+            && desk.plan.margin.at_price.is_none()
             && set.iter().all(|&(i, row)| {
                 let Some(feed) = desk.plan.instruments[i as usize].matching else { return true };
                 let open = desk.plan.feed(feed).value(bar::OPEN, row as usize);
@@ -716,6 +751,7 @@ impl Venue for SimulatedVenue {
             return Ok(());
         }
         desk.state.settle_marks(desk.plan, now)?;
+        self.liquidate_in(desk, &set, Phase::OPEN)?;
         self.set_marks(desk, &set, Phase::OPEN)?;
         if self.needs_bar {
             for &(i, row) in &set {

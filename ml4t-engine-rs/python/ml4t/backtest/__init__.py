@@ -22,8 +22,16 @@ from ml4t.backtest.engine import Engine, run
 from ml4t.backtest.front import EntryExit, OrderList, TargetWeights
 from ml4t.backtest.rules import CompositeRule, PositionRule, StopLoss, TakeProfit, TrailingStop
 from ml4t.core import schedule
-from ml4t.core.callbacks import Event, FillEvent, MarketEvent, MicroBatch, OrderEvent, SignalEvent
-from ml4t.core.config import RunConfig, load_config
+from ml4t.core.callbacks import (
+    Event,
+    FillEvent,
+    MarginCallEvent,
+    MarketEvent,
+    MicroBatch,
+    OrderEvent,
+    SignalEvent,
+)
+from ml4t.core.config import RunConfig
 from ml4t.core.events import Bar, CorporateAction, Quote, Signal, TradeTick
 from ml4t.core.instrument import Instrument
 from ml4t.core.sources import SignalSource
@@ -39,6 +47,7 @@ from ml4t.engine._engine import (
     Timestamp,
     WorkedOrder,
 )
+from ml4t.engine.configuration import load_config
 from ml4t.engine.results import Results
 
 __all__ = [
@@ -54,6 +63,7 @@ __all__ = [
     "Event",
     "FillEvent",
     "Instrument",
+    "MarginCallEvent",
     "MarketEvent",
     "MicroBatch",
     "OrderEvent",
@@ -92,5 +102,5 @@ __all__ = [
 OrderSide = Side
 """The documents' name of `Side`."""
 
-for _abstract in (Event, FillEvent, MarketEvent, MicroBatch, OrderEvent, SignalEvent):
+for _abstract in (Event, FillEvent, MarginCallEvent, MarketEvent, MicroBatch, OrderEvent, SignalEvent):
     _abstract.register(getattr(_engine, _abstract.__name__))

@@ -15,15 +15,17 @@ from ml4t.backtest.data import (
     read_cash_flows,
     read_funding_rates,
     read_fx_rates,
+    read_margin_rates,
     read_settlement_prices,
 )
 from ml4t.backtest.data.feed import FeedOptions, LoadedFeed
 from ml4t.backtest.data.frames import Files
 from ml4t.backtest.data.plugged import find_reader, read_section, reader_faults
 from ml4t.backtest.engine import Engine
-from ml4t.core.config import FeedSection, RunConfig, SignalSection, TableSection, to_mapping
+from ml4t.core.config import FeedSection, RunConfig, SignalSection, TableSection
 from ml4t.core.errors import ArgumentError, DataError, Finding
 from ml4t.core.plugins import PluginManager, load_plugins
+from ml4t.engine.configuration import to_mapping
 
 __all__ = ["engine_of"]
 
@@ -62,6 +64,7 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
         borrow=_tables(config.borrow_rates, read_borrow_rates),
         fx=_tables(config.fx_rates, read_fx_rates),
         settlements=_tables(config.settlement_prices, read_settlement_prices),
+        margin_rates=_tables(config.margin_rates, read_margin_rates),
         cash_flows=_tables(config.cash_flows, read_cash_flows),
         plugins=plugins,
     )

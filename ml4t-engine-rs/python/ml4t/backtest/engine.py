@@ -23,12 +23,7 @@ from ml4t.backtest.front import TableStrategy
 from ml4t.backtest.kernels import KernelStrategy
 from ml4t.backtest.names import checker_of
 from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
-from ml4t.core.config import (
-    RunConfig,
-    blocked_plugins,
-    load_config,
-    to_mapping,
-)
+from ml4t.core.config import RunConfig, blocked_plugins
 from ml4t.core.errors import (
     ConfigError,
     EngineInternalError,
@@ -39,12 +34,14 @@ from ml4t.core.errors import (
 )
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.core.sources import DataFeed, EngineRun
-from ml4t.core.strategy import CALLBACKS, Strategy, check_callbacks, overridden_callbacks
+from ml4t.core.strategy import CALLBACKS, Strategy, overridden_callbacks
 from ml4t.core.values import format_ns
 from ml4t.engine.algorithms import Algorithms
 from ml4t.engine.benchmark import converted_returns, symbol_returns
-from ml4t.engine.chosen import chosen_models
+from ml4t.engine.callbacks import check_callbacks
+from ml4t.engine.chosen import chosen_models, with_symbols
 from ml4t.engine.compile import ChosenModel, describe, model_path, warm_from_ns
+from ml4t.engine.configuration import load_config, to_mapping
 from ml4t.engine.hooks import RunHooks, all_calendars, in_spite_of
 from ml4t.engine.provenance import (
     manifest_of,
@@ -78,6 +75,7 @@ class _Parts:
     borrow: object = None
     fx: object = None
     settlements: object = None
+    margin_rates: object = None
     cash_flows: object = None
     instruments: Any = None
 
@@ -112,6 +110,8 @@ class Engine:
         Rates of currencies; see "Currencies".
     settlements : object, optional
         Settlement prices of futures; see "Futures".
+    margin_rates : object, optional
+        What instruments need, for the margin model; see "Margin".
     cash_flows : object, optional
         What is paid in and taken out while the run goes on; see "Accounting".
     instruments : optional
@@ -120,7 +120,7 @@ class Engine:
         Calendars of your own; they win over those of plugins, and those over the library's.
     models : Mapping or None
         Model objects by kind (`fill`, `slippage`, `impact`, `fee`, `latency`, `borrow`, `funding`,
-        `interest`, `fx`), in place of the configured ones.
+        `interest`, `fx`, `margin`, `liquidation`), in place of the configured ones.
     plugins : PluginManager or None
         Loaded plugins; those of the environment by default.
 
@@ -154,6 +154,7 @@ class Engine:
         borrow: object = None,
         fx: object = None,
         settlements: object = None,
+        margin_rates: object = None,
         cash_flows: object = None,
         instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
         calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
@@ -174,6 +175,7 @@ class Engine:
             borrow=borrow,
             fx=fx,
             settlements=settlements,
+            margin_rates=margin_rates,
             cash_flows=cash_flows,
             instruments=instruments,
         )
@@ -201,6 +203,7 @@ class Engine:
                 borrow=self._parts.borrow,
                 fx=self._parts.fx,
                 settlements=self._parts.settlements,
+                margin_rates=self._parts.margin_rates,
                 cash_flows=self._parts.cash_flows,
                 start=period.start_date,
                 end=period.end_date,
@@ -253,6 +256,9 @@ class Engine:
         engine = self._plugins.resolve("engine", self._engine.qualified)
         runs_native = self._engine.spec.native
         algorithms = Algorithms(self.config, self._plugins, runs_native=runs_native)
+        self._models = with_symbols(
+            self._models, data.symbols, self.config, self._plugins, runs_native=runs_native
+        )
         description = describe(self.config, data, self._models, warm_from=warm_from)
         backtest: EngineRun = engine(description | {"algorithms": algorithms})
         runtime = Runtime(backtest, strategy, sessions=sessions, span=(start, end))
@@ -410,6 +416,7 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
     borrow: object = None,
     fx: object = None,
     settlements: object = None,
+    margin_rates: object = None,
     cash_flows: object = None,
     instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
     calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
@@ -437,6 +444,7 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
         borrow=borrow,
         fx=fx,
         settlements=settlements,
+        margin_rates=margin_rates,
         cash_flows=cash_flows,
         instruments=instruments,
         calendars=calendars,

@@ -14,8 +14,9 @@ import attrs
 from ml4t.backtest.engine import ConfigLike
 from ml4t.backtest.engine import Engine as _Engine
 from ml4t.backtest.strategies import StrategyLike
-from ml4t.core.config import RunConfig, load_config
+from ml4t.core.config import RunConfig
 from ml4t.core.sources import DataFeed
+from ml4t.engine.configuration import load_config
 
 __all__ = ["Engine"]
 

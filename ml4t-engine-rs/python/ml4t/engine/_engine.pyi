@@ -913,6 +913,46 @@ class OrderEvent(Event):
     def reason(self) -> str:
         """Sentence of the reason, with what the engine knows about it."""
 
+@final
+class MarginCallEvent:
+    """A margin call, or what became of it; amounts are in the base currency."""
+
+    @property
+    def timestamp(self) -> Timestamp:
+        """When it happened."""
+
+    @property
+    def ts_event(self) -> int:
+        """When it happened, in nanoseconds since 1970 UTC."""
+
+    @property
+    def kind(self) -> str:
+        """What equity does not reach: `maintenance`, `overnight`, or `liquidation_price`."""
+
+    @property
+    def status(self) -> str:
+        """`warning`, `issued`, `met` or `liquidation`."""
+
+    @property
+    def equity(self) -> float:
+        """What the account is worth, or what is left of a position that is closed at a price."""
+
+    @property
+    def requirement(self) -> float:
+        """What is needed."""
+
+    @property
+    def amount(self) -> float:
+        """What is missing."""
+
+    @property
+    def deadline(self) -> Timestamp | None:
+        """Until when; None where nothing is called for."""
+
+    @property
+    def ts_deadline(self) -> int | None:
+        """Until when, in nanoseconds since 1970 UTC."""
+
 # -- indicators ------------------------------------------------------------------------------------------
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,16 +12,17 @@ from ml4t.core.config import MODEL_KEYS, NativePolicy, RunConfig
 from ml4t.core.errors import ConfigError, Finding, Ml4tError, ModelError
 from ml4t.core.types import ModelKind
 from ml4t.engine.compile import INTEREST, LATENCY, ChosenModel, model_path
+from ml4t.engine.portfolio_models import PORTFOLIO, model_for, portfolio_terms, refuse_contradictions
 from ml4t.engine.provenance import origin_note
 
 if TYPE_CHECKING:
     from ml4t.core.plugins import PluginManager
 
-__all__ = ["changeable", "chosen_models"]
+__all__ = ["changeable", "chosen_models", "with_symbols"]
 
 # Kinds of the models that a run may be given as objects.
-_CARRY = ("borrow", "funding", "interest", "fx")
-_GIVEN = ("fill", "slippage", "impact", "fee", "latency", *_CARRY)
+_OPTIONAL = ("borrow", "funding", "interest", "fx", *PORTFOLIO)
+_GIVEN = ("fill", "slippage", "impact", "fee", "latency", *_OPTIONAL)
 
 
 def chosen_models(
@@ -33,12 +34,14 @@ def chosen_models(
     -------
     dict
         By kind; latency models as `LATENCY` and their place in `broker.latency`, interest models of other
-        currencies than the base as `INTEREST` and the currency.
+        currencies than the base as `INTEREST` and the currency. What executes one that has to know the
+        instruments of the run is decided by `with_symbols`.
 
     Raises
     ------
     ConfigError
-        If something else than models is given, a table is wrong, or only native models are allowed.
+        If something else than models is given, a table is wrong, models contradict each other, or only
+        native models are allowed.
     ModelError
         If a native form is none that the engine can use.
     """
@@ -58,15 +61,65 @@ def chosen_models(
             model = _configured(config, ModelKind[kind.upper()], table or {}, plugins, path=path)
         if message := _no_model(kind, model, plugins) or changeable(kind, model):
             raise ConfigError(message)
-        try:
-            chosen[name] = model_path(kind, model, config.backtest.native, runs_native=runs_native)
-            if chosen[name].path == "python" and not _evaluates(model):
-                raise ConfigError(_without_python(kind, model, config, runs_native=runs_native))
-        except ConfigError as error:
-            raise config.refused(error.findings) from None
-        except ModelError as error:
-            error.add_note(origin_note(kind, model, plugins))
-            raise
+        if kind in PORTFOLIO:
+            portfolio_terms(kind, model)
+        if _needs_symbols(kind, model):
+            chosen[name] = ChosenModel(kind=kind, model=model)
+        else:
+            chosen[name] = _with_path(kind, model, config, plugins, runs_native=runs_native)
+    refuse_contradictions(config, {name: each.model for name, each in chosen.items()})
+    return chosen
+
+
+def with_symbols(
+    models: Mapping[str, ChosenModel],
+    symbols: Sequence[str],
+    config: RunConfig,
+    plugins: PluginManager,
+    *,
+    runs_native: bool,
+) -> dict[str, ChosenModel]:
+    """Return the models for a run with these instruments.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        As `chosen_models`; and if a model makes none of the instruments that can be used.
+    """
+    found = dict(models)
+    for name, chosen in models.items():
+        kind, model = chosen.kind, chosen.configured
+        if _needs_symbols(kind, model):
+            try:
+                made = model_for(kind, model, symbols)
+                if message := _no_model(kind, made, plugins) or changeable(kind, made):
+                    where = f"{type(model).__name__}.with_symbols: {message}"
+                    raise ModelError(where)
+            except ModelError as error:
+                error.add_note(origin_note(kind, model, plugins))
+                raise
+            own = _with_path(kind, made, config, plugins, runs_native=runs_native)
+            found[name] = attrs.evolve(own, origin=model)
+    return found
+
+
+def _needs_symbols(kind: str, model: object) -> bool:
+    return kind in PORTFOLIO and hasattr(model, "with_symbols")
+
+
+def _with_path(
+    kind: str, model: object, config: RunConfig, plugins: PluginManager, *, runs_native: bool
+) -> ChosenModel:
+    """Decide what executes a model."""
+    try:
+        chosen = model_path(kind, model, config.backtest.native, runs_native=runs_native)
+        if chosen.path == "python" and not _evaluates(model):
+            raise ConfigError(_without_python(kind, model, config, runs_native=runs_native))
+    except ConfigError as error:
+        raise config.refused(error.findings) from None
+    except ModelError as error:
+        error.add_note(origin_note(kind, model, plugins))
+        raise
     return chosen
 
 
@@ -105,7 +158,7 @@ def _tables(
         "slippage": broker.slippage_model,
         "impact": broker.impact_model,
         "fee": broker.commission_model,
-        **{kind: getattr(broker, MODEL_KEYS[ModelKind[kind.upper()]]) for kind in _CARRY},
+        **{kind: getattr(broker, MODEL_KEYS[ModelKind[kind.upper()]]) for kind in _OPTIONAL},
     }
     found: dict[str, tuple[str, str, Mapping[str, Any] | None]] = {
         kind: (kind, f"broker.{MODEL_KEYS[ModelKind[kind.upper()]]}", table) for kind, table in tables.items()

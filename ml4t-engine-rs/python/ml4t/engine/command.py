@@ -54,8 +54,9 @@ def run_command(
     from ml4t.backtest.configured import engine_of
     from ml4t.backtest.names import checker_of
     from ml4t.core.cli import plugins_of
-    from ml4t.core.config import RecordCadence, load_config
+    from ml4t.core.config import RecordCadence
     from ml4t.core.errors import Ml4tError
+    from ml4t.engine.configuration import load_config
     from ml4t.engine.hooks import all_calendars
     from ml4t.engine.storage import check_folder, check_writable
 

@@ -22,6 +22,7 @@ from ml4t.core.policies import PrintFills
 from ml4t.core.types import AssetClass, DataKind, ModelKind
 from ml4t.core.values import decimal_text, format_ns, parse_duration, to_decimal
 from ml4t.engine._engine import native_table
+from ml4t.engine.portfolio_models import PORTFOLIO, portfolio_terms
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,10 +51,12 @@ class ChosenModel:
     Attributes
     ----------
     kind : str
-        `fill`, `slippage`, `impact`, `fee`, `latency`, `borrow`, `funding`, `interest`, `fx`, `executor`
-        or `strategy`.
+        `fill`, `slippage`, `impact`, `fee`, `latency`, `borrow`, `funding`, `interest`, `fx`, `margin`,
+        `liquidation`, `executor` or `strategy`.
     model : object
         The attrs-frozen model.
+    origin : object or None
+        The model as it was configured, where the one that runs was made of it.
     builtin : str or None
         Name of the function table compiled into the engine.
     capsule : object or None
@@ -64,6 +67,7 @@ class ChosenModel:
 
     kind: str
     model: Any
+    origin: Any = None
     builtin: str | None = None
     capsule: object = None
     abi: str | None = None
@@ -76,13 +80,22 @@ class ChosenModel:
         return "python" if self.capsule is None else "capsule"
 
     @property
+    def configured(self) -> Any:  # noqa: ANN401 - a model of any class
+        """The model as it was configured."""
+        return self.model if self.origin is None else self.origin
+
+    @property
     def params(self) -> dict[str, Any]:
-        """Parameters of the model by name."""
-        if attrs.has(type(self.model)):
-            return attrs.asdict(self.model)
-        # A strategy that is a table says itself what decides beside its rows.
-        parameters: dict[str, Any] = self.model.parameters()
-        return parameters
+        """Parameters of the configured model by name."""
+        return _params_of(self.configured)
+
+
+def _params_of(model: Any) -> dict[str, Any]:  # noqa: ANN401 - a model of any class
+    if attrs.has(type(model)):
+        return attrs.asdict(model)
+    # A strategy that is a table says itself what decides beside its rows.
+    parameters: dict[str, Any] = model.parameters()
+    return parameters
 
 
 def model_path(kind: str, model: object, native: NativePolicy, *, runs_native: bool = True) -> ChosenModel:
@@ -138,20 +151,24 @@ def describe(
     data : MarketData
         Universe, columns, calendars.
     models : Mapping of str to ChosenModel
-        Keys `fill`, `slippage`, `fee`, and `impact`, `borrow`, `funding`, `interest`, `fx` where there is
-        such a model; of latency models `LATENCY` and their place, of interest models of other currencies
-        `INTEREST` and the currency.
+        Keys `fill`, `slippage`, `fee`, and `impact`, `borrow`, `funding`, `interest`, `fx`, `margin`,
+        `liquidation` where there is such a model; of latency models `LATENCY` and their place, of interest
+        models of other currencies `INTEREST` and the currency.
     warm_from : int
         Instant until which orders are refused, ns UTC.
     """
-    given = {"funding": (data.funding, "PerpetualFunding"), "borrow": (data.borrow, "BorrowFee")}
-    for kind, (rates, example) in given.items():
+    given = {"funding": (data.funding, "paid", "PerpetualFunding")}
+    given["borrow"] = (data.borrow, "paid", "BorrowFee")
+    given["margin"] = (data.margin_rates, "needed", "FuturesMargin")
+    for kind, (rates, what, example) in given.items():
         if rates is not None and kind not in models:
             message = (
-                f"{kind} rates are given, and no model says what is paid; set broker.{kind}_model, for "
+                f"{kind} rates are given, and no model says what is {what}; set broker.{kind}_model, for "
                 f'example to {{ type = "{example}" }}'
             )
             raise config.refused([Finding(path=f"broker.{kind}_model", message=message, code="missing")])
+    if "margin" in models:
+        _refuse_paid_upfront(config, data.instruments, models["margin"].model)
     calendars = [table.name for table in data.calendars]
     account = config.broker
     waits = [kind for kind in models if kind.startswith(LATENCY)]
@@ -182,6 +199,7 @@ def describe(
         "borrow": _rows(data.borrow, other="available"),
         "fx_rates": _rows(data.fx),
         "settlements": _settlements(data),
+        "margin_rates": _rows(data.margin_rates, rate="initial", other="maintenance"),
         "cash_flows": flows,
         "currencies": [base, *sorted(currencies - {base})],
         "calendars": [_calendar(table) for table in data.calendars],
@@ -314,9 +332,9 @@ def _signals(data: MarketData) -> dict[str, Any] | None:
     return {"frame": signals.frame, "names": list(signals.names), "versions": list(signals.versions)}
 
 
-def _rows(table: pl.DataFrame | None, *, other: str = "other") -> list[dict[str, Any]]:
-    """Return the rows of a table, if there is one; a column of its kind gets its own name."""
-    return [] if table is None else table.rename({"other": other}, strict=False).to_dicts()
+def _rows(table: pl.DataFrame | None, *, rate: str = "rate", other: str = "other") -> list[dict[str, Any]]:
+    """Return the rows of a table, if there is one; columns of its kind get their own names."""
+    return [] if table is None else table.rename({"rate": rate, "other": other}, strict=False).to_dicts()
 
 
 def _settlements(data: MarketData) -> list[dict[str, Any]]:
@@ -350,9 +368,24 @@ def _calendar(table: SessionTable) -> dict[str, Any]:
 
 
 def _model(chosen: ChosenModel) -> dict[str, Any]:
-    params = chosen.params if chosen.builtin is not None else {}
+    params = _params_of(chosen.model) if chosen.builtin is not None else {}
+    terms = portfolio_terms(chosen.kind, chosen.model) if chosen.kind in PORTFOLIO else {}
     capsule = chosen.capsule
-    return {"object": chosen.model, "builtin": chosen.builtin, "params": params, "capsule": capsule}
+    return {"object": chosen.model, "builtin": chosen.builtin, "params": params, "capsule": capsule, **terms}
+
+
+def _refuse_paid_upfront(config: RunConfig, instruments: Iterable[Instrument], model: object) -> None:
+    """Refuse instruments that are paid for in a run whose positions are closed at a price."""
+    if not getattr(model, "liquidates_at_price", False):
+        return
+    if names := [each.symbol for each in instruments if settlement_of(each) == "upfront"]:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        message = (
+            f"{type(model).__name__} closes positions at their price of liquidation, which has a meaning "
+            f"where nothing is paid for them, and paid upfront are {shown}; choose another margin model, or "
+            "declare Instrument(..., settlement='daily') or 'on_close'"
+        )
+        raise config.refused([Finding(path="broker.margin_model", message=message)])
 
 
 def _record_ns(cadence: RecordCadence, data: MarketData) -> int | None:

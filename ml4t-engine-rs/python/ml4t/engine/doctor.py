@@ -18,7 +18,7 @@ import polars as pl
 from ml4t.backtest.data import DataFeed
 from ml4t.backtest.engine import Engine
 from ml4t.backtest.names import checker_of
-from ml4t.core.config import BacktestSection, NativePolicy, RunConfig, load_config
+from ml4t.core.config import BacktestSection, NativePolicy, RunConfig
 from ml4t.core.errors import ConfigError, Ml4tError
 from ml4t.core.hookspecs import Check, EngineSpec, hookimpl
 from ml4t.core.models import (
@@ -33,6 +33,7 @@ from ml4t.core.plugins import PluginInfo, PluginManager, Registered
 from ml4t.core.strategy import Strategy
 from ml4t.core.types import ModelKind
 from ml4t.engine.chosen import chosen_models
+from ml4t.engine.configuration import load_config
 from ml4t.engine.hooks import all_calendars
 
 __all__ = ["checks"]

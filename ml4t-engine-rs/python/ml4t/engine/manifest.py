@@ -18,12 +18,12 @@ from typing import Any
 import attrs
 
 from ml4t.core.errors import ConfigError, Finding
-from ml4t.core.values import canonical_json
 
 MANIFEST_VERSION = 1
 KEY_LIBRARIES = ("numba", "numpy", "pandas", "pandas-market-calendars", "polars", "pyarrow")
 _ENTRIES = {"manifest_version": int, "config": Mapping, "config_sha256": str, "seed": int, "inputs": list}
 _ENTRIES |= {"models": list, "python": str, "versions": Mapping}
+_EXACT_INTEGER = 2**53
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +88,7 @@ def build_manifest(
     Parameters
     ----------
     config : Mapping
-        The whole configuration, as `ml4t.core.config.to_mapping` gives it.
+        The whole configuration, as `ml4t.engine.configuration.to_mapping` gives it.
     seed : int
         Master seed of all randomness.
     inputs : iterable of InputFile
@@ -150,3 +150,25 @@ def _faults(manifest: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(path=f"{path}.name", message=message)
         elif not re.fullmatch("[0-9a-f]{64}", str(item["sha256"])):
             yield Finding(path=f"{path}.sha256", message=f"expected a SHA-256, found {item['sha256']!r}")
+
+
+def canonical_json(value: object, *, indent: int | None = None) -> str:
+    """Write plain data as JSON that is the same text for equal content.
+
+    Keys are sorted; a float that is a whole number is written as one (1.0 as 1, as RFC 8785 does), any other
+    as its shortest exact text. NaN and infinity, for which JSON has no text, are a ValueError.
+    """
+    pair = (",", ":" if indent is None else ": ")
+    form = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, sort_keys=True, indent=indent, separators=pair
+    )
+    return form.encode(_canonical(value))
+
+
+def _canonical(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_INTEGER
+    return int(value) if is_whole else value  # type: ignore[call-overload]

@@ -18,14 +18,22 @@ import attrs
 from ml4t.backtest import datasets
 from ml4t.backtest.data.plugged import ReaderUse
 from ml4t.backtest.data.tables import MarketData
-from ml4t.core.config import MODEL_KEYS, RunConfig, to_mapping
+from ml4t.core.config import MODEL_KEYS, RunConfig
 from ml4t.core.errors import Ml4tError, PluginError
 from ml4t.core.plugins import PluginManager, Registered
-from ml4t.core.policies import PrintFills, QueuePosition
+from ml4t.core.policies import BuyingPower, PrintFills, QueuePosition
 from ml4t.core.types import DataKind, ModelKind
-from ml4t.core.values import FrozenMapping, canonical_json, format_ns
-from ml4t.engine.compile import ChosenModel, settlement_of
-from ml4t.engine.manifest import InputFile, ModelUse, build_manifest, installed_versions, sha256_file
+from ml4t.core.values import FrozenMapping, format_ns
+from ml4t.engine.compile import ChosenModel
+from ml4t.engine.configuration import to_mapping
+from ml4t.engine.manifest import (
+    InputFile,
+    ModelUse,
+    build_manifest,
+    canonical_json,
+    installed_versions,
+    sha256_file,
+)
 
 __all__ = ["RULES_VERSION", "manifest_of", "model_notes", "origin_note", "run_info_of", "strategy_identity"]
 __all__ += ["with_algorithms"]
@@ -147,29 +155,38 @@ _OPTIMISTIC = {
 
 
 def _warnings(config: RunConfig, models: Iterable[ChosenModel], data: MarketData) -> list[str]:
-    found = list(data.notes)
+    found, used = list(data.notes), list(models)
     chosen = attrs.asdict(config.broker.policies)
     found += [
         f"{name} = {value}: {why}"
         for (name, value), why in _OPTIMISTIC.items()
         if chosen[name].value == value
     ]
-    found += _prints_in_doubt(config, models, data)
+    found += _prints_in_doubt(config, used, data)
     if note := _unfinished_session(data):
         found.append(note)
-    if names := sorted(each.symbol for each in data.instruments if settlement_of(each) != "upfront"):
-        listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        found.append(
-            f"{listed}: margin calls and liquidation are not simulated yet; leverage x equity bounds the "
-            "size of positions when they are opened, and losses may exceed the account"
-        )
+    found += _margin_in_doubt(config, {model.kind: model.model for model in used})
     found += [
         f"{model.kind} model {type(model.model).__name__} runs in Python, under the interpreter lock"
         + (f": {missing}" if (missing := getattr(model.model, "native_missing", None)) else "")
-        for model in models
+        for model in used
         if model.path == "python"
     ]
     return found
+
+
+def _margin_in_doubt(config: RunConfig, models: Mapping[str, object]) -> Iterator[str]:
+    """Say that an account can lose more than it has, or that what it is called for has no consequence."""
+    broker = config.broker
+    if "margin" not in models:
+        is_margined = broker.leverage > 1 or broker.allows_short
+        if is_margined and broker.buying_power is BuyingPower.EQUITY:
+            yield (
+                "leverage x equity bounds the size of positions when they are opened alone, and losses may "
+                "exceed the account; give [broker] a margin_model for margin calls and liquidation"
+            )
+    elif "liquidation" not in models and not getattr(models["margin"], "liquidates_at_price", False):
+        yield "margin calls are made and nothing is closed: give [broker] a liquidation_model"
 
 
 def _prints_in_doubt(config: RunConfig, models: Iterable[ChosenModel], data: MarketData) -> Iterator[str]:
@@ -236,7 +253,7 @@ def _name_of(path: Path, root: Path | None) -> str:
 
 
 def _model_use(chosen: ChosenModel, plugins: PluginManager) -> ModelUse:
-    cls = type(chosen.model)
+    cls = type(chosen.configured)
     target = f"{cls.__module__}:{cls.__qualname__}"
     kind = ModelKind[chosen.kind.upper()].label
     origin = {"type": target, "plugin": "", "distribution": "", "version": ""}

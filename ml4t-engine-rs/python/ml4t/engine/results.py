@@ -245,6 +245,16 @@ class Results:
         return self.table("conversions")
 
     @property
+    def margin(self) -> pl.DataFrame:
+        """What the account needed at each net asset value; empty without a margin model."""
+        return self.table("margin")
+
+    @property
+    def margin_calls(self) -> pl.DataFrame:
+        """Warnings, margin calls, and what became of them."""
+        return self.table("margin_calls")
+
+    @property
     def cash_flows(self) -> pl.DataFrame:
         """What was paid in and taken out while the run went on, and the equity right before."""
         return self.table("cash_flows")

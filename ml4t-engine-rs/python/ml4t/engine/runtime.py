@@ -11,6 +11,7 @@ import pyarrow as pa
 from ml4t.core.errors import ConfigError, EngineStateError, StrategyError
 from ml4t.core.schedule import Schedule
 from ml4t.core.strategy import CALLBACKS, Strategy, overridden_callbacks
+from ml4t.engine.callbacks import refuse_deferred
 from ml4t.engine.schedules import instants
 from ml4t.engine.subscriptions import Subscription
 
@@ -86,6 +87,12 @@ class Runtime:
     def schedule(self, callback: Callable[[], object] | None, rule: Schedule) -> None:
         """Set timers for every instant of the rule that lies ahead."""
         self._check_open("schedule")
+        given: list[object] = [rule, callback]
+        if not isinstance(given[0], Schedule) or not (given[1] is None or callable(given[1])):
+            msg = f"expected a rule such as schedule.month_end() and a callable, found {given}"
+            raise StrategyError(msg)
+        if callback is not None:
+            refuse_deferred(callback, f"a scheduled callback of {type(self._strategy).__name__}")
         start, end = self._span
         now = self._run.now
         after = start if now is None else now + 1

@@ -23,8 +23,7 @@ import attrs
 
 from ml4t.core.errors import ResultsError
 from ml4t.core.schemas import TABLES
-from ml4t.core.values import canonical_json
-from ml4t.engine.manifest import sha256_file
+from ml4t.engine.manifest import canonical_json, sha256_file
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,7 +19,7 @@ _TEXT = {"large_string": "string", "string_view": "string"}
 
 
 # What a run keeps of which only the net asset values are wanted.
-_OF_NAV = ("portfolio_history", "balances", "cash_flows", "recorded", "logs")
+_OF_NAV = ("portfolio_history", "balances", "margin", "margin_calls", "cash_flows", "recorded", "logs")
 
 
 def kept_names(record: object) -> tuple[str, ...]:

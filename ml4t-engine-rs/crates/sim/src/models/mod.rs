@@ -17,8 +17,9 @@ mod slippage;
 
 use ml4t_abi::{
     BorrowContext, BorrowOutput, FeeContext, FeeOutput, FillContext, FillEvent, FillSlice, FundingContext,
-    FundingOutput, FxContext, FxOutput, ImpactContext, ImpactOutput, InterestContext, InterestOutput, LatencyContext,
-    LatencyOutput, Liquidity, MarketEvent, SlippageContext, SlippageOutput, Status,
+    FundingOutput, FxContext, FxOutput, Holding, ImpactContext, ImpactOutput, InterestContext, InterestOutput,
+    LatencyContext, LatencyOutput, LiquidationContext, LiquidationOutput, Liquidity, MarginContext, MarginOutput,
+    MarketEvent, SlippageContext, SlippageOutput, Status,
 };
 
 pub use fee::builtin_fee;
@@ -131,6 +132,31 @@ pub trait Model<C, O>: Send + Sync {
     fn boxed_clone(&self) -> Box<dyn Model<C, O>>;
 }
 
+/// A model of a whole portfolio: context and holdings in, an amount for each of them and an output out.
+pub trait PortfolioModel<C, O>: Send + Sync {
+    /// Evaluate; all floats of the answer are NaN on entry.
+    fn eval(&mut self, context: &C, holdings: &[Holding], amounts: &mut [f64], output: &mut O) -> Status;
+
+    /// Text of the last error.
+    fn last_error(&self) -> String;
+
+    /// Name, for messages and the execution path in the results.
+    fn name(&self) -> &str;
+
+    /// A run with that seed begins.
+    ///
+    /// # Errors
+    /// The text of a model that cannot begin.
+    fn reset(&mut self, seed: u64) -> core::result::Result<(), String>;
+
+    /// An independent copy.
+    fn boxed_clone(&self) -> Box<dyn PortfolioModel<C, O>>;
+}
+
+/// A margin model.
+pub type MarginModel = Box<dyn PortfolioModel<MarginContext, MarginOutput>>;
+/// A liquidation model.
+pub type LiquidationModel = Box<dyn PortfolioModel<LiquidationContext, LiquidationOutput>>;
 /// A fill model.
 pub type FillModel = Box<dyn Model<FillContext, FillAnswer>>;
 /// A slippage model.
@@ -166,6 +192,10 @@ pub struct Models {
     pub carry: CarryModels,
     /// What converting one currency into another costs, where that is asked.
     pub fx: Option<FxModel>,
+    /// What a portfolio needs, where that is asked.
+    pub margin: Option<MarginModel>,
+    /// What is closed of a portfolio that lacks it, where anything is.
+    pub liquidation: Option<LiquidationModel>,
 }
 
 impl Clone for Models {
@@ -178,13 +208,19 @@ impl Clone for Models {
             latency: self.latency.iter().map(|model| model.boxed_clone()).collect(),
             carry: self.carry.clone(),
             fx: self.fx.as_ref().map(|model| model.boxed_clone()),
+            margin: self.margin.as_ref().map(|model| model.boxed_clone()),
+            liquidation: self.liquidation.as_ref().map(|model| model.boxed_clone()),
         }
     }
 }
 
 pub(crate) fn begin<C, O>(model: &mut dyn Model<C, O>, seed: u64) -> Result<()> {
     let begun = model.reset(seed);
-    begun.map_err(|text| SimError::model(format!("model {}, at the start of the run: {text}", model.name())))
+    begun.map_err(|text| cannot_begin(model.name(), &text))
+}
+
+pub(crate) fn cannot_begin(name: &str, text: &str) -> SimError {
+    SimError::model(format!("model {name}, at the start of the run: {text}"))
 }
 
 /// What is said of an answer that is none.
@@ -281,6 +317,8 @@ impl Default for Models {
             latency: Vec::new(),
             carry: CarryModels::default(),
             fx: None,
+            margin: None,
+            liquidation: None,
         }
     }
 }

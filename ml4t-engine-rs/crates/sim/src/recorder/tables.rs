@@ -8,7 +8,10 @@ use bytemuck::{Pod, Zeroable};
 use ml4t_abi::{Liquidity, Phase};
 
 use super::attribution::Upto;
-use super::{AskedConversion, BalanceRow, Fill, FlowRow, OrderEvent, PortfolioRow, PositionRow, Recorder};
+use super::{
+    AskedConversion, BalanceRow, Fill, FlowRow, MarginCallRow, MarginRow, OrderEvent, PortfolioRow, PositionRow,
+    Recorder,
+};
 use crate::currency::{BASE, ONE};
 use crate::ids::{BookId, CurrencyId, InstrumentId, OrderId};
 use crate::instrument::Instrument;
@@ -74,6 +77,9 @@ pub struct TableRecorder {
     flows: Vec<(u32, FlowRow)>,
     /// Ends of conversions that were asked for, each with the number of postings then.
     conversions: Vec<(usize, AskedConversion)>,
+    /// What was needed at each net asset value, and the calls in between, where there is a margin model.
+    margins: Vec<MarginRow>,
+    margin_calls: Vec<MarginCallRow>,
     /// How far the others were at each net asset value.
     upto: Rows<Upto>,
 }
@@ -115,6 +121,8 @@ impl TableRecorder {
             balances: Vec::new(),
             flows: Vec::new(),
             conversions: Vec::new(),
+            margins: Vec::new(),
+            margin_calls: Vec::new(),
             upto: Rows::new(part()),
         }
     }
@@ -173,6 +181,18 @@ impl TableRecorder {
     /// Those whose postings have these numbers.
     pub(super) fn flows_of(&self, postings: Range<u32>) -> impl Iterator<Item = &FlowRow> + use<'_> {
         self.flows.iter().filter(move |(at, _)| postings.contains(at)).map(|(_, row)| row)
+    }
+
+    /// What was needed at each net asset value.
+    #[must_use]
+    pub fn margins(&self) -> &[MarginRow] {
+        &self.margins
+    }
+
+    /// Margin calls, and what became of them.
+    #[must_use]
+    pub fn margin_calls(&self) -> &[MarginCallRow] {
+        &self.margin_calls
     }
 
     /// Ends of conversions that were asked for, each with the number of postings then.
@@ -249,7 +269,8 @@ impl fmt::Debug for TableRecorder {
         let mut list = f.debug_list();
         list.entries(self.order_events()).entries(self.fills()).entries(self.ledger());
         list.entries(self.round_trips()).entries(self.positions()).entries(self.portfolio());
-        list.entries(self.balances()).entries(self.asked_conversions()).finish()
+        list.entries(self.balances()).entries(self.asked_conversions());
+        list.entries(self.margins()).entries(self.margin_calls()).finish()
     }
 }
 
@@ -413,6 +434,14 @@ impl Recorder for TableRecorder {
         if self.keep == Keep::All {
             self.conversions.push((self.ledger.len(), *row));
         }
+    }
+
+    fn margin(&mut self, row: &MarginRow) {
+        self.margins.push(*row);
+    }
+
+    fn margin_call(&mut self, row: &MarginCallRow) {
+        self.margin_calls.push(*row);
     }
 }
 

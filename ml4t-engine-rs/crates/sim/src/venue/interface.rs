@@ -61,6 +61,31 @@ pub trait Venue: Clone {
     /// # Errors
     /// An order cannot change its state.
     fn on_delisted<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId) -> Result<()>;
+    /// A liquidation begins: orders of a book are canceled, but for those of position rules.
+    ///
+    /// # Errors
+    /// An order cannot change its state.
+    fn clear_book<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()>;
+    /// Rates have changed by which margin is reckoned: set aside for orders at work what they need now.
+    ///
+    /// # Errors
+    /// What they need is not known, or leaves the range of the ledger.
+    fn reserve_all<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Let the exchange close positions whose marks have taken their margin.
+    ///
+    /// # Errors
+    /// The margin model fails, or a number leaves its range.
+    fn test_marks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
+    /// Send a market order of the engine that closes so many units of a position, signed as the order.
+    ///
+    /// # Errors
+    /// An order cannot change its state.
+    fn liquidate<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        place: (BookId, InstrumentId),
+        units: i64,
+    ) -> Result<OrderId>;
     /// Phase 9: an accepted order starts to work.
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId);
     /// Phase 9: an order that a strategy sent or changed becomes active at a known time.

@@ -282,6 +282,9 @@ impl SimulatedVenue {
         let before = after - request.side.sign() * filled;
         let turned = before.signum() != after.signum();
         let g = guard_of(desk.plan, book, i);
+        if desk.plan.margin.at_price.is_some() {
+            self.tell_liquidation(desk, id, filled)?;
+        }
         if turned {
             let seen_from = seen_from(desk, i, row, phase);
             self.guards[g].turn(after.signum(), index_u32(seen_from));

@@ -168,7 +168,9 @@ impl SimulatedVenue {
         if self.needs_bar {
             self.settle_deferred(desk, set)?;
         }
-        if desk.plan.policies.path == BarPath::CloseOnly {
+        let is_close_only = desk.plan.policies.path == BarPath::CloseOnly;
+        self.liquidate_in(desk, set, if is_close_only { Phase::CLOSE } else { Phase::RANGE })?;
+        if is_close_only {
             // Of such a bar nothing but the close is known: it is complete when that has been met.
             self.match_set(desk, set, Phase::CLOSE)?;
             self.trail_rules(desk, set)?;
@@ -221,6 +223,7 @@ impl SimulatedVenue {
             if round.is_empty() {
                 break;
             }
+            self.liquidate_in(desk, &round, phase)?;
             self.match_set(desk, &round, phase)?;
             self.count_ahead(desk, &round, phase)?;
             self.tell_market(desk, &round, phase)?;

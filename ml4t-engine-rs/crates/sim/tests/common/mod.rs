@@ -21,6 +21,7 @@ use ml4t_sim::error::{Result, SimError};
 use ml4t_sim::ids::{CalendarId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::Latency;
+use ml4t_sim::margin::MarginTerms;
 use ml4t_sim::models::{Models, Param, Params};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
@@ -168,6 +169,7 @@ impl World {
                 buying_power: BuyingPower::Equity,
                 leverage: Ratio { num: 1, den: 1 },
                 conversion: Conversion::WhenShort,
+                has_margin: false,
                 posting_quantum: 1_000_000_000,
             },
             models: Models::default(),
@@ -467,6 +469,8 @@ impl World {
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
             currencies: Arc::new(Currencies::only("USD")),
             opening: Vec::new(),
+            margin_rates: Vec::new(),
+            margin: MarginTerms::default(),
             settlements: Vec::new(),
             flows: Vec::new(),
             policies: self.policies,

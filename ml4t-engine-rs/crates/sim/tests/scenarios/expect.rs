@@ -32,6 +32,8 @@ pub(crate) fn compare(scenario: &Scenario, outcome: &Outcome, faults: &mut Fault
             "balances" => balances(outcome),
             "conversions" => conversions(outcome),
             "cash_flows" => cash_flows(outcome),
+            "margin" => margin(outcome),
+            "margin_calls" => margin_calls(outcome),
             other => return Err(wrong(format!("no table {other} is expected of a run"))),
         };
         if let Some(text) = difference(expected, &found)? {
@@ -227,6 +229,34 @@ fn cash_flows(outcome: &Outcome) -> Vec<Row> {
             ("amount", cash(r.amount)),
             ("value", cash(r.value)),
             ("equity", cash(r.equity)),
+        ])
+    });
+    rows.collect()
+}
+
+fn margin(outcome: &Outcome) -> Vec<Row> {
+    let rows = outcome.run().recorder.margins().iter().map(|r| {
+        row([
+            ("session", date(r.session)),
+            ("equity", cash(r.equity)),
+            ("initial", cash(r.initial)),
+            ("maintenance", cash(r.maintenance)),
+            ("overnight", r.overnight.map_or_else(String::new, cash)),
+            ("excess", cash(r.excess)),
+        ])
+    });
+    rows.collect()
+}
+
+fn margin_calls(outcome: &Outcome) -> Vec<Row> {
+    let rows = outcome.run().recorder.margin_calls().iter().map(|r| {
+        row([
+            ("time", render(r.ts)),
+            ("kind", r.kind.as_str().to_owned()),
+            ("status", r.status.as_str().to_owned()),
+            ("equity", cash(r.equity)),
+            ("requirement", cash(r.requirement)),
+            ("amount", cash(r.amount)),
         ])
     });
     rows.collect()

@@ -6,6 +6,7 @@
 mod common;
 
 mod expect;
+mod margin;
 mod models;
 mod script;
 mod table;

@@ -15,6 +15,7 @@ use ml4t_sim::models::{
     builtin_fx, builtin_slippage,
 };
 
+use crate::margin::{liquidation_model, margin_model};
 use crate::table::Scenario;
 use crate::world::currency_of;
 
@@ -74,6 +75,8 @@ pub(crate) fn models(scenario: &Scenario, currencies: &Currencies) -> Result<Mod
     if let (Some(name), params) = model(scenario, "fx") {
         models.fx = Some(builtin_fx(&name, &params)?);
     }
+    models.margin = margin_model(scenario)?;
+    models.liquidation = liquidation_model(scenario)?;
     Ok(models)
 }
 

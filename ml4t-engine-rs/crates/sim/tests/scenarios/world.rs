@@ -11,6 +11,7 @@ use ml4t_sim::flows::CashFlow;
 use ml4t_sim::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
+use ml4t_sim::margin::MarginRate;
 use ml4t_sim::money::{Cash, Decimal, Price, Ratio, Scale};
 use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
 use ml4t_sim::policies::{
@@ -25,6 +26,7 @@ use ml4t_sim::time::Sessions;
 use ml4t_sim::venue::SimulatedVenue;
 
 use crate::common::{self, TestRun};
+use crate::margin::margin_terms;
 use crate::models::models;
 use crate::script::Script;
 use crate::table::{Row, Scenario, cell, day, float, instant, units, wrong};
@@ -93,6 +95,8 @@ impl World {
         let plan = Plan {
             actions: actions(scenario, &instruments)?,
             rates: rates(scenario, &instruments)?,
+            margin_rates: margin_rates(scenario, &instruments)?,
+            margin: margin_terms(scenario)?,
             settlements: settlements(scenario, &instruments)?,
             flows: flows(scenario, &currencies)?,
             instruments,
@@ -102,7 +106,7 @@ impl World {
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
             opening: opening(scenario, &currencies)?,
             policies,
-            account: account(scenario)?,
+            account: AccountSettings { has_margin: !scenario.settings("margin").is_empty(), ..account(scenario)? },
             models: models(scenario, &currencies)?,
             currencies,
             books: 1,
@@ -296,6 +300,17 @@ fn settlements(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<Se
     Ok(rows)
 }
 
+fn margin_rates(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<MarginRate>> {
+    let mut rows = Vec::new();
+    for row in scenario.table("margin_rates")?.rows {
+        let (ts, instrument) = (instant(cell(&row, "time", ""))?, index_of(instruments, cell(&row, "symbol", ""))?);
+        let (initial, maintenance) = (float(&row, "initial")?, float(&row, "maintenance")?);
+        rows.push(MarginRate { ts, instrument, initial, maintenance });
+    }
+    rows.sort_by_key(|row| (row.ts, row.instrument));
+    Ok(rows)
+}
+
 /// What data say about holding.
 fn rates(scenario: &Scenario, instruments: &[Instrument]) -> Result<Rates> {
     let mut rates = Rates::default();
@@ -411,6 +426,7 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
         buying_power: BuyingPower::Equity,
         leverage: Ratio { num: 1, den: 1 },
         conversion: Conversion::WhenShort,
+        has_margin: false,
         posting_quantum: 1_000_000_000,
     };
     for (name, value) in scenario.settings("account") {
@@ -466,7 +482,7 @@ fn delay(value: &toml::Value) -> Result<Delay> {
 }
 
 /// `250ms`, `1s`, `1h30m`.
-fn duration(text: &str) -> Result<i64> {
+pub(crate) fn duration(text: &str) -> Result<i64> {
     let bad = || wrong(format!("{text:?} is no duration"));
     let (mut rest, mut total) = (text, 0);
     while !rest.is_empty() {

@@ -7,7 +7,12 @@ from ml4t.backtest.data.assemble import assemble
 from ml4t.backtest.data.feed import DataFeed, FeedOptions
 from ml4t.backtest.data.flows import read_cash_flows
 from ml4t.backtest.data.fx import read_fx_rates
-from ml4t.backtest.data.rates import read_borrow_rates, read_funding_rates, read_settlement_prices
+from ml4t.backtest.data.rates import (
+    read_borrow_rates,
+    read_funding_rates,
+    read_margin_rates,
+    read_settlement_prices,
+)
 from ml4t.backtest.data.report import FeedReport, Gap, SymbolReport
 from ml4t.backtest.data.settings import RangeCheck
 from ml4t.backtest.data.signals import Signals
@@ -30,5 +35,6 @@ __all__ = [
     "read_cash_flows",
     "read_funding_rates",
     "read_fx_rates",
+    "read_margin_rates",
     "read_settlement_prices",
 ]

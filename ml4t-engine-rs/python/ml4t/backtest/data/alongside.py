@@ -12,7 +12,7 @@ from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.actions import Actions, action_table, read_actions
 from ml4t.backtest.data.bounds import Bounds
 from ml4t.backtest.data.context import Context, Loaded, of_universe, own
-from ml4t.backtest.data.rates import BORROW, Rates, rate_table
+from ml4t.backtest.data.rates import Rates, rate_table
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.signals import (
     SignalRows,
@@ -78,7 +78,7 @@ def read_run_rates(
     table = rate_table(rates, context.ids, context.zones)
     first, last = context.span_ns
     # What a position pays lies within the data; what is in force at their begin may be older.
-    inside = table.filter(pl.col("ts") <= last, (pl.col("ts") >= first) | pl.lit(rates.kind is BORROW))
+    inside = table.filter(pl.col("ts") <= last, (pl.col("ts") >= first) | pl.lit(rates.kind.is_in_force))
     if left := table.height - inside.height:
         rows = "1 row lies" if left == 1 else f"{left} rows lie"
         notes = (*notes, f"{rates.kind.label}: {rows} outside the span of the market data")

@@ -24,7 +24,12 @@ from ml4t.backtest.data.feed import ConsolidatedFeed, yields_events
 from ml4t.backtest.data.flows import flow_table, read_cash_flows
 from ml4t.backtest.data.fx import fx_table, read_fx_rates
 from ml4t.backtest.data.prepare import Prepared, Raw, prepare
-from ml4t.backtest.data.rates import read_borrow_rates, read_funding_rates, read_settlement_prices
+from ml4t.backtest.data.rates import (
+    read_borrow_rates,
+    read_funding_rates,
+    read_margin_rates,
+    read_settlement_prices,
+)
 from ml4t.backtest.data.report import with_late_rows
 from ml4t.backtest.data.settings import Instruments, instruments_by_symbol, merge_instruments
 from ml4t.backtest.data.tables import FeedTable, MarketData
@@ -50,6 +55,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     borrow: object = None,
     fx: object = None,
     settlements: object = None,
+    margin_rates: object = None,
     cash_flows: object = None,
     start: Moment | None = None,
     end: Moment | None = None,
@@ -76,6 +82,8 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         Rates of currencies, likewise; see :mod:`ml4t.backtest.data.fx`.
     settlements
         Settlement prices of futures, likewise.
+    margin_rates
+        What instruments need, for the margin model, likewise.
     cash_flows
         What is paid in and taken out, likewise; see :mod:`ml4t.backtest.data.flows`.
     start, end
@@ -113,11 +121,12 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     funding_frame, funding_files, funding_notes = read_run_rates(read_funding_rates, funding, context)
     borrow_frame, borrow_files, borrow_notes = read_run_rates(read_borrow_rates, borrow, context)
     settled, settled_files, settled_notes = read_run_rates(read_settlement_prices, settlements, context)
+    margins, margin_files, margin_notes = read_run_rates(read_margin_rates, margin_rates, context)
     fx_rates = None if fx is None else read_fx_rates(fx)
     fx_frame, fx_notes = (None, ()) if fx_rates is None else fx_table(fx_rates, context.span_ns[1])
     refuse_funding_without_data(funding_frame, tuple(universe), matching, loaded)
     read = [file for each in loaded for file in each.prepared.files]
-    read += [*used_actions.files, *signal_files, *funding_files, *borrow_files, *settled_files]
+    read += [*used_actions.files, *signal_files, *funding_files, *borrow_files, *settled_files, *margin_files]
     flows = None if cash_flows is None else read_cash_flows(cash_flows)
     flow_frame, flow_notes = (None, ()) if flows is None else flow_table(flows, context.span_ns)
     read += [] if flows is None else flows.files
@@ -133,6 +142,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         borrow=borrow_frame,
         fx=fx_frame,
         settlements=settled,
+        margin_rates=margins,
         flows=flow_frame,
         action_paths=tuple(sorted({file.path for file in used_actions.files})),
         calendars=tuple(book.table(name, *context.span) for name in names),
@@ -147,6 +157,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
             *funding_notes,
             *borrow_notes,
             *settled_notes,
+            *margin_notes,
             *fx_notes,
             *flow_notes,
         ),

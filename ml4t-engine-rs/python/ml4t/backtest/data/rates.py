@@ -1,7 +1,8 @@
-"""What holding costs by the data: funding rates of perpetual futures, and what borrowed shares cost.
+"""What holding costs and needs by the data: funding rates, borrow rates, settlement prices, margin rates.
 
-Both are tables of their own, one row per symbol and time. A row of funding is paid at its time; a row of
-borrow rates is in force from its time on, until the next one of its symbol.
+All are tables of their own, one row per symbol and time. A row of funding is paid at its time, one of
+settlement prices is settled at it; a row of borrow or margin rates is in force from its time on, until the
+next one of its symbol.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import polars as pl
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ml4t.backtest.calendars import local_midnight_ns
 from ml4t.backtest.data.actions import FIRST_DATE, LAST_DATE
@@ -25,37 +26,77 @@ from ml4t.core.values import format_ns
 
 DAYS = (FIRST_DATE, LAST_DATE)
 
-__all__ = ["BORROW", "FUNDING", "SETTLEMENT", "RateKind", "Rates", "rate_table"]
-__all__ += ["read_borrow_rates", "read_funding_rates", "read_settlement_prices"]
+__all__ = ["BORROW", "FUNDING", "MARGIN", "SETTLEMENT", "RateKind", "Rates", "rate_table"]
+__all__ += ["read_borrow_rates", "read_funding_rates", "read_margin_rates", "read_settlement_prices"]
+
+
+@frozen(kw_only=True)
+class Numbers:
+    """What the numbers of a column may be; NaN is none."""
+
+    allowed: str
+    low: float = -math.inf
+    is_above: bool = False  #: only above `low`
+    is_finite: bool = True
+    is_required: bool = False
+
+    def wrong(self, column: str) -> pl.Expr:
+        """Return the condition of rows with another number."""
+        number = pl.col(column)
+        below = number <= self.low if self.is_above else number < self.low
+        return below | (self.is_finite & number.is_infinite()) | (self.is_required & number.is_nan())
+
+
+RATE = Numbers(allowed="a finite number")
+PRICE = Numbers(allowed="a price above zero", low=0.0, is_above=True)
+MARGIN_RATE = Numbers(allowed="a finite number of zero or more", low=0.0)
 
 
 @frozen(kw_only=True)
 class RateKind:
-    """A kind of table: what messages call it, its column of rates, and the other one, which may be absent."""
+    """A kind of table: what messages call it, its column of rates and the other one, which may be absent."""
 
     label: str
     rate: str
+    rates: Numbers
     other: str
-    other_default: float  #: what no number in the other column means
-    needs_rate: bool
+    others: Numbers
+    other_default: float = math.nan  #: what no number in the other column means
+    needs_other: bool = False  #: the column, whose numbers may be missing nevertheless
+    is_in_force: bool = False  #: from its time on, which may be a date, and not at its time alone
 
 
 FUNDING = RateKind(
     label="funding rates",
     rate="funding_rate",
+    rates=evolve(RATE, is_required=True),
     other="mark_price",
-    other_default=math.nan,
-    needs_rate=True,
+    others=PRICE,
 )
 SETTLEMENT = RateKind(
     label="settlement prices",
     rate="settlement_price",
+    rates=evolve(RATE, is_required=True),
     other="open_interest",
-    other_default=math.nan,
-    needs_rate=True,
+    others=PRICE,
 )
 BORROW = RateKind(
-    label="borrow rates", rate="borrow_rate", other="available", other_default=math.inf, needs_rate=False
+    label="borrow rates",
+    rate="borrow_rate",
+    rates=RATE,
+    other="available",
+    others=Numbers(allowed="zero or more", low=0.0, is_finite=False),
+    other_default=math.inf,
+    is_in_force=True,
+)
+MARGIN = RateKind(
+    label="margin rates",
+    rate="initial",
+    rates=MARGIN_RATE,
+    other="maintenance",
+    others=MARGIN_RATE,
+    needs_other=True,
+    is_in_force=True,
 )
 
 
@@ -122,6 +163,24 @@ def read_settlement_prices(
     return _read(source, SETTLEMENT, columns, timezone)
 
 
+def read_margin_rates(
+    source: object, *, columns: Mapping[str, str] | None = None, timezone: str | None = None
+) -> Rates:
+    """Return the margin rates of a frame or of files.
+
+    A frame has ``symbol``, ``ts_event`` (from when on it is in force; a date begins at midnight of the
+    exchange), ``initial`` and ``maintenance``: what the margin model of the run takes them for, such as an
+    amount per contract; null where it is not known from then on. `columns` renames, our name to the
+    source's; `timezone` is the zone of stamps that carry none.
+
+    Raises
+    ------
+    DataError
+        A column is absent, or a row is not possible; the message names symbol and time.
+    """
+    return _read(source, MARGIN, columns, timezone)
+
+
 def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, timezone: str | None) -> Rates:
     if isinstance(source, Rates):
         if source.kind is not kind:
@@ -137,17 +196,18 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, tim
         )
     frame, files = read_table(source, label=kind.label, columns=columns)
     by_fold = {folded(name): name for name in reversed(frame.columns)}
-    if kind.rate not in by_fold:
-        message = f"{kind.label}: column {kind.rate} is absent; the columns are {', '.join(frame.columns)}"
-        raise DataError(message)
+    for name in (kind.rate, kind.other) if kind.needs_other else (kind.rate,):
+        if name not in by_fold:
+            message = f"{kind.label}: column {name} is absent; the columns are {', '.join(frame.columns)}"
+            raise DataError(message)
     symbols = frame[find_symbol(by_fold, label=kind.label)].cast(pl.String)
     if symbols.null_count():
         message = f"{kind.label}: row {symbols.is_null().arg_max()} has no symbol"
         raise DataError(message)
     stamps = frame[find_time(by_fold, StampMeaning.EVENT, label=kind.label)]
-    if kind is BORROW:
+    if kind.is_in_force:
         stamps = _dates(stamps)
-    if stamps.dtype != pl.Date or kind is not BORROW:
+    if stamps.dtype != pl.Date or not kind.is_in_force:
         stamps = instants(stamps, timezone=timezone, label=kind.label)
     elif (odd := ~stamps.is_between(*DAYS).fill_null(value=False)).any():
         row = odd.arg_max() or 0
@@ -197,24 +257,18 @@ def _numbers(column: pl.Series, kind: RateKind) -> pl.Series:
 
 
 def _refuse_impossible(rows: pl.DataFrame, kind: RateKind) -> None:
-    """Refuse a rate that is none, and another number below zero (a mark price of zero as well)."""
-    no_rate = pl.col("rate").is_infinite() | (
-        pl.col("rate").is_nan() if kind.needs_rate else pl.lit(value=False)
-    )
-    is_price = kind is not BORROW
-    bound = pl.col("other") <= 0 if is_price else pl.col("other") < 0
-    wrong = rows.filter(
-        no_rate | bound | (pl.col("other").is_infinite() if is_price else pl.lit(value=False))
-    )
+    """Refuse the first row with a number that its column cannot have."""
+    columns = {"rate": (kind.rate, kind.rates), "other": (kind.other, kind.others)}
+    tests = {f"wrong_{column}": numbers.wrong(column) for column, (_, numbers) in columns.items()}
+    wrong = rows.with_columns(**tests).filter(pl.any_horizontal(*tests))
     if not wrong.height:
         return
     row = wrong.row(0, named=True)
-    is_rate = math.isinf(row["rate"]) or (kind.needs_rate and math.isnan(row["rate"]))
-    rate = "absent" if math.isnan(row["rate"]) else row["rate"]
-    what = f"{kind.rate} is {rate}" if is_rate else f"{kind.other} is {row['other']}"
-    allowed = "a finite number" if is_rate else ("a price above zero" if is_price else "zero or more")
-    message = f"{kind.label}: {row['symbol']} at {_shown(row['stamp'])}: {what}, expected {allowed}"
-    raise DataError(message)
+    column = "rate" if row["wrong_rate"] else "other"
+    name, numbers = columns[column]
+    found = "absent" if math.isnan(row[column]) else row[column]
+    message = f"{kind.label}: {row['symbol']} at {_shown(row['stamp'])}: {name} is {found}, expected "
+    raise DataError(message + numbers.allowed)
 
 
 def _shown(stamp: object) -> str:

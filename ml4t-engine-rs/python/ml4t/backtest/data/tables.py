@@ -117,6 +117,8 @@ class MarketData:
         (empty: the base currency). Sorted by time.
     settlements
         As `funding`, ``rate`` being the price at which the instrument is settled.
+    margin_rates
+        As `funding`: ``rate`` is the initial, ``other`` the maintenance rate, NaN where one is not known.
     fx
         None where the run has none. Columns ``ts`` Int64, ``base`` and ``quote`` Utf8, ``rate`` Float64:
         units of `quote` for one of `base` from then on. Sorted by ``(ts, base, quote)``.
@@ -149,6 +151,7 @@ class MarketData:
     borrow: pl.DataFrame | None = field(default=None, repr=False)
     fx: pl.DataFrame | None = field(default=None, repr=False)
     settlements: pl.DataFrame | None = field(default=None, repr=False)
+    margin_rates: pl.DataFrame | None = field(default=None, repr=False)
     flows: pl.DataFrame | None = field(default=None, repr=False)
     calendars: tuple[SessionTable, ...]
     nav_calendar: str
@@ -178,6 +181,7 @@ class MarketData:
             "borrow_rates": self.borrow,
             "fx_rates": self.fx,
             "settlement_prices": self.settlements,
+            "margin_rates": self.margin_rates,
             "cash_flows": self.flows,
         }
         tables += [(name, frame) for name, frame in others.items() if frame is not None]

@@ -329,6 +329,22 @@ STRUCTS: Final[dict[str, tuple[int, tuple[tuple[str, str, int, int], ...]]]] = {
             ("leaves_quantity", "f8", 96, 1),
         ),
     ),
+    "Holding": (
+        80,
+        (
+            ("asset", "u4", 0, 1),
+            ("reserved", "u4", 4, 1),
+            ("quantity", "f8", 8, 1),
+            ("mark", "f8", 16, 1),
+            ("multiplier", "f8", 24, 1),
+            ("fx", "f8", 32, 1),
+            ("initial_rate", "f8", 40, 1),
+            ("maintenance_rate", "f8", 48, 1),
+            ("lot_size", "f8", 56, 1),
+            ("unrealized", "f8", 64, 1),
+            ("requirement", "f8", 72, 1),
+        ),
+    ),
     "MarginContext": (
         40,
         (
@@ -344,12 +360,32 @@ STRUCTS: Final[dict[str, tuple[int, tuple[tuple[str, str, int, int], ...]]]] = {
         ),
     ),
     "MarginOutput": (
-        24,
+        32,
         (
             ("initial", "f8", 0, 1),
             ("maintenance", "f8", 8, 1),
             ("code", "u8", 16, 1),
+            ("overnight", "f8", 24, 1),
         ),
+    ),
+    "LiquidationContext": (
+        48,
+        (
+            ("size", "u4", 0, 1),
+            ("version", "u2", 4, 1),
+            ("side", "i1", 6, 1),
+            ("pad", "u1", 7, 1),
+            ("asset", "u4", 8, 1),
+            ("flags", "u4", 12, 1),
+            ("ts_ns", "i8", 16, 1),
+            ("cash", "f8", 24, 1),
+            ("equity", "f8", 32, 1),
+            ("deficit", "f8", 40, 1),
+        ),
+    ),
+    "LiquidationOutput": (
+        8,
+        (("code", "u8", 0, 1),),
     ),
     "BorrowContext": (
         64,
@@ -661,14 +697,17 @@ EVALS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     ),
     "MARGIN": (
         ("context", "const MarginContext*"),
-        ("quantity", "const f64*"),
-        ("mark", "const f64*"),
-        ("multiplier", "const f64*"),
-        ("rate", "const f64*"),
-        ("fx", "const f64*"),
+        ("holdings", "const Holding*"),
         ("n", "u32"),
         ("requirement", "f64*"),
         ("output", "MarginOutput*"),
+    ),
+    "LIQUIDATION": (
+        ("context", "const LiquidationContext*"),
+        ("holdings", "const Holding*"),
+        ("n", "u32"),
+        ("close", "f64*"),
+        ("output", "LiquidationOutput*"),
     ),
     "STRATEGY": (
         ("context", "const StrategyContext*"),
@@ -682,17 +721,6 @@ EVALS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("n_orders", "u32*"),
     ),
     "RISK": (
-        ("context", "const StrategyContext*"),
-        ("changed", "const u32*"),
-        ("columns", "const f64*"),
-        ("positions", "const f64*"),
-        ("open_orders", "const OpenOrder*"),
-        ("fills", "const FillEvent*"),
-        ("orders", "OrderRecord*"),
-        ("capacity", "u32"),
-        ("n_orders", "u32*"),
-    ),
-    "LIQUIDATION": (
         ("context", "const StrategyContext*"),
         ("changed", "const u32*"),
         ("columns", "const f64*"),

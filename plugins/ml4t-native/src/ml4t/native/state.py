@@ -11,6 +11,7 @@ from ml4t.core.errors import ConfigError, ModelError
 from ml4t.core.types import ModelKind
 from ml4t.native.constants import DEFER, NO_OPINION, OK, REJECT
 from ml4t.native.executor import work
+from ml4t.native.portfolio import PORTFOLIO, ask
 from ml4t.native.spec import ALLOWED, STRATEGY_LIKE
 from ml4t.native.structs import Made, eval_type, struct, unset
 from ml4t.native.table import address_in, kind_of, read_table, text_at
@@ -187,6 +188,8 @@ class NativeState:
         ModelError
             If the model answers an error.
         """
+        if self.kind in PORTFOLIO and not arrays:
+            return ask(self.kind, ctx, self._called, who=self._name)
         if self.kind not in ALLOWED:
             msg = f"{self._name}: a {self.kind.label} model is asked with call()"
             raise ModelError(msg)
@@ -207,11 +210,15 @@ class NativeState:
         self._refuse(status)
         return answer(self.kind, status, (context, output, slices), who=self._name)
 
+    def _called(self, *arguments: Made) -> int:
+        status = self.call(*arguments)
+        self._refuse(status)
+        return status
+
     def _asked(self, context: Made, open_orders: Made, orders: Made) -> int | None:
         """Ask an execution algorithm, and take its status as the engine takes it."""
         count, room = ctypes.c_uint32(0), len(orders)
-        status = self.call(context, open_orders, orders, room, count)
-        self._refuse(status)
+        status = self._called(context, open_orders, orders, room, count)
         if status == OK and count.value > room:
             msg = f"{self._name}: it wrote {count.value} orders where {room} have room"
             raise ModelError(msg)

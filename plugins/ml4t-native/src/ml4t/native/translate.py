@@ -58,6 +58,8 @@ _CORE_NAMES: dict[ModelKind, dict[str, str]] = {
     ModelKind.FUNDING: {},
     ModelKind.INTEREST: {},
     ModelKind.FX: {},
+    ModelKind.MARGIN: {},
+    ModelKind.LIQUIDATION: {},
 }
 _TEXTS: dict[str, tuple[str, dict[str, int]]] = {
     "kind": ("order_type", {kind.name.lower(): kind for kind in OrderKind}),

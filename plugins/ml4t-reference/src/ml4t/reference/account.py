@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -22,6 +23,9 @@ from ml4t.reference.numbers import LARGEST_CASH, checked
 from ml4t.reference.orders import Order
 from ml4t.reference.plan import Account as Terms
 from ml4t.reference.plan import Instrument
+
+if TYPE_CHECKING:
+    from ml4t.reference.margin import Margin
 
 __all__ = ["Account", "Aside"]
 
@@ -60,6 +64,8 @@ class Account:
     currencies: Currencies
     now: int  #: the present instant, at whose rates currencies are converted
     marks: dict[int, int] = attrs.field(factory=dict)  #: last price of the matching source, by instrument
+    margin: Margin | None = attrs.field(default=None, repr=False, eq=False)
+    """What bounds it by a margin model; None without one."""
 
     def open(self) -> None:
         """Deposit what the account begins with, the base currency first."""
@@ -172,6 +178,8 @@ class Account:
     @property
     def is_cash_account(self) -> bool:
         """Whether the account can spend its cash and nothing else."""
+        if self.margin is not None:
+            return False
         if self.terms.buying_power is BuyingPower.EQUITY:
             return self.terms.leverage == 1 and not self.terms.allows_short
         return self.terms.buying_power is BuyingPower.CASH
@@ -198,13 +206,26 @@ class Account:
         """
         aside = Aside.nothing(self.currencies.names)
         for order in working:
-            aside.add(order.instrument, self.need(order))
+            self._put(aside, order, self.need(order))
         for order in coming:
-            aside.add(order.instrument, min(self.need(order), Fraction(0)))
+            self._put(aside, order, min(self.need(order), Fraction(0)))
         return aside
 
+    def _put(self, aside: Aside, order: Order, amount: Fraction) -> None:
+        """Put aside what an order reserves; with a margin model that is money of the base currency."""
+        if self.margin is not None:
+            aside.paid[self.currencies.base] += amount
+        else:
+            aside.add(order.instrument, amount)
+
     def reserved(self, order: Order, quantity: int) -> Fraction:
-        """Return what a quantity of an order sets aside: its size at the price it was accepted with.
+        """Return what a quantity of an order sets aside: its size at the price it was accepted with."""
+        if self._opens_nothing(order):
+            return Fraction(0)
+        return abs(order.instrument.worth(self.reserve_price(order), quantity))
+
+    def _opens_nothing(self, order: Order) -> bool:
+        """Say whether an order sets nothing aside, however large it is.
 
         A sell of an account that may not sell short never opens a position, so it sets nothing aside, nor
         does one that brings cash where that is all that counts, nor an order that only reduces. No sell of a
@@ -212,9 +233,10 @@ class Account:
         """
         brings_cash = self.is_cash_account and not order.instrument.is_margined
         sells_for_nothing = brings_cash or not self.terms.allows_short
-        if order.reduce_only or (order.side is Side.SELL and sells_for_nothing):
-            return Fraction(0)
-        return abs(order.instrument.worth(self.reserve_price(order), quantity))
+        return order.reduce_only or (order.side is Side.SELL and sells_for_nothing)
+
+    def _has_no_price(self, order: Order) -> bool:
+        return order.limit_price is None and order.stop_price is None and order.reserve_price is None
 
     def reserve_price(self, order: Order) -> Fraction:
         """Return the price at which an order counts: its limit, its stop, or the last price when it came."""
@@ -229,14 +251,20 @@ class Account:
         Below zero for a market order that reduces a position. Where cash is all that counts a purchase uses
         all that it costs, also where it covers a short position, and a sale uses none; but what is margined
         costs nothing, and there both use what they open. Without bounds nothing uses anything, nor does the
-        order of a position rule.
+        order of a position rule or of a liquidation. With a margin model it is money of the base currency.
         """
-        if self.is_unlimited or order.rule is not None:
+        if self.is_unlimited or order.rule is not None or order.liquidates:
             return Fraction(0)
         goes_by_cash = self.terms.buying_power is BuyingPower.CASH and not order.instrument.is_margined
         if goes_by_cash and order.side is Side.BUY:
             return abs(order.instrument.worth(self.reserve_price(order), order.leaves))
         closing, opening = self.parts(order, order.leaves)
+        if self.margin is not None:
+            if order.instrument.index not in self.marks and self._has_no_price(order):
+                # Nothing is known of what it needs: its fill will show.
+                return Fraction(0)
+            opening = 0 if self._opens_nothing(order) else opening
+            return self.margin.need(order, self.reserve_price(order), closing, opening)
         needed = self.reserved(order, opening)
         if order.order_type is OrderType.MARKET:
             needed -= abs(order.instrument.worth(self.reserve_price(order), closing))

@@ -182,6 +182,9 @@ class Broker:
             if other.rule is not None:
                 message = f"order {other.id} is kept by the rule {other.rule} and joins no group {where}"
                 raise OrderError(message)
+            if other.liquidates:
+                message = f"order {other.id} belongs to a liquidation and joins no group {where}"
+                raise OrderError(message)
             if other.group is not None and other.group.kind != kind:
                 message = (
                     f"order {other.id} belongs to the group {other.group.name}, which takes no {kind} {where}"

@@ -375,9 +375,17 @@ class Costs:
             if not math.isfinite(fee):
                 refuse(f"fee {number_text(fee)} must be finite")
             units = self.plan.account.posted(Fraction(fee) * CASH_UNIT)
+            units += self._liquidation_fee(order, quantity, price)
             if abs(units) > LARGEST_CASH:
                 refuse(f"fee {digits(fee)} leaves the range of money")
         return units
+
+    def _liquidation_fee(self, order: Order, quantity: int, price: int) -> int:
+        """Return what an order that liquidates at a price costs beside the fee: a part of the value."""
+        if not order.liquidates:
+            return 0
+        value = cash_float(abs(order.instrument.cash(price, quantity)))
+        return self.plan.account.posted(Fraction(float(self.plan.margin.liquidation_fee) * value) * CASH_UNIT)
 
 
 def delay_of(model: Any, order: Order, args: LatencyArgs) -> int:  # noqa: ANN401 - a model of any class

@@ -10,7 +10,15 @@ import attrs
 from ml4t.core.errors import ConfigError, unknown_name
 from ml4t.core.types import DataKind
 from ml4t.reference.desk import Desk
-from ml4t.reference.events import Event, FillEvent, OrderEvent, SignalEvent, market_event, signal_event
+from ml4t.reference.events import (
+    Event,
+    FillEvent,
+    MarginCallEvent,
+    OrderEvent,
+    SignalEvent,
+    market_event,
+    signal_event,
+)
 from ml4t.reference.plan import Plan
 from ml4t.reference.readable import News
 from ml4t.reference.timestamp import text_of
@@ -186,11 +194,15 @@ class Delivery:
             self.tell(signal, "signal", now, model_id=signal.model_id)
 
     def wants_orders(self) -> bool:
-        """Say whether anybody is told of fills and orders."""
-        return any(name in self.handlers for name in ("on_fill", "on_order", "on_event"))
+        """Say whether anybody is told of fills, orders and margin calls."""
+        hears = ("on_fill", "on_order", "on_margin_call", "on_event")
+        return any(name in self.handlers for name in hears)
 
-    def order(self, event: FillEvent | OrderEvent, now: int) -> None:
-        """Tell of a fill or of a change of an order."""
+    def order(self, event: FillEvent | OrderEvent | MarginCallEvent, now: int) -> None:
+        """Tell of a fill, of a change of an order, or of a margin call, which has no other callback."""
+        if isinstance(event, MarginCallEvent):
+            self.call("on_margin_call", now, event)
+            return
         self.tell(event, "fill" if isinstance(event, FillEvent) else "order", now)
 
 

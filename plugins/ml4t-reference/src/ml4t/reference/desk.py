@@ -73,9 +73,9 @@ class Desk:
         raise unknown_name("symbol", symbol, plan.symbols)  # noqa: EM101
 
     def cancel(self, order: Order) -> bool:
-        """Ask to take an order back; False when it is complete already."""
+        """Ask to take an order back; False when it is complete already, or belongs to a liquidation."""
         self.sending()
-        if not order.is_open:
+        if not order.is_open or order.liquidates:
             return False
         self.intake.asks.append(Cancel(order))
         return True

@@ -23,6 +23,7 @@ from ml4t.reference import standing
 from ml4t.reference.account import Account
 from ml4t.reference.attribution import Attribution
 from ml4t.reference.broker import Broker
+from ml4t.reference.calls import Calls
 from ml4t.reference.carry import Carry
 from ml4t.reference.context import Context
 from ml4t.reference.contingent import Contingent
@@ -31,14 +32,19 @@ from ml4t.reference.costs import Costs
 from ml4t.reference.dealer import Dealer
 from ml4t.reference.delivery import Delivery, Subscription
 from ml4t.reference.desk import Desk, OrderHandle
-from ml4t.reference.events import FillEvent, OrderEvent
+from ml4t.reference.events import FillEvent, MarginCallEvent, OrderEvent
 from ml4t.reference.exchange import Exchange
 from ml4t.reference.flows import Flows
 from ml4t.reference.guards import Guards
 from ml4t.reference.intake import Intake
 from ml4t.reference.ledger import Ledger
+from ml4t.reference.liquidation import Liquidator
+from ml4t.reference.liquidation_price import Closing
+from ml4t.reference.margin import Margin
+from ml4t.reference.margin_terms import CallRow
 from ml4t.reference.market import Data, Market
 from ml4t.reference.matching import Bar
+from ml4t.reference.memorandum import Memorandum
 from ml4t.reference.numbers import cash_float
 from ml4t.reference.orders import Fill, OrderBook, Transition
 from ml4t.reference.plan import Instrument, Plan
@@ -90,6 +96,7 @@ class Run:
         account = Account(plan.account, ledger, plan.instruments, plan.currencies, self._begin)
         self._exchange = Exchange(plan, account, Dealer(plan))
         self._venue = _venue(plan, book, account, self._exchange)
+        self._calls = _calls(plan, self._venue)
         self._market = Market(plan)
         self._flows = Flows(plan, account, self._exchange)
         self._settling = Settling(plan, account, self._exchange)
@@ -318,7 +325,12 @@ class Run:
                 self._corporate.apply(action, now)
 
     def _marks_and_nav(self, now: int, session: int | None) -> None:
-        """Phase 5: the value of the session that closed is written down, and what the next close charges."""
+        """Phase 5: margin is checked, then the value of the session that closed is written down.
+
+        So is what the next close charges.
+        """
+        if self._calls is not None:
+            self._calls.check(now, is_close=session is not None, after_opens=False)
         if session is not None:
             self._write_nav(now, session)
             self._carry.note(session)
@@ -330,6 +342,8 @@ class Run:
         self._recorder.portfolio(now, account, label)
         self._recorder.holdings(now, account, label)
         self._recorder.cash_of_each(now, account, label)
+        if self._calls is not None:
+            self._recorder.needs(now, self._calls.measure(), label)
         self._attribution.explain(now, label)
 
     def _becomes_readable(self, now: int) -> News:
@@ -366,7 +380,7 @@ class Run:
         self._venue.meet_standing(now)
 
     def _opens(self, now: int) -> None:
-        """Phase 10: bars that open now fill orders; then fills are told, and answers to them taken in."""
+        """Phase 10: bars that open now fill orders, and margin is checked; fills are told and answered."""
         live = {order.instrument.index for order in self._venue.book.working()}
         bars: list[tuple[Instrument, Bar]] = []
         for instrument in self._plan.instruments:
@@ -376,6 +390,8 @@ class Run:
             ):
                 bars.append((instrument, bar))
         self._venue.open(now, bars)
+        if self._calls is not None:
+            self._calls.check(now, is_close=False, after_opens=True)
         self._tell(now)
         self._desk.intake.take(now, after_opens=True)
 
@@ -402,7 +418,17 @@ class Run:
             for item in untold:
                 self._delivery.order(self._event(item), now)
 
-    def _event(self, item: Fill | Transition) -> FillEvent | OrderEvent:
+    def _event(self, item: Fill | Transition | CallRow) -> FillEvent | OrderEvent | MarginCallEvent:
+        if isinstance(item, CallRow):
+            return MarginCallEvent(
+                ts_event=item.ts,
+                kind=item.kind,
+                status=item.status,
+                equity=cash_float(item.equity),
+                requirement=cash_float(item.requirement),
+                amount=cash_float(item.amount),
+                ts_deadline=item.deadline,
+            )
         order = item.order
         instrument = order.instrument
         handle = OrderHandle(self._desk, order)
@@ -451,6 +477,26 @@ class Run:
 def _venue(plan: Plan, book: OrderBook, account: Account, exchange: Exchange) -> Venue:
     guards, contingent = Guards(plan, book, account), Contingent(plan, book)
     return Venue(plan, book, account, Costs(plan), guards, contingent, exchange)
+
+
+def _calls(plan: Plan, venue: Venue) -> Calls | None:
+    """Bound an account by its margin model and return what checks it; None without such a model."""
+    if plan.models.margin is None:
+        return None
+    margin = Margin(plan, venue.account)
+    venue.account.margin = margin
+    venue.memorandum = Memorandum(margin) if plan.margin.has_sma else None
+    if plan.margin.liquidates_at_price:
+        venue.closing = Closing(venue, margin)
+    liquidator = None if plan.models.liquidation is None else Liquidator(venue, margin)
+    return Calls(
+        book=venue.book,
+        terms=plan.margin,
+        margin=margin,
+        memorandum=venue.memorandum,
+        liquidator=liquidator,
+        closing=venue.closing,
+    )
 
 
 def _span(plan: Plan) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from ml4t.core.types import OrderStatus, Side
 from ml4t.reference.plan import Feed, Plan
 from ml4t.reference.timestamp import Timestamp, text_of
 
-__all__ = ["Event", "EventFields", "FillEvent", "MarketEvent", "OrderEvent", "SignalEvent"]
+__all__ = ["Event", "EventFields", "FillEvent", "MarginCallEvent", "MarketEvent", "OrderEvent", "SignalEvent"]
 __all__ += ["as_name", "market_event", "number_text", "signal_event"]
 
 
@@ -151,6 +151,30 @@ class OrderEvent(Event, callbacks.OrderEvent):
     previous_status: OrderStatus  #: before the change
     reason_code: str  #: empty where nothing is to explain
     reason: str  #: its sentence
+
+
+@final
+@attrs.frozen(kw_only=True, eq=False)
+class MarginCallEvent(callbacks.MarginCallEvent):
+    """A margin call, or what became of it; amounts are in the base currency."""
+
+    ts_event: int  #: when it happened, ns since 1970 UTC
+    kind: str  #: `maintenance`, `overnight` or `liquidation_price`
+    status: str  #: `warning`, `issued`, `met` or `liquidation`
+    equity: float  #: what the account is worth, or what is left of a position that is closed at a price
+    requirement: float  #: what is needed
+    amount: float  #: what is missing
+    ts_deadline: int | None  #: until when, ns since 1970 UTC; None where nothing is called for
+
+    @property
+    def timestamp(self) -> Timestamp:
+        """When it happened."""
+        return Timestamp(self.ts_event)
+
+    @property
+    def deadline(self) -> Timestamp | None:
+        """Until when; None where nothing is called for."""
+        return None if self.ts_deadline is None else Timestamp(self.ts_deadline)
 
 
 def market_event(plan: Plan, feed: Feed, row: int) -> MarketEvent:

@@ -16,7 +16,9 @@ from ml4t.reference.orders import STOPS, Fill, Order, OrderBook, Terms
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.rules import KINDS, Rule, Trail, level
 
-__all__ = ["Guards", "Occasion"]
+__all__ = ["LIQUIDATION", "Guards", "Occasion"]
+
+LIQUIDATION = "liquidation"  #: tag of orders that close positions for want of margin, and rule of their stops
 
 OF_ONE_EVENT = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG, TimeInForce.CLS)
 
@@ -103,6 +105,58 @@ class Guards:
                 self._move(order, _tighter(order, price) if keeps else price, now, occasion)
                 if _has_moved(order, before):
                     self.book.note(order, now, "MOVED_WITH_POSITION")
+        self._follow_position(instrument, held, now, occasion)
+
+    def liquidation(self, instrument: Instrument) -> Order | None:
+        """Return the stop that liquidates a position, where one is at work."""
+        order = self.orders.get((instrument.index, LIQUIDATION))
+        return order if order is not None and order.is_working else None
+
+    def _follow_position(self, instrument: Instrument, held: int, now: int, occasion: Occasion) -> None:
+        """Give the stop of a liquidation the size of its position, or take it away with that."""
+        order = self.liquidation(instrument)
+        if order is None:
+            return
+        if order.sign * held >= 0:
+            self.book.move(order, OrderStatus.CANCELED, now, "POSITION_CLOSED")
+            return
+        before = occasion.before.get(order.id, order.terms)
+        order.quantity = Fraction(order.filled + abs(held))
+        if _has_moved(order, before):
+            self.book.note(order, now, "MOVED_WITH_POSITION")
+
+    def liquidate_at(self, instrument: Instrument, price: int, now: int, active_from: int) -> Order:
+        """Place the stop that liquidates a position."""
+        held = self.account.ledger.quantity(instrument)
+        order = Order(
+            id=len(self.book.orders) + 1,
+            instrument=instrument,
+            side=Side.SELL if held > 0 else Side.BUY,
+            order_type=OrderType.STOP,
+            time_in_force=TimeInForce.GTC,
+            quantity=Fraction(abs(held)),
+            stop_price=Fraction(price),
+            tag=LIQUIDATION,
+            rule=LIQUIDATION,
+            liquidates=True,
+            ts_submitted=now,
+            active_from=active_from,
+        )
+        self.book.orders.append(order)
+        self.orders[instrument.index, LIQUIDATION] = order
+        self.book.move(order, OrderStatus.SUBMITTED, now)
+        self.book.move(order, OrderStatus.ACCEPTED, now)
+        return order
+
+    def withdraw(self, order: Order, now: int) -> None:
+        """Take the stop away that would have liquidated a position."""
+        self.book.move(order, OrderStatus.CANCELED, now, "POSITION_CLOSED")
+
+    def move_liquidation(self, order: Order, price: int, now: int) -> None:
+        """Move the stop that liquidates a position."""
+        if order.stop_price != price:
+            order.stop_price = Fraction(price)
+            self.book.note(order, now, "MOVED_WITH_POSITION")
 
     def _turn(self, instrument: Instrument, held: int) -> None:
         """Forget what belongs to a position that was closed or turned, and begin anew for one that opened."""

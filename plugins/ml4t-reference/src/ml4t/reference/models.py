@@ -21,9 +21,11 @@ class Models:
     impact: Any  #: None where there is none
     fee: Any
     latency: list[Any]  #: those that instruments name by their index
-    borrow: Any  #: this and the two below: None where there is none
+    borrow: Any  #: this and the four below: None where there is none
     funding: Any
     fx: Any
+    margin: Any
+    liquidation: Any
     interest: Mapping[str, Any]  #: by currency; one without a model has no interest
 
     @property
@@ -54,6 +56,8 @@ def read_models(spec: Mapping[str, Any]) -> Models:
         borrow=_maybe_copy(spec, "borrow_model"),
         funding=_maybe_copy(spec, "funding_model"),
         fx=_maybe_copy(spec, "fx_model"),
+        margin=_maybe_copy(spec, "margin_model"),
+        liquidation=_maybe_copy(spec, "liquidation_model"),
         interest={name: _copy(each) for name, each in _interest(spec).items()},
     )
 

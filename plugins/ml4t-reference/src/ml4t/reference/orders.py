@@ -14,6 +14,7 @@ from fractions import Fraction
 import attrs
 
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.reference.margin_terms import CallRow
 from ml4t.reference.plan import Instrument
 
 __all__ = ["REASONS", "STOPS", "TOUCHED", "TRAILING", "Fill", "Group", "Order", "OrderBook", "Place"]
@@ -42,6 +43,7 @@ REASONS = {
     "POST_ONLY_WOULD_TAKE": "the order may only make, and the market is within its limit",
     "NOTHING_TO_REDUCE": "the order may only reduce a position, and nothing is left to reduce",
     "REFUSED_BY_MODEL": "the fill model takes no order of that size",
+    "LIQUIDATION": "canceled because positions of the account are being closed for want of margin",
     "PARENT_ENDED": "the order that it waited for ended without a fill",
     "GROUP_FILLED": "another order of its group filled",
     "GROUP_ENDED": "another order of its group ended",
@@ -119,6 +121,8 @@ class Order:
     all_or_none: bool = False
     tag: str = ""
     rule: str | None = None  #: kind of the position rule that keeps this order
+    liquidates: bool = False  #: closes a position for want of margin; the strategy cannot take it back
+    call: CallRow | None = None  #: what its first fill is a row of, where it liquidates at a price
     ts_submitted: int
     parent: Order | None = None  #: the order that has to fill first
     children: list[Order] = attrs.field(factory=list)
@@ -293,7 +297,9 @@ class OrderBook:
     fills: list[Fill] = attrs.field(factory=list)
     groups: list[Group] = attrs.field(factory=list)
     ended: list[Order] = attrs.field(factory=list)  #: orders whose end may be that of others
-    untold: list[Transition | Fill] = attrs.field(factory=list)  #: what the strategy has not been told yet
+    calls: list[CallRow] = attrs.field(factory=list)
+    untold: list[Transition | Fill | CallRow] = attrs.field(factory=list)
+    """What the strategy has not been told yet."""
 
     def working(self) -> list[Order]:
         """Return the orders that the venue has, by submission."""
@@ -360,6 +366,14 @@ class OrderBook:
         order.fees += fill.fee
         is_complete = order.filled == order.quantity
         self.move(order, OrderStatus.FILLED if is_complete else OrderStatus.PARTIALLY_FILLED, fill.ts)
+        if order.call is not None:
+            self.call(attrs.evolve(order.call, ts=fill.ts))
+            order.call = None
+
+    def call(self, row: CallRow) -> None:
+        """Write down a margin call, or what became of it."""
+        self.calls.append(row)
+        self.untold.append(row)
 
     def end(self, order: Order, now: int, code: str, reason: str = "") -> None:
         """End an order that cannot be paid for: rejected, or canceled once it has fills."""

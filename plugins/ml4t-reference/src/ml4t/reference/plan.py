@@ -18,6 +18,7 @@ from ml4t.core.errors import ConfigError, DataError
 from ml4t.core.policies import BuyingPower, Conversion, Policies
 from ml4t.core.types import DataKind, LotPolicy
 from ml4t.reference.currencies import Currencies
+from ml4t.reference.margin_terms import MarginRate, MarginTerms, read_rates, read_terms
 from ml4t.reference.models import Models, average_days, read_models
 from ml4t.reference.numbers import CASH_EXPONENT, as_float, half_even, scaled, units_of_float
 from ml4t.reference.timestamp import text_of
@@ -42,6 +43,7 @@ _SECTIONS += ["seed", "record_ns", "keeps_tables", "table_memory", "warm_from_ns
 _SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
 _SECTIONS += ["settlements", "cash_flows", "funding", "borrow"]
 _SECTIONS += ["borrow_model", "funding_model", "interest_models", "fx_model"]
+_SECTIONS += ["margin_model", "liquidation_model", "margin_rates"]
 # Older descriptions have one model of interest, that of the base currency.
 _SECTIONS += ["interest_model"]
 
@@ -256,6 +258,8 @@ class Plan:
     cash_flows: tuple[CashFlow, ...]  #: by time, each after the begin of the run
     funding: tuple[FundingRate, ...]  #: by time, then instrument
     borrow: tuple[BorrowRate, ...]  #: likewise
+    margin_rates: tuple[MarginRate, ...]  #: likewise
+    margin: MarginTerms
     calendars: tuple[Sessions, ...]
     nav_calendar: int  #: position of the calendar whose session closes make the NAV
     account: Account
@@ -306,6 +310,8 @@ class Plan:
             cash_flows=flows,
             funding=tuple(FundingRate(**each) for each in spec.get("funding", ())),
             borrow=tuple(BorrowRate(**each) for each in spec.get("borrow", ())),
+            margin_rates=read_rates(spec, [each.symbol for each in instruments]),
+            margin=read_terms(spec),
             calendars=tuple(_sessions(each) for each in spec["calendars"]),
             nav_calendar=spec["nav_calendar"],
             account=account,

@@ -3,7 +3,7 @@
 A **cash account**, which neither sells short nor borrows, may spend its cash. Any other may carry positions
 worth `leverage` times its equity, long and short alike; what it holds already counts against that. With
 `buying_power = "cash"` an account that may sell short goes by its cash, too, and with `"unlimited"` nothing
-bounds it.
+bounds it. A margin model takes the place of all that: see `ml4t.reference.margin`.
 
 What an order reserves is money of the currency of its instrument. Where bounds are made of equity it counts
 for what it is worth in the base currency. Where they are made of cash it takes cash of its own currency
@@ -59,6 +59,8 @@ def check_set_aside(account: Account, working: Iterable[Order]) -> None:
 
 def free(account: Account, pricing: Pricing, aside: Aside) -> Fraction:
     """Return the buying power in the base currency, after what is set aside; of an account with bounds."""
+    if account.margin is not None:
+        return _free(account.margin.free(pricing, aside))
     if not account.is_cash_account:
         return _free_by_equity(account, pricing, aside)
     base = account.currencies.base
@@ -79,10 +81,11 @@ def missing(
     if need <= 0:
         return None
     currency = instrument.currency
-    if not account.is_cash_account:
-        found: Missing | None = Missing(
-            _to_base(account, currency, need), _free_by_equity(account, pricing, aside)
-        )
+    if account.margin is not None:
+        # What orders need by a margin model is money of the base currency.
+        found: Missing | None = Missing(need, free(account, pricing, aside))
+    elif not account.is_cash_account:
+        found = Missing(_to_base(account, currency, need), _free_by_equity(account, pricing, aside))
     elif instrument.is_margined:
         # It is as if it were bought with the base currency.
         base = account.currencies.base
@@ -121,6 +124,8 @@ def _held_for_margined(account: Account, aside: Aside) -> Fraction:
 
 def before_orders(account: Account) -> Fraction:
     """Return the buying power at marks, before anything is set aside, as the sentence of a refusal tells."""
+    if account.margin is not None:
+        return Fraction(account.margin.before_orders())
     if account.is_cash_account:
         return Fraction(account.cash - account.collateral)
     return account.terms.leverage * account.equity - account.gross
@@ -133,7 +138,8 @@ def can_pay(account: Account, dealer: Dealer, order: Order, quantity: int, price
     that of the base currency, at what the purchase really costs; a fill that does not lower cash is paid. For
     a margined position it needs cash of the base currency for all notionals and the fee. In any other account
     the position after the fill, at the price of the fill, together with all other positions at their marks,
-    must be within `leverage` times the equity that the fee leaves. What only closes can always be carried.
+    must be within `leverage` times the equity that the fee leaves; with a margin model that equity must be
+    enough to open them all. What only closes can always be carried.
     """
     if account.is_unlimited:
         return True
@@ -143,6 +149,8 @@ def can_pay(account: Account, dealer: Dealer, order: Order, quantity: int, price
     _, opening = account.parts(order, quantity)
     if opening == 0:
         return True
+    if account.margin is not None:
+        return account.margin.carries(order, quantity, price, fee)
     currency = instrument.currency
     after = account.ledger.quantity(instrument) + quantity * order.sign
     gained = account.to_base(abs(instrument.cash(price, after)), currency)

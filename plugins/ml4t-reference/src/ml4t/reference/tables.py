@@ -15,11 +15,13 @@ import attrs
 from ml4t.core.schemas import TABLES, table_schema
 from ml4t.reference.account import Account
 from ml4t.reference.attribution import PARTS, Attribution, Contribution
+from ml4t.reference.calls import Measured
 from ml4t.reference.currencies import Currencies
 from ml4t.reference.exchange import Converted, Exchange
 from ml4t.reference.flows import Paid
 from ml4t.reference.ledger import Posting
 from ml4t.reference.lots import RoundTrip
+from ml4t.reference.margin_terms import CallRow
 from ml4t.reference.numbers import CASH_EXPONENT, cash_float
 from ml4t.reference.orders import Fill, Order, OrderBook, Transition
 
@@ -41,6 +43,7 @@ class Recorder:
     history: list[Row] = attrs.field(factory=list)
     positions: list[Row] = attrs.field(factory=list)
     balances: list[Row] = attrs.field(factory=list)
+    margin: list[Row] = attrs.field(factory=list)
     recorded: list[Row] = attrs.field(factory=list)
     logs: list[Row] = attrs.field(factory=list)
 
@@ -130,6 +133,24 @@ class Recorder:
                 }
             )
 
+    def needs(self, now: int, measured: Measured, session: int) -> None:
+        """Write down what positions need at the close of a session."""
+        needs = measured.needs
+        has_overnight = bool(needs.each) and needs.overnight is not None
+        self.margin.append(
+            {
+                "ts_event": now,
+                "session": session,
+                "book": BOOK,
+                "equity": _decimal(measured.equity),
+                "initial": _decimal(needs.initial),
+                "maintenance": _decimal(needs.maintenance),
+                "overnight": _decimal(needs.overnight or 0) if has_overnight else None,
+                "excess": _decimal(measured.equity - needs.maintenance),
+                "sma": None if measured.sma is None else _decimal(measured.sma),
+            }
+        )
+
     def tables(
         self,
         book: OrderBook,
@@ -151,6 +172,8 @@ class Recorder:
             "attribution": [_contribution(each) for each in attribution.rows],
             "balances": self.balances,
             "conversions": [_conversion(each) for each in exchange.rows],
+            "margin": self.margin,
+            "margin_calls": [_call(each) for each in book.calls],
             "cash_flows": [_cash_flow(each) for each in paid],
             "recorded": self.recorded,
             "logs": self.logs,
@@ -310,6 +333,19 @@ def _conversion(each: Converted) -> Row:
         "cause": "automatic" if each.asked is None else "asked",
         "status": each.status,
         "reason": each.reason,
+    }
+
+
+def _call(each: CallRow) -> Row:
+    return {
+        "ts_event": each.ts,
+        "book": BOOK,
+        "kind": each.kind,
+        "status": each.status,
+        "equity": _decimal(each.equity),
+        "requirement": _decimal(each.requirement),
+        "amount": _decimal(each.amount),
+        "ts_deadline": each.deadline,
     }
 
 

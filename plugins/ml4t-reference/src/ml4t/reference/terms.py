@@ -93,6 +93,13 @@ class Reader:
             fields["expires"] = self._instant(terms["expire_at"])
         return fields | flags | {"order_type": order_type, "time_in_force": life, "tag": terms.get("tag", "")}
 
+    def _refuse_kept(self, order: Order) -> None:
+        """Refuse to change what is no order of the strategy."""
+        if order.liquidates:
+            self._refuse(f"order {order.id} belongs to a liquidation and cannot be changed")
+        if order.rule is not None:
+            self._refuse(f"order {order.id} is kept by the rule {order.rule}; set other rules instead")
+
     def changes(self, order: Order, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the new terms of an order by the names of its fields.
 
@@ -101,12 +108,12 @@ class Reader:
         TypeError
             If a keyword is not known.
         OrderError
-            If nothing is asked for, the order is one of a position rule, or does not take a term.
+            If nothing is asked for, the order is one of a position rule or of a liquidation, or does not take
+            a term.
         """
         _refuse_unknown("modify_order", given, CHANGES)
         terms = {key: value for key, value in given.items() if value is not None}
-        if order.rule is not None:
-            self._refuse(f"order {order.id} is kept by the rule {order.rule}; set other rules instead")
+        self._refuse_kept(order)
         if not terms:
             self._refuse(f"modify_order needs something to change: {', '.join(CHANGES)}")
         kind = order.order_type

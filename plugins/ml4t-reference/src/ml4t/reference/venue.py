@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -23,6 +24,7 @@ from ml4t.reference.exchange import Exchange
 from ml4t.reference.guards import Guards, Occasion
 from ml4t.reference.market import Data, in_turns, mark_of
 from ml4t.reference.matching import Bar, Offer, Quote, Trade, at_close, at_open, at_session_close, own_side
+from ml4t.reference.memorandum import Memorandum
 from ml4t.reference.models import average_days
 from ml4t.reference.numbers import cash_text, plain_text
 from ml4t.reference.orders import Fill, Order, OrderBook, is_decided
@@ -32,6 +34,9 @@ from ml4t.reference.prints import PrintPath
 from ml4t.reference.rules import Rule
 from ml4t.reference.timestamp import text_of
 from ml4t.reference.turnover import Turnover
+
+if TYPE_CHECKING:
+    from ml4t.reference.liquidation_price import Closing
 
 __all__ = ["Venue"]
 
@@ -47,6 +52,8 @@ class Venue:
     guards: Guards
     contingent: Contingent
     exchange: Exchange
+    memorandum: Memorandum | None = None  #: that some margin models go by
+    closing: Closing | None = None  #: of positions at a price, which other margin models have
     is_completing: bool = False  #: phase 1: sessions that close now have not closed yet
     unbooked: set[int] = attrs.field(factory=set)  #: instruments whose open waits for the volume of its bar
     late: set[int] = attrs.field(factory=set)  #: those of them whose rules were changed meanwhile
@@ -84,10 +91,13 @@ class Venue:
 
     def _complete_turn(self, now: int, paths: list[Path], rows: list[tuple[Instrument, Data]]) -> list[Order]:
         """Match one turn; return the orders that end when all ticks of the source and instant are matched."""
+        self._close_in(now, [row for row in rows if not isinstance(row[1], Bar)])
         self._walk(now, paths)
         if self.plan.models.needs_volume:
             self._end_all([order for path in paths for order in path.met_open()], now)
         self._booked(now, [path.instrument for path in paths])
+        # What an open has filled that waited for its volume is held in the range of its bar.
+        self._close_in(now, [row for row in rows if isinstance(row[1], Bar)])
         for path in paths:
             path.stage = RANGES
         self._walk(now, paths)
@@ -108,6 +118,11 @@ class Venue:
             if mark is not None:
                 self.account.marks[instrument.index] = mark
         return over
+
+    def _close_in(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
+        """Place the stops of liquidations at a price that rows reach, where there are such."""
+        if self.closing is not None:
+            self.closing.before_rows(now, rows)
 
     def _walk(self, now: int, paths: list[Path]) -> None:
         """Take the chances of several instruments, merged by their heads."""
@@ -255,6 +270,8 @@ class Venue:
         Where a model needs the volume of the bar, nothing is decided yet: the fill is priced at the open and
         booked when the bar is complete.
         """
+        if self.closing is not None:
+            self.closing.before_opens(now, bars)
         for instrument, bar in bars:
             self.account.marks[instrument.index] = bar.open
             self._let_rest(instrument, bar)
@@ -529,11 +546,14 @@ class Venue:
         )
         self.used[self._source(order, data)] = (data.row, self.taken_from(order, data) + execution.quantity)
         self.turnover.take(instrument, data, execution.quantity)
-        if not self.account.ledger.quantity(instrument):
+        held = self.account.ledger.quantity(instrument)
+        if not held:
             # A position that opens is worth what the market was at, before costs.
             self.account.marks[instrument.index] = offer.market
         self.account.ledger.book(fill)
         self.exchange.after_event(now, instrument.currency, instrument)
+        if self.memorandum is not None:
+            self.memorandum.note(fill, held)
         self.book.fill(fill)
         self.costs.tell(fill)
         if order.is_working and self.reducible(order) == 0:
