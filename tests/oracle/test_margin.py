@@ -123,7 +123,7 @@ def dated(draw: st.DrawFn) -> Case:
 def priced(draw: st.DrawFn) -> Case:
     """Draw a case in which positions are closed at a price; nothing is paid for them."""
     case = draw(accounts(draw(KINDS), {"margin_model": draw(st.sampled_from(CRYPTO))}))
-    # Not yet with models that wait for the volume of a bar: there the engines differ in one case of some hundreds.
+    # Not yet with models that wait for the volume of a bar: there one case of some hundreds differs.
     late = ("fill_model", "slippage_model", "impact_model")
     plain = {key: value for key, value in case.account.items() if key not in late}
     case = attrs.evolve(case, account=plain)

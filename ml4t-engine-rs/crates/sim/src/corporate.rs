@@ -144,15 +144,15 @@ impl Book {
             position.mark = None;
             return Ok(());
         }
-        let value = match per_unit {
-            Some(amount) => event.amount(amount, position.quantity)?,
-            None => match event.settled_at {
-                Some(price) => {
-                    let value = instrument.scale.notional(price, Qty(position.quantity));
-                    value.ok_or_else(|| out_of_range(&instrument.symbol))?
-                }
-                None => position.value,
-            },
+        // What is settled at a price is settled exactly, like a variation margin.
+        let declared = per_unit.filter(|_| position.is_margined).and_then(|amount| instrument.price_of(amount));
+        let value = match (declared.or(event.settled_at.filter(|_| per_unit.is_none())), per_unit) {
+            (Some(price), _) => {
+                let value = instrument.scale.notional(price, Qty(position.quantity));
+                value.ok_or_else(|| out_of_range(&instrument.symbol))?
+            }
+            (None, Some(amount)) => event.amount(amount, position.quantity)?,
+            (None, None) => position.value,
         };
         let (cost, settled, whole) = (position.cost, position.settled, position.quantity.abs());
         let (mut done, mut given) = (0, Cash::ZERO);

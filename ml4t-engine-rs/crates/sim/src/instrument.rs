@@ -5,7 +5,7 @@ use ml4t_abi::Phase;
 use crate::error::{Result, SimError};
 use crate::ids::{CalendarId, CurrencyId, FeedId};
 use crate::latency::Latency;
-use crate::money::{Price, Ratio, Scale};
+use crate::money::{CASH_EXPONENT, Cash, Price, Ratio, Scale};
 use crate::order::Side;
 use crate::policies::{LotRounding, Settlement};
 
@@ -100,6 +100,13 @@ impl Instrument {
     #[must_use]
     pub fn passive(&self, price: Price, side: Side, is_stop: bool) -> Price {
         if (side == Side::Buy) == is_stop { self.tick_ceil(price) } else { self.tick_floor(price) }
+    }
+
+    /// The price that an amount for a unit is; `None` where prices are not as fine.
+    #[must_use]
+    pub fn price_of(&self, per_unit: Cash) -> Option<Price> {
+        let unit = 10_i128.pow(CASH_EXPONENT - self.scale.price_exponent);
+        (per_unit.0 % unit == 0).then(|| i64::try_from(per_unit.0 / unit).ok().map(Price)).flatten()
     }
 
     /// Nearest tick at or below `price`.

@@ -260,7 +260,7 @@ class Account:
             return abs(order.instrument.worth(self.reserve_price(order), order.leaves))
         closing, opening = self.parts(order, order.leaves)
         if self.margin is not None:
-            if order.instrument.index not in self.marks and self._has_no_price(order):
+            if self._has_no_price(order):
                 # Nothing is known of what it needs: its fill will show.
                 return Fraction(0)
             opening = 0 if self._opens_nothing(order) else opening
