@@ -21,7 +21,7 @@ READER = "reader"  # is asked once before a run, so it has no native form
 KINDS = ("fill", "slippage", "impact", "fee", "latency", "executor", READER, "strategy")
 NATIVES = ("none", "numba", "rust", "c")
 OURS = frozenset(("core", "engine", "fees", "fills", "funding", "futures", "impact", "native", "profiles"))
-OURS |= {"reference", "report", "slippage", "testing"}
+OURS |= {"margin", "reference", "report", "slippage", "testing"}
 
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "template"
