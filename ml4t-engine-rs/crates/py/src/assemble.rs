@@ -100,7 +100,7 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
         flows: flows(spec, &currencies)?,
         opening: opening(&account, &currencies)?,
         policies: policies(&get(spec, "policies")?.cast_into::<PyDict>()?)?,
-        account: AccountSettings { has_margin: spec.contains("margin_model")?, ..account_settings(&account)? },
+        account: account_settings(&account)?,
         models: models(spec, &currencies, raised)?,
         currencies: Arc::new(currencies),
         books: 1,
@@ -335,7 +335,6 @@ fn account_settings(account: &Dict<'_>) -> PyResult<AccountSettings> {
         buying_power: BuyingPower::parse(&take::<String>(account, "buying_power")?).into_py(py)?,
         allows_short: take(account, "allows_short")?,
         leverage: Ratio::new(num, den).into_py(py)?,
-        has_margin: false,
         conversion: Conversion::parse(&take::<String>(account, "conversion")?).into_py(py)?,
         posting_quantum: money(account, "posting_quantum")?.0,
     })

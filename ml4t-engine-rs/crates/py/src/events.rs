@@ -483,7 +483,7 @@ impl MarginCallEvent {
         self.0.ts
     }
 
-    /// What equity does not reach: `maintenance` or `overnight`.
+    /// What equity does not reach: `maintenance`, `overnight`, or `liquidation_price`.
     #[getter]
     const fn kind(&self) -> &'static str {
         self.0.kind.as_str()

@@ -20,12 +20,13 @@ use crate::time::{Ns, render};
 const WHAT: &str = "buying power";
 
 /// Whether cash alone bounds what an account may do: it was asked for, or there is no leverage and no short.
-pub(crate) const fn goes_by_cash(settings: &AccountSettings) -> bool {
+pub(crate) const fn goes_by_cash(plan: &Plan) -> bool {
+    let settings = &plan.account;
     match settings.buying_power {
         BuyingPower::Cash => true,
         BuyingPower::Unlimited => false,
         BuyingPower::Equity => {
-            !settings.has_margin && !settings.allows_short && settings.leverage.num == settings.leverage.den
+            !plan.has_margin() && !settings.allows_short && settings.leverage.num == settings.leverage.den
         }
     }
 }
@@ -127,7 +128,7 @@ pub fn free_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
     if settings.buying_power == BuyingPower::Unlimited {
         return Ok(UNLIMITED);
     }
-    if goes_by_cash(settings) {
+    if goes_by_cash(plan) {
         let free = book.sum(quotes, |purse| purse.cash().minus(purse.reserved, WHAT))?;
         return free.minus(collateral(book, quotes)?, WHAT)?.minus(reserved_margined(book, quotes)?, WHAT);
     }
@@ -160,7 +161,7 @@ pub(crate) fn buying_power(plan: &Plan, state: &State, book: &Book) -> Result<Ca
         let needs = state.margin.of_book(About::of(plan, state, book.id))?.initial;
         return book.equity(quotes)?.minus(needs, WHAT);
     }
-    if goes_by_cash(&plan.account) {
+    if goes_by_cash(plan) {
         return book.all_cash(quotes)?.minus(collateral(book, quotes)?, WHAT);
     }
     let worth = Worth::at_marks(book, quotes)?;
@@ -205,9 +206,9 @@ pub fn lacks_power(
         return Ok(None);
     }
     let own = book.purse(currency);
-    if !goes_by_cash(settings) {
+    if !goes_by_cash(plan) {
         // What a margin model needs is of the base currency.
-        let needed = if settings.has_margin { need } else { quotes.to_base(currency, need)? };
+        let needed = if plan.has_margin() { need } else { quotes.to_base(currency, need)? };
         let free = free_power(plan, state, book)?;
         return Ok((needed > free).then_some(Lack { needed, free, currency: BASE }));
     }
@@ -303,7 +304,7 @@ pub fn affords(
     }
     let quotes = &exchange.quotes;
     let size = |value: Cash| quotes.to_base(currency, Cash(value.0.abs()));
-    if goes_by_cash(settings) && !fill.is_margined {
+    if goes_by_cash(plan) && !fill.is_margined {
         let kept = collateral(book, quotes)?;
         let before = book.purse(currency).cash();
         let after = before.minus(fill.notional, WHAT)?.minus(fill.fee, WHAT)?;
@@ -321,7 +322,7 @@ pub fn affords(
         let about = About::beside(plan, exchange, book, now);
         return margin.affords(about, (fill.instrument, fill.after, fill.price), fill.fee);
     }
-    if goes_by_cash(settings) {
+    if goes_by_cash(plan) {
         let others = collateral(book, quotes)?.minus(size(fill.value_before)?, WHAT)?;
         let kept = others.plus(size(fill.value_after)?, WHAT)?.plus(quotes.to_base(currency, fill.fee)?, WHAT)?;
         return Ok(kept <= book.cash());

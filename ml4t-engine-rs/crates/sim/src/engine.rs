@@ -475,7 +475,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
         self.venue.on_expiry(&mut desk)?;
-        if has_new_rates && self.plan.account.has_margin {
+        if has_new_rates && self.plan.has_margin() {
             self.venue.reserve_all(&mut desk)?;
         }
         // One comparison stands for phases 3 to 7 where none of them has anything to do.

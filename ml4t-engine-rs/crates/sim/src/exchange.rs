@@ -284,7 +284,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             } else {
                 (Cash(-request.amount.0), book.purse(request.currency).cash())
             };
-            if goes_by_cash(&plan.account) && needed > has {
+            if goes_by_cash(plan) && needed > has {
                 let paid_in = plan.currencies.name(if buys { BASE } else { request.currency });
                 let text = format!(
                     "converting {} {} needs {} {paid_in}, the account has {} ({})",

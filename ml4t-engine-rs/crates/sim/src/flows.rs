@@ -53,7 +53,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             let book = &mut books[0];
             let name = plan.currencies.name(flow.currency);
             let cash = book.purse(flow.currency).cash();
-            if flow.amount < Cash::ZERO && goes_by_cash(&plan.account) && cash.plus(flow.amount, "cash")? < Cash::ZERO {
+            if flow.amount < Cash::ZERO && goes_by_cash(plan) && cash.plus(flow.amount, "cash")? < Cash::ZERO {
                 return Err(SimError::data(format!(
                     "cash flows: {} {name} are to be taken out at {}, the account has {}; take out less, or later",
                     -flow.amount.to_f64(),

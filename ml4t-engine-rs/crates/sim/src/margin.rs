@@ -84,6 +84,13 @@ struct Asked {
     model: MarginModel,
     holdings: Vec<Holding>,
     amounts: Vec<f64>,
+    each: Vec<Cash>,
+}
+
+impl Asked {
+    const fn new(model: MarginModel) -> Self {
+        Self { model, holdings: Vec::new(), amounts: Vec::new(), each: Vec::new() }
+    }
 }
 
 /// Where a question is asked from.
@@ -116,7 +123,7 @@ impl Margin {
         let mut model = model.boxed_clone();
         model.reset(plan.seed).map_err(|text| cannot_begin(model.name(), &text))?;
         let calls = (0..plan.books).map(|_| Calls::new(plan)).collect::<Result<_>>()?;
-        let asked = Some(Mutex::new(Asked { model, holdings: Vec::new(), amounts: Vec::new() }));
+        let asked = Some(Mutex::new(Asked::new(model)));
         Ok(Self { asked, calls, ..Self::default() })
     }
 
@@ -163,17 +170,18 @@ impl Margin {
         &self,
         about: About<'_>,
         fill: impl FnOnce(&mut Vec<Holding>),
-        after: impl FnOnce(&[Holding], Vec<Cash>) -> T,
+        after: impl FnOnce(&[Holding], &[Cash]) -> T,
     ) -> Result<(Requirement, T)> {
         let Some(asked) = &self.asked else {
             return Err(SimError::internal("a margin model is asked where there is none".to_owned()));
         };
         let mut guard = asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let Asked { model, holdings, amounts } = &mut *guard;
+        let Asked { model, holdings, amounts, each } = &mut *guard;
         holdings.clear();
+        each.clear();
         fill(holdings);
         if holdings.is_empty() {
-            return Ok((Requirement::default(), after(holdings, Vec::new())));
+            return Ok((Requirement::default(), after(holdings, each)));
         }
         amounts.clear();
         amounts.resize(holdings.len(), f64::NAN);
@@ -192,20 +200,20 @@ impl Margin {
             return Err(fail(said(status, &model.last_error())));
         }
         let quantum = about.plan.account.posting_quantum;
-        let money = |what: &str, found: f64| {
+        let money = |what: &str, of: &str, found: f64| {
             let cash = Cash::from_f64(found, quantum).filter(|_| found >= 0.0);
             let allowed = "must be zero or more, and an amount of money";
-            cash.ok_or_else(|| fail(format!("{what} {} {allowed}", shown(found))))
+            cash.ok_or_else(|| fail(format!("{what}{of} {} {allowed}", shown(found))))
         };
+        let overnight = Some(output.overnight).filter(|needed| !needed.is_nan());
         let requirement = Requirement {
-            initial: money("initial", output.initial)?,
-            maintenance: money("maintenance", output.maintenance)?,
-            overnight: if output.overnight.is_nan() { None } else { Some(money("overnight", output.overnight)?) },
+            initial: money("initial", "", output.initial)?,
+            maintenance: money("maintenance", "", output.maintenance)?,
+            overnight: overnight.map(|needed| money("overnight", "", needed)).transpose()?,
         };
-        let mut each = Vec::new();
         for (holding, &amount) in holdings.iter().zip(amounts.iter()) {
             let symbol = &about.plan.instruments[holding.asset as usize].symbol;
-            each.push(money(&format!("requirement of {symbol}"), amount)?);
+            each.push(money("requirement of ", symbol, amount)?);
         }
         Ok((requirement, after(holdings, each)))
     }
@@ -220,7 +228,7 @@ impl Margin {
 
     /// The positions of a book at their marks, and what each needs.
     pub(crate) fn each_of_book(&self, about: About<'_>) -> Result<Vec<(Holding, Cash)>> {
-        let pairs = |holdings: &[Holding], each: Vec<Cash>| holdings.iter().copied().zip(each).collect();
+        let pairs = |holdings: &[Holding], each: &[Cash]| holdings.iter().copied().zip(each.iter().copied()).collect();
         Ok(self.ask(about, |holdings| self.list(about, holdings), pairs)?.1)
     }
 
@@ -319,7 +327,7 @@ impl Clone for Margin {
     fn clone(&self) -> Self {
         let copy = |asked: &Mutex<Asked>| {
             let model = asked.lock().unwrap_or_else(PoisonError::into_inner).model.boxed_clone();
-            Mutex::new(Asked { model, holdings: Vec::new(), amounts: Vec::new() })
+            Mutex::new(Asked::new(model))
         };
         Self {
             asked: self.asked.as_ref().map(copy),

@@ -433,8 +433,6 @@ pub struct AccountSettings {
     pub buying_power: BuyingPower,
     /// What it does by itself with cash of other currencies.
     pub conversion: Conversion,
-    /// Whether a margin model bounds it.
-    pub has_margin: bool,
     /// Step to which model answers are rounded, in units of 1e-18.
     pub posting_quantum: i128,
 }
@@ -548,9 +546,6 @@ impl Plan {
         crate::settlement::validate(&self.settlements, self)?;
         crate::flows::validate(&self.flows, self)?;
         check_quantum(self.account.posting_quantum)?;
-        if self.account.has_margin != self.models.margin.is_some() {
-            return Err(SimError::config("an account has a margin model, or it has none".to_owned()));
-        }
         if self.account.initial_cash < Cash::ZERO || self.books == 0 {
             return Err(SimError::config("initial_cash must not be negative, and one book is needed".to_owned()));
         }
@@ -564,6 +559,13 @@ impl Plan {
     #[must_use]
     pub fn base_currency(&self) -> &str {
         self.currencies.name(BASE)
+    }
+
+    /// Whether a margin model bounds accounts.
+    #[must_use]
+    #[inline]
+    pub const fn has_margin(&self) -> bool {
+        self.models.margin.is_some()
     }
 
     /// The instrument of that id.

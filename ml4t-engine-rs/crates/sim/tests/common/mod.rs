@@ -169,7 +169,6 @@ impl World {
                 buying_power: BuyingPower::Equity,
                 leverage: Ratio { num: 1, den: 1 },
                 conversion: Conversion::WhenShort,
-                has_margin: false,
                 posting_quantum: 1_000_000_000,
             },
             models: Models::default(),

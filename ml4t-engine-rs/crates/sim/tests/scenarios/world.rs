@@ -106,7 +106,7 @@ impl World {
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
             opening: opening(scenario, &currencies)?,
             policies,
-            account: AccountSettings { has_margin: !scenario.settings("margin").is_empty(), ..account(scenario)? },
+            account: account(scenario)?,
             models: models(scenario, &currencies)?,
             currencies,
             books: 1,
@@ -426,7 +426,6 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
         buying_power: BuyingPower::Equity,
         leverage: Ratio { num: 1, den: 1 },
         conversion: Conversion::WhenShort,
-        has_margin: false,
         posting_quantum: 1_000_000_000,
     };
     for (name, value) in scenario.settings("account") {
