@@ -1,8 +1,9 @@
 """Liquidation at a price, where a margin model has it: positions end at the price that takes their margin.
 
 Before a piece of data meets orders, the way from the mark of a position to the worst price of that data is
-looked at: at an open that is the open, in the range of a bar its low for longs and its high for shorts, of a
-quote the bid for longs and the ask for shorts, of a print its price. At a price, of a position
+looked at: at an open that is the open, in the range of a bar its low for longs and its high for shorts (its
+close where nothing else of bars is known), of a quote the bid for longs and the ask for shorts, of a print
+its price. At a price, of a position
 
 ==========  ==========================================================  ======================================
 mode        is left                                                     is needed
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ml4t.core.policies import BarPath
 from ml4t.reference.margin import Entry, Margin
 from ml4t.reference.margin_terms import CallRow
 from ml4t.reference.market import Data
@@ -86,7 +88,11 @@ class Closing:
         """Return the worst price of a piece of data for the position; None where there is none."""
         is_long = self.margin.account.ledger.quantity(instrument) > 0
         if isinstance(data, Bar):
-            return (data.low if is_long else data.high) if self.venue.trades(data) else None
+            if not self.venue.trades(data):
+                return None
+            if self.venue.plan.policies.path is BarPath.CLOSE_ONLY:
+                return data.close
+            return data.low if is_long else data.high
         if isinstance(data, Quote):
             return data.bid if is_long else data.ask
         return data.price if data.has_traded else None
