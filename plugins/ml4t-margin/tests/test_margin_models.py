@@ -155,7 +155,7 @@ def test_the_moves_of_each_class_are_those_of_the_rule(kind: str, quantity: floa
     assert answer.maintenance == pytest.approx(needed, rel=1e-12)
 
 
-# FINRA 4210(g): 0.375 x multiplier per contract at least, which is 37.50 for a multiplier of 100.
+# A least amount of 37.50 a contract, as an example.
 def test_contracts_need_their_minimum_where_they_hedge_each_other() -> None:
     model = PortfolioMargin(
         underlyings={"NEAR": "X", "FAR": "X"}, minimum={"NEAR": 37.5, "FAR": 37.5}

@@ -96,9 +96,9 @@ class PortfolioMargin(InLibrary, Checked):
     Notes
     -----
     Source: FINRA rule 4210(g), and OCC's Theoretical Intermarket Margin System: ten moves, of +-15 % for
-    stocks and narrow indices, +6 % and -8 % for broad indices of large companies, +-10 % for other ones; and
-    0.375 x multiplier per contract at least for options and security futures, which is a `minimum`. Where we
-    differ: classes do not offset each other.
+    stocks and narrow indices, +6 % and -8 % for broad indices of large companies, +-10 % for other ones. A
+    least amount a contract is a `minimum`; no number is given here, because brokers and rules have their own.
+    Where we differ: classes do not offset each other.
 
     Examples
     --------
