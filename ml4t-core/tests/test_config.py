@@ -141,7 +141,7 @@ def test_a_toml_file_becomes_frozen_sections(tmp_path: Path) -> None:
     assert config.broker.policies == Policies(fill_timing=FillTiming.NEXT_CLOSE)
     assert config.instruments[0] == Instrument.fractional("NO")
     assert config.instruments[1].tick_size == Decimal("0.05")
-    assert config.data_feeds[0].interval_ns == 86_400 * 10**9
+    assert config.data_feeds[0].interval == "1d"
     assert config.strategies[0].params == {"lookback": 252, "weights": (0.5, 0.5)}
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         config.backtest.seed = 8  # type: ignore[misc]

@@ -85,6 +85,7 @@ class Case:
     settled: tuple[tuple[str, int, int], ...] = ()  #: symbol, thousandths of its span, price in cents
     flows: tuple[Flow, ...] = ()  #: what is paid in and taken out
     margin_rates: tuple[MarginRate, ...] = ()
+    given: tuple[dict[str, Any], ...] = ()  #: further rows of corporate actions; `day` counts as in `actions`
 
 
 class Evenings:
@@ -520,7 +521,7 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     symbols = sorted({row[0] for row in (*case.rows, *case.prints)})
     calendar = Evenings.name if case.overnight else "24/7"
     multipliers = {"A": 1, "B": "2.5", "C": 1}
-    lots = {"A": 1, "B": 1, "C": 1 if case.actions else 10}
+    lots = {"A": 1, "B": 1, "C": 1 if case.actions or case.given else 10}
 
     def currency(symbol: str) -> str:
         return "USD" if case.money is None else case.money.currency(symbol)
@@ -594,9 +595,9 @@ def feeds_with_prints(case: Case, options: dict[str, Any]) -> list[DataFeed]:
 
 def actions_of(case: Case) -> pl.DataFrame | None:
     """Return the corporate actions of a case."""
-    if not case.actions:
+    if not case.actions and not case.given:
         return None
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "symbol": symbol,
             "ex_date": FIRST_DAY + dt.timedelta(days=day),
@@ -607,14 +608,10 @@ def actions_of(case: Case) -> pl.DataFrame | None:
         }
         for symbol, day, kind, value, later in case.actions
     ]
-    schema = {
-        "symbol": pl.String,
-        "ex_date": pl.Date,
-        "kind": pl.String,
-        "ratio": pl.String,
-        "amount": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema | {"pay_date": pl.Date})
+    rows += [row | {"ex_date": FIRST_DAY + dt.timedelta(days=row["day"])} for row in case.given]
+    texts = ("symbol", "kind", "ratio", "amount", "into", "withholding")
+    schema = dict.fromkeys(texts, pl.String) | dict.fromkeys(("ex_date", "pay_date"), pl.Date)
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
 
 
 def stamps_of(case: Case) -> dict[str, list[dt.datetime]]:

@@ -40,7 +40,7 @@ INPUTS = {
     "bars": "symbol opens ends open high low close volume feed? arrives?",
     "quotes": "symbol time bid ask feed? arrives? bid_size? ask_size?",
     "trades": "symbol time price feed? arrives? size?",
-    "actions": "symbol ex_date effective kind value pay_date? paid?",
+    "actions": "symbol ex_date effective kind value pay_date? paid? into? amount? withheld?",
     "borrow_rates": "symbol time rate",
     "funding_rates": "symbol time rate mark?",
     "fx_rates": "pair time rate",
@@ -156,6 +156,7 @@ ACCOUNT = (
 CALLS = ("data", "fill")
 RULES = ("stop_loss", "take_profit", "trailing_stop")
 ACTIONS = {"split": "split", "dividend": "cash_dividend", "delisting": "delisting"}
+ACTIONS |= {each: each for each in ("spin_off", "stock_merger")}
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?")
 
@@ -456,7 +457,7 @@ VALUES = {
     "until": "expire_at",
 }
 LINKS = ("parent", "oco", "ouo")
-FLAGS = ("post_only", "reduce_only", "all_or_none")
+FLAGS = ("post_only", "reduce_only", "all_or_none", "adjust_for_dividend")
 LIVES = ("day", "ioc", "fok", "opg", "cls")
 
 

@@ -400,7 +400,10 @@ def _action(row: Row, calendar: str, scenario: Scenario) -> CorporateAction:
             real = "absent" if midnight is None else show_time(midnight)
             message = f"{where}: {column} is {row.get(column)!r}, and midnight of {date} in {zone} is {real}"
             raise ScenarioError(message)
-    value = {"ratio" if row["kind"] == "split" else "amount": row["value"] or None}
+    is_ratio = row["kind"] in ("split", "spin_off", "stock_merger")
+    value = {"ratio" if is_ratio else "amount": row["value"] or None}
+    beside = {"into": "into", "amount": "amount", "withheld": "withholding"}
+    value |= {name: row[column] for column, name in beside.items() if row.get(column)}
     return CorporateAction(
         row["symbol"], ex_date, ActionKind(ACTIONS[row["kind"]]), pay_date=pay_date, **value
     )

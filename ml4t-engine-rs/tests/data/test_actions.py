@@ -59,8 +59,8 @@ def test_a_dividend_comes_before_a_split_of_the_same_day(
 ) -> None:
     at = ns("2012-07-05T00:00:00-04:00")
     assert table(prices, actions()).rows() == [
-        (at, 3, "cash_dividend", 1, 1, "0.85", at),
-        (at, 3, "split", 3, 2, "0", at),
+        (at, 3, "cash_dividend", 1, 1, "0.85", at, 3, "0"),
+        (at, 3, "split", 3, 2, "0", at, 3, "0"),
     ]
 
 
@@ -316,7 +316,8 @@ def test_a_split_inside_a_bar_that_orders_meet_is_refused(hours: int, is_torn: b
         return
     ends = {2: "2024-03-05T01:00:00Z", 24: "2024-03-05T23:00:00Z"}[hours]
     fault = (
-        "A splits at 2024-03-05T00:00:00Z, midnight of its ex-date, inside its bar from 2024-03-04T23:00:00Z "
+        "A changes at 2024-03-05T00:00:00Z, midnight of its ex-date, inside its bar from "
+        "2024-03-04T23:00:00Z "
         f"to {ends}, whose prices would be of old shares and of new ones; give bars of which one ends"
     )
     with pytest.raises(DataError, match=re.escape(fault)):

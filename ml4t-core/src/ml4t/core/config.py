@@ -264,11 +264,6 @@ class FeedSection(Checked):
     matches_orders: bool | None = setting(None)
     consolidate: tuple[str | FrozenMapping, ...] = setting((), convert=tuple)
 
-    @property
-    def interval_ns(self) -> int | None:
-        """`interval` in nanoseconds."""
-        return None if self.interval is None else parse_duration(self.interval)
-
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         """Check stamp and interval against the kind of data, and the fields of instruments."""

@@ -131,9 +131,12 @@ class CorporateAction:
 
     A split has a `ratio` of new shares per old share, exact: 7 for a 7-for-1 split, "1/3" for a 1-for-3
     reverse split; a stock dividend one of further shares per share, "1/20" for 5 %. A cash dividend has an
-    `amount` in currency per share as held on the ex-date, and a `pay_date` (None: the ex-date). A cash merger
-    has the `amount` that is paid for a share; a delisting what a share is worth then, 0 for nothing and None
-    for its last price. Both end the instrument. Anything else is a DataError.
+    `amount` in currency per share as held on the ex-date, a `pay_date` (None: the ex-date), and the fraction
+    of it that is withheld as tax from who holds, `withholding`. A spin-off gives `ratio` shares of `into` for
+    a share, which are worth `amount` of it. A cash merger has the `amount` that is paid for a share; a stock
+    merger the `ratio` of shares of `into` for a share, and the `amount` that is paid beside; a symbol change
+    makes each share one of `into`; a delisting has what a share is worth then, 0 for nothing and None for its
+    last price. These four end the instrument. Anything else is a DataError.
     """
 
     symbol: str
@@ -142,6 +145,8 @@ class CorporateAction:
     ratio: Fraction | None = attrs.field(default=None, converter=optional(to_fraction), kw_only=True)
     amount: Decimal | None = attrs.field(default=None, converter=optional(to_decimal), kw_only=True)
     pay_date: date | None = attrs.field(default=None, kw_only=True)
+    into: str | None = attrs.field(default=None, kw_only=True)
+    withholding: Decimal | None = attrs.field(default=None, converter=optional(to_decimal), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if fault := next(self._faults(), None):
@@ -154,17 +159,36 @@ class CorporateAction:
             yield f"ex_date and pay_date must be dates without a time, found {days}"
         if self.kind not in list(ActionKind):
             yield f"kind must be one of {', '.join(map(str, ActionKind))}"
-        is_ratio = self.kind in (ActionKind.SPLIT, ActionKind.STOCK_DIVIDEND)
-        value, other = (self.ratio, self.amount) if is_ratio else (self.amount, self.ratio)
-        may_be_worthless = self.kind is ActionKind.DELISTING and (value is None or value == 0)
-        if (not may_be_worthless and (value is None or value <= 0)) or other is not None:
-            name = "a ratio above zero" if is_ratio else "an amount above zero"
-            name = "an amount of zero or more, or none," if self.kind is ActionKind.DELISTING else name
-            yield f"it takes {name} and nothing else; ratio={self.ratio}, amount={self.amount}"
+        *allowed, words = _TAKES.get(self.kind, ("", "", "", "a known kind"))
+        into = "=" if self.into == self.symbol else "-" if self.into is None else "+"
+        found = (_sign(self.ratio), _sign(self.amount), into)
+        if any(sign not in signs for sign, signs in zip(found, allowed, strict=True)):
+            wrong = f"ratio={self.ratio}, amount={self.amount}, into={self.into}"
+            yield f"it takes {words} and nothing else; {wrong}"
         if self.pay_date is not None and self.kind is not ActionKind.CASH_DIVIDEND:
             yield f"only cash dividends have a pay_date, found {self.pay_date}"
         if self.pay_date is not None and self.pay_date < self.ex_date:
             yield f"pay_date {self.pay_date} is before the ex-date"
+        if self.withholding is not None and self.kind is not ActionKind.CASH_DIVIDEND:
+            yield f"only cash dividends have a withholding, found {self.withholding}"
+        if self.withholding is not None and not 0 <= self.withholding <= 1:
+            yield f"withholding is a fraction from 0 to 1, found {self.withholding}"
 
+
+def _sign(value: Fraction | Decimal | None) -> str:
+    return "-" if value is None else "+" if value > 0 else "0" if value == 0 else "<"
+
+
+# Signs that ratio, amount and into may have, `-` for none; and how to say so.
+_TAKES = {
+    ActionKind.SPLIT: ("+", "-", "-", "a ratio above zero"),
+    ActionKind.STOCK_DIVIDEND: ("+", "-", "-", "a ratio above zero"),
+    ActionKind.CASH_DIVIDEND: ("-", "+", "-", "an amount above zero"),
+    ActionKind.SPIN_OFF: ("+", "+", "+", "a ratio and an amount above zero, another symbol as into,"),
+    ActionKind.CASH_MERGER: ("-", "+", "-", "an amount above zero"),
+    ActionKind.STOCK_MERGER: ("+", "-+", "+", "a ratio above zero, another symbol as into, maybe an amount,"),
+    ActionKind.SYMBOL_CHANGE: ("-", "-", "+", "another symbol as into"),
+    ActionKind.DELISTING: ("-", "-0+", "-", "an amount of zero or more, or none,"),
+}
 
 Event = Bar | Quote | TradeTick | Signal

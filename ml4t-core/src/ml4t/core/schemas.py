@@ -65,7 +65,8 @@ _INPUTS = {
     "fx": "pair:str ts_event:ts rate:f64",
     "cash_flow": "ts_event:ts amount:f64 currency:str?",
     "settlement": "symbol:str ts_event:ts settlement_price:f64",
-    "corporate_action": "symbol:str ex_date:date kind:str ratio:str? amount:str? pay_date:date?",
+    "corporate_action": """symbol:str ex_date:date kind:str ratio:str? amount:str? pay_date:date? into:str?
+        withholding:str?""",
 }
 
 TABLES = tuple(_TABLES)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack, overload
 
 from ml4t.core.types import OrderType, Side, TimeInForce
 
@@ -65,6 +65,7 @@ class OrderTerms(TargetTerms, total=False):
     post_only: bool  #: only ever make
     reduce_only: bool  #: only ever close what is held
     all_or_none: bool  #: fill all that is open of it or nothing
+    adjust_for_dividend: bool  #: follow what shares pay out, where it waits below the market
     display_quantity: Number  #: what a resting limit shows on quotes and prints
     parent: OrderHandle  #: the order that has to fill first
     oco: OrderHandle  #: an order of the group in which one cancels the other
@@ -188,6 +189,10 @@ class Broker(Protocol):
         """Trade towards zero units."""
 
 
+Symbols = str | Iterable[str] | None
+Adjust = Literal["split", "total_return"] | None
+
+
 class MarketView(Protocol):
     """What is known now; a view kept beyond its instant raises `StaleViewError`."""
 
@@ -209,13 +214,16 @@ class MarketView(Protocol):
         """Whether the symbol has an event at this instant."""
 
     @overload
-    def history(self, fields: str, n: int, symbols: str | Iterable[str] | None = None) -> Column: ...
+    def history(self, fields: str, n: int, symbols: Symbols = None, *, adjust: Adjust = None) -> Column: ...
     @overload
     def history(
-        self, fields: list[str] | tuple[str, ...], n: int, symbols: str | Iterable[str] | None = None
+        self, fields: list[str] | tuple[str, ...], n: int, symbols: Symbols = None, *, adjust: Adjust = None
     ) -> dict[str, Column]: ...
-    def history(self, fields: Any, n: int, symbols: Any = None) -> Any:
-        """Return the last `n` known values, oldest first, NaN in front; a dict for several fields."""
+    def history(self, fields: Any, n: int, symbols: Any = None, *, adjust: Adjust = None) -> Any:
+        """Return the last `n` known values, oldest first, NaN in front; a dict for several fields.
+
+        `adjust` ("split", "total_return") brings past prices and volumes into the shares of now.
+        """
 
     def get_latest_bar(self, asset: str) -> Any:  # noqa: ANN401
         """Return the last completed bar, or None before the first."""

@@ -161,5 +161,8 @@ class ActionKind(enum.Enum):
     SPLIT = "split"
     CASH_DIVIDEND = "cash_dividend"
     STOCK_DIVIDEND = "stock_dividend"
+    SPIN_OFF = "spin_off"
     CASH_MERGER = "cash_merger"
+    STOCK_MERGER = "stock_merger"
+    SYMBOL_CHANGE = "symbol_change"
     DELISTING = "delisting"

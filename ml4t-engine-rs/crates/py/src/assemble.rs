@@ -18,7 +18,7 @@ use ml4t_sim::margin::{MarginRate, MarginTerms};
 use ml4t_sim::models::{LatencyModel, Models, SlippageModel, builtin_fee, builtin_fill, builtin_fx, builtin_slippage};
 use ml4t_sim::money::{Cash, Decimal, Ratio, Scale};
 use ml4t_sim::plan::{
-    AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Signals,
+    AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Shares, Signals,
 };
 use ml4t_sim::policies::{
     BarPath, BuyingPower, Conversion, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch,
@@ -294,13 +294,17 @@ fn read_signals(description: &Dict<'_>, instruments: &[Instrument]) -> PyResult<
 fn action(description: &Dict<'_>) -> PyResult<Action> {
     let py = description.py();
     let kind: String = take(description, "kind")?;
+    let ratio = || Ratio::new(take(description, "ratio_num")?, take(description, "ratio_den")?).into_py(py);
+    let into = || Ok::<_, PyErr>(Shares { instrument: InstrumentId(take(description, "into")?), ratio: ratio()? });
     let kind = match kind.as_str() {
-        "split" => {
-            ActionKind::Split(Ratio::new(take(description, "ratio_num")?, take(description, "ratio_den")?).into_py(py)?)
-        }
-        "cash_dividend" => {
-            ActionKind::CashDividend { amount: money(description, "amount")?, pay_ts: take(description, "pay_ts")? }
-        }
+        "split" => ActionKind::Split(ratio()?),
+        "cash_dividend" => ActionKind::CashDividend {
+            amount: money(description, "amount")?,
+            pay_ts: take(description, "pay_ts")?,
+            withholding: money(description, "withholding")?,
+        },
+        "spin_off" => ActionKind::SpinOff { into: into()?, amount: money(description, "amount")? },
+        "exchange" => ActionKind::Exchange { into: into()?, amount: money(description, "amount")? },
         "cash_out" => {
             let last_price = take::<String>(description, "amount")?.is_empty();
             ActionKind::CashOut(if last_price { None } else { Some(money(description, "amount")?) })

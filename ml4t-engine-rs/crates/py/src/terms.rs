@@ -38,6 +38,7 @@ pub(crate) struct Given<'py> {
     pub post_only: Value<'py>,
     pub reduce_only: Value<'py>,
     pub all_or_none: Value<'py>,
+    pub adjust_for_dividend: Value<'py>,
     pub display_quantity: Value<'py>,
     pub parent: Value<'py>,
     pub oco: Value<'py>,
@@ -52,7 +53,7 @@ impl<'py> Given<'py> {
 }
 
 /// Keywords that an order may have beside its type and prices.
-pub(crate) const TERMS: [&str; 13] = [
+pub(crate) const TERMS: [&str; 14] = [
     "trail_amount",
     "trail_fraction",
     "limit_offset",
@@ -61,6 +62,7 @@ pub(crate) const TERMS: [&str; 13] = [
     "post_only",
     "reduce_only",
     "all_or_none",
+    "adjust_for_dividend",
     "display_quantity",
     "parent",
     "oco",
@@ -105,6 +107,7 @@ impl<'py> Given<'py> {
             "post_only" => &mut self.post_only,
             "reduce_only" => &mut self.reduce_only,
             "all_or_none" => &mut self.all_or_none,
+            "adjust_for_dividend" => &mut self.adjust_for_dividend,
             "display_quantity" => &mut self.display_quantity,
             "parent" => &mut self.parent,
             "oco" => &mut self.oco,
@@ -174,6 +177,7 @@ impl<'py> Given<'py> {
             post_only: flag(py, self.post_only.as_ref(), "post_only")?,
             reduce_only: flag(py, self.reduce_only.as_ref(), "reduce_only")?,
             all_or_none: flag(py, self.all_or_none.as_ref(), "all_or_none")?,
+            adjust_for_dividend: flag(py, self.adjust_for_dividend.as_ref(), "adjust_for_dividend")?,
         };
         Ok(())
     }

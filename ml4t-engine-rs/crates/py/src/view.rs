@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ml4t_sim::adjusted::{Adjustment, adjust};
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::FeedId;
 use ml4t_sim::plan::{FeedKind, Plan};
@@ -191,7 +192,13 @@ impl View {
     }
 
     /// Last `n` values of a field, missing where the instrument has none.
-    fn window(&self, py: Python<'_>, i: usize, field: &str, n: usize) -> PyResult<Vec<f64>> {
+    fn window(
+        &self,
+        py: Python<'_>,
+        i: usize,
+        (field, how): (&str, Option<Adjustment>),
+        n: usize,
+    ) -> PyResult<Vec<f64>> {
         let plan = &self.shared.plan;
         let core = self.shared.core(py)?;
         let state = &core.run.state;
@@ -200,6 +207,10 @@ impl View {
         let known = &rows[rows.len().saturating_sub(n)..];
         let mut values = vec![f64::NAN; n - known.len()];
         values.extend(known.iter().map(|&row| plan.feeds[f].value(c, row as usize)));
+        if let Some(how) = how {
+            let missing = n - known.len();
+            adjust(plan, state, (i, f, c), known, (how, &mut values[missing..]));
+        }
         Ok(values)
     }
 
@@ -300,29 +311,32 @@ impl View {
     /// Last `n` known values, oldest first, padded with NaN in front.
     ///
     /// One symbol gives an array of `n`, several (all by default) an array of `n x len(symbols)`; a list of
-    /// fields gives a dict of arrays by field. Each instrument counts its own rows.
-    #[pyo3(signature = (fields, n, symbols = None))]
+    /// fields gives a dict of arrays by field. Each instrument counts its own rows. `adjust` brings past prices and
+    /// volumes into the shares of now: `"split"`, or `"total_return"` with dividends and spin-offs, too.
+    #[pyo3(signature = (fields, n, symbols = None, *, adjust = None))]
     fn history<'py>(
         &self,
         py: Python<'py>,
         fields: &Bound<'py, PyAny>,
         n: &Bound<'py, PyAny>,
         symbols: Option<&Bound<'py, PyAny>>,
+        adjust: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.check(py)?;
+        let adjust = adjust.map(adjustment).transpose()?;
         let whole = if n.is_instance_of::<PyBool>() { None } else { n.extract::<usize>().ok() };
         let Some(n) = whole.filter(|n| (1..=MAX_WINDOW).contains(n)) else {
             let text = format!("history takes n from 1 to {MAX_WINDOW}, found {}", n.repr()?);
             return Err(to_py(py, &SimError::data(text)));
         };
         if let Ok(field) = fields.cast::<PyString>() {
-            return self.history_of(py, field.to_str()?, n, symbols);
+            return self.history_of(py, (field.to_str()?, adjust), n, symbols);
         }
         let out = PyDict::new(py);
         for field in fields.try_iter()? {
             let field = field?;
             let name = field.cast::<PyString>()?;
-            out.set_item(name, self.history_of(py, name.to_str()?, n, symbols)?)?;
+            out.set_item(name, self.history_of(py, (name.to_str()?, adjust), n, symbols)?)?;
         }
         Ok(out.into_any())
     }
@@ -364,12 +378,12 @@ impl View {
     fn history_of<'py>(
         &self,
         py: Python<'py>,
-        field: &str,
+        (field, adjust): (&str, Option<Adjustment>),
         n: usize,
         symbols: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let single = symbols.filter(|s| s.is_instance_of::<PyString>());
-        if symbols.is_none() || single.is_some() {
+        if adjust.is_none() && (symbols.is_none() || single.is_some()) {
             let plan = &self.shared.plan;
             let core = self.shared.core(py)?;
             // A window that is full needs no copy where the instruments stand side by side.
@@ -386,7 +400,7 @@ impl View {
         }
         if let Some(symbol) = symbols.filter(|s| s.is_instance_of::<PyString>()) {
             let i = self.shared.instrument(symbol)?;
-            let array = PyArray1::from_vec(py, self.window(py, i, field, n)?);
+            let array = PyArray1::from_vec(py, self.window(py, i, (field, adjust), n)?);
             freeze(&array);
             return Ok(array.into_any());
         }
@@ -399,7 +413,7 @@ impl View {
             let mut guard = array.readwrite();
             let cells = guard.as_slice_mut()?;
             for (k, &i) in ids.iter().enumerate() {
-                for (t, x) in self.window(py, i, field, n)?.into_iter().enumerate() {
+                for (t, x) in self.window(py, i, (field, adjust), n)?.into_iter().enumerate() {
                     cells[t * ids.len() + k] = x;
                 }
             }
@@ -407,6 +421,15 @@ impl View {
         freeze(&array);
         Ok(array.into_any())
     }
+}
+
+/// What history is adjusted for, by name.
+fn adjustment(name: &Bound<'_, PyAny>) -> PyResult<Adjustment> {
+    let found = name.cast::<PyString>().ok().and_then(|name| name.to_str().ok().and_then(Adjustment::parse));
+    found.ok_or_else(|| match name.repr() {
+        Ok(found) => to_py(name.py(), &SimError::data(format!("adjust takes split or total_return, found {found}"))),
+        Err(error) => error,
+    })
 }
 
 /// Last known row of one instrument: `row["close"]`, `row["signals"]["name"]`, `row.fresh`, `row.age`.

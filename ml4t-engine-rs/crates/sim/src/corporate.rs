@@ -1,10 +1,10 @@
 //! Corporate actions on the positions of a book. What they do to working orders is the venue's business.
 
 use crate::error::Result;
-use crate::ids::InstrumentId;
+use crate::ids::{BookId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::ledger::{Account, Book, Posting, PostingKind, RoundTrip, WHAT, out_of_range};
-use crate::money::{Cash, Price, Qty, Ratio, mul_div_half_even};
+use crate::money::{CASH_EXPONENT, Cash, Price, Qty, Ratio, mul_div_half_even};
 use crate::recorder::Recorder;
 use crate::time::Ns;
 
@@ -26,8 +26,23 @@ pub struct Corporate<'a> {
 }
 
 impl Corporate<'_> {
+    /// A posting of nothing yet, about its instrument.
+    pub(crate) const fn posting(&self, book: BookId, kind: PostingKind) -> Posting {
+        Posting {
+            ts: self.ts,
+            book,
+            kind,
+            currency: self.instrument.currency,
+            debit: Account::Cash,
+            credit: Account::Inventory,
+            amount: Cash::ZERO,
+            instrument: Some(self.id),
+            fill: None,
+        }
+    }
+
     /// So much a unit, of a quantity, rounded once to the posting quantum.
-    fn amount(&self, per_unit: Cash, quantity: i64) -> Result<Cash> {
+    pub(crate) fn amount(&self, per_unit: Cash, quantity: i64) -> Result<Cash> {
         let range = || out_of_range(&self.instrument.symbol);
         let scale = &self.instrument.scale;
         // One division, straight to the quantum: amount x quantity x multiplier / (their scales x quantum).
@@ -45,38 +60,16 @@ impl Book {
     /// # Errors
     /// A number leaves its range.
     pub fn split<R: Recorder>(&mut self, event: &Corporate<'_>, ratio: Ratio, recorder: &mut R) -> Result<()> {
-        let &Corporate { ts, id, instrument, quantum, .. } = event;
+        let &Corporate { id, instrument, .. } = event;
         let position = &mut self.positions[id.index()];
         let Some(old_mark) = position.mark.filter(|_| position.quantity != 0) else {
             position.mark = None;
             return Ok(());
         };
         let range = || out_of_range(&instrument.symbol);
-        let (removed, returned, fraction) = position.split(&instrument.symbol, ratio, instrument.lot_size)?;
-        let den = i128::from(ratio.den);
+        let fraction = position.split(&instrument.symbol, ratio, instrument.lot_size)?;
         let mark = ratio.unscale(old_mark).ok_or_else(range)?;
-        // What the fraction is worth in new shares, rounded once, straight to the posting quantum.
-        let unit = instrument.scale.notional(mark, Qty(1)).ok_or_else(range)?;
-        let units = den.checked_mul(quantum).and_then(|d| mul_div_half_even(unit.0, fraction, d)).ok_or_else(range)?;
-        let paid = Cash(units.checked_mul(quantum).ok_or_else(range)?);
-        let template = Posting {
-            ts,
-            book: self.id,
-            kind: PostingKind::CashInLieu,
-            currency: instrument.currency,
-            debit: Account::Cash,
-            credit: Account::Inventory,
-            amount: Cash::ZERO,
-            instrument: Some(id),
-            fill: None,
-        };
-        if !instrument.is_margined() {
-            self.post_signed(template, (Account::Cash, Account::Inventory), removed, recorder)?;
-        }
-        let gain = paid.minus(removed, WHAT)?.minus(returned, WHAT)?;
-        self.post_signed(template, (Account::Cash, Account::RealizedPnl), gain, recorder)?;
-        let position = &mut self.positions[id.index()];
-        position.realized = position.realized.plus(gain, WHAT)?;
+        self.pay_in_lieu(event, (mark, ratio.den), fraction, recorder)?;
         self.set_mark(id, &instrument.scale, mark).ok_or_else(range)?;
         let position = &mut self.positions[id.index()];
         self.held.put(id.index(), position.quantity != 0);
@@ -86,20 +79,47 @@ impl Book {
         position.check(&instrument.symbol)
     }
 
+    /// Pay for the fraction that a split has left, at a price of the new shares: cost and variation margin that it had,
+    /// and its size in units of 1 / `den`.
+    pub(crate) fn pay_in_lieu<R: Recorder>(
+        &mut self,
+        event: &Corporate<'_>,
+        (mark, den): (Price, i64),
+        (removed, returned, fraction): (Cash, Cash, i128),
+        recorder: &mut R,
+    ) -> Result<()> {
+        let &Corporate { id, instrument, quantum, .. } = event;
+        let range = || out_of_range(&instrument.symbol);
+        // What the fraction is worth in new shares, rounded once, straight to the posting quantum.
+        let unit = instrument.scale.notional(mark, Qty(1)).ok_or_else(range)?;
+        let divisor = i128::from(den).checked_mul(quantum);
+        let units = divisor.and_then(|d| mul_div_half_even(unit.0, fraction, d)).ok_or_else(range)?;
+        let paid = Cash(units.checked_mul(quantum).ok_or_else(range)?);
+        let template = event.posting(self.id, PostingKind::CashInLieu);
+        if !instrument.is_margined() {
+            self.post_signed(template, (Account::Cash, Account::Inventory), removed, recorder)?;
+        }
+        let gain = paid.minus(removed, WHAT)?.minus(returned, WHAT)?;
+        self.post_signed(template, (Account::Cash, Account::RealizedPnl), gain, recorder)?;
+        let position = &mut self.positions[id.index()];
+        position.realized = position.realized.plus(gain, WHAT)?;
+        Ok(())
+    }
+
     /// Entitlement to a dividend on its ex-date: income now, paid at once or due; the mark drops by it.
     ///
-    /// Returns what is due later, positive for longs.
+    /// A fraction of it, in units of 1e-18, is withheld from longs as tax. Returns what is due later, positive for longs.
     ///
     /// # Errors
     /// A number leaves its range.
     pub fn dividend<R: Recorder>(
         &mut self,
         event: &Corporate<'_>,
-        per_unit: Cash,
+        (per_unit, withholding): (Cash, Cash),
         pay_ts: Ns,
         recorder: &mut R,
     ) -> Result<Cash> {
-        let &Corporate { ts, id, instrument, .. } = event;
+        let &Corporate { ts, id, instrument, quantum, .. } = event;
         let is_paid_now = pay_ts <= ts;
         let range = || out_of_range(&instrument.symbol);
         let position = &self.positions[id.index()];
@@ -110,22 +130,20 @@ impl Book {
         let amount = event.amount(per_unit, position.quantity)?;
         let mark = position.mark.and_then(|mark| scale.less(mark, per_unit));
         let to = if is_paid_now { Account::Cash } else { Account::Receivable };
-        let template = Posting {
-            ts,
-            book: self.id,
-            kind: PostingKind::Dividend,
-            currency: instrument.currency,
-            debit: to,
-            credit: Account::Dividends,
-            amount: Cash::ZERO,
-            instrument: Some(id),
-            fill: None,
-        };
+        let template = event.posting(self.id, PostingKind::Dividend);
         self.post_signed(template, (to, Account::Dividends), amount, recorder)?;
+        let mut tax = Cash::ZERO;
+        if withholding != Cash::ZERO && amount > Cash::ZERO {
+            let divisor = 10_i128.pow(CASH_EXPONENT).checked_mul(quantum).ok_or_else(range)?;
+            let units = mul_div_half_even(amount.0, withholding.0, divisor).ok_or_else(range)?;
+            tax = Cash(units.checked_mul(quantum).ok_or_else(range)?);
+            let template = Posting { kind: PostingKind::Withholding, ..template };
+            self.post_signed(template, (Account::Dividends, to), tax, recorder)?;
+        }
         if let Some(mark) = mark {
             self.set_mark(id, scale, mark).ok_or_else(range)?;
         }
-        Ok(if is_paid_now { Cash::ZERO } else { amount })
+        if is_paid_now { Ok(Cash::ZERO) } else { amount.minus(tax, WHAT) }
     }
 
     /// Close what is held of an instrument that ends, for so much a unit or at its mark.
@@ -184,17 +202,7 @@ impl Book {
         self.set_mark(id, &instrument.scale, mark).ok_or_else(|| out_of_range(&instrument.symbol))?;
         self.positions[id.index()].mark = None;
         self.held.put(id.index(), false);
-        let template = Posting {
-            ts,
-            book,
-            kind: PostingKind::CashOut,
-            currency: instrument.currency,
-            debit: Account::Cash,
-            credit: Account::Inventory,
-            amount: Cash::ZERO,
-            instrument: Some(id),
-            fill: None,
-        };
+        let template = event.posting(book, PostingKind::CashOut);
         if !instrument.is_margined() {
             self.post_signed(template, (Account::Cash, Account::Inventory), cost, recorder)?;
         }

@@ -20,13 +20,14 @@ use crate::ledger::Account;
 use crate::margin::Margin;
 use crate::money::Cash;
 use crate::order::{Order, OrderRequest, Reason};
-use crate::plan::{ActionKind, Plan, RecordCadence};
+use crate::plan::{Action, ActionKind, Plan, RecordCadence};
 use crate::queue::Source;
 use crate::recorder::{BalanceRow, PositionRow, Recorder};
 use crate::replace::Changes;
 use crate::rules::{PositionRules, RuleKind};
 use crate::state::{Asked, Block, Causes, Command, Payment, State};
 use crate::time::{NEVER, Ns};
+use crate::transfer::Receiver;
 use crate::venue::{Desk, Venue};
 
 /// Native strategy: called once per instant that has something to say.
@@ -573,32 +574,57 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             let quantum = plan.account.posting_quantum;
             let settled_at = state.settlements.price_at(action.instrument, now);
             let event = Corporate { ts: now, id: action.instrument, instrument, quantum, fx_rate, settled_at };
-            if matches!(action.kind, ActionKind::CashOut(_)) {
+            if action.kind.is_end() {
                 state.delisted[action.instrument.index()] = Some(now);
                 venue.on_delisted(&mut Desk { plan, state, recorder }, action.instrument)?;
             }
+            let receiver = receiver_of(plan, state, action)?;
+            // A price of before by one of after, where what is held has changed it.
+            let mut moved = None;
             let State { books, exchange, payments, .. } = &mut *state;
             for book in books {
                 let posted = book.posted;
-                match action.kind {
-                    ActionKind::Split(ratio) => book.split(&event, ratio, recorder)?,
-                    ActionKind::CashOut(amount) => book.cash_out(&event, amount, recorder)?,
-                    ActionKind::CashDividend { amount, pay_ts } => {
-                        let due = book.dividend(&event, amount, pay_ts, recorder)?;
+                let to = receiver.map(|to| to.of(book));
+                match (action.kind, to) {
+                    (ActionKind::Split(ratio), _) => book.split(&event, ratio, recorder)?,
+                    (ActionKind::CashOut(amount), _) => book.cash_out(&event, amount, recorder)?,
+                    (ActionKind::CashDividend { amount, pay_ts, withholding }, _) => {
+                        let due = book.dividend(&event, (amount, withholding), pay_ts, recorder)?;
                         if due != Cash::ZERO {
                             let (book, instrument) = (book.id, action.instrument);
                             payments.push(Payment { ts: pay_ts, book, instrument, amount: due });
                         }
                     }
+                    (ActionKind::SpinOff { amount, .. }, Some(to)) => {
+                        moved = book.spin_off(&event, &to, amount, recorder)?.or(moved);
+                    }
+                    (ActionKind::Exchange { amount, .. }, Some(to)) => book.exchange(&event, &to, amount, recorder)?,
+                    (ActionKind::SpinOff { .. } | ActionKind::Exchange { .. }, None) => {}
                 }
                 if book.posted > posted {
-                    let about = (instrument.currency, Some(action.instrument));
+                    let has_paid = matches!(action.kind, ActionKind::Exchange { amount, .. } if amount != Cash::ZERO);
+                    let whose = to.filter(|_| !has_paid).map_or(action.instrument, |to| to.id);
+                    let about = (instrument.currency, Some(whose));
                     exchange.after_posting(plan, book, about, now, recorder)?;
                 }
             }
-            if let ActionKind::Split(ratio) = action.kind {
-                state.split_worked(plan, action.instrument, ratio)?;
-                venue.on_split(&mut Desk { plan, state, recorder }, action.instrument, ratio)?;
+            let mut desk = Desk { plan, state, recorder };
+            match action.kind {
+                ActionKind::Split(ratio) => {
+                    desk.state.split_worked(plan, action.instrument, ratio)?;
+                    venue.on_split(&mut desk, action.instrument, ratio)?;
+                }
+                kind => {
+                    if let Some(ratio) = moved {
+                        venue.on_repriced(&mut desk, action.instrument, ratio)?;
+                    }
+                    if let Some(to) = receiver {
+                        venue.on_received(&mut desk, to.id)?;
+                    }
+                    if let Some(amount) = kind.amount_off() {
+                        venue.on_distribution(&mut desk, action.instrument, amount)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -830,4 +856,13 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     pub fn restore(&mut self, snapshot: Self) {
         *self = snapshot;
     }
+}
+
+/// The instrument whose shares an action gives, with what is known of its price.
+fn receiver_of<'p>(plan: &'p Plan, state: &State, action: &Action) -> Result<Option<Receiver<'p>>> {
+    let (ActionKind::SpinOff { into, .. } | ActionKind::Exchange { into, .. }) = action.kind else { return Ok(None) };
+    let id = into.instrument;
+    let known = state.known_price(plan, id.index())?;
+    let policy = plan.account.lot_policy;
+    Ok(Some(Receiver { id, instrument: plan.instrument(id), ratio: into.ratio, known, policy }))
 }

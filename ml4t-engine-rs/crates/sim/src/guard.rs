@@ -31,6 +31,8 @@ pub(crate) enum Cause {
     Rules,
     /// A split scaled the position.
     Split,
+    /// A spin-off changed its cost and its price.
+    Repriced,
     /// The exchange closes it at a price, from that time on.
     Liquidation(Ns),
 }
@@ -83,6 +85,11 @@ impl Guard {
         self.best = None;
         self.unseen = unseen;
         self.liquidation = None;
+    }
+
+    /// Sign of the position that it guards.
+    pub(crate) const fn side(&self) -> i64 {
+        self.side
     }
 
     /// Where the exchange is about to close the position.
@@ -146,7 +153,7 @@ impl Guard {
         place: (BookId, usize),
         cause: Cause,
     ) -> Result<()> {
-        self.follow(desk, live, place, cause, !matches!(cause, Cause::Split))
+        self.follow(desk, live, place, cause, !matches!(cause, Cause::Split | Cause::Repriced))
     }
 
     /// Scale what was seen of the old shares; `seen` is the number of rows that are past.
@@ -359,7 +366,7 @@ fn place<R: Recorder>(
             policies.starts_in_bar(phase, ts_open, &request).unwrap_or(desk.state.now)
         }
         Cause::Rules => from_now_on(desk),
-        Cause::Split => desk.state.now,
+        Cause::Split | Cause::Repriced => desk.state.now,
         Cause::Liquidation(since) => since,
     };
     if let Cause::Fill { phase: Phase::RANGE, stand, .. } = cause {

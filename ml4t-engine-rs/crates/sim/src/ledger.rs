@@ -43,11 +43,15 @@ pub enum Account {
     Exchange,
     /// What conversions cost.
     FxCosts,
+    /// What is on its way from one instrument into another; nothing before and after.
+    Transfer,
+    /// What lots on their way have gained so far; nothing before and after.
+    CarriedGain,
 }
 
 impl Account {
     /// All accounts.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Cash,
         Self::Inventory,
         Self::Receivable,
@@ -60,6 +64,8 @@ impl Account {
         Self::Interest,
         Self::Exchange,
         Self::FxCosts,
+        Self::Transfer,
+        Self::CarriedGain,
     ];
 
     /// Name in the ledger table.
@@ -78,6 +84,8 @@ impl Account {
             Self::Interest => "interest",
             Self::Exchange => "exchange",
             Self::FxCosts => "fx_costs",
+            Self::Transfer => "transfer",
+            Self::CarriedGain => "carried_gain",
         }
     }
 }
@@ -115,11 +123,15 @@ pub enum PostingKind {
     ConversionCost,
     /// What a settlement price has moved of a position that is not paid for.
     VariationMargin,
+    /// Tax that was withheld from a dividend.
+    Withholding,
+    /// Lots that a spin-off or a merger carries from one instrument into another.
+    Transfer,
 }
 
 impl PostingKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Deposit,
         Self::Withdrawal,
         Self::Trade,
@@ -135,6 +147,8 @@ impl PostingKind {
         Self::Conversion,
         Self::ConversionCost,
         Self::VariationMargin,
+        Self::Withholding,
+        Self::Transfer,
     ];
 
     /// Name in the ledger table.
@@ -153,6 +167,8 @@ impl PostingKind {
             Self::Conversion => "conversion",
             Self::ConversionCost => "conversion_cost",
             Self::VariationMargin => "variation_margin",
+            Self::Withholding => "withholding",
+            Self::Transfer => "transfer",
             Self::Borrow => "borrow",
             Self::Funding => "funding",
             Self::Interest => "interest",

@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 pub mod account;
+pub mod adjusted;
 pub mod batches;
 pub mod carry;
 pub mod contingent;
@@ -62,6 +63,7 @@ pub mod terms;
 pub mod time;
 pub mod tracked;
 mod trailing;
+pub mod transfer;
 pub mod venue;
 pub mod worked;
 mod working;

@@ -196,6 +196,36 @@ impl Position {
         Ok(())
     }
 
+    /// Take over a lot of another instrument, at its place by age.
+    pub(crate) fn take_over(&mut self, lot: Lot, policy: LotPolicy) -> Result<()> {
+        self.quantity = self.quantity.checked_add(lot.quantity).ok_or_else(|| out_of_range("position"))?;
+        let is_pooled = policy == LotPolicy::Average && !self.lots.is_empty();
+        let behind = self.lots.partition_point(|each| each.ts <= lot.ts);
+        if is_pooled || behind == self.lots.len() {
+            return self.open(lot, policy);
+        }
+        self.cost = self.cost.plus(lot.cost, WHAT)?;
+        self.settled = self.settled.plus(lot.settled, WHAT)?;
+        self.lots.insert(behind, lot);
+        Ok(())
+    }
+
+    /// Give `part` of `whole` of what each lot cost, and of what entering it cost, away, as lots of the same size.
+    pub(crate) fn give(&mut self, part: i128, whole: i128) -> Result<VecDeque<Lot>> {
+        let share = |amount: &mut Cash| -> Result<Cash> {
+            let given = mul_div_half_even(amount.0, part, whole).map(Cash).ok_or_else(|| out_of_range("position"))?;
+            *amount = amount.minus(given, WHAT)?;
+            Ok(given)
+        };
+        let mut given = VecDeque::with_capacity(self.lots.len());
+        for lot in &mut self.lots {
+            let cost = share(&mut lot.cost)?;
+            self.cost = self.cost.minus(cost, WHAT)?;
+            given.push_back(Lot { cost, fees: share(&mut lot.fees)?, slippage: share(&mut lot.slippage)?, ..*lot });
+        }
+        Ok(given)
+    }
+
     /// Apply a split: every lot is scaled, the fraction of a `step` that the position as a whole is left with is
     /// taken out of the oldest lots like a sale, and the lots get whole units by running totals rounded down.
     ///

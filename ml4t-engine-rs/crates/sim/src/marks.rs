@@ -121,6 +121,29 @@ impl State {
         self.settle_listed(plan, upto)
     }
 
+    /// What is known of the price of an instrument that may not be held: as the positions in it would be valued, with the
+    /// actions since.
+    pub(crate) fn known_price(&self, plan: &Plan, i: usize) -> Result<Option<Price>> {
+        let instrument = &plan.instruments[i];
+        let Some(id) = instrument.matching else { return Ok(None) };
+        let feed = plan.feed(id);
+        let (rows, complete) = (feed.rows_of(i), self.completed[id.index()][i] as usize);
+        let open_of = |opens: &arrow_buffer::ScalarBuffer<i64>| rows.get(complete).map(|&row| opens[row as usize]);
+        let opened = feed.data.ts_open.as_ref().and_then(open_of).filter(|&ts| ts < self.now);
+        let opened = opened.map(|ts| (complete, ts.saturating_add(1), true));
+        let closed = (0..complete).rev().map(|place| (place, feed.data.ts_event[rows[place] as usize], false));
+        for (place, since, is_open) in opened.into_iter().chain(closed) {
+            let row = rows[place] as usize;
+            let phase = if is_open { Phase::OPEN } else { feed.data.kind.last_phase() };
+            let mark = mark_of(feed, row, instrument, is_open);
+            if let Some(mark) = mark.map_err(|_| out_of_range(plan, (i, row), phase))? {
+                let range = || value_out_of_range(&instrument.symbol);
+                return crate::prices::since(plan, self, i, since, mark).map(Some).ok_or_else(range);
+            }
+        }
+        Ok(None)
+    }
+
     fn settle_listed(&mut self, plan: &Plan, upto: Ns) -> Result<()> {
         while let Some(&Reverse((ts, i))) = self.marks.opens.peek()
             && ts <= upto

@@ -4,6 +4,8 @@
 //! instrument; cash is an `i128` in units of 1e-18. Because p + s + (decimals of the multiplier) is at most
 //! 18, `price x quantity x multiplier` posts to cash without rounding.
 
+use arrow_buffer::i256;
+
 use crate::error::{Result, SimError};
 use crate::terms::Amount;
 
@@ -191,9 +193,23 @@ pub fn mul_div_half_even(a: i128, b: i128, c: i128) -> Option<i128> {
     if let Some(product) = a.checked_mul(b) {
         return div_half_even(product, c);
     }
-    // a = whole x c + rest: a b / c = whole x b + rest x b / c, and the first term has no fraction.
-    let (whole, rest) = (a.checked_div(c)?, a.checked_rem(c)?);
-    whole.checked_mul(b)?.checked_add(div_half_even(rest.checked_mul(b)?, c)?)
+    wide_half_even(a, b, c)
+}
+
+/// As [`mul_div_half_even`], for a product beyond 128 bits.
+#[cold]
+fn wide_half_even(a: i128, b: i128, c: i128) -> Option<i128> {
+    let [a, b, c] = [a, b, c].map(i256::from_i128);
+    let product = a.checked_mul(b)?;
+    let (quotient, rest) = (product.checked_div(c)?.to_i128()?, product.checked_rem(c)?);
+    let twice = rest.wrapping_abs().checked_add(rest.wrapping_abs())?;
+    let away = match twice.cmp(&c.wrapping_abs()) {
+        std::cmp::Ordering::Greater => true,
+        std::cmp::Ordering::Equal => quotient % 2 != 0,
+        std::cmp::Ordering::Less => false,
+    };
+    let step = if (product < i256::ZERO) == (c < i256::ZERO) { 1 } else { -1 };
+    if away { quotient.checked_add(step) } else { Some(quotient) }
 }
 
 /// `a / c` rounded half to even; `None` on overflow or c = 0.
@@ -448,10 +464,10 @@ impl Scale {
         if self.quantity_f64(down) < x { down.checked_add(lot) } else { Some(down) }
     }
 
-    /// A price less an amount of money per unit, which is rounded toward zero to the price exponent.
+    /// A price less an amount of money per unit, which is rounded half to even to the price exponent.
     #[must_use]
     pub fn less(&self, price: Price, per_unit: Cash) -> Option<Price> {
-        let drop = per_unit.0 / 10_i128.pow(CASH_EXPONENT - self.price_exponent);
+        let drop = div_half_even(per_unit.0, 10_i128.pow(CASH_EXPONENT - self.price_exponent))?;
         i64::try_from(i128::from(price.0) - drop).ok().map(Price)
     }
 
@@ -581,6 +597,18 @@ mod tests {
         assert_eq!(scale_f64(f64::INFINITY, 9), None);
         assert_eq!(scale_f64(1e300, 9), None);
         assert_eq!(scale_f64(5e-324, 18), Some(0));
+    }
+
+    #[test]
+    fn products_beyond_128_bits_divide_as_those_within() {
+        let big = 1_i128 << 100;
+        assert_eq!(mul_div_half_even(big, 3 * big, 2 * big), Some(big + big / 2));
+        assert_eq!(mul_div_half_even(5, big, 2 * big), Some(2));
+        assert_eq!(mul_div_half_even(7 * big, big, 2 * big), Some(7 * (big / 2)));
+        assert_eq!(mul_div_half_even(big + 1, -big, 2 * big), Some(-(big / 2)));
+        assert_eq!(mul_div_half_even(big + 3, -big, 2 * big), Some(-(big / 2) - 2));
+        assert_eq!(mul_div_half_even(big, big, 1), None);
+        assert_eq!(mul_div_half_even(big, big, 0), None);
     }
 
     #[test]

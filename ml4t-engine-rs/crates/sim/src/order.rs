@@ -494,6 +494,13 @@ impl OrderRequest {
                 "post_only takes limit orders that may rest (gtc, day, gtd), found a {life} {name} order"
             )));
         }
+        let has_fixed_price = self.order_type != OrderType::Market && !self.order_type.is_trailing();
+        if self.instructions.adjust_for_dividend && !has_fixed_price {
+            let life = life.as_str();
+            return Err(SimError::order(format!(
+                "adjust_for_dividend takes orders with a fixed limit or stop price, found a {life} {name} order"
+            )));
+        }
         let Some(shown) = self.display_quantity else { return Ok(()) };
         if !is_limit {
             return Err(SimError::order(format!("display_quantity takes limit orders, found a {name} order")));

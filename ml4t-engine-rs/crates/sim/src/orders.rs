@@ -299,6 +299,8 @@ enum Beside {
 type Extras = [Option<i64>; Beside::Display as usize + 1];
 
 const MORE: u8 = 1 << 7;
+/// It follows dividends.
+const FOLLOWS_DIVIDENDS: u8 = 1 << 6;
 // Numbers of a kind have three bits, those of reasons and rules less than a byte.
 const _: () = assert!(OrderType::ALL.len() <= 8 && TimeInForce::ALL.len() <= 8 && OrderStatus::ALL.len() <= 8);
 const _: () = assert!(Side::ALL.len() == 2 && RuleKind::ALL.len() < 127 && Reason::ALL.len() <= 256);
@@ -370,6 +372,7 @@ impl Ended {
             (u16::from(order.has_rested), 1),
             (u16::from(order.is_triggered), 1),
         ];
+        let follows = if instructions.adjust_for_dividend { FOLLOWS_DIVIDENDS } else { 0 };
         let kinds = bits.iter().fold(0, |all, &(value, width)| all << width | value);
         Some(Self {
             ts_submitted: order.ts_submitted,
@@ -386,7 +389,7 @@ impl Ended {
             book: request.book.0,
             kinds,
             reason: order.reason as u8,
-            rule: order.rule.map_or(0, |rule| rule as u8 + 1) | more,
+            rule: order.rule.map_or(0, |rule| rule as u8 + 1) | more | follows,
         })
     }
 
@@ -436,7 +439,12 @@ impl Ended {
             trail: Trail::found(&beside),
             display_quantity: has(Beside::Display),
             expires_at: if time_in_force == TimeInForce::Gtd { ts_expiry } else { NEVER },
-            instructions: Instructions { post_only, reduce_only, all_or_none },
+            instructions: Instructions {
+                post_only,
+                reduce_only,
+                all_or_none,
+                adjust_for_dividend: self.rule & FOLLOWS_DIVIDENDS != 0,
+            },
             tag: self.tag,
             worked: self.worked,
             ..OrderRequest::market(InstrumentId(self.instrument), side, self.quantity)
@@ -444,7 +452,7 @@ impl Ended {
         Order {
             status,
             reason: Reason::ALL[usize::from(self.reason)],
-            rule: usize::from(self.rule & !MORE).checked_sub(1).map(|k| RuleKind::ALL[k]),
+            rule: usize::from(self.rule & !(MORE | FOLLOWS_DIVIDENDS)).checked_sub(1).map(|k| RuleKind::ALL[k]),
             is_triggered,
             is_linked,
             has_rested,
@@ -513,7 +521,7 @@ mod tests {
             (side, order_type) in (select(Side::ALL), select(OrderType::ALL)),
             (time_in_force, quantity) in (select(TimeInForce::ALL), 1..=i64::MAX),
             (limit_price, stop_price, is_fitting) in (maybe(any::<i64>()), maybe(any::<i64>()), prop::bool::weighted(0.8)),
-            (post_only, reduce_only, all_or_none) in (any::<bool>(), any::<bool>(), any::<bool>()),
+            [post_only, reduce_only, all_or_none, adjust_for_dividend] in any::<[bool; 4]>(),
             (trail, display) in (prop::option::weighted(0.3, any_trail()), prop::option::weighted(0.1, any::<i64>())),
             expires_at in prop_oneof![Just(NEVER), Just(1_704_067_200 * SECOND), any::<i64>()],
         ) -> OrderRequest {
@@ -527,7 +535,7 @@ mod tests {
                 trail,
                 display_quantity: display,
                 expires_at,
-                instructions: Instructions { post_only, reduce_only, all_or_none },
+                instructions: Instructions { post_only, reduce_only, all_or_none, adjust_for_dividend },
                 tag,
                 worked,
                 ..OrderRequest::market(InstrumentId(instrument), side, quantity)

@@ -393,6 +393,15 @@ pub struct Action {
     pub kind: ActionKind,
 }
 
+/// Shares of another instrument that an action gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Shares {
+    /// Which.
+    pub instrument: InstrumentId,
+    /// How many for a share.
+    pub ratio: Ratio,
+}
+
 /// Kinds of corporate action.
 #[derive(Clone, Copy, Debug)]
 pub enum ActionKind {
@@ -404,9 +413,42 @@ pub enum ActionKind {
         amount: Cash,
         /// Pay instant; on or before the ex-date means at once.
         pay_ts: Ns,
+        /// Fraction of it that is withheld as tax from who holds, in units of 1e-18.
+        withholding: Cash,
+    },
+    /// Who holds gets shares of another instrument, and keeps what he holds.
+    SpinOff {
+        /// Which, and how many for one.
+        into: Shares,
+        /// What they are worth for one share, in units of 1e-18 of the currency.
+        amount: Cash,
+    },
+    /// The instrument ends: who holds gets shares of another one for it, and this for a unit beside, as above.
+    Exchange {
+        /// Which, and how many for one.
+        into: Shares,
+        /// Cash per unit, zero for none.
+        amount: Cash,
     },
     /// The instrument ends: who holds gets this for a unit, in units of 1e-18 of the currency; `None` for the last price.
     CashOut(Option<Cash>),
+}
+
+impl ActionKind {
+    /// How much it takes off a price of before, where it does.
+    #[must_use]
+    pub const fn amount_off(self) -> Option<Cash> {
+        match self {
+            Self::CashDividend { amount, .. } | Self::SpinOff { amount, .. } => Some(amount),
+            Self::Split(_) | Self::Exchange { .. } | Self::CashOut(_) => None,
+        }
+    }
+
+    /// Whether the instrument is no more.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::CashOut(_) | Self::Exchange { .. })
+    }
 }
 
 /// A time at which the strategy wants to be called, and the index of its callback.
@@ -540,6 +582,19 @@ impl Plan {
         }
         if self.nav_calendar.index() >= self.calendars.len() {
             return Err(SimError::config("nav_calendar does not exist".to_owned()));
+        }
+        for action in &self.actions {
+            let (ActionKind::SpinOff { into, .. } | ActionKind::Exchange { into, .. }) = action.kind else { continue };
+            let pair = [action.instrument, into.instrument].map(|id| self.instruments.get(id.index()));
+            let [Some(giver), Some(taker)] = pair else {
+                return Err(SimError::data("a corporate action is of no instrument of the run".to_owned()));
+            };
+            if giver.currency != taker.currency || giver.is_margined() || taker.is_margined() {
+                return Err(SimError::data(format!(
+                    "{} cannot be exchanged for {}: both have to be paid for, in one currency",
+                    giver.symbol, taker.symbol
+                )));
+            }
         }
         self.rates.validate(self)?;
         crate::margin::validate(&self.margin_rates, self)?;

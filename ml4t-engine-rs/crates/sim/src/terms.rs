@@ -176,6 +176,7 @@ impl Trail {
 
 /// What an order may not do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent instructions")]
 pub struct Instructions {
     /// It may not take.
     pub post_only: bool,
@@ -183,16 +184,24 @@ pub struct Instructions {
     pub reduce_only: bool,
     /// An event fills all that is open of it or nothing.
     pub all_or_none: bool,
+    /// It is lowered by what the shares pay out, where it waits below the market.
+    pub adjust_for_dividend: bool,
 }
 
 impl Instructions {
     /// None of them.
-    pub const NONE: Self = Self { post_only: false, reduce_only: false, all_or_none: false };
+    pub const NONE: Self =
+        Self { post_only: false, reduce_only: false, all_or_none: false, adjust_for_dividend: false };
 
     /// Names of those that are set, as the tables show them.
     #[must_use]
     pub fn names(self) -> String {
-        let all = [("post_only", self.post_only), ("reduce_only", self.reduce_only), ("all_or_none", self.all_or_none)];
+        let all = [
+            ("post_only", self.post_only),
+            ("reduce_only", self.reduce_only),
+            ("all_or_none", self.all_or_none),
+            ("adjust_for_dividend", self.adjust_for_dividend),
+        ];
         all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect::<Vec<_>>().join(" ")
     }
 }

@@ -15,7 +15,7 @@ use crate::guard::{Cause, Guard};
 use crate::ids::{BookId, FeedId, InstrumentId, OrderId};
 use crate::matching::is_out_of_reach;
 use crate::models::Models;
-use crate::money::{Price, Ratio};
+use crate::money::{Cash, Price, Ratio};
 use crate::order::{OrderStatus, Reason, Side, TimeInForce};
 
 use crate::phase::PhaseMarket;
@@ -29,6 +29,7 @@ use crate::trailing;
 use crate::working::Working;
 
 mod averages;
+mod distribution;
 mod interface;
 mod late;
 mod linked;
@@ -588,6 +589,18 @@ impl Venue for SimulatedVenue {
         self.live[i].sweep(desk.state);
         self.refresh_watch(desk.plan, desk.state, i);
         self.cascade(desk)
+    }
+
+    fn on_distribution<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, amount: Cash) -> Result<()> {
+        self.lower_orders(desk, id.index(), amount)
+    }
+
+    fn on_repriced<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()> {
+        self.scale_rules(desk, id.index(), ratio)
+    }
+
+    fn on_received<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId) -> Result<()> {
+        self.guard_received(desk, id.index())
     }
 
     fn on_delisted<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId) -> Result<()> {

@@ -592,13 +592,22 @@ class PITData:
         """Return the row of an instrument, or `default` when the run does not know the symbol."""
 
     @overload
-    def history(self, fields: str, n: int, symbols: str | Iterable[str] | None = None) -> _Floats: ...
+    def history(
+        self,
+        fields: str,
+        n: int,
+        symbols: str | Iterable[str] | None = None,
+        *,
+        adjust: Literal["split", "total_return"] | None = None,
+    ) -> _Floats: ...
     @overload
     def history(
         self,
         fields: list[str] | tuple[str, ...],
         n: int,
         symbols: str | Iterable[str] | None = None,
+        *,
+        adjust: Literal["split", "total_return"] | None = None,
     ) -> dict[str, _Floats]:
         """Return the last `n` known values, oldest first, with NaN in front where there are fewer.
 
@@ -610,13 +619,17 @@ class PITData:
             How many rows, at least 1. Each instrument counts its own.
         symbols : str or iterable of str, optional
             One symbol gives arrays of shape `(n,)`, several (all by default) `(n, len(symbols))`.
+        adjust : {"split", "total_return"}, optional
+            Bring past prices and volumes into the shares of now: with the splits between each row and now,
+            and with `total_return` prices with dividends and spin-offs, too, by 1 - amount / the close
+            before. None of those to come counts. Raw as the data are without it.
 
         Raises
         ------
         UnknownNameError
             If no instrument of the run has the field; those without it are NaN.
         ValueError
-            If `n` is 0.
+            If `n` is 0, or `adjust` another word.
         """
 
     def get_latest_bar(self, asset: str) -> Row | None:

@@ -194,7 +194,7 @@ def describe(
         "feeds": [_feed(feed) for feed in data.feeds],
         "kept": data.kept,
         "signals": _signals(data),
-        "actions": _rows(data.actions),
+        "actions": _actions(data),
         "funding": _rows(data.funding, other="mark"),
         "borrow": _rows(data.borrow, other="available"),
         "fx_rates": _rows(data.fx),
@@ -335,6 +335,28 @@ def _signals(data: MarketData) -> dict[str, Any] | None:
 def _rows(table: pl.DataFrame | None, *, rate: str = "rate", other: str = "other") -> list[dict[str, Any]]:
     """Return the rows of a table, if there is one; columns of its kind get their own names."""
     return [] if table is None else table.rename({"rate": rate, "other": other}, strict=False).to_dicts()
+
+
+def _actions(data: MarketData) -> list[dict[str, Any]]:
+    """Return the corporate actions.
+
+    Raises
+    ------
+    DataError
+        Shares of a margined instrument, or for one, are given away: nobody has paid for them.
+    """
+    rows = _rows(data.actions)
+    for row in rows:
+        gives, given = data.instruments[row["instrument"]], data.instruments[row["into"]]
+        for each in (gives, given):
+            if gives is not given and settlement_of(each) != "upfront":
+                message = (
+                    f"corporate actions: {gives.symbol} gives shares of {given.symbol} at "
+                    f"{format_ns(row['ts'])}, and the settlement of {each.symbol} is "
+                    f"{settlement_of(each)!r}; only what is paid for is exchanged"
+                )
+                raise DataError(message)
+    return rows
 
 
 def _settlements(data: MarketData) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ impl Part {
     const fn of(kind: PostingKind) -> Option<Self> {
         match kind {
             PostingKind::Fee => Some(Self::Fees),
-            PostingKind::Dividend => Some(Self::Dividends),
+            PostingKind::Dividend | PostingKind::Withholding => Some(Self::Dividends),
             PostingKind::Borrow => Some(Self::Borrow),
             PostingKind::Funding => Some(Self::Funding),
             PostingKind::Interest => Some(Self::Interest),
@@ -95,6 +95,7 @@ impl Part {
             | PostingKind::CashInLieu
             | PostingKind::CashOut
             | PostingKind::VariationMargin
+            | PostingKind::Transfer
             | PostingKind::DividendPayment => None,
         }
     }
@@ -150,8 +151,10 @@ impl Window {
     }
 
     /// What a posting does to cash and receivable: as its own part, or as price where it pays for a position.
+    ///
+    /// What is given to another instrument counts like money: the price of neither has moved.
     fn post(&mut self, posting: &Posting) -> Result<()> {
-        let is_money = |account: Account| matches!(account, Account::Cash | Account::Receivable);
+        let is_money = |account: Account| matches!(account, Account::Cash | Account::Receivable | Account::Transfer);
         let gained = i128::from(is_money(posting.debit)) - i128::from(is_money(posting.credit));
         let key = (posting.book.0, posting.instrument.map_or(OF_ACCOUNT, |id| id.0));
         let part = Part::of(posting.kind).unwrap_or(Part::Price);

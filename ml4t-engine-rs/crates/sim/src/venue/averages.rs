@@ -83,7 +83,7 @@ fn in_todays_shares(plan: &Plan, state: &State, (i, row): (usize, usize), (share
             let (new, old) = (ratio.num as f64, ratio.den as f64);
             (shares * new / old, price * old / new)
         }
-        ActionKind::CashDividend { .. } | ActionKind::CashOut(_) => (shares, price),
+        _ => (shares, price),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::ids::{BookId, InstrumentId, OrderId};
-use crate::money::Ratio;
+use crate::money::{Cash, Ratio};
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::replace::Changes;
@@ -56,6 +56,21 @@ pub trait Venue: Clone {
     /// # Errors
     /// A number leaves its range.
     fn on_split<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()>;
+    /// Phase 4: so much was paid out of each share: orders that ask for it follow.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn on_distribution<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, amount: Cash) -> Result<()>;
+    /// Phase 4: what is held has changed its price without a trade, by the price before to the one after.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn on_repriced<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, ratio: Ratio) -> Result<()>;
+    /// Phase 4: positions in an instrument have changed without a fill.
+    ///
+    /// # Errors
+    /// A number leaves its range.
+    fn on_received<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId) -> Result<()>;
     /// Phase 4: an instrument ends: its orders are canceled, before its positions are closed.
     ///
     /// # Errors

@@ -447,7 +447,9 @@ impl World {
         for (ts, symbol, row) in &self.actions {
             let kind = match *row {
                 ActionRow::Split(ratio) => ActionKind::Split(ratio),
-                ActionRow::Dividend(amount, pay_ts) => ActionKind::CashDividend { amount, pay_ts },
+                ActionRow::Dividend(amount, pay_ts) => {
+                    ActionKind::CashDividend { amount, pay_ts, withholding: Cash::ZERO }
+                }
             };
             actions.push(Action { ts: *ts, instrument: InstrumentId(index(symbol)?), kind });
         }

@@ -163,6 +163,7 @@ fn send(
             "post_only" => request.instructions.post_only = true,
             "reduce_only" => request.instructions.reduce_only = true,
             "all_or_none" => request.instructions.all_or_none = true,
+            "adjust_for_dividend" => request.instructions.adjust_for_dividend = true,
             life => request.time_in_force = TimeInForce::parse(life)?,
         }
     }

@@ -13,7 +13,9 @@ use ml4t_sim::instrument::Instrument;
 use ml4t_sim::latency::{Delay, Latency};
 use ml4t_sim::margin::MarginRate;
 use ml4t_sim::money::{Cash, Decimal, Price, Ratio, Scale};
-use ml4t_sim::plan::{AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence};
+use ml4t_sim::plan::{
+    AccountSettings, Action, ActionKind, Column, Feed, FeedColumns, FeedKind, Plan, RecordCadence, Shares,
+};
 use ml4t_sim::policies::{
     BarPath, BuyingPower, Conversion, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch,
     LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, Settlement,
@@ -264,14 +266,31 @@ fn actions(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<Action
             ("dividend", None) => {
                 let paid = cell(&row, "paid", "");
                 let pay_ts = if paid.is_empty() { ts } else { instant(paid)? };
-                ActionKind::CashDividend { amount: money(value)?, pay_ts }
+                let withholding = money(cell(&row, "withheld", "0"))?;
+                ActionKind::CashDividend { amount: money(value)?, pay_ts, withholding }
+            }
+            ("spin_off" | "stock_merger", Some((new, old))) => {
+                let instrument = index_of(instruments, cell(&row, "into", ""))?;
+                let into = Shares { instrument, ratio: Ratio::new(units(new, 0)?, units(old, 0)?)? };
+                let amount = money(cell(&row, "amount", "0"))?;
+                if cell(&row, "kind", "") == "spin_off" {
+                    ActionKind::SpinOff { into, amount }
+                } else {
+                    ActionKind::Exchange { into, amount }
+                }
             }
             ("delisting", None) => ActionKind::CashOut(if value.is_empty() { None } else { Some(money(value)?) }),
             (kind, _) => return Err(wrong(format!("{kind} {value} is no corporate action"))),
         };
         found.push(Action { ts, instrument: index_of(instruments, cell(&row, "symbol", ""))?, kind });
     }
-    found.sort_by_key(|a| (a.ts, a.instrument));
+    // What is given comes after what happens to it, and an end after what was given.
+    let stage = |action: &Action| match action.kind {
+        ActionKind::SpinOff { .. } => 1,
+        ActionKind::Exchange { .. } => 2,
+        _ => 0,
+    };
+    found.sort_by_key(|a| (a.ts, stage(a), a.instrument));
     Ok(found)
 }
 

@@ -1,4 +1,4 @@
-"""Splits and cash dividends, with exact ratios and amounts."""
+"""Corporate actions as read, with exact ratios and amounts."""
 
 from __future__ import annotations
 
@@ -31,11 +31,15 @@ ACTION_SCHEMA = pl.Schema(
         "ratio_den": pl.Int64(),
         "amount": pl.String(),
         "pay_ts": pl.Int64(),
+        "into": pl.UInt32(),
+        "withholding": pl.String(),
     }
 )
 LARGEST_RATIO_PART = 2**63 - 1
 LABEL = "corporate actions"
 LARGEST_AMOUNT, AMOUNT_DECIMALS = 10**15, 18  #: of money for a share
+ENDS = ("cash_out", "exchange")  #: what the engine does when an instrument ends
+STAGES = {"cash_dividend": 0, "cash_out": 0, "split": 0, "spin_off": 1, "exchange": 2}
 # Dates whose instants fit 64 bits of nanoseconds.
 FIRST_DATE, LAST_DATE = dt.date(1678, 1, 1), dt.date(2261, 12, 31)
 
@@ -93,11 +97,12 @@ def exact_ratio(value: object) -> Fraction:
 def read_actions(source: object, *, columns: Mapping[str, str] | None = None) -> Actions:
     """Return the corporate actions of a frame, a path, or a list of `CorporateAction`.
 
-    A frame has ``symbol``, ``ex_date``, ``kind`` (``split``, ``cash_dividend``, ``stock_dividend``,
-    ``cash_merger`` or ``delisting``), ``ratio`` (splits: new shares per old; stock dividends: further shares
-    per share), ``amount`` (currency per share; of a delisting null is the last price) and, if known,
-    ``pay_date`` of cash dividends (the ex-date where absent or null). `columns` renames, our name to the
-    source's.
+    A frame has ``symbol``, ``ex_date``, ``kind`` (of `ActionKind`), ``ratio`` (splits: new shares per old;
+    stock dividends: further shares per share; spin-offs and stock mergers: shares of ``into`` per share),
+    ``amount`` (currency per share; of a delisting null is the last price), ``into`` (the symbol that
+    spin-offs, stock mergers and symbol changes give) and, if known, ``pay_date`` of cash dividends (the
+    ex-date where absent or null) and what is withheld of them, ``withholding``, 0.15 for 15 %. `columns`
+    renames, our name to the source's.
 
     Raises
     ------
@@ -132,7 +137,9 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     columns = {"symbol": frame[symbol].cast(pl.String), "kind": frame[by_fold["kind"]].cast(pl.String)}
     for name in ("ex_date", "pay_date"):
         columns[name] = _dates(frame[by_fold[name]]) if name in by_fold else _nulls(frame.height, pl.Date())
-    for name in ("ratio", "amount"):
+    into = by_fold.get("into")
+    columns["into"] = _nulls(frame.height, pl.String()) if into is None else frame[into].cast(pl.String)
+    for name in ("ratio", "amount", "withholding"):
         column = frame[by_fold[name]] if name in by_fold else _nulls(frame.height, pl.String())
         # NaN is how pandas writes "not applicable".
         columns[name] = column.fill_nan(None) if column.dtype.is_float() else column
@@ -199,15 +206,17 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
     try:
         ratio = None if row["ratio"] is None else exact_ratio(row["ratio"])
         amount = None if row["amount"] is None else to_decimal(row["amount"])
+        withholding = None if row["withholding"] is None else to_decimal(row["withholding"])
     except ValueError as error:
         message = f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: {error}"
         raise DataError(message) from None
-    if amount is not None and (decimal_places(amount) > AMOUNT_DECIMALS or abs(amount) > LARGEST_AMOUNT):
-        message = (
-            f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: amount {decimal_text(amount)} is not a number "
-            f"up to {LARGEST_AMOUNT:,} with at most {AMOUNT_DECIMALS} decimals"
-        )
-        raise DataError(message)
+    for name, number in (("amount", amount), ("withholding", withholding)):
+        if number is not None and (decimal_places(number) > AMOUNT_DECIMALS or abs(number) > LARGEST_AMOUNT):
+            message = (
+                f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: {name} {decimal_text(number)} is not a "
+                f"number up to {LARGEST_AMOUNT:,} with at most {AMOUNT_DECIMALS} decimals"
+            )
+            raise DataError(message)
     try:
         return CorporateAction(
             symbol,
@@ -216,6 +225,8 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
             ratio=ratio,
             amount=amount,
             pay_date=pay_date if isinstance(pay_date, dt.date) else None,
+            into=None if row["into"] is None else str(row["into"]),
+            withholding=withholding,
         )
     except DataError as error:
         message = f"{LABEL}: {error}"
@@ -223,12 +234,15 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
 
 
 def _effect(action: CorporateAction) -> tuple[str, Fraction, str]:
-    """Return what the engine does: one of three things, a ratio, and an amount, empty for the last price."""
+    """Return what the engine does: one of a few things, a ratio, and an amount, empty for the last price."""
     ratio = Fraction(1) if action.ratio is None else action.ratio
-    if action.kind is ActionKind.CASH_DIVIDEND:
-        return "cash_dividend", ratio, decimal_text(action.amount or Decimal(0))
+    amount = "" if action.amount is None else decimal_text(action.amount)
+    if action.kind in (ActionKind.CASH_DIVIDEND, ActionKind.SPIN_OFF):
+        return action.kind.value, ratio, amount
     if action.kind in (ActionKind.CASH_MERGER, ActionKind.DELISTING):
-        return "cash_out", ratio, "" if action.amount is None else decimal_text(action.amount)
+        return "cash_out", ratio, amount
+    if action.kind in (ActionKind.STOCK_MERGER, ActionKind.SYMBOL_CHANGE):
+        return "exchange", ratio, amount or "0"
     return "split", ratio + (action.kind is ActionKind.STOCK_DIVIDEND), "0"
 
 
@@ -247,23 +261,16 @@ def action_table(
     Raises
     ------
     DataError
-        An action is there twice, or an instrument splits twice on one day.
+        An action is there twice, or two of one day contradict each other.
     """
     rows = []
     seen: set[object] = set()
     for action in actions:
         kind, ratio, amount = _effect(action)
-        key = (action.symbol, action.ex_date, kind, amount if kind == "cash_dividend" else None)
+        other = {"cash_dividend": amount, "spin_off": action.into}.get(kind)
+        key = (action.symbol, action.ex_date, "end" if kind in ENDS else kind, other)
         if key in seen:
-            where = f"of {action.symbol} on {action.ex_date}"
-            message = {
-                "cash_out": f"{LABEL}: {action.symbol} ends twice on {action.ex_date}; keep one",
-                "split": f"{LABEL}: the split {where} is there twice; keep one, or write a split and a stock "
-                "dividend of one day as one split",
-                "cash_dividend": f"{LABEL}: the cash_dividend {where} is there twice; keep one (two "
-                "dividends of one day with equal amounts are written as their sum)",
-            }[kind]
-            raise DataError(message)
+            raise DataError(_twice(action, kind))
         seen.add(key)
         zone = timezones[action.symbol]
         rows.append(
@@ -275,8 +282,26 @@ def action_table(
                 "ratio_den": ratio.denominator,
                 "amount": amount,
                 "pay_ts": local_midnight_ns(action.pay_date or action.ex_date, zone),
+                "into": ids[action.into or action.symbol],
+                "withholding": decimal_text(action.withholding or Decimal(0)),
             }
         )
-    # "cash_dividend" sorts before the others: an amount is per share as held before that day's split.
-    order = ["ts", "instrument", "kind", "pay_ts", "amount"]
-    return pl.DataFrame(rows, schema=ACTION_SCHEMA, orient="row").sort(order)
+    # The amount of a dividend is per share as held before a split of that day; who gets shares of another
+    # instrument gets them after all that happens to those, and an instrument ends after what it gave away.
+    stage = pl.col("kind").replace_strict(STAGES, return_dtype=pl.Int8)
+    order = ("instrument", "kind", "pay_ts", "into", "amount")
+    return pl.DataFrame(rows, schema=ACTION_SCHEMA, orient="row").sort("ts", stage, *order)
+
+
+def _twice(action: CorporateAction, kind: str) -> str:
+    """Say what is wrong with an action that is there already."""
+    where = f"of {action.symbol} on {action.ex_date}"
+    if kind in ENDS:
+        return f"{LABEL}: {action.symbol} ends twice on {action.ex_date}; keep one"
+    return {
+        "split": f"{LABEL}: the split {where} is there twice; keep one, or write a split and a stock "
+        "dividend of one day as one split",
+        "cash_dividend": f"{LABEL}: the cash_dividend {where} is there twice; keep one (two dividends of one "
+        "day with equal amounts are written as their sum)",
+        "spin_off": f"{LABEL}: the spin_off {where} into {action.into} is there twice; keep one",
+    }[kind]

@@ -9,7 +9,7 @@ import polars as pl
 from attrs import evolve
 
 from ml4t.backtest.calendars import SessionTable
-from ml4t.backtest.data.actions import Actions, action_table, read_actions
+from ml4t.backtest.data.actions import ENDS, Actions, action_table, read_actions
 from ml4t.backtest.data.bounds import Bounds
 from ml4t.backtest.data.context import Context, Loaded, of_universe, own
 from ml4t.backtest.data.rates import Rates, rate_table
@@ -23,7 +23,8 @@ from ml4t.backtest.data.signals import (
 )
 from ml4t.backtest.data.tables import SignalTable
 from ml4t.core import sources
-from ml4t.core.errors import DataError
+from ml4t.core.errors import DataError, nearest
+from ml4t.core.events import CorporateAction
 from ml4t.core.types import StampMeaning
 from ml4t.core.values import format_ns
 
@@ -33,6 +34,7 @@ __all__ = [
     "read_run_signals",
     "refuse_funding_without_data",
     "refuse_life_after_the_end",
+    "refuse_overlapping_actions",
     "refuse_torn_bars",
 ]
 
@@ -54,6 +56,7 @@ def read_run_actions(
         return None, actions, ()
     kept, left_out = of_universe([action.symbol for action in actions.rows], "corporate actions", context)
     rows = [action for action, keep in zip(actions.rows, kept, strict=True) if keep]
+    _refuse_unknown_receivers(rows, context)
     table = action_table(rows, context.ids, context.zones)
     # Before the first and after the last row of market data nothing is held that an action could change.
     first, last = context.span_ns
@@ -64,6 +67,29 @@ def read_run_actions(
         what = "1 corporate action lies" if left_behind == 1 else f"{left_behind} corporate actions lie"
         notes.append(f"{what} outside the span of the market data")
     return inside.rechunk(), actions, tuple(notes)
+
+
+def _refuse_unknown_receivers(actions: Sequence[CorporateAction], context: Context) -> None:
+    """Refuse an action that gives shares of what the run does not have, or cannot have in exchange."""
+    for action in actions:
+        if action.into is None:
+            continue
+        where = f"corporate actions: {action.kind.value} of {action.symbol} on {action.ex_date}"
+        if action.into not in context.universe:
+            guess = nearest(action.into, context.universe)
+            hint = f"; did you mean {guess!r}?" if guess else ""
+            message = (
+                f"{where}: {action.into!r} is no instrument of the run{hint}. Add its prices, or write what "
+                "a share is worth as a cash_dividend or cash_merger"
+            )
+            raise DataError(message)
+        gives, takes = context.universe[action.symbol], context.universe[action.into]
+        if gives.currency != takes.currency:
+            message = (
+                f"{where}: {action.symbol} is in {gives.currency} and {action.into} in {takes.currency}; "
+                "shares are exchanged within one currency"
+            )
+            raise DataError(message)
 
 
 def read_run_rates(
@@ -109,10 +135,11 @@ def refuse_funding_without_data(
 def refuse_torn_bars(
     actions: pl.DataFrame | None, symbols: Sequence[str], matching: Sequence[int], loaded: Sequence[Loaded]
 ) -> None:
-    """Refuse a split inside a bar that orders meet: its prices are of old shares and of new ones."""
+    """Refuse what changes shares inside a bar that orders meet: its prices are of old and of new ones."""
     if actions is None:
         return
-    splits = actions.filter(pl.col("kind") == "split").select("ts", "instrument").rows()
+    torn_by = ("split", "spin_off", "exchange")
+    splits = actions.filter(pl.col("kind").is_in(torn_by)).select("ts", "instrument").rows()
     for index in sorted({matching[instrument] for _, instrument in splits}):
         keys = loaded[index].prepared.rows.keys
         if "ts_open" not in keys.columns:
@@ -129,7 +156,7 @@ def refuse_torn_bars(
             row = torn.row(0, named=True)
             opens, ends = format_ns(row["ts_open"]), format_ns(row["ts_event"])
             message = (
-                f"corporate actions: {row['symbol']} splits at {format_ns(row['ts'])}, midnight of its "
+                f"corporate actions: {row['symbol']} changes at {format_ns(row['ts'])}, midnight of its "
                 f"ex-date, inside its bar from {opens} to {ends}, whose prices would be of old shares and of "
                 "new ones; give bars of which one ends at that instant, or quotes or prints"
             )
@@ -142,10 +169,16 @@ def refuse_life_after_the_end(
     """Refuse rows and actions of an instrument after its delisting or merger: it may be another's symbol."""
     if actions is None:
         return
-    for ts, instrument in actions.filter(pl.col("kind") == "cash_out").select("ts", "instrument").rows():
+    ends = actions.filter(pl.col("kind").is_in(ENDS)).select("ts", "instrument", "kind")
+    for ts, instrument, kind in ends.rows():
         symbol = symbols[instrument]
-        own = actions.filter(pl.col("instrument") == instrument, pl.col("ts") >= ts)
-        later = own.filter((pl.col("ts") > ts) | ~pl.col("kind").is_in(["cash_out", "cash_dividend"]))
+        own = actions.filter(
+            (pl.col("instrument") == instrument) | (pl.col("into") == instrument), pl.col("ts") >= ts
+        )
+        # An instrument may pay a dividend on its last day, and give others away before it is exchanged.
+        before = ["cash_dividend", "cash_out"] if kind == "cash_out" else ["cash_dividend", "spin_off", kind]
+        in_time = pl.col("kind").is_in(before) & (pl.col("instrument") == instrument)
+        later = own.filter((pl.col("ts") > ts) | ~in_time)
         found = [("a corporate action", later["ts"].min())] if later.height else []
         for each in loaded:
             keys = each.prepared.rows.keys
@@ -161,6 +194,24 @@ def refuse_life_after_the_end(
                 "a name of its own"
             )
             raise DataError(message)
+
+
+def refuse_overlapping_actions(actions: pl.DataFrame | None, symbols: Sequence[str]) -> None:
+    """Refuse to give shares of an instrument that changes itself at that instant: in which shares is open."""
+    if actions is None:
+        return
+    gives = actions.filter(pl.col("into") != pl.col("instrument"))
+    changes = actions.filter(pl.col("kind") != "cash_dividend").select("ts", "kind", into="instrument")
+    both = gives.join(changes, on=["ts", "into"], how="inner", maintain_order="left")
+    if both.height:
+        row = both.row(0, named=True)
+        giver, receiver = symbols[row["instrument"]], symbols[row["into"]]
+        message = (
+            f"corporate actions: at {format_ns(row['ts'])} {giver} gives shares of {receiver} "
+            f"({row['kind']}), which has an action of its own then ({row['kind_right']}): in "
+            "which of its shares the ratio counts is open. Date one of them to another day"
+        )
+        raise DataError(message)
 
 
 def read_run_signals(

@@ -14,6 +14,7 @@ from ml4t.backtest.data.alongside import (
     read_run_signals,
     refuse_funding_without_data,
     refuse_life_after_the_end,
+    refuse_overlapping_actions,
     refuse_torn_bars,
 )
 from ml4t.backtest.data.bounds import Bounds, Calendars, Moment, SessionBook, custom_calendars
@@ -133,6 +134,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     read += [] if fx_rates is None else fx_rates.files
     refuse_torn_bars(action_frame, tuple(universe), matching, loaded)
     refuse_life_after_the_end(action_frame, tuple(universe), loaded)
+    refuse_overlapping_actions(action_frame, tuple(universe))
     return MarketData(
         instruments=tuple(universe.values()),
         feeds=tuple(_feed_table(each.prepared, context) for each in loaded),

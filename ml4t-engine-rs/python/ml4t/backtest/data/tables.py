@@ -106,8 +106,10 @@ class MarketData:
         None where the run has none. Columns of `actions`: ``ts`` Int64 (00:00 exchange-local of
         the ex-date), ``instrument`` UInt32, ``kind`` Utf8, ``ratio_num`` and ``ratio_den`` Int64
         (1/1 for a dividend), ``amount`` Utf8 (decimal text in the instrument's currency, "0" for
-        a split), ``pay_ts`` Int64. Sorted by ``(ts, instrument)``, dividends before splits: an
-        amount is per share as held before that day's split.
+        a split), ``pay_ts`` Int64, ``into`` UInt32 (the instrument itself where there is no other),
+        ``withholding`` Utf8 (decimal text). Sorted by ``ts``; of one instant dividends, splits and cash
+        mergers first, by instrument, dividends before splits (an amount is per share as held before that
+        day's split), then spin-offs, then exchanges.
     funding, borrow
         None where the run has none. Columns ``ts`` Int64, ``instrument`` UInt32, ``rate`` Float64 and
         ``other`` Float64: of funding the mark price (NaN for that of the position), of borrow rates the

@@ -3,6 +3,7 @@
 When a NAV is written, what was booked since the NAV before is its window. For an instrument, in its currency,
 
     total = value now - value at the NAV before + cash and receivable that its postings moved
+            + what it gave away in corporate actions - what it got in them
     price = total - spread - slippage - impact - fees - dividends - borrow - funding
 
 so that `price` is what its market did, at reference prices. What belongs to no instrument is interest, and
@@ -254,7 +255,8 @@ def _local_parts(gained: int, moved: Moved, fills: Sequence[Fill]) -> dict[str, 
     """Return the parts of an instrument in its own currency.
 
     A debit to fees, borrow or funding is paid by us, a credit to dividends is paid to us: in every case the
-    contribution is what the account was debited, with the other sign.
+    contribution is what the account was debited, with the other sign. A debit to `transfer` is what the
+    instrument gave to another one: value that has left it, and is no loss; a credit is what it got.
     """
     parts = {
         "spread": -sum(_cost(each, each.spread) for each in fills),
@@ -262,7 +264,7 @@ def _local_parts(gained: int, moved: Moved, fills: Sequence[Fill]) -> dict[str, 
         "impact": -sum(_cost(each, each.impact) for each in fills),
         **{name: -moved.get(name, 0) for name in ("fees", "dividends", "borrow", "funding")},
     }
-    total = gained + moved.get("cash", 0) + moved.get("receivable", 0)
+    total = gained + sum(moved.get(name, 0) for name in ("cash", "receivable", "transfer"))
     return parts | {"price": total - sum(parts.values())}
 
 

@@ -3,6 +3,8 @@
 `cash` is money in the bank, `inventory` what open positions cost, `receivable` what is owed to us,
 `realized_pnl` the result of closed lots before fees, `fees` and `dividends` costs and income, `capital` what
 was paid in. What holding costs is in `borrow`, `interest` and `funding`, below zero where it brought money.
+`transfer` and `carried_gain` are what goes from one instrument to another in a corporate action
+(`ml4t.reference.transfers`), its cost and its open gain; both are zero again after each action.
 `exchange` is what conversions took out of a currency, below zero what they brought into it, and `fx_costs`
 what they cost. A posting is of one currency, and every currency has accounts of its own. After every posting,
 in each of them
@@ -36,6 +38,7 @@ ASSETS = ("cash", "inventory", "receivable", "exchange")
 SOURCES = ("capital", "realized_pnl", "dividends")
 CARRY = ("borrow", "interest", "funding")
 COSTS = ("fees", *CARRY, "fx_costs")
+PASSING = ("transfer", "carried_gain")
 
 Balances = dict[tuple[str, str], int]  #: by currency and account: what was debited less what was credited
 
@@ -142,7 +145,8 @@ class Ledger:
             owed -= sum(self.balance(account, currency) for account in COSTS)
             own = [each for each in self.holdings.values() if each.instrument.currency == currency]
             cost = sum(each.cost for each in own if not each.instrument.is_margined)
-            if owned != owed or cost != self.balance("inventory", currency) or kept != again:
+            passing = any(self.balance(account, currency) for account in PASSING)
+            if owned != owed or passing or cost != self.balance("inventory", currency) or kept != again:
                 message = (
                     f"the books of {currency} do not balance: {owned} is not {owed}, or inventory is not "
                     f"{cost}"
@@ -264,6 +268,10 @@ class Ledger:
         """Move a dividend from what is owed to cash, at its pay date."""
         self.post(ts, "dividend_payment", "cash", "receivable", amount, instrument)
 
+    def withhold(self, ts: int, instrument: Instrument, amount: int, owed_in: str) -> None:
+        """Withhold a part of a dividend: out of what is owed, or of cash where it was paid at once."""
+        self.post(ts, "withholding", "dividends", owed_in, amount, instrument)
+
     def cash_out(self, ts: int, instrument: Instrument, value: int) -> None:
         """Close a position, below zero a short one, for what it is worth as its instrument ends.
 
@@ -310,14 +318,19 @@ class Ledger:
         leaves the oldest lots like a sale, for `value_of` of that many units in cash. The others get whole
         units by running totals rounded down; a lot that ends without a unit hands its cost to the next.
         """
-        holding = self.holding(instrument)
+        what = f"the position in {instrument.symbol} after its split"
+        return self.scale(ts, self.holding(instrument), ratio, value_of, what)
+
+    def scale(
+        self, ts: int, holding: Holding, ratio: Fraction, value_of: Callable[[Fraction], int], what: str
+    ) -> bool:
+        """Do the same with lots that need not be the position in their instrument."""
+        instrument = holding.instrument
         if not holding.lots:
             return False
         sign = 1 if holding.quantity > 0 else -1
         scaled = [abs(lot.quantity) * ratio for lot in holding.lots]
-        total = checked(
-            sum(scaled, Fraction(0)), LARGEST_STEP, f"the position in {instrument.symbol} after its split"
-        )
+        total = checked(sum(scaled, Fraction(0)), LARGEST_STEP, what)
         fraction = total - int(total / instrument.lot) * instrument.lot
         if fraction:
             self._cash_in_lieu(ts, holding, scaled, fraction, value_of(fraction * sign))
@@ -344,7 +357,7 @@ class Ledger:
         if not instrument.is_margined:
             self.post(ts, "cash_in_lieu", "cash", "inventory", leaving, instrument)
         self.post(ts, "cash_in_lieu", "cash", "realized_pnl", value - leaving, instrument)
-        holding.realized += value - leaving
+        self.holding(instrument).realized += value - leaving
 
 
 def _move(balances: Balances, posting: Posting) -> None:

@@ -52,7 +52,7 @@ class RoundTrip:
     fees: int
     slippage: int
     entry_order_id: int
-    exit_order_id: int | None  #: None where no order closed it, but the end of its instrument
+    exit_order_id: int | None  #: None where no order closed it, but a corporate action
     fx_rate: float  #: base currency for one unit of that currency, at the exit
 
 

@@ -17,7 +17,18 @@ from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.margin_terms import CallRow
 from ml4t.reference.plan import Instrument
 
-__all__ = ["REASONS", "STOPS", "TOUCHED", "TRAILING", "Fill", "Group", "Order", "OrderBook", "Place"]
+__all__ = [
+    "INSTRUCTIONS",
+    "REASONS",
+    "STOPS",
+    "TOUCHED",
+    "TRAILING",
+    "Fill",
+    "Group",
+    "Order",
+    "OrderBook",
+    "Place",
+]
 __all__ += ["Terms", "Transition", "is_decided", "is_up", "passive"]
 
 Terms = tuple[int, Fraction | None, Fraction | None]  #: units that are open, limit, stop
@@ -25,6 +36,14 @@ Terms = tuple[int, Fraction | None, Fraction | None]  #: units that are open, li
 TRAILING = (OrderType.TRAILING_STOP, OrderType.TRAILING_STOP_LIMIT)
 TOUCHED = (OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED)
 STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, *TRAILING)
+
+# What waits below the market, of the types whose prices are fixed.
+BELOW = {
+    Side.BUY: (OrderType.LIMIT, *TOUCHED),
+    Side.SELL: (OrderType.STOP, OrderType.STOP_LIMIT),
+}
+
+INSTRUCTIONS = ("post_only", "reduce_only", "all_or_none", "adjust_for_dividend")
 
 # Sentences of the codes; where more is known, that is written instead.
 REASONS = {
@@ -119,6 +138,7 @@ class Order:
     post_only: bool = False
     reduce_only: bool = False
     all_or_none: bool = False
+    adjust_for_dividend: bool = False  #: prices below the market go down by what a share pays or gives away
     tag: str = ""
     rule: str | None = None  #: kind of the position rule that keeps this order
     liquidates: bool = False  #: closes a position for want of margin; the strategy cannot take it back
@@ -233,9 +253,14 @@ class Order:
         return "cancel" if self.cancel_at is not None else "replace" if self.replaces else None
 
     @property
+    def waits_below(self) -> bool:
+        """Whether the market has to fall to its prices: a limit or a touch that buys, a stop that sells."""
+        return self.order_type in BELOW[self.side]
+
+    @property
     def instructions(self) -> str:
         """Names of the instructions that are set."""
-        return " ".join(name for name in ("post_only", "reduce_only", "all_or_none") if getattr(self, name))
+        return " ".join(name for name in INSTRUCTIONS if getattr(self, name))
 
     @property
     def terms(self) -> Terms:

@@ -161,16 +161,25 @@ class Signals:
 
 
 class Effect(enum.Enum):
-    """What a corporate action does: a stock dividend is a split, a merger or a delisting pays out."""
+    """What a corporate action does.
+
+    A stock dividend is a split. A merger for cash or a delisting pays out; one for shares is an exchange, and
+    so is a new symbol.
+    """
 
     SPLIT = "split"
     CASH_DIVIDEND = "cash_dividend"
     CASH_OUT = "cash_out"
+    SPIN_OFF = "spin_off"
+    EXCHANGE = "exchange"
 
 
 @attrs.frozen(kw_only=True)
 class Action:
-    """A corporate action; `ratio` is new units per old, `amount` money per unit of price."""
+    """A corporate action; `ratio` is new units per old, `amount` money per unit of price.
+
+    Of a spin-off and of an exchange the new units are of the instrument `into`, elsewhere it is `instrument`.
+    """
 
     ts: int  #: 00:00 exchange-local of the ex-date
     instrument: int
@@ -178,6 +187,8 @@ class Action:
     ratio: Fraction
     amount: str  #: decimal text; of a cash-out empty where the last price is paid
     pay_ts: int
+    into: int  #: position in the plan
+    withholding: Fraction  #: of a cash dividend that a long position gets, from 0 to 1
 
 
 @attrs.frozen(kw_only=True)
@@ -430,6 +441,9 @@ def _action(spec: Mapping[str, Any]) -> Action:
         ratio=Fraction(spec["ratio_num"], spec["ratio_den"]),
         amount=spec["amount"],
         pay_ts=spec["pay_ts"],
+        # Older descriptions have neither of them.
+        into=spec.get("into", spec["instrument"]),
+        withholding=Fraction(spec.get("withholding", "0")),
     )
 
 

@@ -15,6 +15,7 @@ import attrs
 
 from ml4t.core.errors import DataError
 from ml4t.core.types import DataKind
+from ml4t.reference.adjusted import adjusted
 from ml4t.reference.plan import Feed, Plan
 
 __all__ = ["Epoch", "News", "Readable"]
@@ -212,7 +213,7 @@ class Readable:
         row = self.last_row(feed.index, instrument)
         return NAN if row is None else float(feed.columns[name][row])
 
-    def window(self, instrument: int, field: str, n: int) -> list[float] | None:
+    def window(self, instrument: int, field: str, n: int, adjust: str | None = None) -> list[float] | None:
         """Return up to `n` last known values of a field, oldest first; None when no feed has the field.
 
         Each instrument counts its own rows, of the feed from which the field is read now.
@@ -222,6 +223,9 @@ class Readable:
             return None
         feed, name = source
         rows = self._rows.get((feed.index, instrument), [])
+        if adjust is not None:
+            now, shown = self.epoch.now or 0, min(n, len(rows))
+            return adjusted(self.plan, feed, name, instrument, rows, shown, now, adjust)
         return [float(feed.columns[name][row]) for row in rows[-n:]]
 
     def _source(self, instrument: int, field: str) -> tuple[Feed, str] | None:

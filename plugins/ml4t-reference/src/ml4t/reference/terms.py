@@ -20,7 +20,7 @@ from ml4t.core.types import OrderType, TimeInForce
 from ml4t.core.values import to_decimal, to_ns
 from ml4t.reference.currencies import Currencies
 from ml4t.reference.numbers import CASH_UNIT, LARGEST_CASH, LARGEST_STEP, checked, half_even, plain_text
-from ml4t.reference.orders import TRAILING, Order
+from ml4t.reference.orders import INSTRUCTIONS, TRAILING, Order
 from ml4t.reference.plan import Instrument, Sessions
 from ml4t.reference.rules import FRACTION_DECIMALS
 from ml4t.reference.timestamp import Timestamp, text_of
@@ -29,7 +29,6 @@ __all__ = ["LINKS", "Reader", "amount_to_convert", "decimal", "fits", "kind_of",
 
 _E = TypeVar("_E", bound=Enum)
 
-INSTRUCTIONS = ("post_only", "reduce_only", "all_or_none")
 PRICES = ("limit_price", "stop_price")
 DISTANCES = ("trail_amount", "trail_fraction")
 NUMBERS = (*PRICES, *DISTANCES, "limit_offset", "activation_price")
@@ -86,6 +85,8 @@ class Reader:
         self._check_numbers(order_type, terms)
         flags = {key: _flag(key, terms.get(key, False)) for key in INSTRUCTIONS}
         self._check_combination(order_type, life, terms, post_only=flags["post_only"])
+        if flags["adjust_for_dividend"]:
+            self._check_adjusted(order_type, life)
         fields: dict[str, Any] = {key: self._number(key, terms[key]) for key in NUMBERS if key in terms}
         if "display_quantity" in terms:
             fields["display_quantity"] = self._display(terms["display_quantity"], quantity)
@@ -177,6 +178,14 @@ class Reader:
                     self._refuse(f"a {kind.value} order takes no {name}; allowed with limit")
         if post_only and life in PLAIN:
             self._refuse(f"a {life.value} order takes no post_only; allowed with gtc, day, gtd")
+
+    def _check_adjusted(self, kind: OrderType, life: TimeInForce) -> None:
+        """Refuse to adjust for dividends what has no price, or one that follows the market."""
+        if kind is OrderType.MARKET or kind in TRAILING:
+            self._refuse(
+                "adjust_for_dividend takes orders with a fixed limit or stop price, "
+                f"found a {life.value} {kind.value} order"
+            )
 
     # -- values ------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml4t.core.errors import EngineStateError, StaleViewError, unknown_name
+from ml4t.reference.adjusted import check_adjust
 from ml4t.reference.events import as_name, number_text
 from ml4t.reference.readable import NAN, Readable
 from ml4t.reference.timestamp import NS_PER_MICROSECOND, Timestamp
@@ -136,7 +137,7 @@ class PITData:
             raise AttributeError(message, name=name, obj=self)
         return _fixed(np.array(values, dtype=np.float64))
 
-    def history(self, fields: Any, n: int, symbols: Any = None) -> Any:  # noqa: ANN401 - as `MarketView.history`
+    def history(self, fields: Any, n: int, symbols: Any = None, *, adjust: str | None = None) -> Any:  # noqa: ANN401 - as `MarketView.history`
         """Return the last `n` known values, oldest first, with NaN in front where there are fewer.
 
         Parameters
@@ -147,6 +148,8 @@ class PITData:
             How many rows, from 1 to ten million. Each instrument counts its own.
         symbols : str or iterable of str, optional
             One symbol gives arrays of shape `(n,)`, several (all by default) `(n, len(symbols))`.
+        adjust : {"split", "total_return"}, optional
+            Bring past prices and volumes into the shares of now.
 
         Raises
         ------
@@ -156,26 +159,27 @@ class PITData:
             If `n` is out of its range.
         """
         self._known()
+        check_adjust(adjust)
         count = operator.index(n)
         if not 1 <= count <= LONGEST_WINDOW:
             message = f"history takes n from 1 to {LONGEST_WINDOW}, found {count}"
             raise ValueError(message)
         if isinstance(fields, str):
-            return self._window(fields, count, symbols)
+            return self._window(fields, count, symbols, adjust)
         # An iterator of symbols can be read once only.
         chosen = symbols if symbols is None or isinstance(symbols, str) else list(symbols)
-        return {as_name(name, "a field"): self._window(name, count, chosen) for name in fields}
+        return {as_name(name, "a field"): self._window(name, count, chosen, adjust) for name in fields}
 
-    def _window(self, field: str, n: int, symbols: str | Iterable[str] | None) -> Floats:
+    def _window(self, field: str, n: int, symbols: str | Iterable[str] | None, adjust: str | None) -> Floats:
         if isinstance(symbols, str):
-            return _fixed(self._column(field, n, symbols))
+            return _fixed(self._column(field, n, symbols, adjust))
         chosen = self.symbols if symbols is None else symbols
-        columns = [self._column(field, n, symbol) for symbol in chosen]
+        columns = [self._column(field, n, symbol, adjust) for symbol in chosen]
         return _fixed(np.column_stack(columns) if columns else np.empty((n, 0)))
 
-    def _column(self, field: str, n: int, symbol: str) -> Floats:
+    def _column(self, field: str, n: int, symbol: str, adjust: str | None) -> Floats:
         readable, instrument = self._readable, self._index(symbol)
-        known = readable.window(instrument, field, n)
+        known = readable.window(instrument, field, n, adjust)
         if known is None:
             raise _unknown_field(readable, instrument, field)
         column = np.full(n, NAN)
