@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml4t.backtest import Broker, Context, DataFeed, Instrument, PITData, Strategy, Timestamp, run
+from ml4t.backtest import Broker, Context, DataFeed, Instrument, PITData, Strategy, Timestamp, datasets, run
+from ml4t.backtest.data import adjusted_prices
 from ml4t.core.errors import DataError
 from ml4t.engine.results import Results
 
@@ -213,3 +214,31 @@ def test_history_is_adjusted_for_what_it_knows() -> None:
 
     with pytest.raises(DataError, match="adjust takes split or total_return, found 'dividends'"):
         run(Wrong, DataFeed(PAIR, stamp="session"))
+
+
+@pytest.mark.parametrize("engine", ["rust", "reference"])
+@pytest.mark.parametrize("how", ["split", "total_return"])
+def test_a_view_shows_what_adjusted_prices_gives_as_of_that_day(engine: str, how: Any) -> None:  # noqa: ANN401
+    start, middle, end = dt.date(2004, 6, 1), dt.date(2004, 11, 30), dt.date(2005, 4, 29)
+    own = pl.col("symbol").is_in(["AAPL", "MSFT"])
+    frame = datasets.us_equity_daily().filter(pl.col("session").is_between(start, end), own)
+    actions = datasets.us_equity_actions().filter(own)
+    seen: dict[dt.date, dict[str, np.ndarray[Any, Any]]] = {}
+
+    class Look(Strategy):
+        def on_data(self, timestamp: Timestamp, data: PITData, context: Context, broker: Broker) -> None:
+            if timestamp.datetime.date() in (middle, end):
+                found = data.history(["close", "volume"], 100, adjust=how)
+                seen[timestamp.datetime.date()] = {name: found[name].copy() for name in found}
+
+    feed = DataFeed(frame, stamp="session", actions=actions)
+    run(Look, feed, config={"backtest": {"engine": engine}})
+    for day, found in seen.items():
+        expected = adjusted_prices(frame, actions, how=how, as_of=day)
+        for number, symbol in enumerate(["AAPL", "MSFT"]):
+            last = expected.filter(pl.col("symbol") == symbol).sort("session").tail(100)
+            for name in ("close", "volume"):
+                np.testing.assert_allclose(found[name][:, number], last[name], rtol=1e-12)
+    assert (
+        len(seen) == 2
+    )  # a special dividend of MSFT lies between them and before, a split of AAPL before the end

@@ -29,7 +29,7 @@ _TABLES = {
         currency:str liquidity:str phase:str fx_rate:f64""",
     "round_trips": """symbol:str book:u16 direction:str quantity:f64 ts_entry:ts ts_exit:ts entry_price:f64
         exit_price:f64 gross_pnl:f64 fees:f64 net_pnl:f64 slippage_cost:f64 return:f64 duration_ns:i64
-        entry_order_id:u64 exit_order_id:u64? currency:str fx_rate:f64""",
+        entry_order_id:u64 exit_order_id:u64? exit_reason:str mae:f64 mfe:f64 currency:str fx_rate:f64""",
     "positions": """ts_event:ts session:date book:u16 symbol:str quantity:f64 avg_price:f64 mark_price:f64
         market_value:f64 unrealized_pnl:f64""",
     "ledger": """posting_id:u64 ts_event:ts book:u16 kind:str debit:str credit:str symbol:str? currency:str

@@ -13,10 +13,12 @@ use arrow_array::{
 use arrow_schema::{ArrowError, Field, Schema};
 use ml4t_sim::ledger::RoundTrip;
 use ml4t_sim::money::{Cash, Price, Qty};
-use ml4t_sim::order::{Order, Reason, TimeInForce};
+use ml4t_sim::order::{Order, OrderType, Reason, TimeInForce};
+use ml4t_sim::plan::{Action, ActionKind};
 use ml4t_sim::recorder::{
     Contribution, ConversionRow, Fill, Keep, OrderEvent, Part, PortfolioRow, PositionRow, TableRecorder,
 };
+use ml4t_sim::rules::RuleKind;
 use ml4t_sim::terms::{Amount, Trail};
 use ml4t_sim::time::{NEVER, Ns};
 use pyo3::exceptions::PyRuntimeError;
@@ -291,7 +293,7 @@ fn fills(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBa
     c.finish()
 }
 
-fn round_trips(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
+fn round_trips(shared: &Shared, core: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {
     let rows = || tables.round_trips();
     let instrument = |r: &RoundTrip| shared.plan.instrument(r.instrument);
     let gross = |r: &RoundTrip| Cash(r.exit_value.0 - r.entry_cost.0);
@@ -314,9 +316,31 @@ fn round_trips(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<Re
     c.add("duration_ns", Arc::new(Int64Array::from_iter_values(rows().map(|r| r.ts_exit - r.ts_entry))), false);
     c.ids("entry_order_id", rows().map(|r| r.entry_order.0 + 1));
     c.optional_ids("exit_order_id", rows().map(|r| r.exit.map(|(order, _)| order.0 + 1)));
+    c.texts("exit_reason", rows().map(|r| exit_reason(shared, core, &r)));
+    let excursions = tables.excursions();
+    c.floats("mae", excursions.iter().map(|found| found.0.to_f64()));
+    c.floats("mfe", excursions.iter().map(|found| found.1.to_f64()));
     c.texts("currency", rows().map(|r| shared.plan.currencies.name(instrument(&r).currency)));
     c.floats("fx_rate", rows().map(|r| r.fx_rate.to_f64()));
     c.finish()
+}
+
+/// What closed a round trip: a rule, a margin call, another order by its type, or what happened to the instrument.
+fn exit_reason(shared: &Shared, core: &Core, trip: &RoundTrip) -> &'static str {
+    let Some((order, _)) = trip.exit else {
+        let is_end = |action: &Action| {
+            action.instrument == trip.instrument
+                && action.ts == trip.ts_exit
+                && matches!(action.kind, ActionKind::CashOut(_))
+        };
+        return if shared.plan.actions.iter().any(is_end) { "delisting" } else { "delivery" };
+    };
+    let order = core.run.state.order(order);
+    match order.rule {
+        Some(RuleKind::Liquidation) if order.request.order_type == OrderType::Market => "margin_call",
+        Some(rule) => rule.as_str(),
+        None => order.request.order_type.as_str(),
+    }
 }
 
 fn positions(shared: &Shared, _: &Core, tables: &TableRecorder) -> PyResult<RecordBatch> {

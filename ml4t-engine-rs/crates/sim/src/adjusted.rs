@@ -86,7 +86,8 @@ pub fn adjust(
             for action in &since[begin..left] {
                 let paid = action.kind.amount_off().filter(|_| how == Adjustment::TotalReturn);
                 let (price, share) = factors(action.kind, paid.map(crate::money::Cash::to_f64), base);
-                (prices, shares, base) = (prices * price, shares * share, base / share);
+                // What is paid or split at one instant comes off the same close, one after the other.
+                (prices, shares, base) = (prices * price, shares * share, base * price);
             }
             left = begin;
         }

@@ -12,6 +12,7 @@ use ml4t_abi::{Liquidity, Phase};
 
 mod attribution;
 mod conversions;
+mod excursions;
 mod tables;
 
 pub use attribution::{Contribution, Part};

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ml4t.backtest.data.actions import read_actions
+from ml4t.backtest.data.adjusted import adjusted_prices
 from ml4t.backtest.data.assemble import assemble
 from ml4t.backtest.data.feed import DataFeed, FeedOptions
 from ml4t.backtest.data.flows import read_cash_flows
@@ -29,6 +30,7 @@ __all__ = [
     "SignalTable",
     "Signals",
     "SymbolReport",
+    "adjusted_prices",
     "assemble",
     "read_actions",
     "read_borrow_rates",

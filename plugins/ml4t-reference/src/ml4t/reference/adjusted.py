@@ -57,8 +57,12 @@ def _kept(action: Action, own: Sequence[Action], close: float) -> Fraction:
         return Fraction(1)
     base = Fraction(close)
     for before in own[: own.index(action)]:
-        if before.ts == action.ts and before.kind is Effect.SPLIT:
+        if before.ts != action.ts:
+            continue
+        if before.kind is Effect.SPLIT:
             base /= before.ratio
+        elif before.kind in (Effect.CASH_DIVIDEND, Effect.SPIN_OFF):
+            base -= Fraction(before.amount)
     amount = Fraction(action.amount)
     return 1 - amount / base if amount < base else Fraction(1)
 

@@ -24,7 +24,7 @@ from ml4t.reference.timestamp import text_of
 from ml4t.reference.transfers import Transfer, carve, hand_over, pay_part, units_per_unit
 from ml4t.reference.venue import Venue
 
-__all__ = ["Corporate", "Payment"]
+__all__ = ["Corporate", "Payment", "amount_per_unit"]
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +60,7 @@ class Corporate:
     def apply(self, action: Action, now: int) -> None:
         """Apply an action: phase 4."""
         self.applied.append(action)
+        self.venue.account.ledger.actions += 1
         instrument = self.venue.plan.instruments[action.instrument]
         # A quote or print of before is a price of the old shares; no close is made of it.
         self.venue.last_ticks.pop(instrument.index, None)
@@ -67,10 +68,10 @@ class Corporate:
             self._split(instrument, action.ratio, now)
         elif action.kind is Effect.CASH_DIVIDEND:
             self._dividend(instrument, action, now)
-            self._adjust_orders(instrument, _per_unit(instrument, action))
+            self._adjust_orders(instrument, amount_per_unit(instrument, action))
         elif action.kind is Effect.SPIN_OFF:
             self._spin_off(instrument, action, now)
-            self._adjust_orders(instrument, _per_unit(instrument, action))
+            self._adjust_orders(instrument, amount_per_unit(instrument, action))
         elif action.kind is Effect.EXCHANGE:
             self._exchange(instrument, action, now)
         else:
@@ -84,7 +85,7 @@ class Corporate:
             if action.kind is Effect.SPLIT:
                 price = half_even(Fraction(price) / action.ratio)
             elif action.kind in (Effect.CASH_DIVIDEND, Effect.SPIN_OFF):
-                price -= half_even(_per_unit(instrument, action))
+                price -= half_even(amount_per_unit(instrument, action))
         return price
 
     def _dividend(self, instrument: Instrument, action: Action, now: int) -> None:
@@ -93,7 +94,7 @@ class Corporate:
         Of what a long position gets a part may be withheld; a short one pays in full.
         """
         account = self.venue.account
-        per_unit = _per_unit(instrument, action)
+        per_unit = amount_per_unit(instrument, action)
         quantity = account.ledger.quantity(instrument)
         owed = account.terms.posted(instrument.worth(per_unit, quantity))
         self._lower_mark(instrument, per_unit)
@@ -172,7 +173,7 @@ class Corporate:
         The mark drops by what goes with a share until the first print.
         """
         account, guards = self.venue.account, self.venue.guards
-        per_unit = _per_unit(instrument, action)
+        per_unit = amount_per_unit(instrument, action)
         quantity = account.ledger.quantity(instrument)
         if quantity == 0:
             self._lower_mark(instrument, per_unit)
@@ -215,7 +216,7 @@ class Corporate:
             account.marks.pop(instrument.index, None)
             return
         other = self.venue.plan.instruments[action.into]
-        per_unit = _per_unit(instrument, action)
+        per_unit = amount_per_unit(instrument, action)
         value = account.notional(instrument)
         paid = account.terms.posted(instrument.worth(per_unit, quantity))
         price = self._price_of(
@@ -320,7 +321,7 @@ class Corporate:
             self.venue.book.move(order, OrderStatus.CANCELED, now, "SCALED_TO_NOTHING")
 
 
-def _per_unit(instrument: Instrument, action: Action) -> Fraction:
+def amount_per_unit(instrument: Instrument, action: Action) -> Fraction:
     """Return the amount of an action in price units, exactly."""
     return Fraction(action.amount or 0) * Fraction(10**instrument.price_exponent)
 

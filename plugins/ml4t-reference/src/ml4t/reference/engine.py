@@ -34,6 +34,7 @@ from ml4t.reference.delivery import Delivery, Subscription
 from ml4t.reference.desk import Desk, OrderHandle
 from ml4t.reference.events import FillEvent, MarginCallEvent, OrderEvent
 from ml4t.reference.exchange import Exchange
+from ml4t.reference.excursions import Excursions
 from ml4t.reference.flows import Flows
 from ml4t.reference.guards import Guards
 from ml4t.reference.intake import Intake
@@ -226,8 +227,15 @@ class Run:
     def tables(self) -> dict[str, pa.Table]:
         """Return all tables so far, by the names of `ml4t.core.schemas.TABLES`."""
         venue = self._venue
+        excursions = Excursions(
+            self._plan.policies,
+            self._market,
+            venue.book,
+            self._corporate.applied,
+            self._plan.models.needs_volume,
+        )
         return self._recorder.tables(
-            venue.book, venue.account, self._attribution, self._exchange, self._flows.paid
+            venue.book, venue.account, self._attribution, self._exchange, self._flows.paid, excursions
         )
 
     def counts(self) -> dict[str, int]:

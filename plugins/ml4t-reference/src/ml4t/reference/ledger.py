@@ -69,6 +69,7 @@ class Ledger:
     postings: list[Posting] = attrs.field(factory=list)
     holdings: dict[int, Holding] = attrs.field(factory=dict)
     round_trips: list[RoundTrip] = attrs.field(factory=list)
+    actions: int = 0  #: corporate actions so far
 
     def balance(self, account: str, currency: str) -> int:
         """Return the balance of an account: what it was debited less what it was credited, or the reverse.
@@ -227,6 +228,9 @@ class Ledger:
                     slippage=part.slippage + own,
                     entry_order_id=part.order_id,
                     exit_order_id=fill.order.id,
+                    exit_phase=fill.phase,
+                    exit_reason=fill.order.exit_reason,
+                    actions=self.actions,
                     fx_rate=fx_rate,
                 )
             )
@@ -305,6 +309,9 @@ class Ledger:
                     slippage=lot.slippage,
                     entry_order_id=lot.order_id,
                     exit_order_id=None,
+                    exit_phase=None,
+                    exit_reason="delisting",
+                    actions=self.actions,
                     fx_rate=fx_rate,
                 )
             )

@@ -53,6 +53,9 @@ class RoundTrip:
     slippage: int
     entry_order_id: int
     exit_order_id: int | None  #: None where no order closed it, but a corporate action
+    exit_phase: str | None  #: of the fill that closed it; None likewise
+    exit_reason: str
+    actions: int  #: corporate actions of the run that came before the exit
     fx_rate: float  #: base currency for one unit of that currency, at the exit
 
 

@@ -28,6 +28,10 @@ class _Rows:
         self._rows = [_rows(plan, *each) for each in zip(plan.instruments, feeds, strict=True)]
         self._done = [0] * len(self._rows)
 
+    def all(self, instrument: Instrument) -> list[Data]:
+        """Return all rows of an instrument."""
+        return self._rows[instrument.index]
+
     def next(self, instrument: Instrument) -> Data | None:
         """Return the first row that is not complete."""
         rows, done = self._rows[instrument.index], self._done[instrument.index]
@@ -57,6 +61,10 @@ class Market:
     def prints(self, now: int) -> list[tuple[Instrument, Data]]:
         """Return the prints beside quotes of this instant, in the order of ties."""
         return [(each, data) for each in self._instruments for data in self._prints.complete(each, now)]
+
+    def rows(self, instrument: Instrument) -> list[Data]:
+        """Return all rows of the matching source of an instrument, complete or not, by their time."""
+        return self._matching.all(instrument)
 
     def opening(self, instrument: Instrument, now: int) -> Bar | None:
         """Return the bar that opens at this instant."""

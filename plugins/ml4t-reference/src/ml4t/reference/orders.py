@@ -246,6 +246,13 @@ class Order:
         return -self.sign if self.order_type in TOUCHED else self.sign
 
     @property
+    def exit_reason(self) -> str:
+        """Why a position ends that it closes: a position rule, a margin call, or else its own type."""
+        if self.rule is not None:
+            return self.rule
+        return "margin_call" if self.liquidates else self.order_type.value
+
+    @property
     def pending(self) -> str | None:
         """What was asked for and is under way: a cancel goes before a change."""
         if not self.is_open:

@@ -18,6 +18,7 @@ from ml4t.reference.attribution import PARTS, Attribution, Contribution
 from ml4t.reference.calls import Measured
 from ml4t.reference.currencies import Currencies
 from ml4t.reference.exchange import Converted, Exchange
+from ml4t.reference.excursions import Excursions
 from ml4t.reference.flows import Paid
 from ml4t.reference.ledger import Posting
 from ml4t.reference.lots import RoundTrip
@@ -158,6 +159,7 @@ class Recorder:
         attribution: Attribution,
         exchange: Exchange,
         paid: Sequence[Paid],
+        excursions: Excursions,
     ) -> dict[str, pa.Table]:
         """Return all tables by their names."""
         ledger = account.ledger
@@ -165,7 +167,7 @@ class Recorder:
             "orders": [_order(order) for order in book.orders if order.status.value != "created"],
             "order_events": [_transition(each) for each in book.transitions],
             "fills": [_fill(each, account.currencies) for each in book.fills],
-            "round_trips": [_round_trip(each) for each in ledger.round_trips],
+            "round_trips": [_round_trip(each, excursions) for each in ledger.round_trips],
             "positions": self.positions,
             "ledger": [_posting(each) for each in ledger.postings],
             "portfolio_history": self.history,
@@ -264,11 +266,12 @@ def _fill(each: Fill, currencies: Currencies) -> Row:
     }
 
 
-def _round_trip(each: RoundTrip) -> Row:
+def _round_trip(each: RoundTrip, excursions: Excursions) -> Row:
     instrument = each.instrument
     sign = 1 if each.is_long else -1
     one = instrument.cash(1, 1) * each.quantity * sign
     net = each.gross - each.fees
+    adverse, favorable = excursions.of(each)
     return {
         "symbol": instrument.symbol,
         "book": BOOK,
@@ -286,6 +289,9 @@ def _round_trip(each: RoundTrip) -> Row:
         "duration_ns": each.ts_exit - each.ts_entry,
         "entry_order_id": each.entry_order_id,
         "exit_order_id": each.exit_order_id,
+        "exit_reason": each.exit_reason,
+        "mae": cash_float(adverse),
+        "mfe": cash_float(favorable),
         "currency": instrument.currency,
         "fx_rate": each.fx_rate,
     }

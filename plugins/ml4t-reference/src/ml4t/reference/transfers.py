@@ -138,6 +138,9 @@ def _close(ledger: Ledger, carried: Holding, now: int) -> None:
                     slippage=part.slippage + other.slippage,
                     entry_order_id=part.order_id,
                     exit_order_id=None,
+                    exit_phase=None,
+                    exit_reason="delivery",
+                    actions=ledger.actions,
                     fx_rate=fx_rate,
                 )
             )

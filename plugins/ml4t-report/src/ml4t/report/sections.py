@@ -228,7 +228,7 @@ def round_trips(results: Results, *, most: int) -> str:
         f"The full table is <code>trades.parquet</code> in the run{_S} folder, "
         f"or <code>results.trades</code>."
     )
-    head = ("<Exit", "<Entry", "<Symbol", "<Direction", *_TRIP_NUMBERS)
+    head = ("<Exit", "<Entry", "<Symbol", "<Direction", "<Closed by", *_TRIP_NUMBERS)
     body = table(
         rows,
         head=head,
@@ -245,6 +245,7 @@ def _trip_cells(trip: Mapping[str, Any]) -> Iterator[Cell]:
     yield Cell(stamp(trip["ts_entry"]), "text", key=trip["ts_entry"].isoformat())
     yield Cell(escape(trip["symbol"]), "text strong")
     yield Cell(escape(trip["direction"]), "text")
+    yield Cell(escape(trip["exit_reason"].replace("_", " ")), "text")
     for name, digits in (("quantity", 8), ("entry_price", 4), ("exit_price", 4)):
         yield Cell(number(_trimmed(trip[name], digits)), key=repr(trip[name]))
     yield Cell(number(f"{trip['net_pnl']:,.2f}"), toned(trip["net_pnl"]), key=repr(trip["net_pnl"]))
