@@ -29,7 +29,7 @@ INTERESTS: list[dict[str, Any]] = [
 class Holding:
     """Models by their keys in `[broker]`; rows of symbol, thousandths of the symbol's span, rate, other."""
 
-    models: dict[str, dict[str, Any]]
+    models: dict[str, Any]
     funding: tuple[tuple[str, int, float, float | None], ...] = ()
     borrow: tuple[tuple[str, int, float | None, float | None], ...] = ()
 
@@ -39,7 +39,7 @@ def holdings(draw: st.DrawFn, symbols: Sequence[str]) -> Holding | None:
     """Draw what holding costs; in half of the cases nothing."""
     if draw(st.booleans()):
         return None
-    models: dict[str, dict[str, Any]] = {}
+    models: dict[str, Any] = {}
     funding: dict[tuple[str, int], tuple[str, int, float, float | None]] = {}
     borrow: dict[tuple[str, int], tuple[str, int, float | None, float | None]] = {}
     names = st.sampled_from(list(symbols))
@@ -53,6 +53,8 @@ def holdings(draw: st.DrawFn, symbols: Sequence[str]) -> Holding | None:
             symbol, place = draw(names), draw(places)
             rate, available = draw(st.sampled_from([0.08, 1.3, -0.02, None])), draw(lent)
             borrow[symbol, place] = (symbol, place, rate, available)
+        if draw(st.booleans()):
+            models["recall_sessions"] = draw(st.sampled_from([0, 1, 3]))
     if draw(st.integers(0, 2)):
         models["funding_model"] = {"type": "PerpetualFunding"}
         for _ in range(draw(st.integers(3, 9))):

@@ -25,7 +25,7 @@ SEED = int(os.environ.get("ML4T_ACTION_SEED") or random.SystemRandom().randrange
 CHECKS = settings(
     deadline=None,
     database=None,
-    max_examples=int(os.environ.get("ML4T_ACTION_CASES") or 60),
+    max_examples=int(os.environ.get("ML4T_ACTION_CASES") or 40),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
@@ -121,7 +121,7 @@ def test_the_engines_agree_on_shares_that_are_given_away(plugins: PluginManager,
 
 
 def test_most_of_them_did_what_they_are_about() -> None:
-    if SEEN["runs"] < 30:
+    if SEEN["runs"] < 20:
         pytest.skip("the random cases did not run before")
     assert SEEN["transfers"] * 5 > SEEN["runs"], SEEN
     assert SEEN["taxes"], SEEN

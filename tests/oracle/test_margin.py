@@ -26,7 +26,7 @@ SEED = int(os.environ.get("ML4T_MARGIN_SEED") or random.SystemRandom().randrange
 CHECKS = settings(
     deadline=None,
     database=None,
-    max_examples=int(os.environ.get("ML4T_MARGIN_CASES") or 36),
+    max_examples=int(os.environ.get("ML4T_MARGIN_CASES") or 24),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )

@@ -41,7 +41,7 @@ INPUTS = {
     "quotes": "symbol time bid ask feed? arrives? bid_size? ask_size?",
     "trades": "symbol time price feed? arrives? size?",
     "actions": "symbol ex_date effective kind value pay_date? paid? into? amount? withheld?",
-    "borrow_rates": "symbol time rate",
+    "borrow_rates": "symbol time rate available?",
     "funding_rates": "symbol time rate mark?",
     "fx_rates": "pair time rate",
     "settlement_prices": "symbol time price",
@@ -151,6 +151,7 @@ ACCOUNT = (
     "posting_quantum",
     "latency",
     "conversion",
+    "recall_sessions",
     "initial_balances",
 )
 CALLS = ("data", "fill")

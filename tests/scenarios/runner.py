@@ -236,7 +236,7 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         config={"backtest": backtest, "broker": dict(scenario.broker)},
         actions=_actions(scenario) or None,
         funding=_rates(scenario, "funding_rates", {"rate": "funding_rate", "mark": "mark_price"}),
-        borrow=_rates(scenario, "borrow_rates", {"rate": "borrow_rate"}),
+        borrow=_rates(scenario, "borrow_rates", {"rate": "borrow_rate", "available": "available"}),
         fx=_fx_rates(scenario),
         cash_flows=_cash_flows(scenario),
         settlements=_rates(scenario, "settlement_prices", {"price": "settlement_price"}),

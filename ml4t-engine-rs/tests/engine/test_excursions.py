@@ -107,6 +107,25 @@ def test_prices_before_a_split_count_in_the_shares_that_were_closed(engine: str)
 
 
 @ENGINES
+def test_prices_before_a_spin_off_count_as_the_cost_does(engine: str) -> None:
+    # Bought at 20 and never below; half of 30 goes: the cost becomes 10, and prices before are halved, too.
+    own = bars((19, 19, 19, 19), (20, 20, 20, 20), (30, 30, 30, 30), (15, 15, 15, 15), (15, 15, 15, 15))
+    frame = pl.concat([own, bars((60, 60, 60, 60), symbol="B")])
+    given = pl.DataFrame(
+        {
+            "symbol": ["A"],
+            "ex_date": [DAYS[3]],
+            "kind": ["spin_off"],
+            "ratio": ["1/4"],
+            "amount": ["15"],
+            "into": ["B"],
+        }
+    )
+    orders = {0: {"quantity": 100}, 3: {"quantity": -100}}
+    assert trips(frame, orders, engine, actions=given) == [("market", 0.0, 500.0, 500.0)]
+
+
+@ENGINES
 def test_the_end_of_an_instrument_is_a_reason(engine: str) -> None:
     frame = pl.concat([bars((9, 20, 1, 9), (10, 14, 8, 11)), bars(*[(1, 1, 1, 1)] * 4, symbol="CLK")])
     end = pl.DataFrame({"symbol": ["A"], "ex_date": [DAYS[2]], "kind": ["delisting"], "amount": ["3"]})

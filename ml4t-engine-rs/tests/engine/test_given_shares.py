@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml4t.backtest import Broker, Context, DataFeed, Instrument, PITData, Strategy, Timestamp, datasets, run
-from ml4t.backtest.data import adjusted_prices
+from ml4t.backtest.data import adjusted_prices, read_actions
 from ml4t.core.errors import DataError
 from ml4t.engine.results import Results
 
@@ -152,8 +152,8 @@ def test_equity_does_not_jump_when_shares_of_another_instrument_come(
     if kind == "spin_off":
         row["amount"] = str(Decimal(amount) / 100)
     frame = prices(
-        A=[60, 60, None, None, None], B=[None, None, None, None, 7], CLK=[1, 1, 1, 1, 1]
-    )  # nothing trades before Friday
+        A=[60, 60, None, None, None], B=[3, None, None, None, 7], CLK=[1, 1, 1, 1, 1]
+    )  # B is another's on Monday, and does not trade again before Friday
     found = hold(frame, [row], quantity)
     worth = found.portfolio_history.filter(pl.col("session") < DAYS[4])["equity"].to_list()
     # The price of the new shares is rounded to 9 decimals, and a fraction of them to the posting quantum.
@@ -242,3 +242,24 @@ def test_a_view_shows_what_adjusted_prices_gives_as_of_that_day(engine: str, how
     assert (
         len(seen) == 2
     )  # a special dividend of MSFT lies between them and before, a split of AAPL before the end
+
+
+def test_kinds_and_cells_of_tables_are_taken_as_people_write_them() -> None:
+    frame = pl.DataFrame(
+        {
+            "symbol": ["A", "A"],
+            "ex_date": ["2024-03-06", "2024-03-07"],
+            "kind": [" Spin-Off", "cash dividend"],
+            "ratio": ["1/4", ""],
+            "amount": ["6", "0.5"],
+            "into": [" B ", ""],
+            "pay_date": ["", "2024-03-08"],
+        }
+    )
+    first, second = read_actions(frame).rows
+    assert (first.kind.value, first.into, first.pay_date) == ("spin_off", "B", None)
+    assert (second.kind.value, second.ratio, second.pay_date) == ("cash_dividend", None, DAYS[4])
+    with pytest.raises(
+        DataError, match="cash_dividend of A on 2024-03-06: withholding: expected a finite number"
+    ):
+        read_actions(pl.DataFrame([action("cash_dividend", amount="1", withholding="30%")]))

@@ -194,6 +194,7 @@ class BrokerSection(Checked):
     margin_model: FrozenMapping | None = setting(None)
     liquidation_model: FrozenMapping | None = setting(None)
     conversion: Conversion = setting(Conversion.WHEN_SHORT)
+    recall_sessions: int | None = setting(None)
     initial_balances: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
 
     @classmethod
@@ -206,6 +207,8 @@ class BrokerSection(Checked):
             elif amount > limit or decimal_places(amount) > decimals:
                 allowed = f"expected a number up to {limit:,} with at most {decimals} decimals"
                 yield _fault(key, f"{allowed}, found {decimal_text(amount)}", amount)
+        if (count := values.get("recall_sessions")) is not None and not 0 <= count < 2**32:
+            yield _fault("recall_sessions", f"expected a number of sessions, 0 or more, found {count}", count)
         bound = values.get("buying_power", BuyingPower.EQUITY)
         if bound is not BuyingPower.EQUITY and values.get("leverage", Decimal(1)) != 1:
             message = f"leverage counts where buying_power is 'equity' alone, found {bound.value!r} beside it"

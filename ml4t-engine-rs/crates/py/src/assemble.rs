@@ -341,6 +341,7 @@ fn account_settings(account: &Dict<'_>) -> PyResult<AccountSettings> {
         leverage: Ratio::new(num, den).into_py(py)?,
         conversion: Conversion::parse(&take::<String>(account, "conversion")?).into_py(py)?,
         posting_quantum: money(account, "posting_quantum")?.0,
+        recall_sessions: take(account, "recall_sessions")?,
     })
 }
 

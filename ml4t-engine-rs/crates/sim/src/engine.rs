@@ -142,10 +142,13 @@ impl Api<'_> {
         self.state.commands.push(Command::SetRules(book, rules));
     }
 
-    /// Ask to take an order back; false when it is complete already, or closes what there is no margin for.
+    /// Ask to take an order back; false when it is complete already, or an order of the broker.
     pub fn cancel(&mut self, id: OrderId) -> bool {
-        let is_open =
-            self.state.orders.get(id).is_some_and(|o| !o.status.is_terminal() && o.rule != Some(RuleKind::Liquidation));
+        let is_open = self
+            .state
+            .orders
+            .get(id)
+            .is_some_and(|o| !o.status.is_terminal() && !o.rule.is_some_and(RuleKind::is_of_the_broker));
         if is_open {
             self.state.commands.push(Command::Cancel(id));
         }
@@ -161,8 +164,9 @@ impl Api<'_> {
             return Ok(false);
         };
         if let Some(rule) = order.rule {
-            if rule == RuleKind::Liquidation {
-                return Err(SimError::order("the order belongs to a liquidation; it cannot be changed".to_owned()));
+            if rule.is_of_the_broker() {
+                let what = if rule == RuleKind::BuyIn { "buy-in" } else { "liquidation" };
+                return Err(SimError::order(format!("the order belongs to a {what}; it cannot be changed")));
             }
             let rule = rule.as_str();
             return Err(SimError::order(format!(
@@ -578,14 +582,14 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 state.delisted[action.instrument.index()] = Some(now);
                 venue.on_delisted(&mut Desk { plan, state, recorder }, action.instrument)?;
             }
-            let receiver = receiver_of(plan, state, action)?;
+            let receiver = receiver_of(plan, action);
             // A price of before by one of after, where what is held has changed it.
             let mut moved = None;
+            let mut has_given = false;
             let State { books, exchange, payments, .. } = &mut *state;
             for book in books {
                 let posted = book.posted;
-                let to = receiver.map(|to| to.of(book));
-                match (action.kind, to) {
+                match (action.kind, receiver) {
                     (ActionKind::Split(ratio), _) => book.split(&event, ratio, recorder)?,
                     (ActionKind::CashOut(amount), _) => book.cash_out(&event, amount, recorder)?,
                     (ActionKind::CashDividend { amount, pay_ts, withholding }, _) => {
@@ -596,14 +600,17 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                         }
                     }
                     (ActionKind::SpinOff { amount, .. }, Some(to)) => {
-                        moved = book.spin_off(&event, &to, amount, recorder)?.or(moved);
+                        let ratio = book.spin_off(&event, &to, amount, recorder)?;
+                        (moved, has_given) = (ratio.or(moved), has_given || ratio.is_some());
                     }
-                    (ActionKind::Exchange { amount, .. }, Some(to)) => book.exchange(&event, &to, amount, recorder)?,
+                    (ActionKind::Exchange { amount, .. }, Some(to)) => {
+                        has_given |= book.exchange(&event, &to, amount, recorder)?;
+                    }
                     (ActionKind::SpinOff { .. } | ActionKind::Exchange { .. }, None) => {}
                 }
                 if book.posted > posted {
                     let has_paid = matches!(action.kind, ActionKind::Exchange { amount, .. } if amount != Cash::ZERO);
-                    let whose = to.filter(|_| !has_paid).map_or(action.instrument, |to| to.id);
+                    let whose = receiver.filter(|_| !has_paid).map_or(action.instrument, |to| to.id);
                     let about = (instrument.currency, Some(whose));
                     exchange.after_posting(plan, book, about, now, recorder)?;
                 }
@@ -618,7 +625,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                     if let Some(ratio) = moved {
                         venue.on_repriced(&mut desk, action.instrument, ratio)?;
                     }
-                    if let Some(to) = receiver {
+                    if let Some(to) = receiver.filter(|_| has_given) {
                         venue.on_received(&mut desk, to.id)?;
                     }
                     if let Some(amount) = kind.amount_off() {
@@ -646,7 +653,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.state.causes.closes_nav_session = true;
         self.record_nav(label)?;
         self.note_holdings(label);
-        Ok(())
+        self.recall_shorts(now)
     }
 
     /// The data end inside a NAV session: what they leave is its value.
@@ -858,11 +865,10 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     }
 }
 
-/// The instrument whose shares an action gives, with what is known of its price.
-fn receiver_of<'p>(plan: &'p Plan, state: &State, action: &Action) -> Result<Option<Receiver<'p>>> {
-    let (ActionKind::SpinOff { into, .. } | ActionKind::Exchange { into, .. }) = action.kind else { return Ok(None) };
+/// The instrument whose shares an action gives.
+fn receiver_of<'p>(plan: &'p Plan, action: &Action) -> Option<Receiver<'p>> {
+    let (ActionKind::SpinOff { into, .. } | ActionKind::Exchange { into, .. }) = action.kind else { return None };
     let id = into.instrument;
-    let known = state.known_price(plan, id.index())?;
     let policy = plan.account.lot_policy;
-    Ok(Some(Receiver { id, instrument: plan.instrument(id), ratio: into.ratio, known, policy }))
+    Some(Receiver { id, instrument: plan.instrument(id), ratio: into.ratio, policy })
 }

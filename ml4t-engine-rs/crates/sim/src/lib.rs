@@ -50,6 +50,7 @@ pub mod policies;
 pub mod prices;
 mod purse;
 pub mod queue;
+mod recall;
 pub mod recorder;
 pub mod records;
 pub mod replace;

@@ -17,6 +17,7 @@ use crate::money::{Cash, Price};
 use crate::plan::Plan;
 use crate::queue::Source;
 use crate::recorder::{MarginCallRow, MarginRow, Recorder};
+use crate::rules::RuleKind;
 use crate::state::{Notice, State};
 use crate::time::{Ns, render};
 use crate::venue::{Desk, Venue};
@@ -287,7 +288,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         self.venue.clear_book(&mut desk, book)?;
         let mut orders = Vec::with_capacity(closes.len());
         for (instrument, quantity) in closes {
-            orders.push(self.venue.liquidate(&mut desk, (book, instrument), quantity)?);
+            orders.push(self.venue.close_for(&mut desk, (book, instrument), (quantity, RuleKind::Liquidation))?);
         }
         self.state.margin.calls[book.index()].orders = orders;
         Ok(())

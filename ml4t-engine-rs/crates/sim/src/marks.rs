@@ -121,27 +121,15 @@ impl State {
         self.settle_listed(plan, upto)
     }
 
-    /// What is known of the price of an instrument that may not be held: as the positions in it would be valued, with the
-    /// actions since.
-    pub(crate) fn known_price(&self, plan: &Plan, i: usize) -> Result<Option<Price>> {
-        let instrument = &plan.instruments[i];
-        let Some(id) = instrument.matching else { return Ok(None) };
+    /// Positions in an instrument have a mark that is newer than its prices so far.
+    pub(crate) fn hold_mark(&mut self, plan: &Plan, i: usize) {
+        let Some(id) = plan.instruments[i].matching else { return };
         let feed = plan.feed(id);
-        let (rows, complete) = (feed.rows_of(i), self.completed[id.index()][i] as usize);
-        let open_of = |opens: &arrow_buffer::ScalarBuffer<i64>| rows.get(complete).map(|&row| opens[row as usize]);
-        let opened = feed.data.ts_open.as_ref().and_then(open_of).filter(|&ts| ts < self.now);
-        let opened = opened.map(|ts| (complete, ts.saturating_add(1), true));
-        let closed = (0..complete).rev().map(|place| (place, feed.data.ts_event[rows[place] as usize], false));
-        for (place, since, is_open) in opened.into_iter().chain(closed) {
-            let row = rows[place] as usize;
-            let phase = if is_open { Phase::OPEN } else { feed.data.kind.last_phase() };
-            let mark = mark_of(feed, row, instrument, is_open);
-            if let Some(mark) = mark.map_err(|_| out_of_range(plan, (i, row), phase))? {
-                let range = || value_out_of_range(&instrument.symbol);
-                return crate::prices::since(plan, self, i, since, mark).map(Some).ok_or_else(range);
-            }
-        }
-        Ok(None)
+        let complete = self.completed[id.index()][i];
+        let next = feed.rows_of(i).get(complete as usize);
+        let open = next.and_then(|&row| feed.data.ts_open.as_ref().map(|open| open[row as usize]));
+        self.marks.see(i, complete, open.is_some_and(|open| open < self.now));
+        self.marks.list(i);
     }
 
     fn settle_listed(&mut self, plan: &Plan, upto: Ns) -> Result<()> {

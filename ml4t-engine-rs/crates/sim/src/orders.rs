@@ -303,7 +303,7 @@ const MORE: u8 = 1 << 7;
 const FOLLOWS_DIVIDENDS: u8 = 1 << 6;
 // Numbers of a kind have three bits, those of reasons and rules less than a byte.
 const _: () = assert!(OrderType::ALL.len() <= 8 && TimeInForce::ALL.len() <= 8 && OrderStatus::ALL.len() <= 8);
-const _: () = assert!(Side::ALL.len() == 2 && RuleKind::ALL.len() < 127 && Reason::ALL.len() <= 256);
+const _: () = assert!(Side::ALL.len() == 2 && RuleKind::ALL.len() < 63 && Reason::ALL.len() <= 256);
 
 const SECOND: i64 = 1_000_000_000;
 

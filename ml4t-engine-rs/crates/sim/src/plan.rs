@@ -477,6 +477,8 @@ pub struct AccountSettings {
     pub conversion: Conversion,
     /// Step to which model answers are rounded, in units of 1e-18.
     pub posting_quantum: i128,
+    /// How many sessions after a recall of borrowed shares they are bought in; `None` for never.
+    pub recall_sessions: Option<u32>,
 }
 
 /// How often a portfolio row is recorded.

@@ -3,7 +3,6 @@
 use crate::money::{Price, middle};
 use crate::plan::{ActionKind, FeedKind, Plan, bar, quote, trade};
 use crate::state::State;
-use crate::time::Ns;
 
 /// Last readable price of an instrument's matching feed: close, print, or the middle of the quote.
 ///
@@ -34,13 +33,7 @@ fn price_of_row(plan: &Plan, state: &State, i: usize, row: usize) -> Option<Pric
         FeedKind::Quote => middle(scale.price(feed.value(quote::BID, row)), scale.price(feed.value(quote::ASK, row)))?,
         FeedKind::Context => return None,
     };
-    since(plan, state, i, feed.data.ts_event[row], last)
-}
-
-/// A price of that time with the corporate actions since.
-pub(crate) fn since(plan: &Plan, state: &State, i: usize, ts: Ns, price: Price) -> Option<Price> {
-    let scale = &plan.instruments[i].scale;
-    state.actions_since(plan, i, ts).try_fold(price, |price, action| match action.kind {
+    state.actions_since(plan, i, feed.data.ts_event[row]).try_fold(last, |price, action| match action.kind {
         ActionKind::Split(ratio) => ratio.unscale(price),
         kind => kind.amount_off().map_or(Some(price), |amount| scale.less(price, amount)),
     })

@@ -22,11 +22,13 @@ pub enum RuleKind {
     TrailingStop,
     /// Close what there is no margin for: a rule of the broker, which no strategy sets or takes back.
     Liquidation,
+    /// Buy back shares that were borrowed and are lent no longer: likewise.
+    BuyIn,
 }
 
 impl RuleKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::StopLoss, Self::TakeProfit, Self::TrailingStop, Self::Liquidation];
+    pub const ALL: [Self; 5] = [Self::StopLoss, Self::TakeProfit, Self::TrailingStop, Self::Liquidation, Self::BuyIn];
     /// Those that a strategy sets.
     pub const SET: [Self; 3] = [Self::StopLoss, Self::TakeProfit, Self::TrailingStop];
 
@@ -38,13 +40,21 @@ impl RuleKind {
             Self::TakeProfit => "take_profit",
             Self::TrailingStop => "trailing_stop",
             Self::Liquidation => "liquidation",
+            Self::BuyIn => "buy_in",
         }
+    }
+
+    /// Whether its orders are the broker's: no strategy changes them or takes them back.
+    #[must_use]
+    pub const fn is_of_the_broker(self) -> bool {
+        matches!(self, Self::Liquidation | Self::BuyIn)
     }
 
     pub(crate) const fn order_type(self) -> OrderType {
         match self {
             Self::StopLoss | Self::TrailingStop | Self::Liquidation => OrderType::Stop,
             Self::TakeProfit => OrderType::Limit,
+            Self::BuyIn => OrderType::Market,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::money::Cash;
 use crate::order::{Order, OrderStatus, Reason};
 use crate::orders::{Found, Orders};
 use crate::plan::{Action, Plan, Timer};
+use crate::recall::Recalls;
 use crate::recorder::{Fill, MarginCallRow, OrderEvent, PortfolioRow, Recorder};
 use crate::replace::Changes;
 use crate::rules::PositionRules;
@@ -162,6 +163,8 @@ pub struct State {
     pub(crate) payments: Vec<Payment>,
     /// What the next close accrues on.
     pub(crate) accruals: Accruals,
+    /// Borrowed shares that are lent no longer.
+    pub(crate) recalls: Recalls,
     /// Payments from and to outside so far.
     pub(crate) flows_seen: usize,
     /// How far positions that are not paid for were settled.
@@ -242,6 +245,7 @@ impl State {
             sessions_seen: plan.calendars.iter().map(|c| c.close.partition_point(|&t| t <= start)).collect(),
             payments: Vec::new(),
             accruals: Accruals::default(),
+            recalls: Recalls::default(),
             flows_seen: plan.flows.partition_point(|flow| flow.ts <= start),
             settlements: Settlements::new(plan, start),
             exchange: Exchange::idle(&plan.currencies),

@@ -23,20 +23,11 @@ pub struct Receiver<'a> {
     pub instrument: &'a Instrument,
     /// How many of its shares for one.
     pub ratio: Ratio,
-    /// What is known of its price.
-    pub known: Option<Price>,
     /// Sequence in which its lots are closed.
     pub policy: LotPolicy,
 }
 
 impl Receiver<'_> {
-    /// As a book sees it: what it holds it has valued.
-    #[must_use]
-    pub fn of(self, book: &Book) -> Self {
-        let known = book.positions[self.id.index()].mark.or(self.known);
-        Self { known, ..self }
-    }
-
     /// The ratio in smallest units of quantity of both instruments.
     fn in_units(&self, from: &Instrument) -> Result<Ratio> {
         let (new, old) = (self.instrument.scale.quantity_exponent, from.scale.quantity_exponent);
@@ -47,10 +38,11 @@ impl Receiver<'_> {
         Ratio::new(num, den)
     }
 
-    /// What a share is worth: as known, or what one of the other leaves for it, in units of 1e-18 of the currency.
-    fn mark(&self, event: &Corporate<'_>, left: i128) -> Result<Price> {
-        if let Some(known) = self.known {
-            return Ok(known);
+    /// What a share is worth: as what is `held` of them, or else what one of the other leaves for it, in units of 1e-18 of
+    /// the currency. An earlier price may be of long ago, or of whoever had the symbol then.
+    fn mark(&self, event: &Corporate<'_>, held: Option<Price>, left: i128) -> Result<Price> {
+        if let Some(mark) = held {
+            return Ok(mark);
         }
         let (from, into) = (&event.instrument.scale, &self.instrument.scale);
         let found = || {
@@ -63,7 +55,8 @@ impl Receiver<'_> {
         let price = found().ok_or_else(|| out_of_range(&self.instrument.symbol))?;
         if price <= Price(0) {
             return Err(SimError::data(format!(
-                "{} at {}: nothing is known of its price, and what {} leaves for it is not above zero",
+                "{} at {}: what a share of {} leaves for it is not above zero; the amount in cash has to be below its last \
+                 price",
                 self.instrument.symbol,
                 render(event.ts),
                 event.instrument.symbol
@@ -112,11 +105,13 @@ impl Book {
         carried.cost = carried.lots.iter().try_fold(Cash::ZERO, |sum, lot| sum.plus(lot.cost, WHAT))?;
         self.set_mark(id, scale, after).ok_or_else(range)?;
         let left = i128::from(off) * 10_i128.pow(CASH_EXPONENT - scale.price_exponent);
-        self.carry(event, to, (carried, value, to.mark(event, left)?), recorder)?;
+        let mark = to.mark(event, self.positions[to.id.index()].mark, left)?;
+        self.carry(event, to, (carried, value, mark), recorder)?;
         Ratio::new(before.0, after.0).map(Some)
     }
 
-    /// The instrument ends: who holds gets shares of another one for it, and `amount` in cash for each beside.
+    /// The instrument ends: who holds gets shares of another one for it, and `amount` in cash for each beside. Tells whether
+    /// anything was held.
     ///
     /// # Errors
     /// A number leaves its range.
@@ -126,18 +121,18 @@ impl Book {
         to: &Receiver<'_>,
         amount: Cash,
         recorder: &mut R,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let &Corporate { id, instrument, .. } = event;
         let range = || out_of_range(&instrument.symbol);
         let position = &self.positions[id.index()];
         let (quantity, worth) = (position.quantity, position.value);
         let Some(old) = position.mark.filter(|_| quantity != 0) else {
             self.positions[id.index()].mark = None;
-            return Ok(());
+            return Ok(false);
         };
         let paid = event.amount(amount, quantity)?;
         let unit = 10_i128.pow(CASH_EXPONENT - instrument.scale.price_exponent);
-        let mark = to.mark(event, i128::from(old.0) * unit - amount.0)?;
+        let mark = to.mark(event, self.positions[to.id.index()].mark, i128::from(old.0) * unit - amount.0)?;
         if paid != Cash::ZERO {
             self.pay_beside(event, to, (paid, mark), recorder)?;
         }
@@ -149,7 +144,8 @@ impl Book {
         self.positions[id.index()].mark = None;
         self.held.put(id.index(), false);
         self.carry(event, to, (carried, worth.minus(paid, WHAT)?, mark), recorder)?;
-        self.positions[id.index()].check(&instrument.symbol)
+        self.positions[id.index()].check(&instrument.symbol)?;
+        Ok(true)
     }
 
     /// The cash of a merger: its part of the cost, by what cash and shares are worth, is realised.

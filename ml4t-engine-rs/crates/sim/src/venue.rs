@@ -23,6 +23,7 @@ use crate::plan::{FeedKind, Plan, bar};
 use crate::policies::{FillTiming, QuoteFill};
 use crate::recorder::Recorder;
 use crate::replace::Changes;
+use crate::rules::RuleKind;
 use crate::state::{Block, State};
 use crate::time::{NEVER, Ns};
 use crate::trailing;
@@ -639,11 +640,11 @@ impl Venue for SimulatedVenue {
         self.liquidate_at_marks(desk)
     }
 
-    fn liquidate<R: Recorder>(
+    fn close_for<R: Recorder>(
         &mut self,
         desk: &mut Desk<'_, R>,
         place: (BookId, InstrumentId),
-        units: i64,
+        units: (i64, RuleKind),
     ) -> Result<OrderId> {
         self.close_position(desk, place, units)
     }
@@ -728,8 +729,8 @@ impl Venue for SimulatedVenue {
             return Ok(());
         }
         desk.state.settle_marks(desk.plan, desk.state.now.saturating_sub(1))?;
-        self.match_set(desk, &set, PhaseMarket::DECISION_CLOSE)?;
-        self.set_marks(desk, &set, Phase::CLOSE)
+        // Positions are valued at these closes already, unless shares that came since have put a newer value on them.
+        self.match_set(desk, &set, PhaseMarket::DECISION_CLOSE)
     }
 
     fn on_opens<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {

@@ -218,6 +218,7 @@ def describe(
             "leverage": decimal_text(account.leverage),
             "posting_quantum": decimal_text(account.posting_quantum),
             "conversion": account.conversion.value,
+            "recall_sessions": account.recall_sessions,
             "initial_balances": {
                 name: decimal_text(to_decimal(amount)) for name, amount in account.initial_balances.items()
             },

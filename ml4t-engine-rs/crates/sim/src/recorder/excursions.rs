@@ -10,8 +10,8 @@ use super::tables::TableRecorder;
 use crate::ids::InstrumentId;
 use crate::instrument::Instrument;
 use crate::ledger::RoundTrip;
-use crate::money::{Cash, Price, Qty, middle};
-use crate::plan::{ActionKind, Feed, FeedKind, Plan, bar, quote, trade};
+use crate::money::{Cash, Price, Qty, Ratio, middle};
+use crate::plan::{Action, ActionKind, Feed, FeedKind, Plan, bar, quote, trade};
 use crate::policies::BarPath;
 use crate::time::Ns;
 
@@ -37,7 +37,8 @@ struct Extremes<'p> {
     /// Whether fills at an open are booked at the end of its bar.
     waits: bool,
     blocks: Vec<Span>,
-    actions: Vec<(Ns, ActionKind)>,
+    /// Splits and spin-offs: when, and a price before by one after.
+    actions: Vec<(Ns, Ratio)>,
 }
 
 impl<'p> Extremes<'p> {
@@ -46,10 +47,10 @@ impl<'p> Extremes<'p> {
         let feed = plan.feed(instrument.matching?);
         let rows = feed.rows_of(id.index());
         let by_close = plan.policies.path == BarPath::CloseOnly;
-        let own = plan.actions.iter().filter(|action| action.instrument == id);
-        let actions = own.map(|action| (action.ts, action.kind)).collect();
+        let own: Vec<Action> = plan.actions.iter().filter(|action| action.instrument == id).copied().collect();
         let waits = plan.models.need_bar();
-        let mut found = Self { feed, rows, instrument, by_close, waits, blocks: Vec::new(), actions };
+        let mut found = Self { feed, rows, instrument, by_close, waits, blocks: Vec::new(), actions: Vec::new() };
+        found.actions = found.ratios(&own);
         let span = |rows: &[u32]| rows.iter().fold(NONE, |span, &row| union(span, found.of(row)));
         found.blocks = rows.chunks(BLOCK).map(span).collect();
         Some(found)
@@ -103,16 +104,49 @@ impl<'p> Extremes<'p> {
         self.rows.partition_point(|&row| holds(self.feed.data.ts_event[row as usize]))
     }
 
+    /// By what splits and spin-offs divide the price of what was held.
+    fn ratios(&self, own: &[Action]) -> Vec<(Ns, Ratio)> {
+        let scale = &self.instrument.scale;
+        let mut found = Vec::new();
+        let mut since: Vec<ActionKind> = Vec::new();
+        let mut last = 0;
+        for action in own {
+            let place = self.count(|ts| ts <= action.ts);
+            if place > last {
+                // A row came between, and its price has all that was before in it.
+                (last, since) = (place, Vec::new());
+            }
+            let ratio = match action.kind {
+                ActionKind::Split(ratio) => Some(ratio),
+                ActionKind::SpinOff { amount, .. } => self.mark(place, &since).and_then(|mark| {
+                    let after = scale.less(mark, amount)?;
+                    Ratio::new(mark.0, after.0).ok()
+                }),
+                _ => None,
+            };
+            found.extend(ratio.map(|ratio| (action.ts, ratio)));
+            since.push(action.kind);
+        }
+        found
+    }
+
+    /// What was held was valued at, before the row at a place and after those actions.
+    fn mark(&self, place: usize, since: &[ActionKind]) -> Option<Price> {
+        let scale = &self.instrument.scale;
+        let closes = self.rows[..place].iter().rev().map(|&row| self.close(row));
+        let close = closes.into_iter().find(|close| !close.is_nan())?;
+        since.iter().try_fold(scale.price(close)?, |price, kind| match kind {
+            ActionKind::Split(ratio) => ratio.unscale(price),
+            kind => kind.amount_off().map_or(Some(price), |amount| scale.less(price, amount)),
+        })
+    }
+
     /// A price of that time in the shares of a later one.
     fn later(&self, price: f64, ts: Ns, upto: Ns) -> Option<Price> {
         let scale = &self.instrument.scale;
         let from = self.actions.partition_point(|&(at, _)| at < ts);
         let mut passed = self.actions[from..].iter().take_while(|&&(at, _)| at <= upto);
-        passed.try_fold(scale.price(price)?, |price, &(_, kind)| match kind {
-            ActionKind::Split(ratio) => ratio.unscale(price),
-            ActionKind::SpinOff { amount, .. } => scale.less(price, amount),
-            _ => Some(price),
-        })
+        passed.try_fold(scale.price(price)?, |price, &(_, ratio)| ratio.unscale(price))
     }
 
     /// Extremes of what a round trip was worth at the prices of its time.

@@ -91,7 +91,7 @@ impl SimulatedVenue {
             }
             self.reserve_again(desk, book, i)?;
         }
-        desk.state.marks.list(i);
+        desk.state.hold_mark(desk.plan, i);
         self.live[i].sweep(desk.state);
         self.refresh_watch(desk.plan, desk.state, i);
         self.cascade(desk)

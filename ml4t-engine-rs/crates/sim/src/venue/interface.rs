@@ -6,6 +6,7 @@ use crate::money::{Cash, Ratio};
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::replace::Changes;
+use crate::rules::RuleKind;
 use crate::state::{Block, State};
 use crate::time::Ns;
 
@@ -91,15 +92,15 @@ pub trait Venue: Clone {
     /// # Errors
     /// The margin model fails, or a number leaves its range.
     fn test_marks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()>;
-    /// Send a market order of the engine that closes so many units of a position, signed as the order.
+    /// Send a market order of the broker that closes so many units of a position, signed as the order, and why.
     ///
     /// # Errors
     /// An order cannot change its state.
-    fn liquidate<R: Recorder>(
+    fn close_for<R: Recorder>(
         &mut self,
         desk: &mut Desk<'_, R>,
         place: (BookId, InstrumentId),
-        units: i64,
+        units: (i64, RuleKind),
     ) -> Result<OrderId>;
     /// Phase 9: an accepted order starts to work.
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId);

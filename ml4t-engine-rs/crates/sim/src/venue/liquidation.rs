@@ -52,13 +52,13 @@ impl SimulatedVenue {
         &mut self,
         desk: &mut Desk<'_, R>,
         (book, id): (BookId, InstrumentId),
-        units: i64,
+        (units, rule): (i64, RuleKind),
     ) -> Result<OrderId> {
         let side = if units > 0 { Side::Buy } else { Side::Sell };
         let instructions = Instructions { reduce_only: true, ..Instructions::NONE };
         let request = OrderRequest { book, instructions, ..OrderRequest::market(id, side, units.abs()) };
         let mut order = Order::new(request, desk.state.now);
-        order.rule = Some(RuleKind::Liquidation);
+        order.rule = Some(rule);
         order.ts_active = from_now_on(desk);
         let id = desk.state.orders.push(order)?;
         desk.state.move_order(id, OrderStatus::Submitted, Reason::None, desk.recorder)?;

@@ -169,6 +169,7 @@ impl World {
                 buying_power: BuyingPower::Equity,
                 leverage: Ratio { num: 1, den: 1 },
                 conversion: Conversion::WhenShort,
+                recall_sessions: None,
                 posting_quantum: 1_000_000_000,
             },
             models: Models::default(),

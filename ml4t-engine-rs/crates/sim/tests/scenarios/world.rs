@@ -345,7 +345,8 @@ fn rates(scenario: &Scenario, instruments: &[Instrument]) -> Result<Rates> {
     for row in scenario.table("borrow_rates")?.rows {
         let (ts, instrument) = (instant(cell(&row, "time", ""))?, index_of(instruments, cell(&row, "symbol", ""))?);
         let rate = number(&row, "rate", f64::NAN)?;
-        rates.borrow.push(BorrowRate { ts, instrument, rate, available: f64::INFINITY });
+        let available = number(&row, "available", f64::INFINITY)?;
+        rates.borrow.push(BorrowRate { ts, instrument, rate, available });
     }
     rates.funding.sort_by_key(|row| (row.ts, row.instrument));
     rates.borrow.sort_by_key(|row| (row.ts, row.instrument));
@@ -446,6 +447,7 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
         leverage: Ratio { num: 1, den: 1 },
         conversion: Conversion::WhenShort,
         posting_quantum: 1_000_000_000,
+        recall_sessions: None,
     };
     for (name, value) in scenario.settings("account") {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -459,6 +461,7 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
                 account.leverage = Ratio::new(hundredths, 100)?;
             }
             "posting_quantum" => account.posting_quantum = money(&text)?.0,
+            "recall_sessions" => account.recall_sessions = text.parse().ok(),
             "conversion" => account.conversion = Conversion::parse(&text)?,
             // Of the instruments, and of the currencies: see `latency_of` and `opening`.
             "latency" | "initial_balances" => {}

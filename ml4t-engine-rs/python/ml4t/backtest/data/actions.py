@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -143,7 +144,10 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
         column = frame[by_fold[name]] if name in by_fold else _nulls(frame.height, pl.String())
         # NaN is how pandas writes "not applicable".
         columns[name] = column.fill_nan(None) if column.dtype.is_float() else column
-    return pl.DataFrame(columns)
+    # An empty text says as little as an empty cell.
+    return pl.DataFrame(columns).with_columns(
+        pl.col(pl.String).str.strip_chars().replace("", None)  # symbols, kinds and numbers as text
+    )
 
 
 def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
@@ -153,7 +157,7 @@ def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
 def _dates(column: pl.Series) -> pl.Series:
     try:
         if column.dtype == pl.String:
-            return column.str.to_date("%Y-%m-%d")
+            return column.str.strip_chars().replace("", None).str.to_date("%Y-%m-%d")
         if isinstance(column.dtype, pl.Datetime):
             return _days(column)
         return column.cast(pl.Date)
@@ -187,7 +191,7 @@ def _days(column: pl.Series) -> pl.Series:
 def _action(row: Mapping[str, object]) -> CorporateAction:
     symbol, ex_date, pay_date = str(row["symbol"]), row["ex_date"], row["pay_date"]
     words = [kind.value for kind in ActionKind]
-    kind = str(row["kind"]).strip().lower()
+    kind = re.sub(r"[\s-]+", "_", str(row["kind"]).strip().lower())
     if kind not in words:
         guess = nearest(str(row["kind"]), words)
         hint = f"; did you mean {guess!r}?" if guess else ""
@@ -205,8 +209,7 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
             raise DataError(message)
     try:
         ratio = None if row["ratio"] is None else exact_ratio(row["ratio"])
-        amount = None if row["amount"] is None else to_decimal(row["amount"])
-        withholding = None if row["withholding"] is None else to_decimal(row["withholding"])
+        amount, withholding = (_number(row, name) for name in ("amount", "withholding"))
     except ValueError as error:
         message = f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: {error}"
         raise DataError(message) from None
@@ -231,6 +234,14 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
     except DataError as error:
         message = f"{LABEL}: {error}"
         raise DataError(message) from None
+
+
+def _number(row: Mapping[str, object], name: str) -> Decimal | None:
+    try:
+        return None if row[name] is None else to_decimal(row[name])
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ValueError(message) from None
 
 
 def _effect(action: CorporateAction) -> tuple[str, Fraction, str]:

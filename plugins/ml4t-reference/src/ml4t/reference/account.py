@@ -253,7 +253,7 @@ class Account:
         costs nothing, and there both use what they open. Without bounds nothing uses anything, nor does the
         order of a position rule or of a liquidation. With a margin model it is money of the base currency.
         """
-        if self.is_unlimited or order.rule is not None or order.liquidates:
+        if self.is_unlimited or order.rule is not None or order.is_of_the_broker:
             return Fraction(0)
         goes_by_cash = self.terms.buying_power is BuyingPower.CASH and not order.instrument.is_margined
         if goes_by_cash and order.side is Side.BUY:

@@ -44,6 +44,7 @@ class Corporate:
     settling: Settling
     due: list[Payment] = attrs.field(factory=list)
     applied: list[Action] = attrs.field(factory=list)
+    repriced: dict[int, Fraction] = attrs.field(factory=dict)  #: what spin-offs left of prices
     delisted: dict[int, int] = attrs.field(factory=dict)  #: when instruments have ended, by instrument
 
     def next_payment(self) -> int | None:
@@ -198,6 +199,7 @@ class Corporate:
             lots=carve(account.ledger.holding(instrument), Fraction(before - after, before)),
         )
         account.marks[instrument.index] = after
+        self.repriced[len(self.applied) - 1] = Fraction(after, before)
         if self._hand_over(transfer, price):
             self._convert(other, now)
         # What a rule remembers was seen at prices of before.
@@ -242,16 +244,19 @@ class Corporate:
     def _price_of(
         self, other: Instrument, giver: Instrument, given: Fraction, ratio: Fraction, now: int
     ) -> int:
-        """Return the price at which shares come in: the mark, or else what a share has `given` for them."""
-        known = self.venue.account.marks.get(other.index)
-        if known is not None:
-            return known
+        """Return the price at which shares come in: of what is held, or what a share has `given` for them.
+
+        What was known of their price before may be of long ago, or of whoever had the symbol then.
+        """
+        account = self.venue.account
+        if account.ledger.quantity(other):
+            return account.marks[other.index]
         money = given * giver.multiplier / 10**giver.price_exponent
         price = half_even(money * 10**other.price_exponent / (ratio * other.multiplier))
         if price <= 0:
             message = (
-                f"{other.symbol} at {text_of(now)}: nothing is known of its price, and what {giver.symbol} "
-                "leaves for it is not above zero"
+                f"{other.symbol} at {text_of(now)}: what a share of {giver.symbol} leaves for it is not "
+                "above zero; the amount in cash has to be below its last price"
             )
             raise DataError(message)
         return checked(price, LARGEST_STEP, f"the price of {other.symbol} after what {giver.symbol} gave")

@@ -75,7 +75,7 @@ class Desk:
     def cancel(self, order: Order) -> bool:
         """Ask to take an order back; False when it is complete already, or belongs to a liquidation."""
         self.sending()
-        if not order.is_open or order.liquidates:
+        if not order.is_open or order.is_of_the_broker:
             return False
         self.intake.asks.append(Cancel(order))
         return True

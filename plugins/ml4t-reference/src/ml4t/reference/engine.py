@@ -39,6 +39,7 @@ from ml4t.reference.flows import Flows
 from ml4t.reference.guards import Guards
 from ml4t.reference.intake import Intake
 from ml4t.reference.ledger import Ledger
+from ml4t.reference.lenders import recall
 from ml4t.reference.liquidation import Liquidator
 from ml4t.reference.liquidation_price import Closing
 from ml4t.reference.margin import Margin
@@ -101,6 +102,7 @@ class Run:
         self._market = Market(plan)
         self._flows = Flows(plan, account, self._exchange)
         self._settling = Settling(plan, account, self._exchange)
+        self._recalls: dict[int, int] = {}
         self._corporate = Corporate(self._venue, self._settling)
         self._carry = Carry(plan, account, self._exchange)
         self._readable = Readable(plan)
@@ -232,6 +234,7 @@ class Run:
             self._market,
             venue.book,
             self._corporate.applied,
+            self._corporate.repriced,
             self._plan.models.needs_volume,
         )
         return self._recorder.tables(
@@ -342,6 +345,7 @@ class Run:
         if session is not None:
             self._write_nav(now, session)
             self._carry.note(session)
+            recall(self._plan, self._venue, self._recalls, now)
 
     def _write_nav(self, now: int, label: int) -> None:
         """Write down what the account is worth, as the official value of a session, and why it changed."""

@@ -24,19 +24,18 @@ in this one from its entry on.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import attrs
 
 from ml4t.core.policies import BarPath, Policies
-from ml4t.reference.corporate import amount_per_unit
 from ml4t.reference.lots import RoundTrip
 from ml4t.reference.market import Data, Market, mark_of
 from ml4t.reference.matching import Bar
 from ml4t.reference.numbers import half_even
 from ml4t.reference.orders import OrderBook
-from ml4t.reference.plan import Action, Effect, Instrument
+from ml4t.reference.plan import Action, Effect
 
 __all__ = ["Excursions"]
 
@@ -49,6 +48,7 @@ class Excursions:
     market: Market
     book: OrderBook
     applied: Sequence[Action]  #: corporate actions of the run so far
+    repriced: Mapping[int, Fraction]  #: what spin-offs have left of prices, by their place among them
     is_booked_late: bool  #: whether fills at an open are booked at the end of its bar
 
     def of(self, trip: RoundTrip) -> tuple[int, int]:
@@ -65,14 +65,22 @@ class Excursions:
         """Yield the prices that count, as prices of the shares that were closed."""
         if self.book.orders[trip.entry_order_id - 1].instrument is not trip.instrument:
             return
-        own = [each for each in self.applied[: trip.actions] if each.instrument == trip.instrument.index]
+        own = [
+            (each.ts, self._left(place, each))
+            for place, each in enumerate(self.applied[: trip.actions])
+            if each.instrument == trip.instrument.index
+        ]
         rows = self.market.rows(trip.instrument)
         begin = bisect.bisect_left(rows, trip.ts_entry, key=lambda data: data.ts_event)
         end = bisect.bisect_right(rows, trip.ts_exit, key=lambda data: data.ts_event)
         for data in rows[begin:end]:
-            since = [each for each in own if each.ts >= data.ts_event]
+            since = [left for ts, left in own if ts >= data.ts_event]
             for price in self._counted(data, trip):
-                yield _brought(price, trip.instrument, since)
+                yield _brought(price, since)
+
+    def _left(self, place: int, action: Action) -> Fraction:
+        """Return what an action leaves of a price, as it has the cost of what was held."""
+        return 1 / action.ratio if action.kind is Effect.SPLIT else self.repriced.get(place, Fraction(1))
 
     def _counted(self, data: Data, trip: RoundTrip) -> tuple[int, ...]:
         """Return the prices of a piece of data that count."""
@@ -89,11 +97,9 @@ class Excursions:
         return (price,)
 
 
-def _brought(price: int, instrument: Instrument, actions: Sequence[Action]) -> int:
+def _brought(price: int, left: Sequence[Fraction]) -> int:
     """Return a price of before actions as it counts after them."""
-    for action in actions:
-        if action.kind is Effect.SPLIT:
-            price = half_even(Fraction(price) / action.ratio)
-        elif action.kind is Effect.SPIN_OFF:
-            price -= half_even(amount_per_unit(instrument, action))
+    for each in left:
+        if each != 1:
+            price = half_even(price * each)
     return price

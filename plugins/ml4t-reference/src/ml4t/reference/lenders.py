@@ -1,17 +1,26 @@
-"""Who lends what is sold short: borrow rates may say how much of an instrument is available."""
+"""Who lends what is sold short: borrow rates may say how much of an instrument is available.
+
+Where the account has `recall_sessions`, a position that is short of more than that at a close is recalled. If
+it still is so many closes later, the broker buys back what is too much: a market order for the next open.
+"""
 
 from __future__ import annotations
 
-from ml4t.core.types import Side
+from collections.abc import MutableMapping
+from fractions import Fraction
+
+from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference.events import number_text
 from ml4t.reference.numbers import plain_text
 from ml4t.reference.orders import Order
-from ml4t.reference.plan import Plan
+from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.refusals import Refusal
 from ml4t.reference.timestamp import text_of
 from ml4t.reference.venue import Venue
 
-__all__ = ["lacks_a_lender"]
+__all__ = ["lacks_a_lender", "recall"]
+
+BUY_IN = "buy_in"
 
 
 def lacks_a_lender(
@@ -44,3 +53,58 @@ def lacks_a_lender(
         f"borrowed ({text_of(now)})"
     )
     return "NOT_AVAILABLE_TO_BORROW", text
+
+
+def recall(plan: Plan, venue: Venue, counts: MutableMapping[int, int], now: int) -> None:
+    """Count a close for each instrument, and buy in where that were too many: after the NAV of a session.
+
+    `counts` holds for how many closes in a row an instrument has been short of too much, by its index.
+    """
+    most = plan.account.recall_sessions
+    if most is None:
+        return
+    for instrument in plan.instruments:
+        excess = _excess(plan, venue, instrument, now)
+        counts[instrument.index] = counts.get(instrument.index, 0) + 1 if excess else 0
+        if counts[instrument.index] > most:
+            counts[instrument.index] = 0
+            _buy_in(venue, instrument, excess, now)
+
+
+def _excess(plan: Plan, venue: Venue, instrument: Instrument, now: int) -> int:
+    """Return the units that nobody lends, in whole lots, and that no order buys in yet."""
+    known = [row for row in plan.borrow if row.instrument == instrument.index and row.ts <= now]
+    if not known or not instrument.is_borrowed:
+        return 0
+    coming = sum(
+        int(order.leaves) for order in venue.book.open() if order.buys_in and order.instrument is instrument
+    )
+    short = -venue.account.ledger.quantity(instrument) - coming
+    available = max(known[-1].available, 0.0)
+    if short <= 0 or instrument.quantity(short) <= available:
+        return 0
+    lots = Fraction(available) * 10**instrument.quantity_exponent / instrument.lot
+    lent: int = lots.numerator // lots.denominator * instrument.lot
+    return short - lent
+
+
+def _buy_in(venue: Venue, instrument: Instrument, units: int, now: int) -> None:
+    """Send the order that buys back: it meets what comes after this close."""
+    book = venue.book
+    order = Order(
+        id=len(book.orders) + 1,
+        instrument=instrument,
+        side=Side.BUY,
+        order_type=OrderType.MARKET,
+        time_in_force=TimeInForce.GTC,
+        quantity=Fraction(units),
+        reduce_only=True,
+        tag=BUY_IN,
+        buys_in=True,
+        ts_submitted=now,
+        active_from=now,
+    )
+    order.meets_standing = order.active_from
+    book.orders.append(order)
+    book.move(order, OrderStatus.SUBMITTED, now)
+    book.move(order, OrderStatus.ACCEPTED, now)

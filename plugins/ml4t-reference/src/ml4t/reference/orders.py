@@ -141,6 +141,7 @@ class Order:
     adjust_for_dividend: bool = False  #: prices below the market go down by what a share pays or gives away
     tag: str = ""
     rule: str | None = None  #: kind of the position rule that keeps this order
+    buys_in: bool = False  #: buys back what is lent no longer; the strategy cannot take it back either
     liquidates: bool = False  #: closes a position for want of margin; the strategy cannot take it back
     call: CallRow | None = None  #: what its first fill is a row of, where it liquidates at a price
     ts_submitted: int
@@ -246,10 +247,17 @@ class Order:
         return -self.sign if self.order_type in TOUCHED else self.sign
 
     @property
+    def is_of_the_broker(self) -> bool:
+        """Whether it is no order of the strategy: to close a position for want of margin, or of a lender."""
+        return self.liquidates or self.buys_in
+
+    @property
     def exit_reason(self) -> str:
         """Why a position ends that it closes: a position rule, a margin call, or else its own type."""
         if self.rule is not None:
             return self.rule
+        if self.buys_in:
+            return self.tag
         return "margin_call" if self.liquidates else self.order_type.value
 
     @property

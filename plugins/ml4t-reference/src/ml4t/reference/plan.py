@@ -251,6 +251,7 @@ class Account:
     leverage: Fraction  #: counts with `equity` alone
     conversion: Conversion
     posting_quantum: int  #: units of 1e-18
+    recall_sessions: int | None = None  #: closes after which what is lent no longer is bought in; None: never
 
     def posted(self, exact: Fraction) -> int:
         """Round an amount of cash units to the posting quantum, half to even."""
@@ -475,6 +476,7 @@ def _account(spec: Mapping[str, Any]) -> Account:
         leverage=Fraction(spec["leverage"]),
         conversion=Conversion(spec["conversion"]),
         posting_quantum=scaled(spec["posting_quantum"], 18),
+        recall_sessions=spec.get("recall_sessions"),
     )
 
 

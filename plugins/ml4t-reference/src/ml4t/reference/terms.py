@@ -98,6 +98,8 @@ class Reader:
         """Refuse to change what is no order of the strategy."""
         if order.liquidates:
             self._refuse(f"order {order.id} belongs to a liquidation and cannot be changed")
+        if order.buys_in:
+            self._refuse(f"order {order.id} belongs to a buy-in and cannot be changed")
         if order.rule is not None:
             self._refuse(f"order {order.id} is kept by the rule {order.rule}; set other rules instead")
 
