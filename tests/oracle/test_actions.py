@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, note, seed, settings
 from hypothesis import strategies as st
 
+from ml4t.core.errors import DataError
 from ml4t.core.plugins import PluginManager, load_plugins
 
 from .costs import Delays
@@ -103,11 +104,19 @@ def given_away(draw: st.DrawFn) -> Case:
     )
 
 
+def tables_or_error(case: Case, engine: str, plugins: PluginManager) -> Any:  # noqa: ANN401
+    """Return the tables of a run, or what was wrong with it: a spin-off may be worth more than its giver."""
+    try:
+        return outcome_of(case, engine, plugins)
+    except DataError as error:
+        return str(error)
+
+
 @seed(SEED)
 @CHECKS
 @given(case=given_away())
 def test_the_engines_agree_on_shares_that_are_given_away(plugins: PluginManager, case: Case) -> None:
-    native, reference = (outcome_of(case, engine, plugins) for engine in ("rust", "reference"))
+    native, reference = (tables_or_error(case, engine, plugins) for engine in ("rust", "reference"))
     note(f"seed {SEED}: {case}")
     if isinstance(native, str) and isinstance(reference, str):
         SEEN["errors"] += 1
@@ -120,8 +129,8 @@ def test_the_engines_agree_on_shares_that_are_given_away(plugins: PluginManager,
     SEEN.update({"runs": 1, "transfers": "transfer" in kinds, "taxes": "withholding" in kinds})
 
 
-def test_most_of_them_did_what_they_are_about() -> None:
-    if SEEN["runs"] < 20:
-        pytest.skip("the random cases did not run before")
+def test_enough_of_many_cases_did_what_they_are_about() -> None:
+    if SEEN["runs"] < 200:
+        pytest.skip("fewer than 200 random cases: ML4T_ACTION_CASES asks for more")
     assert SEEN["transfers"] * 5 > SEEN["runs"], SEEN
-    assert SEEN["taxes"], SEEN
+    assert SEEN["taxes"] * 50 > SEEN["runs"], SEEN

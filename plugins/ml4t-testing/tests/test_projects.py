@@ -158,7 +158,7 @@ def test_a_wheel_of_a_project_holds_its_package_and_its_entry_point(folder: Fold
     assert "[ml4t]\nshipped = ml4t_shipped.plugin" in entries
 
 
-@pytest.mark.slow
+@pytest.mark.plugins
 def test_a_project_in_rust_passes_its_tests_and_its_panic_is_an_error(
     folder: Folder, compilers: dict[str, Any]
 ) -> None:
