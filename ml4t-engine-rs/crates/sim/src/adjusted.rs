@@ -4,6 +4,7 @@
 //! stays what was seen. The factor of a dividend is 1 - D / C, with C the last raw close before the ex-date
 //! (the convention of CRSP, and of the adjusted closes of Yahoo Finance).
 
+use crate::money::Cash;
 use crate::plan::{ActionKind, Feed, FeedKind, Plan, bar, quote, trade};
 use crate::state::State;
 
@@ -47,15 +48,6 @@ fn counts(feed: &Feed, column: usize) -> Counts {
     }
 }
 
-fn close(feed: &Feed, row: usize) -> f64 {
-    match feed.data.kind {
-        FeedKind::Bar => feed.value(bar::CLOSE, row),
-        FeedKind::Trade => feed.value(trade::PRICE, row),
-        FeedKind::Quote => f64::midpoint(feed.value(quote::BID, row), feed.value(quote::ASK, row)),
-        FeedKind::Context => f64::NAN,
-    }
-}
-
 /// Bring values of the last known rows of an instrument, oldest first, into the shares of now.
 pub fn adjust(
     plan: &Plan,
@@ -81,11 +73,11 @@ pub fn adjust(
         // All that came between this row and the one after it: instant by instant, the last one first.
         while let Some(last) = since[..left].last().filter(|action| action.ts >= ts) {
             let begin = since[..left].partition_point(|action| action.ts < last.ts);
-            let before = all[..=first + k].iter().rev().map(|&row| close(feed, row as usize));
+            let before = all[..=first + k].iter().rev().map(|&row| feed.last_price(row as usize));
             let mut base = before.into_iter().find(|price| !price.is_nan()).unwrap_or(f64::NAN);
             for action in &since[begin..left] {
                 let paid = action.kind.amount_off().filter(|_| how == Adjustment::TotalReturn);
-                let (price, share) = factors(action.kind, paid.map(crate::money::Cash::to_f64), base);
+                let (price, share) = factors(action.kind, paid.map(Cash::to_f64), base);
                 // What is paid or split at one instant comes off the same close, one after the other.
                 (prices, shares, base) = (prices * price, shares * share, base * price);
             }

@@ -17,7 +17,7 @@ use crate::ids::{CalendarId, CurrencyId, FeedId, InstrumentId};
 use crate::instrument::Instrument;
 use crate::margin::{MarginRate, MarginTerms};
 use crate::models::Models;
-use crate::money::{Cash, Ratio, check_quantum};
+use crate::money::{Cash, Price, Ratio, Scale, check_quantum};
 use crate::policies::{BuyingPower, Conversion, LotPolicy, Policies};
 use crate::settlement::SettlementPrice;
 use crate::time::{Ns, Sessions};
@@ -292,6 +292,17 @@ impl Feed {
         self.data.columns[c].values[row]
     }
 
+    /// Last price of a row: close, print, or the middle of a quote; NaN where there is none.
+    #[must_use]
+    pub fn last_price(&self, row: usize) -> f64 {
+        match self.data.kind {
+            FeedKind::Bar => self.value(bar::CLOSE, row),
+            FeedKind::Trade => self.value(trade::PRICE, row),
+            FeedKind::Quote => f64::midpoint(self.value(quote::BID, row), self.value(quote::ASK, row)),
+            FeedKind::Context => f64::NAN,
+        }
+    }
+
     /// Position of the named column.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<usize> {
@@ -441,6 +452,15 @@ impl ActionKind {
         match self {
             Self::CashDividend { amount, .. } | Self::SpinOff { amount, .. } => Some(amount),
             Self::Split(_) | Self::Exchange { .. } | Self::CashOut(_) => None,
+        }
+    }
+
+    /// A price of before as it counts after it; `None` where it leaves its range.
+    #[must_use]
+    pub fn price_after(self, price: Price, scale: &Scale) -> Option<Price> {
+        match self {
+            Self::Split(ratio) => ratio.unscale(price),
+            kind => kind.amount_off().map_or(Some(price), |amount| scale.less(price, amount)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Prices that may be known: what an order is sized, judged and expected with.
 
 use crate::money::{Price, middle};
-use crate::plan::{ActionKind, FeedKind, Plan, bar, quote, trade};
+use crate::plan::{FeedKind, Plan, bar, quote, trade};
 use crate::state::State;
 
 /// Last readable price of an instrument's matching feed: close, print, or the middle of the quote.
@@ -33,8 +33,6 @@ fn price_of_row(plan: &Plan, state: &State, i: usize, row: usize) -> Option<Pric
         FeedKind::Quote => middle(scale.price(feed.value(quote::BID, row)), scale.price(feed.value(quote::ASK, row)))?,
         FeedKind::Context => return None,
     };
-    state.actions_since(plan, i, feed.data.ts_event[row]).try_fold(last, |price, action| match action.kind {
-        ActionKind::Split(ratio) => ratio.unscale(price),
-        kind => kind.amount_off().map_or(Some(price), |amount| scale.less(price, amount)),
-    })
+    let mut since = state.actions_since(plan, i, feed.data.ts_event[row]);
+    since.try_fold(last, |price, action| action.kind.price_after(price, scale))
 }

@@ -27,11 +27,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             return Ok(());
         };
         let count = self.plan.instruments.len();
+        self.state.recalls.closes.resize(count * usize::from(self.plan.books), 0);
         for book in (0..self.plan.books).map(BookId) {
             for (i, id) in (0_u32..).map(InstrumentId).enumerate().take(count) {
                 let excess = self.excess(book, id, now);
                 let state = &mut self.state;
-                state.recalls.closes.resize(count * usize::from(self.plan.books), 0);
                 let closes = &mut state.recalls.closes[usize::from(book.0) * count + i];
                 *closes = if excess > 0 { closes.saturating_add(1) } else { 0 };
                 if *closes > most {

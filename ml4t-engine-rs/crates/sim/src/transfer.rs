@@ -7,7 +7,7 @@ use crate::corporate::Corporate;
 use crate::error::{Result, SimError, shown};
 use crate::ids::InstrumentId;
 use crate::instrument::Instrument;
-use crate::ledger::{Account, Book, Posting, PostingKind, RoundTrip, WHAT, out_of_range};
+use crate::ledger::{Account, Book, PostingKind, RoundTrip, WHAT, out_of_range};
 use crate::lots::Position;
 use crate::money::{CASH_EXPONENT, Cash, Price, Qty, Ratio, mul_div_half_even};
 use crate::policies::LotPolicy;
@@ -257,7 +257,7 @@ impl Book {
             }
         }
         position.realized = position.realized.plus(gain, WHAT)?;
-        let template: Posting = event.posting(book, PostingKind::Realized);
+        let template = event.posting(book, PostingKind::Realized);
         self.post_signed(template, (Account::Inventory, Account::RealizedPnl), gain, recorder)
     }
 }

@@ -574,8 +574,7 @@ impl Venue for SimulatedVenue {
         }
         let displacement = &mut desk.state.displacement[i];
         *displacement = ratio.unscale(Price(*displacement)).ok_or_else(range)?.0;
-        let feed = instrument.matching.map(FeedId::index);
-        let seen = feed.map_or(0, |feed| desk.state.completed[feed][i] as usize);
+        let seen = distribution::rows_seen(desk, i);
         for book in (0..desk.plan.books).map(BookId) {
             let guard = &mut self.guards[guard_of(desk.plan, book, i)];
             guard.split(desk.plan, i, seen, ratio)?;

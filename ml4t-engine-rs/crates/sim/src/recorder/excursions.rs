@@ -11,7 +11,7 @@ use crate::ids::InstrumentId;
 use crate::instrument::Instrument;
 use crate::ledger::RoundTrip;
 use crate::money::{Cash, Price, Qty, Ratio, middle};
-use crate::plan::{Action, ActionKind, Feed, FeedKind, Plan, bar, quote, trade};
+use crate::plan::{Action, ActionKind, Feed, FeedKind, Plan, bar, quote};
 use crate::policies::BarPath;
 use crate::time::Ns;
 
@@ -56,18 +56,15 @@ impl<'p> Extremes<'p> {
         Some(found)
     }
 
+    /// What positions are valued at after a row.
     fn close(&self, row: u32) -> f64 {
-        let value = |column| self.feed.value(column, row as usize);
-        match self.feed.data.kind {
-            FeedKind::Bar => value(bar::CLOSE),
-            FeedKind::Trade => value(trade::PRICE),
-            FeedKind::Quote => {
-                let side = |column| self.instrument.scale.price(value(column));
-                let mark = middle(side(quote::BID), side(quote::ASK));
-                mark.map_or(f64::NAN, |mark| self.instrument.scale.price_f64(mark))
-            }
-            FeedKind::Context => f64::NAN,
+        let row = row as usize;
+        if self.feed.data.kind != FeedKind::Quote {
+            return self.feed.last_price(row);
         }
+        let side = |column| self.instrument.scale.price(self.feed.value(column, row));
+        let mark = middle(side(quote::BID), side(quote::ASK));
+        mark.map_or(f64::NAN, |mark| self.instrument.scale.price_f64(mark))
     }
 
     fn of(&self, row: u32) -> Span {
@@ -135,10 +132,7 @@ impl<'p> Extremes<'p> {
         let scale = &self.instrument.scale;
         let closes = self.rows[..place].iter().rev().map(|&row| self.close(row));
         let close = closes.into_iter().find(|close| !close.is_nan())?;
-        since.iter().try_fold(scale.price(close)?, |price, kind| match kind {
-            ActionKind::Split(ratio) => ratio.unscale(price),
-            kind => kind.amount_off().map_or(Some(price), |amount| scale.less(price, amount)),
-        })
+        since.iter().try_fold(scale.price(close)?, |price, kind| kind.price_after(price, scale))
     }
 
     /// A price of that time in the shares of a later one.

@@ -7,7 +7,7 @@
 use ml4t_abi::Missing;
 
 use crate::money::Ratio;
-use crate::plan::{ActionKind, Feed, FeedKind, Plan, bar, quote, trade};
+use crate::plan::{ActionKind, Feed, FeedKind, Plan, bar, trade};
 use crate::state::State;
 
 /// What a model is told of the sessions before.
@@ -63,16 +63,6 @@ fn volume(feed: &Feed, row: usize) -> f64 {
     }
 }
 
-/// Last price of a row: close, print, or the middle of a quote.
-fn last_price(feed: &Feed, row: usize) -> f64 {
-    match feed.data.kind {
-        FeedKind::Bar => feed.value(bar::CLOSE, row),
-        FeedKind::Trade => feed.value(trade::PRICE, row),
-        FeedKind::Quote => f64::midpoint(feed.value(quote::BID, row), feed.value(quote::ASK, row)),
-        FeedKind::Context => f64::NAN,
-    }
-}
-
 /// A number of shares of a past row in the shares of now; a price is divided by the same.
 fn in_todays_shares(plan: &Plan, state: &State, (i, row): (usize, usize), (shares, price): (f64, f64)) -> (f64, f64) {
     let Some(feed) = plan.instruments[i].matching.map(|id| plan.feed(id)) else { return (0.0, f64::NAN) };
@@ -111,7 +101,7 @@ fn deviation(returns: &[f64]) -> f64 {
 fn over(plan: &Plan, state: &State, (i, feed, seen): (usize, &Feed, &[u32]), session: usize, days: usize) -> Averages {
     let today = |past: u32| {
         let row = past as usize;
-        in_todays_shares(plan, state, (i, row), (volume(feed, row), last_price(feed, row)))
+        in_todays_shares(plan, state, (i, row), (volume(feed, row), feed.last_price(row)))
     };
     // Back from the newest: sessions are met in reverse, and the first row met of each is its last.
     let (mut from, mut to, mut last) = (seen.len(), seen.len(), session);

@@ -99,7 +99,7 @@ impl SimulatedVenue {
 }
 
 /// How many rows of an instrument are past.
-fn rows_seen<R>(desk: &Desk<'_, R>, i: usize) -> usize {
+pub(super) fn rows_seen<R>(desk: &Desk<'_, R>, i: usize) -> usize {
     let feed = desk.plan.instruments[i].matching.map(FeedId::index);
     feed.map_or(0, |feed| desk.state.completed[feed][i] as usize)
 }

@@ -77,7 +77,7 @@ def _refuse_unknown_receivers(actions: Sequence[CorporateAction], context: Conte
         where = f"corporate actions: {action.kind.value} of {action.symbol} on {action.ex_date}"
         if action.into not in context.universe:
             guess = nearest(action.into, context.universe)
-            hint = f"; did you mean {guess!r}?" if guess else ""
+            hint = f" (did you mean {guess!r}?)" if guess else ""
             message = (
                 f"{where}: {action.into!r} is no instrument of the run{hint}. Add its prices, or write what "
                 "a share is worth as a cash_dividend or cash_merger"

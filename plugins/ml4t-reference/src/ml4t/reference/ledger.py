@@ -186,12 +186,8 @@ class Ledger:
             order_id=fill.order.id,
         )
         if self.lot_policy is LotPolicy.AVERAGE and holding.lots:
-            pool = holding.lots[0]
-            pool.quantity += lot.quantity
-            pool.cost += lot.cost
-            pool.settled += lot.settled
-            pool.fees += lot.fees
-            pool.slippage += lot.slippage
+            holding.lots[0].quantity += lot.quantity
+            holding.lots[0].receive(lot)
         else:
             holding.lots.append(lot)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from fractions import Fraction
 
-from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.core.types import Side
 from ml4t.reference.events import number_text
 from ml4t.reference.numbers import plain_text
 from ml4t.reference.orders import Order
@@ -68,7 +68,7 @@ def recall(plan: Plan, venue: Venue, counts: MutableMapping[int, int], now: int)
         counts[instrument.index] = counts.get(instrument.index, 0) + 1 if excess else 0
         if counts[instrument.index] > most:
             counts[instrument.index] = 0
-            _buy_in(venue, instrument, excess, now)
+            venue.book.send_for_the_broker(instrument, excess, now, now, tag=BUY_IN, buys_in=True)
 
 
 def _excess(plan: Plan, venue: Venue, instrument: Instrument, now: int) -> int:
@@ -86,25 +86,3 @@ def _excess(plan: Plan, venue: Venue, instrument: Instrument, now: int) -> int:
     lots = Fraction(available) * 10**instrument.quantity_exponent / instrument.lot
     lent: int = lots.numerator // lots.denominator * instrument.lot
     return short - lent
-
-
-def _buy_in(venue: Venue, instrument: Instrument, units: int, now: int) -> None:
-    """Send the order that buys back: it meets what comes after this close."""
-    book = venue.book
-    order = Order(
-        id=len(book.orders) + 1,
-        instrument=instrument,
-        side=Side.BUY,
-        order_type=OrderType.MARKET,
-        time_in_force=TimeInForce.GTC,
-        quantity=Fraction(units),
-        reduce_only=True,
-        tag=BUY_IN,
-        buys_in=True,
-        ts_submitted=now,
-        active_from=now,
-    )
-    order.meets_standing = order.active_from
-    book.orders.append(order)
-    book.move(order, OrderStatus.SUBMITTED, now)
-    book.move(order, OrderStatus.ACCEPTED, now)

@@ -16,12 +16,11 @@ from typing import Any
 import attrs
 
 from ml4t.core.models import Holding, LiquidationArgs
-from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.core.types import OrderStatus
 from ml4t.reference.asking import asked, refuse
 from ml4t.reference.guards import LIQUIDATION
 from ml4t.reference.margin import BOOK, Entry, Margin, Requirement, number_of
 from ml4t.reference.numbers import cash_float
-from ml4t.reference.orders import Order
 from ml4t.reference.plan import Instrument
 from ml4t.reference.venue import Venue
 
@@ -107,24 +106,11 @@ class Liquidator:
 
     def _send(self, entry: Entry, units: int, occasion: Occasion) -> None:
         """Send the order that closes a position: for the bars of this instant only before they open."""
-        book, now = self.venue.book, occasion.now
-        order = Order(
-            id=len(book.orders) + 1,
-            instrument=entry.instrument,
-            side=Side.SELL if entry.quantity > 0 else Side.BUY,
-            order_type=OrderType.MARKET,
-            time_in_force=TimeInForce.GTC,
-            quantity=Fraction(units),
-            reduce_only=True,
-            tag=LIQUIDATION,
-            liquidates=True,
-            ts_submitted=now,
-            active_from=now + occasion.after_opens,
+        signed = -units if entry.quantity > 0 else units
+        now = occasion.now
+        self.venue.book.send_for_the_broker(
+            entry.instrument, signed, now, now + occasion.after_opens, tag=LIQUIDATION, liquidates=True
         )
-        order.meets_standing = order.active_from
-        book.orders.append(order)
-        book.move(order, OrderStatus.SUBMITTED, now)
-        book.move(order, OrderStatus.ACCEPTED, now)
 
 
 def _read(answer: Any, entries: Sequence[Entry]) -> list[int]:  # noqa: ANN401 - what a model answers

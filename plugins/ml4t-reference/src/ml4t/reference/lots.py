@@ -36,6 +36,29 @@ class Lot:
     ts_open: int
     order_id: int
 
+    def receive(self, other: Lot) -> None:
+        """Take over what another lot has cost, and what it has received."""
+        self.cost += other.cost
+        self.settled += other.settled
+        self.fees += other.fees
+        self.slippage += other.slippage
+
+    def give(self, share: Fraction, quantity: int) -> Lot:
+        """Give a share of all that away, rounded half to even, as a lot of a quantity; keep the own one."""
+        part = attrs.evolve(
+            self,
+            quantity=quantity,
+            cost=half_even(self.cost * share),
+            settled=half_even(self.settled * share),
+            fees=half_even(self.fees * share),
+            slippage=half_even(self.slippage * share),
+        )
+        self.cost -= part.cost
+        self.settled -= part.settled
+        self.fees -= part.fees
+        self.slippage -= part.slippage
+        return part
+
 
 @attrs.frozen(kw_only=True)
 class RoundTrip:
@@ -100,10 +123,7 @@ def whole_units(holding: Holding, scaled: list[Fraction], sign: int) -> None:
         given += units
         lot.quantity = units * sign
         if handed is not None:
-            lot.cost += handed.cost
-            lot.settled += handed.settled
-            lot.fees += handed.fees
-            lot.slippage += handed.slippage
+            lot.receive(handed)
             handed = None
         if units:
             kept.append(lot)
@@ -141,20 +161,7 @@ def take(holding: Holding, quantity: int, policy: LotPolicy) -> list[Lot]:
             parts.append(lot)
             holding.lots = [each for each in holding.lots if each is not lot]
             continue
-        share = Fraction(units, abs(lot.quantity))
-        part = Lot(
-            quantity=units if lot.quantity > 0 else -units,
-            cost=half_even(lot.cost * share),
-            settled=half_even(lot.settled * share),
-            fees=half_even(lot.fees * share),
-            slippage=half_even(lot.slippage * share),
-            ts_open=lot.ts_open,
-            order_id=lot.order_id,
-        )
+        part = lot.give(Fraction(units, abs(lot.quantity)), units if lot.quantity > 0 else -units)
         lot.quantity -= part.quantity
-        lot.cost -= part.cost
-        lot.settled -= part.settled
-        lot.fees -= part.fees
-        lot.slippage -= part.slippage
         parts.append(part)
     return parts

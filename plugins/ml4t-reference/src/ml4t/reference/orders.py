@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import attrs
 
@@ -352,6 +353,32 @@ class OrderBook:
     def open(self) -> list[Order]:
         """Return the orders that can still change, by submission."""
         return [order for order in self.orders if order.is_open]
+
+    def send_for_the_broker(
+        self,
+        instrument: Instrument,
+        units: int,
+        now: int,
+        active_from: int,
+        **fields: Any,  # noqa: ANN401
+    ) -> None:
+        """Send the market order by which a broker closes units of a position, signed as the order."""
+        order = Order(
+            id=len(self.orders) + 1,
+            instrument=instrument,
+            side=Side.BUY if units > 0 else Side.SELL,
+            order_type=OrderType.MARKET,
+            time_in_force=TimeInForce.GTC,
+            quantity=Fraction(abs(units)),
+            reduce_only=True,
+            ts_submitted=now,
+            active_from=active_from,
+            **fields,
+        )
+        order.meets_standing = order.active_from
+        self.orders.append(order)
+        self.move(order, OrderStatus.SUBMITTED, now)
+        self.move(order, OrderStatus.ACCEPTED, now)
 
     def move(self, order: Order, after: OrderStatus, now: int, code: str = "", reason: str = "") -> None:
         """Take an order to its next state and write that down."""

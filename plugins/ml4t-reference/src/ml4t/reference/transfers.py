@@ -42,21 +42,7 @@ def units_per_unit(giver: Instrument, taker: Instrument, ratio: Fraction) -> Fra
 
 def carve(holding: Holding, share: Fraction) -> list[Lot]:
     """Take a share of what every lot has cost, and return it in lots of the same quantities."""
-    carved = []
-    for lot in holding.lots:
-        part = Lot(
-            quantity=lot.quantity,
-            cost=half_even(lot.cost * share),
-            fees=half_even(lot.fees * share),
-            slippage=half_even(lot.slippage * share),
-            ts_open=lot.ts_open,
-            order_id=lot.order_id,
-        )
-        lot.cost -= part.cost
-        lot.fees -= part.fees
-        lot.slippage -= part.slippage
-        carved.append(part)
-    return carved
+    return [lot.give(share, lot.quantity) for lot in holding.lots]
 
 
 def pay_part(ledger: Ledger, ts: int, instrument: Instrument, paid: int, shares: int) -> None:
@@ -152,11 +138,8 @@ def _insert(holding: Holding, lot: Lot, policy: LotPolicy) -> None:
     """Put a lot behind those that are not younger, or into the one that there is of an average."""
     lots = holding.lots
     if policy is LotPolicy.AVERAGE and lots:
-        pool = lots[0]
-        pool.quantity += lot.quantity
-        pool.cost += lot.cost
-        pool.fees += lot.fees
-        pool.slippage += lot.slippage
+        lots[0].quantity += lot.quantity
+        lots[0].receive(lot)
         return
     older = [place for place, each in enumerate(lots) if each.ts_open <= lot.ts_open]
     lots.insert(older[-1] + 1 if older else 0, lot)
