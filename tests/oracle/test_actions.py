@@ -1,35 +1,23 @@
-"""Both engines give the same tables where shares become shares of another instrument.
-
-`ML4T_ACTION_CASES=1000` asks for more cases, and `ML4T_ACTION_SEED=7` for those of one seed.
-"""
+"""Both engines give the same tables where shares become shares of another instrument."""
 
 from __future__ import annotations
 
-import os
-import random
 from collections import Counter
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, assume, given, note, seed, settings
+from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
 from ml4t.core.errors import DataError
 from ml4t.core.plugins import PluginManager, load_plugins
 
 from .costs import Delays
+from .counts import random_cases
 from .markets import Ask, Case, cases, difference, outcome_of
 from .test_differential import where
 
-SEED = int(os.environ.get("ML4T_ACTION_SEED") or random.SystemRandom().randrange(2**32))
-CHECKS = settings(
-    deadline=None,
-    database=None,
-    max_examples=int(os.environ.get("ML4T_ACTION_CASES") or 40),
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
 PRICED = ("limit", "stop", "stop_limit", "market_if_touched", "limit_if_touched")
 SEEN: Counter[str] = Counter()
 
@@ -112,12 +100,11 @@ def tables_or_error(case: Case, engine: str, plugins: PluginManager) -> Any:  # 
         return str(error)
 
 
-@seed(SEED)
-@CHECKS
+@random_cases(40)
 @given(case=given_away())
 def test_the_engines_agree_on_shares_that_are_given_away(plugins: PluginManager, case: Case) -> None:
     native, reference = (tables_or_error(case, engine, plugins) for engine in ("rust", "reference"))
-    note(f"seed {SEED}: {case}")
+    note(f"{case}")
     if isinstance(native, str) and isinstance(reference, str):
         SEEN["errors"] += 1
         assert native == reference or where(native) == where(reference)
@@ -131,6 +118,6 @@ def test_the_engines_agree_on_shares_that_are_given_away(plugins: PluginManager,
 
 def test_enough_of_many_cases_did_what_they_are_about() -> None:
     if SEEN["runs"] < 200:
-        pytest.skip("fewer than 200 random cases: ML4T_ACTION_CASES asks for more")
+        pytest.skip("fewer than 200 random cases: ML4T_ORACLE_CASES asks for more")
     assert SEEN["transfers"] * 5 > SEEN["runs"], SEEN
     assert SEEN["taxes"] * 50 > SEEN["runs"], SEEN

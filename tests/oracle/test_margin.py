@@ -1,35 +1,23 @@
-"""Both engines give the same tables on random accounts that are margined, called and liquidated.
-
-`ML4T_MARGIN_CASES=1000` asks for more cases of each kind, and `ML4T_MARGIN_SEED=7` for those of one seed.
-"""
+"""Both engines give the same tables on random accounts that are margined, called and liquidated."""
 
 from __future__ import annotations
 
-import os
-import random
 from collections import Counter
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, note, seed, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from ml4t.core.plugins import PluginManager, load_plugins
 
 from .costs import Delays
+from .counts import random_cases
 from .margins import CRYPTO, FUTURES, MARGINS, by_calls, margin_rates
 from .markets import Ask, Case, Script, cases, difference, outcome_of
 from .test_differential import where
 
-SEED = int(os.environ.get("ML4T_MARGIN_SEED") or random.SystemRandom().randrange(2**32))
-CHECKS = settings(
-    deadline=None,
-    database=None,
-    max_examples=int(os.environ.get("ML4T_MARGIN_CASES") or 24),
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
 KINDS = st.sampled_from(["day", "day", "hour", "quote", "trade"])
 SEEN: Counter[str] = Counter()
 
@@ -62,7 +50,7 @@ def plugins() -> PluginManager:
 
 def compare(case: Case, plugins: PluginManager, script: type[Script] = Called) -> None:
     native, reference = (outcome_of(case, engine, plugins, script) for engine in ("rust", "reference"))
-    note(f"seed {SEED}; {case}")
+    note(f"{case}")
     if isinstance(native, str) and isinstance(reference, str):
         assert native == reference or where(native) == where(reference)
         return
@@ -132,22 +120,19 @@ def priced(draw: st.DrawFn) -> Case:
     return attrs.evolve(case, settlements=kinds, settled=(), actions=())
 
 
-@seed(SEED)
-@CHECKS
+@random_cases(24)
 @given(case=called())
 def test_the_engines_agree_on_calls(plugins: PluginManager, case: Case) -> None:
     compare(case, plugins)
 
 
-@seed(SEED)
-@CHECKS
+@random_cases(24)
 @given(case=dated())
 def test_the_engines_agree_on_margin_rates(plugins: PluginManager, case: Case) -> None:
     compare(case, plugins)
 
 
-@seed(SEED)
-@CHECKS
+@random_cases(24)
 @given(case=priced())
 def test_the_engines_agree_on_liquidation_prices(plugins: PluginManager, case: Case) -> None:
     # Of two that fill at one open, one engine tells both fills before both rows.

@@ -239,11 +239,11 @@ class Account:
         return order.limit_price is None and order.stop_price is None and order.reserve_price is None
 
     def reserve_price(self, order: Order) -> Fraction:
-        """Return the price at which an order counts: its limit, its stop, or the last price when it came."""
-        price = order.limit_price if order.limit_price is not None else order.stop_price
-        if order.reserve_price is not None:
-            price = order.reserve_price
-        return Fraction(self.marks.get(order.instrument.index, 0)) if price is None else price
+        """Return the price at which an order counts: its limit, its stop, the last price when it came, or 0."""
+        for price in (order.reserve_price, order.limit_price, order.stop_price):
+            if price is not None:
+                return price
+        return Fraction(0)
 
     def need(self, order: Order) -> Fraction:
         """Return the buying power that an order uses: for what it opens, less what a market order closes.

@@ -161,8 +161,9 @@ class Contingent:
         else:
             # A bar of its own that opens at this instant has opened already when an open fills the parent.
             child.active_from = now + (birth.fill.phase == "open" and not birth.is_completing)
-        price = child.limit_price if child.limit_price is not None else child.stop_price
-        child.reserve_price = Fraction(market or 0) if price is None else price
+        child.reserve_price = child.limit_price if child.limit_price is not None else child.stop_price
+        if child.reserve_price is None and market is not None:
+            child.reserve_price = Fraction(market)
         self._set_span(child, birth)
         trailing.begin_at_acceptance(child, market)
         self.book.move(child, OrderStatus.ACCEPTED, now)

@@ -240,13 +240,13 @@ class Intake:
             return "INSUFFICIENT_BUYING_POWER", text
         return None
 
-    def _reserve_price(self, order: Order) -> Fraction:
+    def _reserve_price(self, order: Order) -> Fraction | None:
         """Return the price at which an order counts: its limit, its stop, or the last price that has arrived.
 
-        Before the first price that is 0, and stays so: nobody knows yet what the order may cost.
+        Before the first price it has none, and gets none later: nobody knows yet what the order may cost.
         """
         price = order.limit_price if order.limit_price is not None else order.stop_price
         if price is not None:
             return price
         last = self.pricing.last(order.instrument)
-        return Fraction(0 if last is None else last)
+        return None if last is None else Fraction(last)

@@ -176,7 +176,7 @@ class Order:
     water_mark: int | None = None  #: best price that a trailing order has seen, in price units
     meets_standing: int | None = None  #: when it meets the quote that stands, being new; no fill started it
     is_over: bool = False  #: has met the one event that was for it
-    reserve_price: Fraction | None = None  #: at which buying power was set aside for it
+    reserve_price: Fraction | None = None  #: at which buying power was set aside for it; None: nobody knows
     triggered: bool = False  #: a stop that has been reached
     resting: bool = False  #: a limit that the market made wait, by its price or for want of volume
     place: Place | None = None  #: in the queue at its limit; None while that is not known
