@@ -24,7 +24,10 @@ def market(*prices: float, lot: float = 1, actions: pl.DataFrame | None = None, 
         for day, price in enumerate(path)
     ]
     instruments = [
-        Instrument(symbol, calendar="24/7", lot_size=Decimal(str(lot))) for symbol in ("A", *others)
+        Instrument(
+            symbol, calendar="24/7", lot_size=Decimal(str(lot)), allows_negative_prices=min(prices) < 0
+        )
+        for symbol in ("A", *others)
     ]
     options: dict[str, Any] = {} if actions is None else {"actions": actions}
     return DataFeed(pl.DataFrame(rows), stamp="session", calendar="24/7", instruments=instruments, **options)

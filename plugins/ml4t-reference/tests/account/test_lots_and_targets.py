@@ -66,6 +66,15 @@ def test_a_target_quantity_is_cut_before_what_is_held_is_taken_from_it(
     assert sent(results) == [(10, ""), order]
 
 
+@pytest.mark.parametrize("rounding", ["position", "order"])
+@pytest.mark.parametrize(("worth", "size"), [(76, 7), (-76, -7)])
+def test_a_target_at_a_price_below_zero_goes_by_its_size(worth: float, size: float, rounding: str) -> None:
+    results = play(
+        market(-10, -10), value(worth), policies={"target_rounding": rounding, "lot_rounding": "down"}
+    )
+    assert sent(results) == [(size, "")]
+
+
 def test_the_sentence_of_a_quantity_of_less_than_a_lot() -> None:
     results = play(market(10, 10, lot=100), both(buy(99.5), quantity(99.5)), **DOWN)
     assert results.orders["reason"].to_list() == [

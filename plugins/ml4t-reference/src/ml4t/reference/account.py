@@ -239,7 +239,7 @@ class Account:
         return order.limit_price is None and order.stop_price is None and order.reserve_price is None
 
     def reserve_price(self, order: Order) -> Fraction:
-        """Return the price at which an order counts: its limit, its stop, the last price when it came, or 0."""
+        """Return the price at which an order counts: its limit, its stop, the last price when it came."""
         for price in (order.reserve_price, order.limit_price, order.stop_price):
             if price is not None:
                 return price

@@ -410,6 +410,8 @@ class Broker:
         if value == 0:
             return Fraction(whole_lots(-expected, instrument) if of_order else -expected), True
         price = self._desk.intake.pricing.last(instrument)
+        # Below zero its size counts: a value above zero always buys.
+        price = None if price is None else abs(price)
         if price is not None and of_order:
             value -= self._value_in_base(instrument, price, expected)
         units = None
