@@ -167,7 +167,8 @@ class BrokerSection(Checked):
     before them.
 
     A model is a table `{ type = "VolumeShare", volume_limit = 0.025 }`; its parameters are checked against
-    the model's own class where plugins are loaded. A table of `latency` is checked by the engine.
+    the model's own class where plugins are loaded. A table of `latency` is checked by the engine, as is
+    `settlement`, when trades settle: `{ days = 1, unsettled = "good_faith" }`.
 
     `interest_models` has a model by currency, of those that `interest_model`, of the base currency, does not
     count for; `initial_balances` the opening cash by currency beside `initial_cash`.
@@ -195,6 +196,7 @@ class BrokerSection(Checked):
     liquidation_model: FrozenMapping | None = setting(None)
     conversion: Conversion = setting(Conversion.WHEN_SHORT)
     recall_sessions: int | None = setting(None)
+    settlement: FrozenMapping | None = setting(None)
     initial_balances: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
 
     @classmethod
@@ -222,9 +224,8 @@ class BrokerSection(Checked):
             yield _fault("latency", f"expected a duration of zero or more, found {text}", text)
         for key in MODEL_KEYS.values():
             if not isinstance((values.get(key) or {"type": ""}).get("type"), str):
-                example = '{ type = "VolumeShare", volume_limit = 0.025 }'
-                message = f"required, but missing; write a model as {example}"
-                yield attrs.evolve(_fault(f"{key}.type", message), code="missing")
+                why = 'required, but missing; write a model as { type = "VolumeShare", volume_limit = 0.025 }'
+                yield attrs.evolve(_fault(f"{key}.type", why), code="missing")
 
 
 FILE_FEEDS = ("ParquetFeed", "CsvFeed")  #: types of `[[data_feeds]]` that no plugin offers

@@ -156,8 +156,8 @@ class Broker(Protocol):
     def get_position(self, asset: str) -> Position | None:
         """Return the position of one instrument, or None when nothing is held."""
 
-    def get_cash(self, currency: str | None = None) -> float:
-        """Return cash at hand: of all currencies in the base currency, or of one alone."""
+    def get_cash(self, currency: str | None = None, *, settled: bool = False) -> float:
+        """Return cash at hand, or settled cash: of all currencies in the base currency, or of one alone."""
 
     def convert(self, currency: str, amount: Number) -> int:
         """Buy an amount of a foreign currency for the base currency, or sell it; return its number."""

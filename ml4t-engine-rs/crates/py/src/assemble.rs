@@ -23,10 +23,11 @@ use ml4t_sim::plan::{
 use ml4t_sim::policies::{
     BarPath, BuyingPower, Conversion, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch,
     LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, Settlement,
-    StopGap, TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
+    StopGap, TargetOrders, TargetRounding, TickRounding, TrailBasis, UnsettledCash, ZeroVolume,
 };
 use ml4t_sim::settlement::SettlementPrice;
 use ml4t_sim::time::Sessions;
+use ml4t_sim::unsettled::SettlementTerms;
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -101,6 +102,7 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
         opening: opening(&account, &currencies)?,
         policies: policies(&get(spec, "policies")?.cast_into::<PyDict>()?)?,
         account: account_settings(&account)?,
+        settlement_terms: settlement_terms(&account)?,
         models: models(spec, &currencies, raised)?,
         currencies: Arc::new(currencies),
         books: 1,
@@ -343,6 +345,12 @@ fn account_settings(account: &Dict<'_>) -> PyResult<AccountSettings> {
         posting_quantum: money(account, "posting_quantum")?.0,
         recall_sessions: take(account, "recall_sessions")?,
     })
+}
+
+fn settlement_terms(account: &Dict<'_>) -> PyResult<Option<SettlementTerms>> {
+    let Some(terms) = take::<Option<Dict<'_>>>(account, "settlement")? else { return Ok(None) };
+    let unsettled = UnsettledCash::parse(&take::<String>(&terms, "unsettled")?).into_py(account.py())?;
+    Ok(Some(SettlementTerms { days: take(&terms, "days")?, unsettled }))
 }
 
 fn policies(dict: &Dict<'_>) -> PyResult<Policies> {

@@ -6,6 +6,7 @@ use ml4t_sim::account::{UNLIMITED, Worth, free_power};
 use ml4t_sim::error::SimError;
 use ml4t_sim::ids::{BookId, InstrumentId, OrderId};
 use ml4t_sim::order::{OrderRequest, Side};
+use ml4t_sim::purse::Purse;
 use ml4t_sim::replace::Changes;
 use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::time::{Ns, render};
@@ -350,19 +351,22 @@ impl Broker {
     }
 
     /// Cash at hand: of all currencies together in the base currency, or of one alone.
-    #[pyo3(signature = (currency = None))]
-    fn get_cash(&self, py: Python<'_>, currency: Option<&str>) -> PyResult<f64> {
+    ///
+    /// With `settled` what has not settled is left out.
+    #[pyo3(signature = (currency = None, *, settled = false))]
+    fn get_cash(&self, py: Python<'_>, currency: Option<&str>, settled: bool) -> PyResult<f64> {
         let core = self.shared.core(py)?;
         let state = &core.run.state;
         let book = state.book(self.book);
+        let cash = |purse: &Purse| if settled { purse.settled(state.now) } else { Ok(purse.cash()) };
         let Some(name) = currency else {
-            return Ok(book.all_cash(&state.exchange.quotes).into_py(py)?.to_f64());
+            return Ok(book.sum(&state.exchange.quotes, cash).into_py(py)?.to_f64());
         };
         let currencies = &self.shared.plan.currencies;
         let Some(id) = currencies.find(name) else {
             return Err(unknown_name(py, "currency", name, currencies.names().iter().map(String::as_str)));
         };
-        Ok(book.purse(id).cash().to_f64())
+        Ok(cash(book.purse(id)).into_py(py)?.to_f64())
     }
 
     /// Buy so much of a foreign currency for the base currency, or sell it below zero; returns its number.

@@ -129,7 +129,7 @@ pub fn free_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
         return Ok(UNLIMITED);
     }
     if goes_by_cash(plan) {
-        let free = book.sum(quotes, |purse| purse.cash().minus(purse.reserved, WHAT))?;
+        let free = book.sum(quotes, |purse| book.spendable(plan, purse, state.now)?.minus(purse.reserved, WHAT))?;
         return free.minus(collateral(book, quotes)?, WHAT)?.minus(reserved_margined(book, quotes)?, WHAT);
     }
     let worth = Worth::known(plan, state, book)?;
@@ -162,7 +162,8 @@ pub(crate) fn buying_power(plan: &Plan, state: &State, book: &Book) -> Result<Ca
         return book.equity(quotes)?.minus(needs, WHAT);
     }
     if goes_by_cash(plan) {
-        return book.all_cash(quotes)?.minus(collateral(book, quotes)?, WHAT);
+        let cash = book.sum(quotes, |purse| book.spendable(plan, purse, state.now))?;
+        return cash.minus(collateral(book, quotes)?, WHAT);
     }
     let worth = Worth::at_marks(book, quotes)?;
     leveraged(worth.equity, &plan.account)?.minus(worth.gross, WHAT)
@@ -177,16 +178,23 @@ pub struct Lack {
     pub free: Cash,
     /// Of which currency.
     pub currency: CurrencyId,
+    /// Cash of it that may not be spent, for it has not settled.
+    pub unsettled: Cash,
 }
 
 impl Lack {
-    /// Both amounts as a sentence shows them; the base currency goes without saying.
+    /// What is needed and what is free as a sentence shows them; the base currency goes without saying.
     #[must_use]
     pub fn shown(&self, plan: &Plan) -> (String, String) {
         let name =
             if self.currency == BASE { String::new() } else { format!(" {}", plan.currencies.name(self.currency)) };
         let text = |amount: Cash| format!("{}{name}", amount.to_f64());
-        (text(self.needed), text(self.free))
+        let waits = if self.unsettled == Cash::ZERO {
+            String::new()
+        } else {
+            format!(", {} has not settled", text(self.unsettled))
+        };
+        (text(self.needed), format!("{} is free{waits}", text(self.free)))
     }
 }
 
@@ -210,28 +218,31 @@ pub fn lacks_power(
         // What a margin model needs is of the base currency.
         let needed = if plan.has_margin() { need } else { quotes.to_base(currency, need)? };
         let free = free_power(plan, state, book)?;
-        return Ok((needed > free).then_some(Lack { needed, free, currency: BASE }));
+        return Ok((needed > free).then_some(Lack { needed, free, currency: BASE, unsettled: Cash::ZERO }));
     }
     let is_margined = instrument.is_margined();
-    let is_covered = !is_margined && own.shortfall(need)? == Cash::ZERO;
+    let withheld = |purse: &Purse| book.withheld(plan, purse, state.now);
+    let spendable = |purse: &Purse| book.spendable(plan, purse, state.now);
+    let is_covered = !is_margined && own.shortfall(spendable(own)?, need)? == Cash::ZERO;
     if currency != BASE && !is_margined && (is_covered || settings.conversion == Conversion::Never) {
-        let free = own.cash().minus(own.reserved, WHAT)?;
-        return Ok((!is_covered).then_some(Lack { needed: need, free, currency }));
+        let free = spendable(own)?.minus(own.reserved, WHAT)?;
+        return Ok((!is_covered).then_some(Lack { needed: need, free, currency, unsettled: withheld(own) }));
     }
     // What the other currencies lack is paid by the base currency.
-    let mut free = book.purse(BASE).cash().minus(book.purse(BASE).reserved, WHAT)?;
+    let base = book.purse(BASE);
+    let mut free = spendable(base)?.minus(base.reserved, WHAT)?;
     free = free.minus(collateral(book, quotes)?, WHAT)?.minus(reserved_margined(book, quotes)?, WHAT)?;
     if settings.conversion != Conversion::Never {
         for (other, purse) in book.foreign().filter(|(other, _)| is_margined || *other != currency) {
-            free = free.minus(quotes.to_base(other, purse.shortfall(Cash::ZERO)?)?, WHAT)?;
+            free = free.minus(quotes.to_base(other, purse.shortfall(spendable(purse)?, Cash::ZERO)?)?, WHAT)?;
         }
     }
     let lacks = match (currency == BASE, is_margined) {
         (true, _) => need,
         (false, true) => quotes.to_base(currency, need)?,
-        (false, false) => quotes.to_base(currency, own.shortfall(need)?)?,
+        (false, false) => quotes.to_base(currency, own.shortfall(spendable(own)?, need)?)?,
     };
-    Ok((lacks > free).then_some(Lack { needed: lacks, free, currency: BASE }))
+    Ok((lacks > free).then_some(Lack { needed: lacks, free, currency: BASE, unsettled: withheld(base) }))
 }
 
 /// Buying power that a working order takes (positive) or will give back (negative), given the position held now.
@@ -306,7 +317,7 @@ pub fn affords(
     let size = |value: Cash| quotes.to_base(currency, Cash(value.0.abs()));
     if goes_by_cash(plan) && !fill.is_margined {
         let kept = collateral(book, quotes)?;
-        let before = book.purse(currency).cash();
+        let before = book.spendable(plan, book.purse(currency), now)?;
         let after = before.minus(fill.notional, WHAT)?.minus(fill.fee, WHAT)?;
         let least = if currency == BASE { kept } else { Cash::ZERO };
         return if after >= least || after >= before {
@@ -325,7 +336,7 @@ pub fn affords(
     if goes_by_cash(plan) {
         let others = collateral(book, quotes)?.minus(size(fill.value_before)?, WHAT)?;
         let kept = others.plus(size(fill.value_after)?, WHAT)?.plus(quotes.to_base(currency, fill.fee)?, WHAT)?;
-        return Ok(kept <= book.cash());
+        return Ok(kept <= book.spendable(plan, book.purse(BASE), now)?);
     }
     let others = book.gross_exposure(quotes)?.minus(size(fill.value_before)?, WHAT)?;
     let gross = others.plus(size(fill.value_after)?, WHAT)?;

@@ -158,7 +158,8 @@ impl Exchange {
         if currency == BASE || plan.account.conversion == Conversion::Never {
             return Ok(false);
         }
-        Ok(self.deal(plan, (currency, lacks), now)?.price()?.plus(kept, WHAT)? <= book.cash())
+        Ok(self.deal(plan, (currency, lacks), now)?.price()?.plus(kept, WHAT)?
+            <= book.spendable(plan, book.purse(BASE), now)?)
     }
 
     /// Convert what the account does by itself once something has been posted in a currency.
@@ -208,6 +209,9 @@ impl Book {
         ts: Ns,
         recorder: &mut R,
     ) -> Result<()> {
+        let (from, to) = if deal.amount > Cash::ZERO { (BASE, deal.currency) } else { (deal.currency, BASE) };
+        let unsettled = &self.purse(from).parcels;
+        let unsettled = if unsettled.is_empty() { None } else { Some(unsettled.clone()) };
         let template = Posting {
             ts,
             book: self.id,
@@ -224,7 +228,11 @@ impl Book {
         let base = Posting { currency: BASE, ..template };
         self.post_signed(base, if deal.amount > Cash::ZERO { sells } else { buys }, deal.worth, recorder)?;
         let cost = Posting { kind: PostingKind::ConversionCost, ..base };
-        self.post_signed(cost, (Account::FxCosts, Account::Cash), deal.cost, recorder)
+        self.post_signed(cost, (Account::FxCosts, Account::Cash), deal.cost, recorder)?;
+        let Some(before) = unsettled else { return Ok(()) };
+        let (foreign, price) = (Cash(deal.amount.0.abs()), deal.price()?);
+        let (paid, received) = if to == BASE { (foreign, Cash(-price.0)) } else { (price, foreign) };
+        self.carry_unsettled((before, from, paid), (to, received), ts)
     }
 }
 
@@ -279,11 +287,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             let book = &mut state.books[request.book.index()];
             let deal = state.exchange.deal(plan, (request.currency, request.amount), now)?;
             let buys = request.amount > Cash::ZERO;
-            let (needed, has) = if buys {
-                (deal.price()?, book.cash())
-            } else {
-                (Cash(-request.amount.0), book.purse(request.currency).cash())
-            };
+            let needed = if buys { deal.price()? } else { Cash(-request.amount.0) };
+            let has = book.spendable(plan, book.purse(if buys { BASE } else { request.currency }), now)?;
             if goes_by_cash(plan) && needed > has {
                 let paid_in = plan.currencies.name(if buys { BASE } else { request.currency });
                 let text = format!(

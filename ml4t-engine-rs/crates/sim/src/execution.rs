@@ -453,8 +453,8 @@ impl Execution {
         let State { books, exchange, .. } = &mut *desk.state;
         let book = &mut books[order.request.book.index()];
         let before = book.positions[self.market.instrument].quantity;
-        book.apply_fill(&fill, instrument, plan.account.lot_policy, desk.recorder)?;
-        exchange.after_posting(plan, book, (instrument.currency, Some(id)), now, desk.recorder)?;
+        let signed = Cash(draft.notional.0 * i128::from(sign));
+        let violation = book.trade(plan, exchange, (&fill, Cash(-signed.0)), desk.recorder)?;
         let decimals = CASH_EXPONENT - instrument.scale.quantity_exponent;
         let worth = exchange.quotes.to_base(instrument.currency, draft.notional)?;
         book.trade_in_month(now, (Cash(i128::from(draft.quantity) * 10_i128.pow(decimals)), worth));
@@ -463,7 +463,6 @@ impl Execution {
             draft.pushes.0.checked_mul(sign).and_then(|by| displacement.checked_add(by)).ok_or_else(|| {
                 SimError::overflow(format!("{}: the displacement by our own fills leaves its range", instrument.symbol))
             })?;
-        let signed = Cash(draft.notional.0 * i128::from(sign));
         desk.state.note_for_memorandum(plan, (order.request.book, id), before, (draft.price, signed))?;
         let updated = desk.state.order_mut(self.id);
         updated.leaves -= draft.quantity;
@@ -472,7 +471,11 @@ impl Execution {
         updated.fees = updated.fees.plus(draft.fee, "order")?;
         let status = if updated.leaves == 0 { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
         desk.state.notices.push(Notice::Fill(row));
-        desk.state.move_order(self.id, status, Reason::None, desk.recorder)
+        let reason = if violation.is_some() { Reason::GoodFaithViolation } else { Reason::None };
+        if let Some(text) = violation {
+            desk.state.explain(self.id, text);
+        }
+        desk.state.move_order(self.id, status, reason, desk.recorder)
     }
 
     fn place<'a, R>(&self, desk: &'a Desk<'_, R>) -> (&'a Instrument, i64) {

@@ -52,10 +52,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             let State { books, exchange, .. } = &mut *state;
             let book = &mut books[0];
             let name = plan.currencies.name(flow.currency);
-            let cash = book.purse(flow.currency).cash();
+            let purse = book.purse(flow.currency);
+            let cash = purse.settled(now)?;
+            let settled = if plan.settlement_terms.is_some() { " settled" } else { "" };
             if flow.amount < Cash::ZERO && goes_by_cash(plan) && cash.plus(flow.amount, "cash")? < Cash::ZERO {
                 return Err(SimError::data(format!(
-                    "cash flows: {} {name} are to be taken out at {}, the account has {}; take out less, or later",
+                    "cash flows: {} {name} are to be taken out at {}, the account has {}{settled}; take out less, or later",
                     -flow.amount.to_f64(),
                     render(now),
                     cash.to_f64()

@@ -360,7 +360,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let Some(lack) = lacks_power(&self.plan, &self.state, book, about)? else { return Ok(None) };
         let (need, free) = lack.shown(&self.plan);
         let text = format!(
-            "{} {} {} needs buying power of {need}, {free} is free ({})",
+            "{} {} {} needs buying power of {need}, {free} ({})",
             request.side.as_str(),
             scale.quantity_f64(request.quantity),
             instrument.symbol,

@@ -15,6 +15,7 @@ use crate::policies::LotPolicy;
 use crate::purse::Purse;
 use crate::recorder::Recorder;
 use crate::time::Ns;
+use crate::unsettled::GoodFaith;
 
 /// Accounts of a book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +273,7 @@ pub struct Book {
     traded: MonthTotals,
     /// How many postings there were.
     pub(crate) posted: u64,
+    pub(crate) good_faith: GoodFaith,
 }
 
 /// What a book traded in a calendar month (UTC), over all instruments.
@@ -329,6 +331,7 @@ impl Book {
             held: Held::new(instruments.len()),
             traded: MonthTotals::default(),
             posted: 0,
+            good_faith: GoodFaith::default(),
         }
     }
 
@@ -342,6 +345,10 @@ impl Book {
     #[inline]
     pub(crate) fn purse_mut(&mut self, currency: CurrencyId) -> &mut Purse {
         if currency == BASE { &mut self.base } else { &mut self.foreign[currency.index() - 1] }
+    }
+
+    pub(crate) fn purses_mut(&mut self) -> impl Iterator<Item = &mut Purse> {
+        std::iter::once(&mut self.base).chain(&mut self.foreign)
     }
 
     /// What it has in each currency.
@@ -537,6 +544,7 @@ impl Book {
                 ts: fill.ts,
                 order: fill.order,
                 fill: fill.number,
+                unpaid_until: Ns::MIN,
             };
             self.positions[fill.instrument.index()].open(lot, policy)?;
         }
@@ -564,7 +572,7 @@ impl Book {
         recorder: &mut R,
     ) -> Result<(Cash, Cash)> {
         let whole = fill.quantity.abs();
-        let (book, position) = (self.id, &mut self.positions[fill.instrument.index()]);
+        let (book, position, faith) = (self.id, &mut self.positions[fill.instrument.index()], &mut self.good_faith);
         let (mut done, mut cost, mut settled) = (0, Cash::ZERO, Cash::ZERO);
         // Running shares, so that the parts add up to the whole whatever the rounding of each.
         let mut given = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
@@ -572,6 +580,7 @@ impl Book {
             cost = cost.plus(part.cost, WHAT)?;
             settled = settled.plus(part.settled, WHAT)?;
             done += part.quantity.abs();
+            faith.closes(&part, fill.ts);
             let upto = (
                 exit_cost.share(done, closing, WHAT)?,
                 fill.fee.share(done, whole, WHAT)?,

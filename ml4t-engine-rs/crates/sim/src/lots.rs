@@ -30,6 +30,8 @@ pub struct Lot {
     pub order: OrderId,
     /// Number of the fill that did.
     pub fill: u64,
+    /// When the money that paid for it settles; long before where it had settled.
+    pub unpaid_until: Ns,
 }
 
 /// Holding of one instrument; amounts are in its currency.
@@ -190,6 +192,7 @@ impl Position {
                 only.settled = only.settled.plus(lot.settled, WHAT)?;
                 only.fees = only.fees.plus(lot.fees, WHAT)?;
                 only.slippage = only.slippage.plus(lot.slippage, WHAT)?;
+                only.unpaid_until = only.unpaid_until.max(lot.unpaid_until);
             }
             _ => self.lots.push_back(lot),
         }

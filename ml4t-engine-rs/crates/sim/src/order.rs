@@ -260,6 +260,8 @@ pub enum Reason {
     Reduced,
     /// The order of a position rule took another size or level.
     MovedWithPosition,
+    /// It sold what money that had not settled had bought.
+    GoodFaithViolation,
 }
 
 impl Reason {
@@ -299,6 +301,7 @@ impl Reason {
         Self::GroupEnded,
         Self::Reduced,
         Self::MovedWithPosition,
+        Self::GoodFaithViolation,
     ];
 
     /// Code in the tables.
@@ -339,6 +342,7 @@ impl Reason {
             Self::GroupEnded => "GROUP_ENDED",
             Self::Reduced => "REDUCED",
             Self::MovedWithPosition => "MOVED_WITH_POSITION",
+            Self::GoodFaithViolation => "GOOD_FAITH_VIOLATION",
         }
     }
 
@@ -380,6 +384,7 @@ impl Reason {
             Self::GroupEnded => "another order of its group ended",
             Self::Reduced => "another order of its group filled a part of what it was for",
             Self::MovedWithPosition => "the order of a position rule took the size or level that its position has now",
+            Self::GoodFaithViolation => "sells what was bought with money that has not settled",
         }
     }
 }

@@ -9,6 +9,7 @@ use arrow_buffer::ScalarBuffer;
 
 use ml4t_abi::Phase;
 
+use crate::account::goes_by_cash;
 use crate::carry::Rates;
 use crate::currency::{BASE, Currencies};
 use crate::error::{Result, SimError};
@@ -21,6 +22,7 @@ use crate::money::{Cash, Price, Ratio, Scale, check_quantum};
 use crate::policies::{BuyingPower, Conversion, LotPolicy, Policies};
 use crate::settlement::SettlementPrice;
 use crate::time::{Ns, Sessions};
+use crate::unsettled::SettlementTerms;
 
 /// What the rows of a feed are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -545,6 +547,8 @@ pub struct Plan {
     pub policies: Policies,
     /// Account settings.
     pub account: AccountSettings,
+    /// When trades settle; `None` where their money is there at once.
+    pub settlement_terms: Option<SettlementTerms>,
     /// Model prototypes.
     pub models: Models,
     /// Number of books.
@@ -622,12 +626,24 @@ impl Plan {
         crate::margin::validate(&self.margin_rates, self)?;
         crate::settlement::validate(&self.settlements, self)?;
         crate::flows::validate(&self.flows, self)?;
+        self.check_settlement_terms()?;
         check_quantum(self.account.posting_quantum)?;
         if self.account.initial_cash < Cash::ZERO || self.books == 0 {
             return Err(SimError::config("initial_cash must not be negative, and one book is needed".to_owned()));
         }
         if self.opening.iter().any(|(id, cash)| *cash < Cash::ZERO || id.index() >= self.currencies.names().len()) {
             return Err(SimError::config("an opening balance is below zero, or of no currency of the run".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn check_settlement_terms(&self) -> Result<()> {
+        let Some(terms) = &self.settlement_terms else { return Ok(()) };
+        if !goes_by_cash(self) {
+            return Err(SimError::config("settlement: only an account that goes by cash waits for money".to_owned()));
+        }
+        if terms.days.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+            return Err(SimError::config("settlement: its dates must be sorted without duplicates".to_owned()));
         }
         Ok(())
     }

@@ -175,6 +175,17 @@ policy!(
     }
 );
 policy!(
+    /// What money of a sale may do before it settles.
+    UnsettledCash {
+        /// It buys like any other.
+        Usable = "usable",
+        /// It buys; what it has bought is not to be sold before it settles.
+        GoodFaith = "good_faith",
+        /// It buys nothing.
+        Held = "held",
+    }
+);
+policy!(
     /// Whether an order towards a target counts market orders that are under way.
     TargetOrders {
         /// They count as done.

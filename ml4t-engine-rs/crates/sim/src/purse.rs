@@ -3,6 +3,8 @@
 use crate::error::{Result, SimError};
 use crate::ledger::{Account, Posting, WHAT};
 use crate::money::Cash;
+use crate::time::Ns;
+use crate::unsettled::Parcels;
 
 /// Accounts of a book in one currency. Balances are debit-positive and add up to zero.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Purse {
     pub reserved: Cash,
     /// The same for orders of what is not paid for.
     pub reserved_margined: Cash,
+    /// Cash that has not settled.
+    pub(crate) parcels: Parcels,
 }
 
 impl Purse {
@@ -35,6 +39,14 @@ impl Purse {
     #[must_use]
     pub const fn cash(&self) -> Cash {
         self.balance(Account::Cash)
+    }
+
+    /// Cash at hand that has settled.
+    ///
+    /// # Errors
+    /// The difference leaves the range of a ledger entry.
+    pub fn settled(&self, now: Ns) -> Result<Cash> {
+        self.cash().minus(self.parcels.at(now), WHAT)
     }
 
     /// Cash, receivables and positions at their marks.
@@ -115,12 +127,12 @@ impl Purse {
         ])
     }
 
-    /// What cash leaves uncovered of what is set aside with so much more, if anything.
+    /// What so much spendable cash leaves uncovered of what is set aside with so much more, if anything.
     ///
     /// # Errors
     /// The sum leaves the range of a ledger entry.
-    pub(crate) fn shortfall(&self, more: Cash) -> Result<Cash> {
-        let lacks = self.reserved.plus(more, WHAT)?.minus(self.cash(), WHAT)?;
+    pub(crate) fn shortfall(&self, spendable: Cash, more: Cash) -> Result<Cash> {
+        let lacks = self.reserved.plus(more, WHAT)?.minus(spendable, WHAT)?;
         Ok(lacks.max(Cash::ZERO))
     }
 
@@ -138,6 +150,9 @@ impl Purse {
         let total = Cash(self.balances.iter().fold(0, |sum: i128, balance| sum.wrapping_add(balance.0)));
         if total != Cash::ZERO {
             return Err(SimError::accounting(format!("balances add up to {} instead of zero", total.to_f64())));
+        }
+        if !self.parcels.is_empty() {
+            self.parcels.follow(self.cash(), posting.ts);
         }
         Ok(())
     }

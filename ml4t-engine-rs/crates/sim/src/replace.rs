@@ -171,7 +171,7 @@ pub(crate) fn decide<R: Recorder>(
         && let Some(lack) = lacks_power(desk.plan, desk.state, book, (instrument, more))?
     {
         let (more, free) = lack.shown(desk.plan);
-        let text = format!("it needs buying power of {more} more, {free} is free {}", at());
+        let text = format!("it needs buying power of {more} more, {free} {}", at());
         refuse(desk, id, &text);
         return Ok(Decided::default());
     }

@@ -278,8 +278,8 @@ class Broker:
     def get_position(self, asset: str) -> Position | None:
         """Return the position as it is now, or None when nothing is held."""
 
-    def get_cash(self, currency: str | None = None) -> float:
-        """Return cash at hand: of all currencies in the base currency, or of one alone."""
+    def get_cash(self, currency: str | None = None, *, settled: bool = False) -> float:
+        """Return cash at hand, or settled cash: of all currencies in the base currency, or of one alone."""
 
     def convert(self, currency: str, amount: _Number) -> int:
         """Buy so much of a foreign currency for the base currency, or sell it below zero."""

@@ -23,6 +23,7 @@ from ml4t.core.types import AssetClass, DataKind, ModelKind
 from ml4t.core.values import decimal_text, format_ns, parse_duration, to_decimal
 from ml4t.engine._engine import native_table
 from ml4t.engine.portfolio_models import PORTFOLIO, portfolio_terms
+from ml4t.engine.settlement import settlement_terms
 
 if TYPE_CHECKING:
     import polars as pl
@@ -219,6 +220,7 @@ def describe(
             "posting_quantum": decimal_text(account.posting_quantum),
             "conversion": account.conversion.value,
             "recall_sessions": account.recall_sessions,
+            "settlement": settlement_terms(config),
             "initial_balances": {
                 name: decimal_text(to_decimal(amount)) for name, amount in account.initial_balances.items()
             },

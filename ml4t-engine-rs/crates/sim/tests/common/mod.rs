@@ -471,6 +471,7 @@ impl World {
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
             currencies: Arc::new(Currencies::only("USD")),
             opening: Vec::new(),
+            settlement_terms: None,
             margin_rates: Vec::new(),
             margin: MarginTerms::default(),
             settlements: Vec::new(),

@@ -19,12 +19,13 @@ use ml4t_sim::plan::{
 use ml4t_sim::policies::{
     BarPath, BuyingPower, Conversion, FillOrder, FillTiming, InsufficientCash, LimitGap, LimitSlippage, LimitTouch,
     LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, Settlement,
-    StopGap, TargetOrders, TargetRounding, TickRounding, TrailBasis, ZeroVolume,
+    StopGap, TargetOrders, TargetRounding, TickRounding, TrailBasis, UnsettledCash, ZeroVolume,
 };
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::{Keep, TableRecorder};
 use ml4t_sim::settlement::SettlementPrice;
 use ml4t_sim::time::Sessions;
+use ml4t_sim::unsettled::SettlementTerms;
 use ml4t_sim::venue::SimulatedVenue;
 
 use crate::common::{self, TestRun};
@@ -107,6 +108,7 @@ impl World {
             calendars,
             nav_calendar: CalendarId(u16::try_from(nav).unwrap_or(u16::MAX)),
             opening: opening(scenario, &currencies)?,
+            settlement_terms: settlement_terms(scenario)?,
             policies,
             account: account(scenario)?,
             models: models(scenario, &currencies)?,
@@ -463,12 +465,32 @@ fn account(scenario: &Scenario) -> Result<AccountSettings> {
             "posting_quantum" => account.posting_quantum = money(&text)?.0,
             "recall_sessions" => account.recall_sessions = text.parse().ok(),
             "conversion" => account.conversion = Conversion::parse(&text)?,
-            // Of the instruments, and of the currencies: see `latency_of` and `opening`.
-            "latency" | "initial_balances" => {}
+            // Of the instruments, of the currencies, and beside the account: see `latency_of`, `opening`, `settlement_terms`.
+            "latency" | "initial_balances" | "settlement" => {}
             _ => return Err(wrong(format!("no setting {name} of an account"))),
         }
     }
     Ok(account)
+}
+
+/// `{ days = 1, unsettled = "held" }`, or days by the dates they begin on.
+fn settlement_terms(scenario: &Scenario) -> Result<Option<SettlementTerms>> {
+    let settings = scenario.settings("account");
+    let Some(found) = settings.get("settlement") else { return Ok(None) };
+    let days = found.get("days").ok_or_else(|| wrong("settlement needs days".to_owned()))?;
+    let number = |value: &toml::Value| {
+        let days = value.as_integer().and_then(|days| u32::try_from(days).ok());
+        days.ok_or_else(|| wrong(format!("{value} is no number of days")))
+    };
+    let days = match days.as_table() {
+        Some(dated) => dated
+            .iter()
+            .map(|(date, days)| Ok((i32::try_from(day(date)?).unwrap_or(i32::MAX), number(days)?)))
+            .collect::<Result<Vec<_>>>()?,
+        None => vec![(i32::MIN, number(days)?)],
+    };
+    let unsettled = found.get("unsettled").and_then(toml::Value::as_str).unwrap_or("good_faith");
+    Ok(Some(SettlementTerms { days, unsettled: UnsettledCash::parse(unsettled)? }))
 }
 
 /// Latency of the orders at a venue: a duration, or a table of messages and, beside them, of venues.
