@@ -233,8 +233,7 @@ class PluginManager(pluggy.PluginManager):
 
     def named(self, name: str) -> tuple[PluginInfo, ...]:
         """Return what goes by a name, its own or that of its distribution, whatever became of it."""
-        wanted = _names((name,))
-        return tuple(info for info in self.infos if wanted & _names((info.name, info.dist)))
+        return tuple(info for info in self.infos if _names((name,)) & _names((info.name, info.dist)))
 
     def hooks_of(self, name: str) -> tuple[str, ...]:
         """Return the names of the hooks that an active plugin implements."""

@@ -67,6 +67,7 @@ class OrderTerms(TargetTerms, total=False):
     all_or_none: bool  #: fill all that is open of it or nothing
     adjust_for_dividend: bool  #: follow what shares pay out, where it waits below the market
     display_quantity: Number  #: what a resting limit shows on quotes and prints
+    lot: OrderHandle  #: the order that opened the lots to close first
     parent: OrderHandle  #: the order that has to fill first
     oco: OrderHandle  #: an order of the group in which one cancels the other
     ouo: OrderHandle  #: an order of the group in which one updates the other

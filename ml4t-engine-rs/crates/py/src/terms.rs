@@ -40,6 +40,7 @@ pub(crate) struct Given<'py> {
     pub all_or_none: Value<'py>,
     pub adjust_for_dividend: Value<'py>,
     pub display_quantity: Value<'py>,
+    pub lot: Value<'py>,
     pub parent: Value<'py>,
     pub oco: Value<'py>,
     pub ouo: Value<'py>,
@@ -53,7 +54,7 @@ impl<'py> Given<'py> {
 }
 
 /// Keywords that an order may have beside its type and prices.
-pub(crate) const TERMS: [&str; 14] = [
+pub(crate) const TERMS: [&str; 15] = [
     "trail_amount",
     "trail_fraction",
     "limit_offset",
@@ -64,6 +65,7 @@ pub(crate) const TERMS: [&str; 14] = [
     "all_or_none",
     "adjust_for_dividend",
     "display_quantity",
+    "lot",
     "parent",
     "oco",
     "ouo",
@@ -109,6 +111,7 @@ impl<'py> Given<'py> {
             "all_or_none" => &mut self.all_or_none,
             "adjust_for_dividend" => &mut self.adjust_for_dividend,
             "display_quantity" => &mut self.display_quantity,
+            "lot" => &mut self.lot,
             "parent" => &mut self.parent,
             "oco" => &mut self.oco,
             "ouo" => &mut self.ouo,

@@ -428,6 +428,7 @@ impl Execution {
             order: self.id,
             number,
             fx_rate: desk.state.exchange.quotes.unit(instrument.currency),
+            lot: desk.state.named_lots.get(&self.id).copied(),
         };
         let row = Fill {
             number,

@@ -7,6 +7,7 @@ use crate::error::{Result, SimError};
 use crate::ids::OrderId;
 use crate::latency::Message;
 use crate::money::{Cash, Price};
+use crate::named_lots::names_no_lot;
 use crate::order::{OrderRequest, OrderStatus, Reason, Side, TimeInForce};
 use crate::policies::{InsufficientCash, TickRounding};
 use crate::prices::last_price;
@@ -337,6 +338,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn account_objects(&mut self, id: OrderId, need: Cash) -> Result<Option<(Reason, String)>> {
         if let Some(text) = self.lacks_a_lender(id) {
             return Ok(Some((Reason::NotAvailableToBorrow, text)));
+        }
+        if let Some(text) = names_no_lot(&self.plan, &self.state, id) {
+            return Ok(Some((Reason::NoSuchLot, text)));
         }
         let request = self.state.order(id).request;
         let instrument = self.plan.instrument(request.instrument);

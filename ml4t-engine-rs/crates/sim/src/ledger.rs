@@ -256,6 +256,8 @@ pub struct LedgerFill {
     pub number: u64,
     /// What one unit of its currency is worth in the base currency.
     pub fx_rate: Cash,
+    /// The order that opened the lots which it closes first.
+    pub lot: Option<OrderId>,
 }
 
 /// Accounts and positions of one book.
@@ -576,7 +578,7 @@ impl Book {
         let (mut done, mut cost, mut settled) = (0, Cash::ZERO, Cash::ZERO);
         // Running shares, so that the parts add up to the whole whatever the rounding of each.
         let mut given = (Cash::ZERO, Cash::ZERO, Cash::ZERO);
-        position.close(closing, policy, |part| {
+        position.close(closing, (policy, fill.lot), |part| {
             cost = cost.plus(part.cost, WHAT)?;
             settled = settled.plus(part.settled, WHAT)?;
             done += part.quantity.abs();

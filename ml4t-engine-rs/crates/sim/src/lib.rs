@@ -40,6 +40,7 @@ pub mod matching;
 pub mod metrics;
 pub mod models;
 pub mod money;
+mod named_lots;
 pub mod order;
 pub mod orders;
 mod packed;

@@ -134,11 +134,12 @@ impl Position {
         Cash(self.value.0.wrapping_sub(self.basis().0))
     }
 
-    /// Take `closing` units out of the lots, in the sequence of the policy; hands over each part.
+    /// Take `closing` units out of the lots, first of those that the order `named` opened, oldest first, and then in the
+    /// sequence of the policy; hands over each part.
     pub(crate) fn close(
         &mut self,
         closing: i64,
-        policy: LotPolicy,
+        (policy, named): (LotPolicy, Option<OrderId>),
         mut part: impl FnMut(Lot) -> Result<()>,
     ) -> Result<()> {
         let mut left = closing;
@@ -147,7 +148,16 @@ impl Position {
             *left -= part.quantity.abs();
             Ok(part)
         };
-        if policy == LotPolicy::HighestCost {
+        if named.is_some() {
+            for lot in self.lots.iter_mut().filter(|lot| Some(lot.order) == named) {
+                if left == 0 {
+                    break;
+                }
+                part(take(lot, &mut left)?)?;
+            }
+            self.lots.retain(|lot| lot.quantity != 0);
+        }
+        if policy == LotPolicy::HighestCost && left > 0 {
             // Only the last one is taken from in part, so that the sequence holds for all of them.
             for place in self.dearest_first() {
                 if left == 0 {

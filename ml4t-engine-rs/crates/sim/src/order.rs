@@ -262,6 +262,8 @@ pub enum Reason {
     MovedWithPosition,
     /// It sold what money that had not settled had bought.
     GoodFaithViolation,
+    /// It names lots that are not held.
+    NoSuchLot,
 }
 
 impl Reason {
@@ -302,6 +304,7 @@ impl Reason {
         Self::Reduced,
         Self::MovedWithPosition,
         Self::GoodFaithViolation,
+        Self::NoSuchLot,
     ];
 
     /// Code in the tables.
@@ -343,6 +346,7 @@ impl Reason {
             Self::Reduced => "REDUCED",
             Self::MovedWithPosition => "MOVED_WITH_POSITION",
             Self::GoodFaithViolation => "GOOD_FAITH_VIOLATION",
+            Self::NoSuchLot => "NO_SUCH_LOT",
         }
     }
 
@@ -385,6 +389,7 @@ impl Reason {
             Self::Reduced => "another order of its group filled a part of what it was for",
             Self::MovedWithPosition => "the order of a position rule took the size or level that its position has now",
             Self::GoodFaithViolation => "sells what was bought with money that has not settled",
+            Self::NoSuchLot => "no lot of the order that it names is held",
         }
     }
 }

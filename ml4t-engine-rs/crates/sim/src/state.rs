@@ -1,5 +1,7 @@
 //! Everything of a run that changes.
 
+use std::collections::BTreeMap;
+
 use crate::batches::Batch;
 use crate::carry::Accruals;
 use crate::contingent::Links;
@@ -130,6 +132,8 @@ pub struct State {
     sentences: Vec<String>,
     /// Who waits for whom, and who belongs together.
     pub(crate) links: Links,
+    /// Orders that name the lots they close, by the order that opened those.
+    pub(crate) named_lots: BTreeMap<OrderId, OrderId>,
     /// What was asked for by orders whose numbers the instrument cannot keep, in sequence.
     pub asked: Vec<(OrderId, Asked)>,
     /// Not yet delivered to the strategy.
@@ -226,6 +230,7 @@ impl State {
             rejected: Vec::new(),
             sentences: Vec::new(),
             links: Links::default(),
+            named_lots: BTreeMap::new(),
             asked: Vec::new(),
             notices: Vec::new(),
             commands: Vec::new(),

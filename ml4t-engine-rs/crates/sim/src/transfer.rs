@@ -226,7 +226,7 @@ impl Book {
             let mut closed = Vec::new();
             if position.quantity.signum() == -lot.quantity.signum() {
                 let closing = position.quantity.abs().min(lot.quantity.abs());
-                position.close(closing, policy, |part| {
+                position.close(closing, (policy, None), |part| {
                     closed.push(part);
                     Ok(())
                 })?;

@@ -17,8 +17,8 @@ use crate::error::{IntoPyResult, argument, to_py};
 use crate::handle::OrderHandle;
 use crate::terms::{Given, OffGrid, PRICED, TERMS, asked_for, lots};
 
-/// The order to wait for, and the group to join by one of its members.
-type Links = (Option<OrderId>, Option<(GroupKind, OrderId)>);
+/// The order to wait for, the group to join by one of its members, and the order whose lots to close.
+type Links = (Option<OrderId>, Option<(GroupKind, OrderId)>, Option<OrderId>);
 
 /// An order that was read without a fault: sending it cannot fail.
 struct Draft {
@@ -140,7 +140,7 @@ impl Broker {
             found.map(Some)
         };
         let tag: Option<String> = given.tag.as_ref().map_or(Ok(None), text)?;
-        let links = self.links(py, given, symbol)?;
+        let links = self.links(py, given, i)?;
         let is_strict = self.shared.plan.policies.tick_rounding == TickRounding::Reject;
         let is_off = |p: Option<(Price, bool)>| is_strict && p.is_some_and(|(_, is_exact)| !is_exact);
         let activation = given.activation_price.as_ref();
@@ -166,8 +166,9 @@ impl Broker {
         Ok(Draft { request, tag, links, refusal })
     }
 
-    /// The order to wait for, and the group to join.
-    fn links(&self, py: Python<'_>, given: &Given<'_>, symbol: &str) -> PyResult<Links> {
+    /// The order to wait for, the group to join, and the order whose lots to close.
+    fn links(&self, py: Python<'_>, given: &Given<'_>, i: usize) -> PyResult<Links> {
+        let symbol = &self.shared.plan.instruments[i].symbol;
         let parent = given.parent.as_ref().map(|order| self.find(order)).transpose()?;
         let group = match (&given.oco, &given.ouo) {
             (None, None) => None,
@@ -178,12 +179,17 @@ impl Broker {
                 return Err(to_py(py, &SimError::order(text)));
             }
         };
-        self.shared.core(py)?.run.api().check_group(group).into_py(py)?;
-        Ok((parent, group))
+        let opener = given.lot.as_ref().map(|order| self.find(order)).transpose()?;
+        let mut core = self.shared.core(py)?;
+        core.run.api().check_group(group).into_py(py)?;
+        if let Some(opener) = opener {
+            core.run.api().check_lot((self.book, instrument_id(i)), opener).into_py(py)?;
+        }
+        Ok((parent, group, opener))
     }
 
     fn send(&self, py: Python<'_>, draft: Draft) -> PyResult<OrderHandle> {
-        let Draft { mut request, tag, links: (parent, group), refusal } = draft;
+        let Draft { mut request, tag, links: (parent, group, opener), refusal } = draft;
         let mut core = self.shared.core(py)?;
         request.tag = Self::tag(&mut core, tag.as_deref());
         let mut api = core.run.api();
@@ -193,6 +199,9 @@ impl Broker {
         };
         let id = sent.into_py(py)?;
         api.link(id, parent, group).into_py(py)?;
+        if let Some(opener) = opener {
+            api.name_lot(id, opener);
+        }
         Ok(self.handle(id))
     }
 }
