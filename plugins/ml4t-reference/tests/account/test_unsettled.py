@@ -294,6 +294,16 @@ def test_several_fills_of_an_order_are_one_violation() -> None:
     assert events["status"].to_list() == ["partially_filled", "filled"]
 
 
+def test_what_else_a_third_order_fills_extends_no_restriction() -> None:
+    """Two on the 5th, as it closes; a third order sells 30 then and 10 on the 8th: 90 days from the 5th."""
+    feed = exchange(sessions(FIRST, 10), volume=[500, 500, 500, 320] + [300] * 6, A=10, B=10)
+    cap = {"fill_model": {"type": "Default", "volume_limit": 0.1}, "initial_cash": 500}
+    steps = (buy("A", 50), both(sell("A", 50), buy("B", 50)), both(sell("B", 1), sell("B", 1), sell("B", 40)))
+    found = violations(play(feed, *steps, days=5, **cap))
+    assert [text.partition(" B ")[0] for text in found] == ["sells 1", "sells 1", "sells 30", "sells 10"]
+    assert all("3 of 3 within 12 months, only settled money buys until 2024-04-04T21" in x for x in found[2:])
+
+
 def test_the_order_of_a_rule_commits_one_as_well() -> None:
     """B opens at 9 on the 5th, below its stop of 9.50."""
     feed = exchange(sessions(FIRST, 10), A=10, B=[10.0] * 3 + [9.0] * 7)
@@ -368,3 +378,14 @@ def test_given_lots_are_as_unpaid_as_what_gave_them(kind: str) -> None:
     results = play(feed, *SWAP, nothing, sell("C", 100), days=3)
     (text,) = violations(results)
     assert text.startswith("sells 100 C bought with money that settles at 2024-01-09T14:30:00Z")
+
+
+@pytest.mark.parametrize(("policy", "units"), [("fifo", 10), ("lifo", 60), ("average", 60)])
+def test_given_lots_come_to_a_position(policy: str, units: int) -> None:
+    """50 of C were there on the 3rd, and 100 are given for B: 60 are sold on the 8th, before the 9th."""
+    feed = exchange(
+        sessions(FIRST, 10), actions=given("spin_off", into="C", ratio="1", amount="2"), A=10, B=10, C=10
+    )
+    steps = (both(SWAP[0], buy("C", 50)), SWAP[1], nothing, sell("C", 60))
+    (text,) = violations(play(feed, *steps, days=3, initial_cash=1500, lot_policy=policy))
+    assert text.startswith(f"sells {units} C bought with money that settles at 2024-01-09T14:30:00Z")

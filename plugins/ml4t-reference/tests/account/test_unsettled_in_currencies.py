@@ -206,6 +206,42 @@ def test_held_money_of_a_currency_buys_nothing_in_it() -> None:
     ]
 
 
+def test_held_money_of_a_currency_leaves_it_to_the_base_currency() -> None:
+    """5,000 EUR are held, 4,500 USD are not: they have to pay for all of 4,500 EUR, and for 4,000.
+
+    What is posted is cash all the same: the purchase leaves 1,000 EUR, of which none has settled.
+    """
+    looks = Seen()
+    steps = (buy("EUR.A", 100), sell("EUR.A", 100), both(buy("EUR.A", 90), buy("EUR.A", 80)))
+    spec = describe(BOTH, RATES, account=account("held", days=4))
+    tables = play(spec, *steps, looks.look("USD", "EUR"))
+    assert [reason for _, reason in refused(tables)] == [
+        "buy 90 EUR.A needs buying power of 4950, 4500 is free (2024-01-04T00:00:00Z)"
+    ]
+    assert looks == [(4_500, 4_500, 1_000, 0)]
+
+
+def test_orders_of_a_currency_reserve_the_base_currency_while_theirs_is_held() -> None:
+    """40 of A at 45 reserve 1,800 EUR, none of which is there: 1,980 of 4,500 USD."""
+    later = both(buy("EUR.A", 40, limit_price=45), buy("USD.B", 60))
+    tables = play(
+        describe(BOTH, RATES, account=account("held")), buy("EUR.A", 100), sell("EUR.A", 100), later
+    )
+    assert [reason for _, reason in refused(tables)] == [
+        "buy 60 USD.B needs buying power of 3000, 2520 is free (2024-01-04T00:00:00Z)"
+    ]
+
+
+def test_held_money_of_the_base_currency_is_told_of_where_nothing_is_converted() -> None:
+    purse = account("held", conversion="never")
+    tables = play(
+        describe(BOTH, RATES, account=purse), buy("USD.B", 200), sell("USD.B", 200), buy("USD.B", 1)
+    )
+    assert [reason for _, reason in refused(tables)] == [
+        "buy 1 USD.B needs buying power of 50, 0 is free, 10000 has not settled (2024-01-04T00:00:00Z)"
+    ]
+
+
 # -- what is unsettled, and what is not ----------------------------------------------------------------------
 
 
@@ -298,10 +334,39 @@ def test_held_money_is_no_collateral() -> None:
             "(2024-01-04T00:00:00Z)",
         ),
     ]
-    # In good faith it is there, and a future is not bought with it.
-    tables = play(margined(paths, only=["USD.ZC"], account=account()), *steps[:2], sell("USD.ZC", 1))
+
+
+def test_a_future_is_not_bought_with_money() -> None:
+    """In good faith 9,999 are its collateral, and 1 of them its fee; it may be sold at any time."""
+    paths = {"USD.B": [50.0] * 6, "USD.ZC": [50.0] * 6}
+    purse = account(initial_cash="10001")
+    spec = margined(paths, only=["USD.ZC"], account=purse, fee_model=model(FlatFee(1.0)))
+    looks = Seen()
+    steps = (
+        buy("USD.B", 200),
+        both(sell("USD.B", 200), buy("USD.ZC", 1)),
+        both(looks.look(), sell("USD.ZC", 1)),
+    )
+    tables = play(spec, *steps)
+    assert looks == [(9_998, 0)]
     assert refused(tables) == []
     assert told(tables) == []
+
+
+def test_a_short_position_is_not_bought_with_money() -> None:
+    """10 sold short bring 500 and cost 600, of which 100 have not settled; who covers it does no wrong."""
+    purse = account(initial_cash="5600", **SHORTS)
+    spec = describe(BOTH, RATES, account=purse, fee_model=model(FlatFee(600.0)))
+    looks = Seen()
+    steps = (buy("USD.B", 100), both(sell("USD.B", 100), sell("USD.B", 10)))
+    tables = play(spec, *steps, both(looks.look(), buy("USD.B", 10)))
+    assert looks == [(4_300, 0)]
+    assert told(tables) == []
+
+
+def test_a_restriction_ends_at_its_instant() -> None:
+    unsettled = Unsettled(TradeSettlement((), Use.GOOD_FAITH), (), restricted_until=8)
+    assert [unsettled.is_held(now) for now in (7, 8)] == [True, False]
 
 
 def test_a_trade_after_which_no_session_comes_never_settles() -> None:

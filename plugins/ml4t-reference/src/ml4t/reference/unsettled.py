@@ -194,7 +194,7 @@ class Unsettled:
     def judge(self, fill: Fill, closed: Iterable[Lot]) -> tuple[str, str]:
         """Count the violation of a fill that closes lots; return its code and sentence, mostly nothing."""
         now, order, instrument = fill.ts, fill.order, fill.order.instrument
-        unpaid = [lot for lot in closed if lot.quantity > 0 and lot.unpaid_until > now]
+        unpaid = [lot for lot in closed if lot.unpaid_until > now]
         if not unpaid or self.terms.use is not Use.GOOD_FAITH:
             return "", ""
         is_first = order.id not in self.violating
@@ -233,7 +233,8 @@ def book(account: Account, exchange: Exchange, fill: Fill) -> tuple[str, str]:
             net = -instrument.cash(fill.price, fill.quantity * fill.order.sign) - fill.fee
             unsettled.bring(instrument.currency, Parcel(unsettled.due(instrument, now), net), now)
         exchange.after_event(now, instrument.currency, instrument)
-    if opened is not None and spent and fill.order.sign > 0 and not instrument.is_margined:
+    is_long = fill.order.sign > 0 and not instrument.is_margined
+    if opened is not None and spent and is_long:
         opened.unpaid_until = max(opened.unpaid_until, *(each.parcel.due for each in spent))
     return unsettled.judge(fill, closed)
 
