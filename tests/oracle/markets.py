@@ -86,6 +86,7 @@ class Case:
     flows: tuple[Flow, ...] = ()  #: what is paid in and taken out
     margin_rates: tuple[MarginRate, ...] = ()
     given: tuple[dict[str, Any], ...] = ()  #: further rows of corporate actions; `day` counts as in `actions`
+    settlement: dict[str, Any] | None = None  #: when trades settle, where the account goes by cash
 
 
 class Evenings:
@@ -654,6 +655,8 @@ def tables_of(
     if case.money is not None:
         backtest["base_currency"] = case.money.base
         account = account | case.money.broker
+    if case.settlement is not None and goes_by_cash(account):
+        account = account | {"settlement": case.settlement}
     config = {"broker": account, "backtest": backtest}
     models = {} if case.slices is None else {"fill": case.slices}
     parts = {"models": models, "plugins": plugins, "calendars": [Evenings()]}
@@ -672,6 +675,15 @@ def tables_of(
     tables = {name: results.table(name) for name in TABLES}
     # Sentences are each engine's own.
     return tables | {"conversions": tables["conversions"].drop("reason")}
+
+
+def goes_by_cash(account: dict[str, Any]) -> bool:
+    """Say whether the section `[broker]` lets an account spend its cash and nothing else."""
+    if "margin_model" in account:
+        return False
+    if account.get("buying_power", "equity") == "equity":
+        return not account.get("allows_short", False) and account.get("leverage", 1) == 1
+    return account["buying_power"] == "cash"
 
 
 def outcome_of(

@@ -80,6 +80,25 @@ class Account:
         """Return the money in the bank of a currency."""
         return self.ledger.balance("cash", currency)
 
+    def unsettled_in(self, currency: str) -> int:
+        """Return what of that has not settled."""
+        unsettled = self.ledger.unsettled
+        return 0 if unsettled is None else unsettled.amount(currency, self.now)
+
+    def settled_in(self, currency: str) -> int:
+        """Return the rest of it."""
+        return self.cash_in(currency) - self.unsettled_in(currency)
+
+    def held_back_in(self, currency: str) -> int:
+        """Return what of the cash of a currency buys nothing, because it has not settled."""
+        unsettled = self.ledger.unsettled
+        is_held = unsettled is not None and unsettled.is_held(self.now)
+        return self.unsettled_in(currency) if is_held else 0
+
+    def spendable_in(self, currency: str) -> int:
+        """Return what of it an account may spend that goes by its cash."""
+        return self.cash_in(currency) - self.held_back_in(currency)
+
     def receivable_in(self, currency: str) -> int:
         """Return what is owed to the account in a currency; below zero, what it owes."""
         return self.ledger.balance("receivable", currency)

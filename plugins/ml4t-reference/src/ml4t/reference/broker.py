@@ -80,15 +80,16 @@ class Broker:
         instrument = self._desk.instrument(asset)
         return self._position(instrument) if self._desk.venue.account.ledger.quantity(instrument) else None
 
-    def get_cash(self, currency: str | None = None) -> float:
-        """Return cash at hand: that of one currency, or of all together in the base currency."""
+    def get_cash(self, currency: str | None = None, *, settled: bool = False) -> float:
+        """Return cash at hand, or what of it has settled: of one currency, or of all in the base currency."""
         self._desk.reading()
         account = self._desk.venue.account
+        cash_in = account.settled_in if settled else account.cash_in
         if currency is None:
-            return cash_float(account.cash)
+            return cash_float(account.in_base(cash_in))
         if currency not in account.currencies.names:
             raise unknown_name("currency", currency, account.currencies.names)  # noqa: EM101
-        return cash_float(account.cash_in(currency))
+        return cash_float(cash_in(currency))
 
     def get_account_value(self) -> float:
         """Return equity in the base currency: cash, dividends due, positions at prices that have arrived."""

@@ -56,6 +56,7 @@ from ml4t.reference.settlement import Settling, settlement_instants
 from ml4t.reference.tables import Recorder
 from ml4t.reference.timestamp import Timestamp
 from ml4t.reference.tracked import IndicatorColumn
+from ml4t.reference.unsettled import Unsettled
 from ml4t.reference.venue import Venue
 from ml4t.reference.view import PITData
 
@@ -94,7 +95,7 @@ class Run:
         self._plan = plan
         self._begin, self._end = _span(plan)
         book = OrderBook()
-        ledger = Ledger(plan.account.lot_policy, plan.currencies)
+        ledger = Ledger(plan.account.lot_policy, plan.currencies, unsettled=Unsettled.of(plan))
         account = Account(plan.account, ledger, plan.instruments, plan.currencies, self._begin)
         self._exchange = Exchange(plan, account, Dealer(plan))
         self._venue = _venue(plan, book, account, self._exchange)

@@ -76,6 +76,16 @@ class Exchange:
 
     def _post(self, deal: Deal, now: int, instrument: Instrument | None) -> None:
         """Post a conversion: its leg in the currency, its leg in the base currency, its cost."""
+        unsettled, base = self.account.ledger.unsettled, self.plan.currencies.base
+        if unsettled is None:
+            self._post_parts(deal, now, instrument)
+            return
+        with unsettled.noting() as spent:
+            self._post_parts(deal, now, instrument)
+        # What was unsettled of the one currency is so of the other.
+        self.account.ledger.follow(unsettled.convert(deal, base, spent, now), now)
+
+    def _post_parts(self, deal: Deal, now: int, instrument: Instrument | None) -> None:
         ledger, base = self.account.ledger, self.plan.currencies.base
         moved = deal.value if deal.amount > 0 else -deal.value
         kind = "conversion"
@@ -128,7 +138,7 @@ class Exchange:
             return ""
         base = self.plan.currencies.base
         currency, needed = (base, deal.price) if deal.amount > 0 else (deal.currency, -deal.amount)
-        cash = self.account.cash_in(currency)
+        cash = self.account.spendable_in(currency)
         if needed <= cash:
             return ""
         what = "buying" if deal.amount > 0 else "selling"

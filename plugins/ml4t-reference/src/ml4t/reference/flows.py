@@ -42,7 +42,7 @@ class Flows:
         Raises
         ------
         DataError
-            If more is to be taken out than an account that goes by its cash has.
+            If more is to be taken out than an account that goes by its cash has settled.
         """
         for flow in self.plan.cash_flows:
             if flow.ts == now:
@@ -50,11 +50,12 @@ class Flows:
 
     def _pay(self, flow: CashFlow) -> None:
         account, currency = self.account, flow.currency
-        cash = account.cash_in(currency)
+        cash = account.settled_in(currency)
         if flow.amount < 0 and account.is_cash_account and cash + flow.amount < 0:
+            settled = "" if account.ledger.unsettled is None else " settled"
             message = (
                 f"cash flows: {cash_text(-flow.amount)} {currency} are to be taken out at "
-                f"{text_of(flow.ts)}, the account has {cash_text(cash)}; take out less, or later"
+                f"{text_of(flow.ts)}, the account has {cash_text(cash)}{settled}; take out less, or later"
             )
             raise DataError(message)
         value = account.to_base(flow.amount, currency)

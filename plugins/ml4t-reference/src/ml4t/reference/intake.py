@@ -232,10 +232,10 @@ class Intake:
         missing = power.missing(account, self.pricing, order.instrument, need, aside)
         if missing is not None:
             quantity = plain_text(order.quantity, order.instrument.quantity_exponent)
-            needed, free = missing.texts
+            needed, there = missing.texts
             text = (
                 f"{order.side.value} {quantity} {order.instrument.symbol} needs buying power of "
-                f"{needed}, {free} is free ({text_of(now)})"
+                f"{needed}, {there} ({text_of(now)})"
             )
             return "INSUFFICIENT_BUYING_POWER", text
         return None

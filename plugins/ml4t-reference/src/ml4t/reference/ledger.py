@@ -31,6 +31,7 @@ from ml4t.reference.lots import Holding, Lot, RoundTrip, take, whole_units
 from ml4t.reference.numbers import LARGEST_CASH, LARGEST_STEP, checked, half_even
 from ml4t.reference.orders import Fill
 from ml4t.reference.plan import Instrument
+from ml4t.reference.unsettled import Unsettled
 
 __all__ = ["Ledger", "Posting"]
 
@@ -70,6 +71,7 @@ class Ledger:
     holdings: dict[int, Holding] = attrs.field(factory=dict)
     round_trips: list[RoundTrip] = attrs.field(factory=list)
     actions: int = 0  #: corporate actions so far
+    unsettled: Unsettled | None = None  #: what of cash has not settled; None where all has
 
     def balance(self, account: str, currency: str) -> int:
         """Return the balance of an account: what it was debited less what it was credited, or the reverse.
@@ -132,6 +134,13 @@ class Ledger:
             )
         )
         _move(self.balances, self.postings[-1])
+        if "cash" in (debit, credit):
+            self.follow(currency, ts)
+
+    def follow(self, currency: str, now: int) -> None:
+        """Take out of what has not settled what cash of a currency does not have any more."""
+        if self.unsettled is not None:
+            self.unsettled.follow(currency, self.balance("cash", currency), now)
 
     def check(self) -> None:
         """Sum all postings again and assert the identity of the accounts, in each currency by itself."""
@@ -156,8 +165,11 @@ class Ledger:
 
     # -- fills -------------------------------------------------------------------------------------------
 
-    def book(self, fill: Fill) -> None:
-        """Post a fill: what it closes leaves its lots at cost, what it opens becomes a lot, then the fee."""
+    def book(self, fill: Fill) -> tuple[list[Lot], Lot | None]:
+        """Post a fill: what it closes leaves its lots at cost, what it opens becomes a lot, then the fee.
+
+        Return the parts that it has closed, and the lot that it has opened or enlarged.
+        """
         instrument = fill.order.instrument
         signed = fill.quantity * fill.order.sign
         holding = self.holding(instrument)
@@ -165,13 +177,13 @@ class Ledger:
         what = f"the position in {instrument.symbol} after a fill of order {fill.order.id}"
         checked(held + signed, LARGEST_STEP, what)
         closing = min(fill.quantity, abs(held)) if held * signed < 0 else 0
-        if closing:
-            self._close(holding, fill, closing)
-        if opening := fill.quantity - closing:
-            self._open(holding, fill, opening)
+        closed = self._close(holding, fill, closing) if closing else []
+        opening = fill.quantity - closing
+        opened = self._open(holding, fill, opening) if opening else None
         self.post(fill.ts, "fee", "fees", "cash", fill.fee, instrument, fill)
+        return closed, opened
 
-    def _open(self, holding: Holding, fill: Fill, quantity: int) -> None:
+    def _open(self, holding: Holding, fill: Fill, quantity: int) -> Lot:
         instrument = holding.instrument
         sign = fill.order.sign
         cost = instrument.cash(fill.price, quantity * sign)
@@ -186,12 +198,12 @@ class Ledger:
             order_id=fill.order.id,
         )
         if self.lot_policy is LotPolicy.AVERAGE and holding.lots:
-            holding.lots[0].quantity += lot.quantity
-            holding.lots[0].receive(lot)
-        else:
-            holding.lots.append(lot)
+            holding.lots[0].join(lot)
+            return holding.lots[0]
+        holding.lots.append(lot)
+        return lot
 
-    def _close(self, holding: Holding, fill: Fill, quantity: int) -> None:
+    def _close(self, holding: Holding, fill: Fill, quantity: int) -> list[Lot]:
         instrument = holding.instrument
         sign = fill.order.sign
         parts = list(take(holding, quantity, self.lot_policy))
@@ -230,6 +242,7 @@ class Ledger:
                     fx_rate=fx_rate,
                 )
             )
+        return parts
 
     # -- what holding costs and brings -------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import attrs
 from ml4t.core.types import LotPolicy
 from ml4t.reference.numbers import half_even
 from ml4t.reference.plan import Instrument
+from ml4t.reference.unsettled import LONG_AGO
 
 __all__ = ["Holding", "Lot", "RoundTrip", "next_to_close", "take", "whole_units"]
 
@@ -25,7 +26,8 @@ class Lot:
 
     `fees` and `slippage` are what its entry cost beside its price, as far as the lot is still there.
     `settled` is the variation margin that it has received, below zero what it has paid; always zero where
-    the position is paid for.
+    the position is paid for. `unpaid_until` is when the money settles that it was bought with
+    (`ml4t.reference.unsettled`); long ago where that was settled.
     """
 
     quantity: int
@@ -35,6 +37,13 @@ class Lot:
     slippage: int
     ts_open: int
     order_id: int
+    unpaid_until: int = LONG_AGO
+
+    def join(self, other: Lot) -> None:
+        """Take another lot in, where positions have an average: paid for when both are."""
+        self.quantity += other.quantity
+        self.receive(other)
+        self.unpaid_until = max(self.unpaid_until, other.unpaid_until)
 
     def receive(self, other: Lot) -> None:
         """Take over what another lot has cost, and what it has received."""

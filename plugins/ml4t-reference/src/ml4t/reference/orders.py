@@ -421,7 +421,7 @@ class OrderBook:
         self.transitions.append(transition)
         self.untold.append(transition)
 
-    def fill(self, fill: Fill) -> None:
+    def fill(self, fill: Fill, code: str = "", reason: str = "") -> None:
         """Write an execution down and take its order to the state that it leads to."""
         order = fill.order
         self.fills.append(fill)
@@ -432,7 +432,8 @@ class OrderBook:
         order.filled_notional += fill.notional
         order.fees += fill.fee
         is_complete = order.filled == order.quantity
-        self.move(order, OrderStatus.FILLED if is_complete else OrderStatus.PARTIALLY_FILLED, fill.ts)
+        after = OrderStatus.FILLED if is_complete else OrderStatus.PARTIALLY_FILLED
+        self.move(order, after, fill.ts, code, reason)
         if order.call is not None:
             self.call(attrs.evolve(order.call, ts=fill.ts))
             order.call = None

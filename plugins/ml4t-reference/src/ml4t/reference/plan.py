@@ -22,22 +22,13 @@ from ml4t.reference.margin_terms import MarginRate, MarginTerms, read_rates, rea
 from ml4t.reference.models import Models, average_days, read_models
 from ml4t.reference.numbers import CASH_EXPONENT, as_float, half_even, scaled, units_of_float
 from ml4t.reference.timestamp import text_of
+from ml4t.reference.unsettled import TradeSettlement, read
 
 __all__ = ["Account", "Action", "BorrowRate", "CashFlow", "Effect", "Feed", "FundingRate", "Instrument"]
 __all__ += ["Plan", "Sessions", "Settlement", "SettlementPrice", "Signals"]
 
-_SECTIONS = [
-    "instruments",
-    "feeds",
-    "kept",
-    "signals",
-    "actions",
-    "calendars",
-    "nav_calendar",
-    "base_currency",
-    "currencies",
-    "fx_rates",
-]
+_SECTIONS = ["instruments", "feeds", "kept", "signals", "actions", "calendars", "nav_calendar"]
+_SECTIONS += ["base_currency", "currencies", "fx_rates"]
 # How much memory tables may take is of no concern here, and which are kept is what reads them.
 _SECTIONS += ["seed", "record_ns", "keeps_tables", "table_memory", "warm_from_ns", "account", "policies"]
 _SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
@@ -252,6 +243,7 @@ class Account:
     conversion: Conversion
     posting_quantum: int  #: units of 1e-18
     recall_sessions: int | None = None  #: closes after which what is lent no longer is bought in; None: never
+    settlement: TradeSettlement | None = None  #: None where trades settle at once
 
     def posted(self, exact: Fraction) -> int:
         """Round an amount of cash units to the posting quantum, half to even."""
@@ -477,6 +469,7 @@ def _account(spec: Mapping[str, Any]) -> Account:
         conversion=Conversion(spec["conversion"]),
         posting_quantum=scaled(spec["posting_quantum"], 18),
         recall_sessions=spec.get("recall_sessions"),
+        settlement=read(spec.get("settlement")),
     )
 
 

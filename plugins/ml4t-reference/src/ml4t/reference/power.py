@@ -9,6 +9,9 @@ What an order reserves is money of the currency of its instrument. Where bounds 
 for what it is worth in the base currency. Where they are made of cash it takes cash of its own currency
 first, and what is missing of that is bought with cash of the base currency, unless `conversion = "never"`.
 
+Where unsettled money buys nothing (`ml4t.reference.unsettled`), what bounds an account is the cash that has
+settled.
+
 A margined position takes no cash. Where bounds are made of cash its whole notional is held as collateral, in
 the base currency: it may be as large as the cash of that, and nothing else is bought with what it holds.
 """
@@ -43,12 +46,16 @@ class Missing:
     needed: Fraction
     free: Fraction
     unit: str = ""  #: their currency, where it is not the base currency
+    held_back: int = 0  #: what of that currency would be free if it had settled
 
     @property
     def texts(self) -> tuple[str, str]:
-        """Both amounts as sentences show them."""
+        """What it needs, and what there is instead, as sentences show them."""
         unit = f" {self.unit}" if self.unit else ""
-        return f"{cash_text(self.needed)}{unit}", f"{cash_text(self.free)}{unit}"
+        there = f"{cash_text(self.free)}{unit} is free"
+        if self.held_back:
+            there += f", {cash_text(self.held_back)}{unit} has not settled"
+        return f"{cash_text(self.needed)}{unit}", there
 
 
 def check_set_aside(account: Account, working: Iterable[Order]) -> None:
@@ -64,7 +71,7 @@ def free(account: Account, pricing: Pricing, aside: Aside) -> Fraction:
     if not account.is_cash_account:
         return _free_by_equity(account, pricing, aside)
     base = account.currencies.base
-    left = {each: account.cash_in(each) - amount for each, amount in aside.paid.items()}
+    left = {each: account.spendable_in(each) - amount for each, amount in aside.paid.items()}
     left[base] -= _held_for_margined(account, aside)
     if account.terms.conversion is Conversion.NEVER:
         return _free(sum((_to_base(account, each, amount) for each, amount in left.items()), Fraction(0)))
@@ -103,17 +110,21 @@ def _missing_cash(account: Account, currency: str, need: Fraction, aside: Aside)
     base = account.currencies.base
     never = account.terms.conversion is Conversion.NEVER
     if never and currency != base:
-        return Missing(need, _free(account.cash_in(currency) - aside.paid[currency]), currency)
-    left = _free(account.cash_in(base) - aside.paid[base] - _held_for_margined(account, aside))
+        left = _free(account.spendable_in(currency) - aside.paid[currency])
+        return Missing(need, left, currency, account.held_back_in(currency))
+    left = _free(account.spendable_in(base) - aside.paid[base] - _held_for_margined(account, aside))
+    held_back = account.held_back_in(base)
     if never:
-        return Missing(need, left)
+        return Missing(need, left, held_back=held_back)
     for each, amount in aside.paid.items():
         if each not in (base, currency):
-            left -= _to_base(account, each, max(amount - account.cash_in(each), Fraction(0)))
+            left -= _to_base(account, each, max(amount - account.spendable_in(each), Fraction(0)))
     if currency == base:
-        return Missing(need, left)
-    short = max(aside.paid[currency] + need - account.cash_in(currency), Fraction(0))
-    return None if short == 0 else Missing(_to_base(account, currency, short), left)
+        return Missing(need, left, held_back=held_back)
+    short = max(aside.paid[currency] + need - account.spendable_in(currency), Fraction(0))
+    if short == 0:
+        return None
+    return Missing(_to_base(account, currency, short), left, held_back=held_back)
 
 
 def _held_for_margined(account: Account, aside: Aside) -> Fraction:
@@ -127,7 +138,7 @@ def before_orders(account: Account) -> Fraction:
     if account.margin is not None:
         return Fraction(account.margin.before_orders())
     if account.is_cash_account:
-        return Fraction(account.cash - account.collateral)
+        return Fraction(account.in_base(account.spendable_in) - account.collateral)
     return account.terms.leverage * account.equity - account.gross
 
 
@@ -157,13 +168,13 @@ def can_pay(account: Account, dealer: Dealer, order: Order, quantity: int, price
     gained -= account.to_base(abs(account.notional(instrument)), currency)
     charged = account.to_base(fee, currency)
     if account.is_cash_account:
-        return account.collateral + gained + charged <= account.cash_in(account.currencies.base)
+        return account.collateral + gained + charged <= account.spendable_in(account.currencies.base)
     return account.gross + gained <= account.terms.leverage * (account.equity - charged)
 
 
 def _has_cash(account: Account, dealer: Dealer, instrument: Instrument, spent: int) -> bool:
     currency, base = instrument.currency, account.currencies.base
-    cash = account.cash_in(currency)
+    cash = account.spendable_in(currency)
     after = cash - spent
     # What margined positions hold is cash of the base currency.
     free = after - account.collateral if currency == base else after
@@ -171,7 +182,7 @@ def _has_cash(account: Account, dealer: Dealer, instrument: Instrument, spent: i
         return True
     if currency == base or account.terms.conversion is Conversion.NEVER:
         return False
-    return dealer.deal(currency, -after, account.now).price <= account.cash_in(base) - account.collateral
+    return dealer.deal(currency, -after, account.now).price <= account.spendable_in(base) - account.collateral
 
 
 def _free_by_equity(account: Account, pricing: Pricing, aside: Aside) -> Fraction:

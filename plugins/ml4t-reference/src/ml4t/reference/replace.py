@@ -99,10 +99,9 @@ class Replacing:
         missing = power.missing(account, self.pricing, order.instrument, added, aside)
         if missing is None:
             return None
-        needed, free = missing.texts
+        needed, there = missing.texts
         return "INSUFFICIENT_BUYING_POWER", (
-            f"it needs buying power of {needed} more, {free} is free "
-            f"({order.instrument.symbol}, {text_of(now)})"
+            f"it needs buying power of {needed} more, {there} ({order.instrument.symbol}, {text_of(now)})"
         )
 
 

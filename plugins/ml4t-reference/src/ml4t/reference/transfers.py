@@ -138,8 +138,7 @@ def _insert(holding: Holding, lot: Lot, policy: LotPolicy) -> None:
     """Put a lot behind those that are not younger, or into the one that there is of an average."""
     lots = holding.lots
     if policy is LotPolicy.AVERAGE and lots:
-        lots[0].quantity += lot.quantity
-        lots[0].receive(lot)
+        lots[0].join(lot)
         return
     older = [place for place, each in enumerate(lots) if each.ts_open <= lot.ts_open]
     lots.insert(older[-1] + 1 if older else 0, lot)

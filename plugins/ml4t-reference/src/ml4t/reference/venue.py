@@ -16,7 +16,7 @@ import attrs
 
 from ml4t.core.policies import BarPath, FillOrder, FillTiming, InsufficientCash, ZeroVolume
 from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
-from ml4t.reference import lifetimes, power, standing, trailing
+from ml4t.reference import lifetimes, power, standing, trailing, unsettled
 from ml4t.reference.account import Account
 from ml4t.reference.contingent import Birth, Contingent
 from ml4t.reference.costs import Costs, Execution, Meeting, Passed, Shown, Slice
@@ -550,11 +550,10 @@ class Venue:
         if not held:
             # A position that opens is worth what the market was at, before costs.
             self.account.marks[instrument.index] = offer.market
-        self.account.ledger.book(fill)
-        self.exchange.after_event(now, instrument.currency, instrument)
+        breach = unsettled.book(self.account, self.exchange, fill)
         if self.memorandum is not None:
             self.memorandum.note(fill, held)
-        self.book.fill(fill)
+        self.book.fill(fill, *breach)
         self.costs.tell(fill)
         if order.is_working and self.reducible(order) == 0:
             self.book.end(order, now, "NOTHING_TO_REDUCE")
