@@ -35,7 +35,7 @@ pub enum Account {
     Capital,
     /// What borrowed shares cost.
     Borrow,
-    /// Funding paid.
+    /// Funding and rollover paid.
     Funding,
     /// Interest paid.
     Interest,
@@ -127,11 +127,13 @@ pub enum PostingKind {
     Withholding,
     /// Lots that a spin-off or a merger carries from one instrument into another.
     Transfer,
+    /// What holding a currency pair to the next value date costs.
+    Rollover,
 }
 
 impl PostingKind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Deposit,
         Self::Withdrawal,
         Self::Trade,
@@ -149,6 +151,7 @@ impl PostingKind {
         Self::VariationMargin,
         Self::Withholding,
         Self::Transfer,
+        Self::Rollover,
     ];
 
     /// Name in the ledger table.
@@ -171,6 +174,7 @@ impl PostingKind {
             Self::Transfer => "transfer",
             Self::Borrow => "borrow",
             Self::Funding => "funding",
+            Self::Rollover => "rollover",
             Self::Interest => "interest",
         }
     }
