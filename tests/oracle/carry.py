@@ -27,11 +27,12 @@ INTERESTS: list[dict[str, Any]] = [
 
 @attrs.frozen
 class Holding:
-    """Models by their keys in `[broker]`; rows of symbol, thousandths of the symbol's span, rate, other."""
+    """Models by their keys in `[broker]`; rows of symbol, thousandths of the symbol's span, rates, other."""
 
     models: dict[str, Any]
-    funding: tuple[tuple[str, int, float, float | None], ...] = ()
+    funding: tuple[tuple[str, int, float, float | None, float | None], ...] = ()
     borrow: tuple[tuple[str, int, float | None, float | None], ...] = ()
+    pairs: frozenset[str] = frozenset()  #: symbols of currency pairs, whose funding is rollover
 
 
 @st.composite
@@ -40,7 +41,8 @@ def holdings(draw: st.DrawFn, symbols: Sequence[str]) -> Holding | None:
     if draw(st.booleans()):
         return None
     models: dict[str, Any] = {}
-    funding: dict[tuple[str, int], tuple[str, int, float, float | None]] = {}
+    funding: dict[tuple[str, int], tuple[str, int, float, float | None, float | None]] = {}
+    pairs: list[str] = []
     borrow: dict[tuple[str, int], tuple[str, int, float | None, float | None]] = {}
     names = st.sampled_from(list(symbols))
     # The first and the last row, and many of those between, are met exactly.
@@ -60,8 +62,10 @@ def holdings(draw: st.DrawFn, symbols: Sequence[str]) -> Holding | None:
         for _ in range(draw(st.integers(3, 9))):
             symbol, place = draw(names), draw(places)
             rate = draw(st.sampled_from([0.0001, -0.00037, 0.011]))
-            funding[symbol, place] = (symbol, place, rate, draw(st.sampled_from([None, None, 9.87])))
-    return Holding(models, tuple(funding.values()), tuple(borrow.values()))
+            short = draw(st.sampled_from([None, None, 0.0, -0.0042, 0.0003]))
+            funding[symbol, place] = (symbol, place, rate, short, draw(st.sampled_from([None, None, 9.87])))
+        pairs = draw(st.lists(names, max_size=1))
+    return Holding(models, tuple(funding.values()), tuple(borrow.values()), frozenset(pairs))
 
 
 def rates_of(holding: Holding | None, stamps: Mapping[str, Sequence[dt.datetime]]) -> dict[str, pl.DataFrame]:
@@ -78,10 +82,11 @@ def rates_of(holding: Holding | None, stamps: Mapping[str, Sequence[dt.datetime]
 
     time = pl.Datetime("ns", "UTC")
     tables: dict[str, pl.DataFrame] = {}
-    funding = {(s, at(s, place)): (rate, mark) for s, place, rate, mark in holding.funding}
+    funding = {(s, at(s, place)): terms for s, place, *terms in holding.funding}
     if funding:
         rows = [(*key, *value) for key, value in funding.items()]
-        schema = {"symbol": pl.String, "ts_event": time, "funding_rate": pl.Float64, "mark_price": pl.Float64}
+        names = ("funding_rate", "funding_rate_short", "mark_price")
+        schema = {"symbol": pl.String, "ts_event": time} | dict.fromkeys(names, pl.Float64)
         tables["funding"] = pl.DataFrame(rows, schema=schema, orient="row")
     borrow = {(s, at(s, place)): (rate, lent) for s, place, rate, lent in holding.borrow}
     if borrow:

@@ -527,21 +527,26 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     def currency(symbol: str) -> str:
         return "USD" if case.money is None else case.money.currency(symbol)
 
+    def is_pair(symbol: str) -> bool:
+        return case.holding is not None and symbol in case.holding.pairs
+
     instruments = [
         Instrument.fractional(
             symbol,
+            asset_class="fx" if is_pair(symbol) else "equity",
             calendar=calendar,
             venue=VENUES.get(symbol),
             currency=currency(symbol),
-            settlement=case.settlements[SYMBOLS.index(symbol)],
+            settlement=case.settlements[SYMBOLS.index(symbol)] or "upfront",
         )
         if case.fractional
         else Instrument(
             symbol,
+            asset_class="fx" if is_pair(symbol) else "equity",
             calendar=calendar,
             venue=VENUES.get(symbol),
             currency=currency(symbol),
-            settlement=case.settlements[SYMBOLS.index(symbol)],
+            settlement=case.settlements[SYMBOLS.index(symbol)] or "upfront",
             multiplier=multipliers[symbol],
             lot_size=lots[symbol],
         )

@@ -36,13 +36,13 @@ KEYS = (
 INPUTS = {
     "sessions": "calendar label opens closes",
     "instruments": """symbol tick_size? lot_size? price_exponent? quantity_exponent? multiplier?
-        allows_negative_prices? calendar? venue? matching? currency? settlement?""",
+        allows_negative_prices? calendar? venue? matching? currency? settlement? asset_class?""",
     "bars": "symbol opens ends open high low close volume feed? arrives?",
     "quotes": "symbol time bid ask feed? arrives? bid_size? ask_size?",
     "trades": "symbol time price feed? arrives? size?",
     "actions": "symbol ex_date effective kind value pay_date? paid? into? amount? withheld?",
     "borrow_rates": "symbol time rate available?",
-    "funding_rates": "symbol time rate mark?",
+    "funding_rates": "symbol time rate short_rate? mark?",
     "fx_rates": "pair time rate",
     "settlement_prices": "symbol time price",
     "margin_rates": "symbol time initial maintenance",

@@ -63,6 +63,7 @@ FOLDER = Path(__file__).parent
 # A float keeps this many digits of any number: shorter texts are compared digit by digit.
 EXACT_DIGITS = 15
 
+FUNDING_COLUMNS = {"rate": "funding_rate", "short_rate": "funding_rate_short", "mark": "mark_price"}
 RULE_CLASSES = {"stop_loss": StopLoss, "take_profit": TakeProfit, "trailing_stop": TrailingStop}
 
 
@@ -235,7 +236,7 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         script,
         config={"backtest": backtest, "broker": dict(scenario.broker)},
         actions=_actions(scenario) or None,
-        funding=_rates(scenario, "funding_rates", {"rate": "funding_rate", "mark": "mark_price"}),
+        funding=_rates(scenario, "funding_rates", FUNDING_COLUMNS),
         borrow=_rates(scenario, "borrow_rates", {"rate": "borrow_rate", "available": "available"}),
         fx=_fx_rates(scenario),
         cash_flows=_cash_flows(scenario),
@@ -320,9 +321,9 @@ def _instrument(row: Row, symbol: str, scenario: Scenario) -> Instrument:
     for name in ("price_exponent", "quantity_exponent"):
         if row.get(name):
             fields[name] = int(row[name])
-    for name, field in (("matching", "matching_source"), ("venue", "venue"), ("settlement", "settlement")):
+    for name in ("matching", "venue", "settlement", "asset_class"):
         if row.get(name):
-            fields[field] = row[name]
+            fields["matching_source" if name == "matching" else name] = row[name]
     if (negative := row.get("allows_negative_prices")) not in (None, "", "true", "false"):
         message = (
             f"{scenario.name}: allows_negative_prices of {symbol} must be true or false, found {negative!r}"

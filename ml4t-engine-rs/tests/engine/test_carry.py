@@ -234,6 +234,25 @@ def test_funding_is_paid_at_its_time_on_the_mark(
     assert not [note for note in results.warnings if "rates" in note]
 
 
+@pytest.mark.parametrize(
+    ("short", "quantity", "cost"),
+    [
+        (0.004, 100, 5.0),  # 100 x 50 x 0.1 %
+        (0.004, -100, -20.0),  # shorts get what is above zero
+        (-0.004, -100, 20.0),
+        (0.0, -100, None),
+        (None, -100, -5.0),  # the rate of longs
+    ],
+)
+def test_shorts_may_have_a_rate_of_their_own(
+    trade: Trade, short: float | None, quantity: int, cost: float | None
+) -> None:
+    own = pl.lit(short, dtype=pl.Float64)
+    rates = funding(("03-06T16:00", 0.001)).with_columns(funding_rate_short=own)
+    results = trade({0: [("A", quantity)]}, broker=FUNDED, funding=rates)
+    assert costs(results, "funding") == ([] if cost is None else [("03-06T16:00", cost)])
+
+
 def test_orders_that_fill_at_completed_rows_come_before_funding_and_opens_after(trade: Trade) -> None:
     buy = {"asset": "A", "quantity": 100, "limit_price": 45}
     sell = {"asset": "A", "quantity": -100, "limit_price": 55}
@@ -294,6 +313,7 @@ WHEN = "03-06T16:00"
         *[("funding", funding((WHEN, 0.1, bad)), f"mark_price is {bad}") for bad in (0.0, -1.0, math.inf)],
         ("funding", funding((WHEN, None)), "funding_rate is"),
         ("funding", funding((WHEN, 0.1), (WHEN, 0.2)), "two rows"),
+        ("funding", funding((WHEN, 0.1)).with_columns(funding_rate_short=math.inf), "funding_rate_short is"),
         *[("borrow", borrowing((WHEN, bad)), f"borrow_rate is {bad}") for bad in (math.inf, -math.inf)],
         ("borrow", borrowing((WHEN, 0.1)).with_columns(available=-1.0), "available is -1.0"),
         ("borrow", borrowing((WHEN, 0.1), (WHEN, 0.1)), "two rows"),

@@ -40,6 +40,7 @@ def spec() -> dict[str, Any]:
                 "lot_size": "1",
                 "allows_negative_prices": False,
                 "is_borrowed": True,
+                "rolls_over": False,
                 "calendar": 0,
                 "matching": 0,
                 "prints": None,

@@ -59,7 +59,7 @@ _INPUTS = {
     "quote": "symbol:str ts_event:ts bid_price:f64 ask_price:f64 bid_size:f64? ask_size:f64?",
     "trade": "symbol:str ts_event:ts price:f64 size:f64?",
     "signal": "ts_event:ts ts_arrival:ts asset_id:str score:f64 confidence:f64? version:str? model_id:str?",
-    "funding": "symbol:str ts_event:ts funding_rate:f64 mark_price:f64?",
+    "funding": "symbol:str ts_event:ts funding_rate:f64 funding_rate_short:f64? mark_price:f64?",
     "borrow": "symbol:str ts_event:ts borrow_rate:f64? available:f64?",
     "margin_rate": "symbol:str ts_event:ts initial:f64? maintenance:f64?",
     "fx": "pair:str ts_event:ts rate:f64",

@@ -217,6 +217,7 @@ fn instrument(description: &Dict<'_>, currencies: &Currencies) -> PyResult<Instr
         lot_size: units("lot_size", scale.quantity_exponent)?,
         allows_negative_prices: take(description, "allows_negative_prices")?,
         is_borrowed: take(description, "is_borrowed")?,
+        rolls_over: take(description, "rolls_over")?,
         calendar: CalendarId(take(description, "calendar")?),
         matching: matching.map(FeedId),
         latency: latency(&get(description, "latency")?.cast_into::<PyDict>()?)?,
@@ -464,7 +465,13 @@ fn rates(spec: &Dict<'_>) -> PyResult<Rates> {
     let at = |row: &Dict<'_>| Ok::<_, PyErr>((take(row, "ts")?, InstrumentId(take(row, "instrument")?)));
     let funding = |row: &Dict<'_>| {
         let (ts, instrument) = at(row)?;
-        Ok(FundingRate { ts, instrument, rate: take(row, "rate")?, mark: take(row, "mark")? })
+        Ok(FundingRate {
+            ts,
+            instrument,
+            rate: take(row, "rate")?,
+            short_rate: take(row, "short_rate")?,
+            mark: take(row, "mark")?,
+        })
     };
     let borrow = |row: &Dict<'_>| {
         let (ts, instrument) = at(row)?;

@@ -31,15 +31,17 @@ pub struct Rates {
     pub borrow: Vec<BorrowRate>,
 }
 
-/// Funding of a perpetual future.
+/// Funding of a perpetual future, or what rolling a position in a currency pair over costs.
 #[derive(Clone, Copy, Debug)]
 pub struct FundingRate {
     /// When it is paid.
     pub ts: Ns,
     /// Of which instrument.
     pub instrument: InstrumentId,
-    /// Fraction of the interval; above zero longs pay shorts.
+    /// Fraction of the interval; above zero longs pay.
     pub rate: f64,
+    /// The rate of short positions, which get it where it is above zero; of perpetuals the same.
+    pub short_rate: f64,
     /// Price that the payment counts with, NaN for the mark of the position.
     pub mark: f64,
 }
@@ -89,7 +91,7 @@ impl Rates {
 pub struct CarryModels {
     /// What short positions pay.
     pub borrow: Option<BorrowModel>,
-    /// What perpetual futures pay.
+    /// What perpetual futures and currency pairs pay.
     pub funding: Option<FundingModel>,
     /// What cash earns, by currency.
     pub interest: Vec<(CurrencyId, InterestModel)>,
@@ -207,6 +209,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             state.at = Some(row.instrument);
             let scale = &plan.instrument(row.instrument).scale;
             let currency = plan.instrument(row.instrument).currency;
+            let rolls_over = plan.instrument(row.instrument).rolls_over;
+            let kind = if rolls_over { PostingKind::Rollover } else { PostingKind::Funding };
             for book in &mut state.books {
                 let position = &book.positions[row.instrument.index()];
                 let Some(mark) = position.mark.filter(|_| position.quantity != 0) else { continue };
@@ -216,11 +220,11 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                     mark: if row.mark.is_nan() { scale.price_f64(mark) } else { row.mark },
                     quantity: scale.quantity_f64(position.quantity),
                     multiplier: scale.multiplier_f64(),
-                    rate: row.rate,
+                    rate: if position.quantity > 0 { row.rate } else { row.short_rate },
                 };
                 let about = (&**plan, ("funding", "payment"), Some(row.instrument), now);
                 let payment = ask(model, (&context, FundingOutput::UNSET), |output| output.payment, about)?;
-                let template = template(PostingKind::Funding, now, (book.id, currency), Some(row.instrument));
+                let template = template(kind, now, (book.id, currency), Some(row.instrument));
                 book.post_signed(template, (Account::Cash, Account::Funding), payment, recorder)?;
                 if payment != Cash::ZERO {
                     state.exchange.after_posting(plan, book, (currency, Some(row.instrument)), now, recorder)?;

@@ -28,6 +28,8 @@ pub struct Instrument {
     pub allows_negative_prices: bool,
     /// Whether who sells it short borrows it: shares and coins, not derivatives.
     pub is_borrowed: bool,
+    /// Whether what its funding rates pay is the rollover of a currency pair.
+    pub rolls_over: bool,
     /// Session table.
     pub calendar: CalendarId,
     /// The feed that orders are matched on and that sets marks; `None` when the instrument has no market data.

@@ -36,7 +36,7 @@ pub enum Account {
     Capital,
     /// What borrowed shares cost.
     Borrow,
-    /// Funding paid.
+    /// Funding and rollover paid.
     Funding,
     /// Interest paid.
     Interest,
@@ -128,11 +128,13 @@ pub enum PostingKind {
     Withholding,
     /// Lots that a spin-off or a merger carries from one instrument into another.
     Transfer,
+    /// What holding a currency pair to the next value date costs.
+    Rollover,
 }
 
 impl PostingKind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Deposit,
         Self::Withdrawal,
         Self::Trade,
@@ -150,6 +152,7 @@ impl PostingKind {
         Self::VariationMargin,
         Self::Withholding,
         Self::Transfer,
+        Self::Rollover,
     ];
 
     /// Name in the ledger table.
@@ -172,6 +175,7 @@ impl PostingKind {
             Self::Transfer => "transfer",
             Self::Borrow => "borrow",
             Self::Funding => "funding",
+            Self::Rollover => "rollover",
             Self::Interest => "interest",
         }
     }

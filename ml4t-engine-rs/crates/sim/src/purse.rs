@@ -92,7 +92,7 @@ impl Purse {
         self.reserved.plus(self.reserved_margined, WHAT)
     }
 
-    /// What holding has cost: borrowed shares, funding and interest, less what they brought.
+    /// What holding has cost: borrowed shares, funding with rollover, and interest, less what they brought.
     ///
     /// # Errors
     /// The sum leaves the range of a ledger entry.

@@ -249,6 +249,7 @@ def _instrument(instrument: Instrument, calendar: int, matching: int | None) -> 
         "lot_size": decimal_text(instrument.lot_size),
         "allows_negative_prices": instrument.allows_negative_prices,
         "is_borrowed": instrument.asset_class in BORROWED,
+        "rolls_over": instrument.asset_class is AssetClass.FX,
         "calendar": calendar,
         "matching": None if matching is None or matching < 0 else matching,
     }

@@ -111,6 +111,7 @@ def instrument(symbol: str, currency: str, **others: Any) -> Row:  # noqa: ANN40
         "lot_size": "1",
         "allows_negative_prices": False,
         "is_borrowed": True,
+        "rolls_over": False,
         "calendar": 0,
         "matching": 0,
         "prints": None,

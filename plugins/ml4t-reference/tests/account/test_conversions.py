@@ -238,7 +238,7 @@ class Flat:
 def test_what_holding_costs_is_paid_in_its_currency_and_bought() -> None:
     """10 held, no EUR: funding of 3 EUR at day 2, when 3.30 USD buy them."""
     spec = describe(FLAT, RATES, funding_model=model(Flat(FundingOut(-3.0))))
-    spec["funding"] = [{"ts": day(2), "instrument": 0, "rate": 0.1, "mark": 50.0}]
+    spec["funding"] = [{"ts": day(2), "instrument": 0, "rate": 0.1, "short_rate": 0.1, "mark": 50.0}]
     tables = play(spec, buy("EUR.A", 10))
     assert postings(tables, "funding") == [("funding", "EUR", "funding", "cash", 3)]
     assert conversions(tables)[1:] == [(when(2), "EUR", 3, money("3.3"), 0, "EUR.A")]
@@ -417,7 +417,7 @@ def test_what_was_asked_for_comes_after_funding_and_before_interest() -> None:
     """At one close: 3 EUR of funding are bought; 7 that were asked for; 2 of interest, and 9 are sold."""
     spec = describe(FLAT, [*RATES, (3, "EUR/USD", 1.1)], account={"conversion": "always"})
     spec |= {"funding_model": model(Flat(FundingOut(-3.0))), "interest_models": {"EUR": model(Fixed(2.0))}}
-    spec["funding"] = [{"ts": day(3), "instrument": 0, "rate": 0.1, "mark": 50.0}]
+    spec["funding"] = [{"ts": day(3), "instrument": 0, "rate": 0.1, "short_rate": 0.1, "mark": 50.0}]
     tables = play(spec, buy("EUR.A", 10), convert("EUR", 7))
     at_the_close = [row for row in tables["conversions"] if row["ts_event"] == when(3)]
     assert [(row["amount"], row["cause"]) for row in at_the_close] == [

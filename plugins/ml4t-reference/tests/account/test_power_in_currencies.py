@@ -201,7 +201,10 @@ def random_run(seed: int, change: Callable[[Row], object] = nothing) -> dict[str
     spec["fee_model"] = model(FlatFee(chance.choice([0.0, 0.37])))
     spec["borrow_model"] = model(Flat(BorrowOut(0.123456789123)))
     spec["funding_model"] = model(Flat(FundingOut(chance.uniform(-1, 1))))
-    spec["funding"] = [{"ts": day(at), "instrument": at % 5, "rate": 0.1, "mark": 9.0} for at in range(3, 9)]
+    spec["funding"] = [
+        {"ts": day(at), "instrument": at % 5, "rate": 0.1, "short_rate": 0.1, "mark": 9.0}
+        for at in range(3, 9)
+    ]
     spec["interest_models"] = {name: model(PerDay(0.0001)) for name in ("USD", "JPY")}
     if chance.random() < 0.7:
         spec["fx_model"] = model(Spread(chance.choice([0.0, 0.001, -0.0002]), chance.choice([0.0, 0.5])))

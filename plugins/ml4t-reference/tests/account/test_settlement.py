@@ -149,7 +149,7 @@ def test_several_are_settled_by_their_index_and_each_is_converted_by_itself() ->
 
 def test_variation_margin_comes_before_funding_and_after_dividends() -> None:
     spec = margined({"USD.F": [100, 100, 110]}, funding_model=model(Flat(FundingOut(-3.0))))
-    spec["funding"] = [{"ts": day(3), "instrument": 0, "rate": 0.1, "mark": 100.0}]
+    spec["funding"] = [{"ts": day(3), "instrument": 0, "rate": 0.1, "short_rate": 0.1, "mark": 100.0}]
     spec["actions"] = [action(2, "cash_dividend", amount="2", pay_ts=day(3))]
     tables = play(spec, buy("USD.F", 1))
     # The dividend of day 2 takes the mark to 98 after it was settled at 100, until the first print.
@@ -165,7 +165,9 @@ def test_a_perpetual_pays_nothing_but_funding_until_it_is_closed() -> None:
     """2 x 10 x (130 - 100), half of it as half is sold; 3 of funding a day in between."""
     spec = margined({"USD.P": [100, 100, 120, 130, 130]}, settlement="on_close", multiplier="10")
     spec |= {"funding_model": model(Flat(FundingOut(-3.0)))}
-    spec["funding"] = [{"ts": day(2 + n), "instrument": 0, "rate": 0.1, "mark": 100.0} for n in (0, 1)]
+    spec["funding"] = [
+        {"ts": day(2 + n), "instrument": 0, "rate": 0.1, "short_rate": 0.1, "mark": 100.0} for n in (0, 1)
+    ]
     tables = play(spec, buy("USD.P", 2), nothing, sell("USD.P", 1))
     assert postings(tables) == [
         ("funding", "USD", "funding", "cash", 3),

@@ -31,7 +31,7 @@ pub enum Part {
     Dividends,
     /// What borrowed shares cost.
     Borrow,
-    /// Funding.
+    /// Funding and rollover.
     Funding,
     /// Interest.
     Interest,
@@ -85,7 +85,7 @@ impl Part {
             PostingKind::Fee => Some(Self::Fees),
             PostingKind::Dividend | PostingKind::Withholding => Some(Self::Dividends),
             PostingKind::Borrow => Some(Self::Borrow),
-            PostingKind::Funding => Some(Self::Funding),
+            PostingKind::Funding | PostingKind::Rollover => Some(Self::Funding),
             PostingKind::Interest => Some(Self::Interest),
             PostingKind::Conversion => Some(Self::Fx),
             PostingKind::ConversionCost => Some(Self::FxCosts),

@@ -423,6 +423,7 @@ impl World {
                 lot_size: spec.lot_size,
                 allows_negative_prices: spec.allows_negative_prices,
                 is_borrowed: true,
+                rolls_over: false,
                 calendar: CalendarId(index(calendar.ok_or_else(|| missing("calendar", spec.calendar))?)),
                 matching: named.next().map(|(k, _)| FeedId(index(k))),
                 latency: Latency::fixed(self.latency)?,

@@ -205,15 +205,17 @@ fn instruments(
             "" => units("1", quantity_exponent)?,
             text => units(text, quantity_exponent)?,
         };
+        let is_pair = cell(row, "asset_class", "equity") == "fx";
         found.push(Instrument {
             symbol: symbol.to_owned(),
-            settlement: Settlement::parse(cell(row, "settlement", "upfront"))?,
+            settlement: Settlement::parse(cell(row, "settlement", if is_pair { "on_close" } else { "upfront" }))?,
             currency: currency_of(currencies, cell(row, "currency", &base(scenario)))?,
             scale: Scale::new(price_exponent, quantity_exponent, multiplier)?,
             tick_size: units(cell(row, "tick_size", "0.01"), price_exponent)?,
             lot_size,
             allows_negative_prices: cell(row, "allows_negative_prices", "false") == "true",
-            is_borrowed: true,
+            is_borrowed: !is_pair,
+            rolls_over: is_pair,
             calendar: CalendarId(index(calendar)),
             matching: matching.map(|f| FeedId(index(f))),
             latency: latency_of(scenario, cell(row, "venue", &calendars[calendar].name))?,
@@ -342,7 +344,8 @@ fn rates(scenario: &Scenario, instruments: &[Instrument]) -> Result<Rates> {
     for row in scenario.table("funding_rates")?.rows {
         let (ts, instrument) = (instant(cell(&row, "time", ""))?, index_of(instruments, cell(&row, "symbol", ""))?);
         let (rate, mark) = (number(&row, "rate", f64::NAN)?, number(&row, "mark", f64::NAN)?);
-        rates.funding.push(FundingRate { ts, instrument, rate, mark });
+        let short_rate = number(&row, "short_rate", rate)?;
+        rates.funding.push(FundingRate { ts, instrument, rate, short_rate, mark });
     }
     for row in scenario.table("borrow_rates")?.rows {
         let (ts, instrument) = (instant(cell(&row, "time", ""))?, index_of(instruments, cell(&row, "symbol", ""))?);

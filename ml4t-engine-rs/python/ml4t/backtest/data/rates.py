@@ -54,13 +54,14 @@ MARGIN_RATE = Numbers(allowed="a finite number of zero or more", low=0.0)
 
 @frozen(kw_only=True)
 class RateKind:
-    """A kind of table: what messages call it, its column of rates and the other one, which may be absent."""
+    """A kind of table: what messages call it, its column of rates and others, which may be absent."""
 
     label: str
     rate: str
     rates: Numbers
     other: str
     others: Numbers
+    short: str | None = None  #: of the rates of short positions, where there may be such a column
     other_default: float = math.nan  #: what no number in the other column means
     needs_other: bool = False  #: the column, whose numbers may be missing nevertheless
     is_in_force: bool = False  #: from its time on, which may be a date, and not at its time alone
@@ -72,6 +73,7 @@ FUNDING = RateKind(
     rates=evolve(RATE, is_required=True),
     other="mark_price",
     others=PRICE,
+    short="funding_rate_short",
 )
 SETTLEMENT = RateKind(
     label="settlement prices",
@@ -104,7 +106,7 @@ MARGIN = RateKind(
 class Rates:
     """Rows as read, a frame a source, and the files they came from.
 
-    Columns: `symbol`, `stamp` (UTC ns, or a date), `rate`, `other`.
+    Columns: `symbol`, `stamp` (UTC ns, or a date), `rate`, `other`; `short_rate` where the kind has one.
     """
 
     kind: RateKind
@@ -118,8 +120,9 @@ def read_funding_rates(
     """Return the funding rates of a frame or of files.
 
     A frame has ``symbol``, ``ts_event`` (when it is paid), ``funding_rate`` (a fraction of the interval:
-    longs pay shorts where it is above zero) and, if known, ``mark_price``. `columns` renames, our name to
-    the source's; `timezone` is the zone of stamps that carry none.
+    longs pay shorts where it is above zero) and, if known, ``mark_price``. Where shorts have a rate of their
+    own, it is ``funding_rate_short``: above zero they get it. `columns` renames, our name to the source's;
+    `timezone` is the zone of stamps that carry none.
 
     Raises
     ------
@@ -214,17 +217,14 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, tim
         found = "no stamp" if stamps[row] is None else f"the stamp {stamps[row]}"
         message = f"{kind.label}: row {row} ({symbols[row]}) has {found}; expected a date from 1678 to 2261"
         raise DataError(message)
-    others = frame[by_fold[kind.other]] if kind.other in by_fold else None
-    rows = pl.DataFrame(
-        {
-            "symbol": symbols,
-            "stamp": stamps,
-            "rate": _numbers(frame[by_fold[kind.rate]], kind),
-            "other": pl.Series([math.nan]).new_from_index(0, frame.height)
-            if others is None
-            else _numbers(others, kind),
-        }
-    )
+    names = {"rate": kind.rate, "other": kind.other} | ({"short_rate": kind.short} if kind.short else {})
+    numbers = {
+        column: _numbers(frame[by_fold[name]], kind)
+        if name in by_fold
+        else pl.Series([math.nan]).new_from_index(0, frame.height)
+        for column, name in names.items()
+    }
+    rows = pl.DataFrame({"symbol": symbols, "stamp": stamps, **numbers})
     _refuse_impossible(rows, kind)
     return Rates(kind=kind, frames=(rows,), files=files)
 
@@ -259,12 +259,14 @@ def _numbers(column: pl.Series, kind: RateKind) -> pl.Series:
 def _refuse_impossible(rows: pl.DataFrame, kind: RateKind) -> None:
     """Refuse the first row with a number that its column cannot have."""
     columns = {"rate": (kind.rate, kind.rates), "other": (kind.other, kind.others)}
+    if kind.short:
+        columns["short_rate"] = (kind.short, RATE)
     tests = {f"wrong_{column}": numbers.wrong(column) for column, (_, numbers) in columns.items()}
     wrong = rows.with_columns(**tests).filter(pl.any_horizontal(*tests))
     if not wrong.height:
         return
     row = wrong.row(0, named=True)
-    column = "rate" if row["wrong_rate"] else "other"
+    column = next(name for name in columns if row[f"wrong_{name}"])
     name, numbers = columns[column]
     found = "absent" if math.isnan(row[column]) else row[column]
     message = f"{kind.label}: {row['symbol']} at {_shown(row['stamp'])}: {name} is {found}, expected "
@@ -277,6 +279,8 @@ def _shown(stamp: object) -> str:
 
 def rate_table(rates: Rates, ids: Mapping[str, int], zones: Mapping[str, str]) -> pl.DataFrame:
     """Return the rows of instruments of the universe as sorted columns: `ts`, `instrument`, `rate`, `other`.
+
+    Of kinds that have one `short_rate` too, which is the rate where the source has none.
 
     Parameters
     ----------
@@ -308,6 +312,10 @@ def rate_table(rates: Rates, ids: Mapping[str, int], zones: Mapping[str, str]) -
         raise DataError(message)
     instrument = pl.col("symbol").replace_strict(dict(ids), return_dtype=pl.UInt32)
     other = pl.when(pl.col("other").is_nan()).then(kind.other_default).otherwise(pl.col("other"))
-    return rows.select(
-        ts=pl.col("stamp").cast(pl.Int64), instrument=instrument, rate=pl.col("rate"), other=other
-    ).sort("ts", "instrument")
+    columns = {"rate": pl.col("rate"), "other": other}
+    if kind.short:
+        short = pl.col("short_rate")
+        columns["short_rate"] = pl.when(short.is_nan()).then("rate").otherwise(short)
+    return rows.select(ts=pl.col("stamp").cast(pl.Int64), instrument=instrument, **columns).sort(
+        "ts", "instrument"
+    )

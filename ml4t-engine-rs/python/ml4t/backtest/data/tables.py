@@ -113,7 +113,8 @@ class MarketData:
     funding, borrow
         None where the run has none. Columns ``ts`` Int64, ``instrument`` UInt32, ``rate`` Float64 and
         ``other`` Float64: of funding the mark price (NaN for that of the position), of borrow rates the
-        quantity that is available (infinite where it is not known). Sorted by ``(ts, instrument)``.
+        quantity that is available (infinite where it is not known). Sorted by ``(ts, instrument)``. Those of
+        funding have ``short_rate`` Float64 too, the rate of short positions.
     flows
         None where the run has none. Columns ``ts`` Int64, ``amount`` Utf8 (decimal text), ``currency`` Utf8
         (empty: the base currency). Sorted by time.

@@ -1,4 +1,4 @@
-"""What perpetual futures pay each other."""
+"""What perpetual futures pay each other, and rolling currency pairs over costs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PerpetualFunding(InLibrary):
     """Longs pay shorts the rate of the data on the value at the mark price, where it is above zero.
 
     `payment = -quantity * multiplier * mark * rate`, quantity below zero for shorts. Leverage and entry price
-    do not count.
+    do not count. Rates of currency pairs, which differ by side, are made by `rollover_rates`.
 
     Notes
     -----

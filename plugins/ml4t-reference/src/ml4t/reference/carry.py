@@ -150,13 +150,14 @@ class Carry:
             mark=mark,
             quantity=instrument.quantity(quantity),
             multiplier=float(instrument.multiplier),
-            rate=row.rate,
+            rate=row.rate if quantity > 0 else row.short_rate,
             asset=instrument.index,
             side=1 if quantity > 0 else -1,
         )
         with asked(model, instrument.symbol, now, "funding: "):
             payment = self._money("payment", float(model.evaluate(args).payment))
-        self._charge("funding", -payment, instrument, now)
+        kind = "rollover" if instrument.rolls_over else "funding"
+        self._charge("funding", -payment, instrument, now, kind=kind)
 
     def _charge_interest(self, cash: Cash, days: int, now: int) -> None:
         """Let the cash of a currency earn, or pay for, the days since the close before."""
@@ -191,10 +192,12 @@ class Carry:
             fee = self._money("fee", float(model.evaluate(args).fee))
         self._charge("borrow", fee, instrument, now)
 
-    def _charge(self, account: str, cost: int, instrument: Instrument, now: int) -> None:
+    def _charge(
+        self, account: str, cost: int, instrument: Instrument, now: int, *, kind: str | None = None
+    ) -> None:
         """Post what holding an instrument costs, if it is anything, and convert what that leaves."""
         if cost:
-            self.account.ledger.charge(now, account, cost, instrument)
+            self.account.ledger.charge(now, account, cost, instrument, kind=kind)
             self.exchange.after_event(now, instrument.currency, instrument)
 
     def _money(self, what: str, answer: float) -> int:

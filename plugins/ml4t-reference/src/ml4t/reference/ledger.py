@@ -259,9 +259,14 @@ class Ledger:
         holding.realized += gain
         return gain
 
-    def charge(self, ts: int, account: str, cost: int, instrument: Instrument) -> None:
-        """Pay a cost of holding an instrument out of cash; one below zero is paid to us."""
-        self.post(ts, account, account, "cash", cost, instrument)
+    def charge(
+        self, ts: int, account: str, cost: int, instrument: Instrument, *, kind: str | None = None
+    ) -> None:
+        """Pay a cost of holding an instrument out of cash; one below zero is paid to us.
+
+        The posting has the name of the account, unless another `kind` is given.
+        """
+        self.post(ts, kind or account, account, "cash", cost, instrument)
 
     def pay_interest(self, ts: int, cost: int, currency: str) -> None:
         """Pay interest on the cash of a currency; a cost below zero is paid to us."""

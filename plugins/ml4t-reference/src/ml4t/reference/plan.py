@@ -68,6 +68,7 @@ class Instrument:
     lot: int  #: smallest step of an order's quantity, in quantity units
     allows_negative_prices: bool
     is_borrowed: bool  #: whether who sells it short borrows it
+    rolls_over: bool  #: whether its funding is the rollover of a currency pair
     settlement: Settlement
     calendar: int  #: position of its calendar in the plan
     latency: Mapping[str, int | tuple[int, ...]]
@@ -206,7 +207,8 @@ class FundingRate:
 
     ts: int
     instrument: int
-    rate: float
+    rate: float  #: of long positions, which pay it where it is above zero
+    short_rate: float  #: of short positions, which get it where it is above zero
     mark: float  #: NaN where the source has none
 
 
@@ -345,6 +347,7 @@ def _instrument(index: int, spec: Mapping[str, Any]) -> Instrument:
         lot=scaled(spec["lot_size"], spec["quantity_exponent"]),
         allows_negative_prices=spec["allows_negative_prices"],
         is_borrowed=spec["is_borrowed"],
+        rolls_over=spec["rolls_over"],
         settlement=_kind_of_settlement(spec),
         calendar=spec["calendar"],
         latency={name: _wait(spec["latency"][name]) for name in ("submit", "modify", "cancel")},
