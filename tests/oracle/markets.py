@@ -32,6 +32,7 @@ from ml4t.core.errors import DataError, ModelError, OrderError
 from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
 
+from .breaks import Hours, Rests, hours_of
 from .carry import Holding, holdings, rates_of
 from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Queued, Sliced, estimates, slices
 from .currencies import Money, fx_of, moneys
@@ -87,6 +88,7 @@ class Case:
     margin_rates: tuple[MarginRate, ...] = ()
     given: tuple[dict[str, Any], ...] = ()  #: further rows of corporate actions; `day` counts as in `actions`
     settlement: dict[str, Any] | None = None  #: when trades settle, where the account goes by cash
+    hours: Hours | None = None  #: breaks of every day, where there are any
 
 
 class Evenings:
@@ -510,6 +512,7 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
         holding=draw(holdings(symbols)),
         money=money,
         flows=draw(flows(money)),
+        hours=draw(hours_of(kind)),
         **draw(settlements(symbols)),
     )
 
@@ -520,7 +523,7 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
 def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     """Return the market of a case."""
     symbols = sorted({row[0] for row in (*case.rows, *case.prints)})
-    calendar = Evenings.name if case.overnight else "24/7"
+    calendar = Evenings.name if case.overnight else "24/7" if case.hours is None else "rests"
     multipliers = {"A": 1, "B": "2.5", "C": 1}
     lots = {"A": 1, "B": 1, "C": 1 if case.actions or case.given else 10}
 
@@ -664,7 +667,9 @@ def tables_of(
         account = account | {"settlement": case.settlement}
     config = {"broker": account, "backtest": backtest}
     models = {} if case.slices is None else {"fill": case.slices}
-    parts = {"models": models, "plugins": plugins, "calendars": [Evenings()]}
+    parts: dict[str, Any] = {"models": models, "plugins": plugins, "calendars": [Evenings()]}
+    if case.hours is not None:
+        parts["calendars"].append(Rests(case.hours))
     stamps = stamps_of(case)
     parts |= rates_of(case.holding, stamps)
     if case.settled:

@@ -2,8 +2,8 @@
 
 The reference engine was written from the documents alone. Where the two differ, one of them does not do what
 the documents say, or the documents leave it open. A failing case prints the first row that differs and the
-case itself; `@reproduce_failure` brings it back. Over the five kinds of data and two of impact there are 560
-cases in `nox -s tests`, 56,000 in `nox -s soak`.
+case itself; `@reproduce_failure` brings it back. Over the five kinds of data, breaks and two kinds of impact
+there are 640 cases in `nox -s tests`, 64,000 in `nox -s soak`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ml4t.core.plugins import PluginManager, load_plugins
 
+from .breaks import hours_of
 from .costs import Delays, impacts_for
 from .counts import random_cases
 from .markets import Case, cases, difference, outcome_of
@@ -72,6 +73,20 @@ def test_the_engines_agree_on_prints(plugins: PluginManager, case: Case) -> None
 @random_cases(80)
 @given(case=cases_with_prints())
 def test_the_engines_agree_on_quotes_with_prints(plugins: PluginManager, case: Case) -> None:
+    compare(case, plugins)
+
+
+@st.composite
+def cases_around_breaks(draw: st.DrawFn) -> Case:
+    """Draw a case of a calendar whose trading rests among its data."""
+    kind = draw(st.sampled_from(["hour", "quote", "trade", "prints"]))
+    case = draw(cases_with_prints() if kind == "prints" else cases(kind))
+    return attrs.evolve(case, hours=draw(hours_of(kind, always=True)))
+
+
+@random_cases(80)
+@given(case=cases_around_breaks())
+def test_the_engines_agree_around_breaks(plugins: PluginManager, case: Case) -> None:
     compare(case, plugins)
 
 

@@ -34,7 +34,7 @@ KEYS = (
 
 # Columns of the tables of inputs, the required ones first; `?` marks those with a default.
 INPUTS = {
-    "sessions": "calendar label opens closes",
+    "sessions": "calendar label opens closes rests? resumes?",
     "instruments": """symbol tick_size? lot_size? price_exponent? quantity_exponent? multiplier?
         allows_negative_prices? calendar? venue? matching? currency? settlement? asset_class?""",
     "bars": "symbol opens ends open high low close volume feed? arrives?",

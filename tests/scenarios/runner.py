@@ -106,6 +106,8 @@ def ipc_bytes(frame: pl.DataFrame) -> bytes:
 def check_sessions(scenario: Scenario) -> None:
     """Compare the sessions with the real calendar: none may be wrong, and none that the data touch absent.
 
+    So it is with the breaks in them.
+
     Raises
     ------
     ScenarioFailure
@@ -116,23 +118,36 @@ def check_sessions(scenario: Scenario) -> None:
         listed = [row for row in scenario.sessions.rows if row["calendar"] == name]
         labels = [day(row["label"], scenario.name) for row in listed]
         margin = dt.timedelta(days=1)
-        real = _calendar(
-            name, min(*labels, _date(first)) - margin, max(*labels, _date(last)) + margin
-        ).frame.rows()
+        table = _calendar(name, min(*labels, _date(first)) - margin, max(*labels, _date(last)) + margin)
         wanted = [
-            {"calendar": name, "label": str(label), "opens": show_time(opens), "closes": show_time(closes)}
-            for label, opens, closes in real
+            {
+                "calendar": name,
+                "label": str(label),
+                "opens": show_time(opens),
+                "closes": show_time(closes),
+                "rests": " ".join(
+                    show_time(each[0]) for each in table.breaks.rows() if opens < each[0] < closes
+                ),
+                "resumes": " ".join(
+                    show_time(each[1]) for each in table.breaks.rows() if opens < each[1] < closes
+                ),
+            }
+            for label, opens, closes in table.frame.rows()
             if min(labels) <= label <= max(labels) or (closes > first and opens < last)
         ]
         found = [
             {
-                key: show_time(instant(cell, name)) if key in ("opens", "closes") else cell
-                for key, cell in row.items()
+                "rests": "",
+                "resumes": "",
+                **{
+                    key: show_time(instant(cell, name)) if cell and key not in ("calendar", "label") else cell
+                    for key, cell in row.items()
+                },
             }
             for row in listed
         ]
         if found != wanted:
-            columns = ("calendar", "label", "opens", "closes")
+            columns = ("calendar", "label", "opens", "closes", "rests", "resumes")
             message = (
                 f"{scenario.file}: {scenario.name}: sessions are not those of {name}\n\nlisted\n"
                 f"{aligned(columns, found)}\n\nreal\n{aligned(columns, wanted)}"

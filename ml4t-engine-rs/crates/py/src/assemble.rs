@@ -76,9 +76,10 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
     let instruments = each(spec, "instruments")?.iter().map(read).collect::<PyResult<Vec<_>>>()?;
     let mut feeds = Vec::new();
     let mut intervals = Vec::new();
+    let calendars = each(spec, "calendars")?.iter().map(sessions).collect::<PyResult<Vec<_>>>()?;
     let kept = spec.get_item("kept")?.and_then(|found| found.cast_into::<PyDict>().ok());
     for description in each(spec, "feeds")? {
-        feeds.push(feed(&description, &instruments, kept.as_ref())?);
+        feeds.push(feed(&description, (&instruments, &calendars), kept.as_ref())?);
         intervals.push(take(&description, "interval_ns")?);
     }
     let signals = get(spec, "signals")?;
@@ -93,7 +94,7 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
         },
         actions: each(spec, "actions")?.iter().map(action).collect::<PyResult<Vec<_>>>()?,
         rates: rates(spec)?,
-        calendars: each(spec, "calendars")?.iter().map(sessions).collect::<PyResult<Vec<_>>>()?,
+        calendars,
         nav_calendar: CalendarId(take(spec, "nav_calendar")?),
         margin_rates: margin_rates(spec)?,
         margin: margin_terms(spec)?,
@@ -124,13 +125,17 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
 struct CheckedFeed(Feed);
 
 /// A feed of the description, from what an earlier run over the same data kept where there was one.
-fn feed(description: &Dict<'_>, instruments: &[Instrument], kept: Option<&Dict<'_>>) -> PyResult<Feed> {
+fn feed(
+    description: &Dict<'_>,
+    (instruments, calendars): (&[Instrument], &[Sessions]),
+    kept: Option<&Dict<'_>>,
+) -> PyResult<Feed> {
     let py = description.py();
     let name = get(description, "name")?;
     if let Some(found) = kept.map(|kept| kept.get_item(&name)).transpose()?.flatten() {
         return Ok(found.cast::<CheckedFeed>()?.get().0.clone());
     }
-    let feed = Feed::new(feed_columns(description)?, instruments).into_py(py)?;
+    let feed = Feed::new(feed_columns(description)?, instruments).into_py(py)?.with_breaks(instruments, calendars);
     if let Some(kept) = kept {
         kept.set_item(name, Py::new(py, CheckedFeed(feed.clone()))?)?;
     }
@@ -322,7 +327,16 @@ fn sessions(description: &Dict<'_>) -> PyResult<Sessions> {
     let name: String = take(description, "name")?;
     let what = format!("calendar {name}");
     let batch = record_batch(&get(description, "frame")?, &what)?;
+    let breaks = match description.get_item("breaks")? {
+        Some(frame) => {
+            let batch = record_batch(&frame, &what)?;
+            let [begin, end] = ["start_ns", "end_ns"].map(|name| int64(py, &batch, name, &what));
+            begin?.iter().copied().zip(end?.iter().copied()).collect()
+        }
+        None => Vec::new(),
+    };
     Ok(Sessions {
+        breaks,
         label: int32(py, &batch, "label", &what)?.to_vec(),
         open: int64(py, &batch, "open_ns", &what)?.to_vec(),
         close: int64(py, &batch, "close_ns", &what)?.to_vec(),

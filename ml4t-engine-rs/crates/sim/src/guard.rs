@@ -174,6 +174,9 @@ impl Guard {
         while (self.unseen as usize) < seen {
             let row = rows[self.unseen as usize];
             self.unseen += 1;
+            if feed.is_resting(row as usize) {
+                continue;
+            }
             let market = PhaseMarket::read(plan, i, row as usize, feed.data.kind.range_phase())?;
             let exit = if self.side > 0 { Side::Sell } else { Side::Buy };
             if let Some(extreme) = market.extreme(exit) {

@@ -141,6 +141,8 @@ pub struct Feed {
     arrival: Option<Arc<[u32]>>,
     /// Whether every instant has one row of every instrument.
     is_panel: bool,
+    /// Rows that lie in a break of their calendar, a bit each; `None` where there are none.
+    resting: Option<Arc<[u64]>>,
 }
 
 impl Feed {
@@ -172,11 +174,46 @@ impl Feed {
         }
         let count = if data.kind == FeedKind::Context { 1 } else { instruments.len() };
         let (rows, start) = index_rows(&data, count)?;
-        let mut feed = Self { rows: rows.into(), start: start.into(), arrival: None, is_panel: false, data };
+        let mut feed =
+            Self { rows: rows.into(), start: start.into(), arrival: None, is_panel: false, resting: None, data };
         feed.check_times(instruments)?;
         feed.arrival = feed.arrival_order();
         feed.is_panel = feed.arrival.is_none() && feed.has_whole_rows(count);
         Ok(feed)
+    }
+
+    /// Note which rows lie in a break of the calendar of their instrument: orders do not meet them.
+    #[must_use]
+    pub fn with_breaks(mut self, instruments: &[Instrument], calendars: &[Sessions]) -> Self {
+        let data = &self.data;
+        let mut bits = vec![0_u64; self.len().div_ceil(64)];
+        let mut is_any = false;
+        for (i, instrument) in instruments.iter().enumerate().take(self.start.len() - 1) {
+            let sessions = calendars.get(instrument.calendar.index()).filter(|sessions| !sessions.breaks.is_empty());
+            let Some(sessions) = sessions.filter(|_| data.kind != FeedKind::Context) else { continue };
+            for &row in self.rows_of(i) {
+                let row = row as usize;
+                let until = data.ts_event[row];
+                if sessions.rests(data.ts_open.as_ref().map_or(until, |open| open[row]), until) {
+                    bits[row / 64] |= 1 << (row % 64);
+                    is_any = true;
+                }
+            }
+        }
+        self.resting = is_any.then(|| bits.into());
+        self
+    }
+
+    /// Whether some rows lie in breaks.
+    pub(crate) const fn has_resting(&self) -> bool {
+        self.resting.is_some()
+    }
+
+    /// Whether a row lies in a break of its calendar.
+    #[inline]
+    #[must_use]
+    pub fn is_resting(&self, row: usize) -> bool {
+        self.resting.as_ref().is_some_and(|bits| bits[row / 64] >> (row % 64) & 1 == 1)
     }
 
     fn check_times(&self, instruments: &[Instrument]) -> Result<()> {

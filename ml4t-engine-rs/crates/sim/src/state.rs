@@ -296,6 +296,13 @@ impl State {
         (seen > 0).then(|| plan.feeds[feed].rows_of(instrument)[seen - 1] as usize)
     }
 
+    /// Last completed row of an instrument in a feed that does not lie in a break of its calendar.
+    pub(crate) fn traded_row(&self, plan: &Plan, feed: usize, instrument: usize) -> Option<usize> {
+        let seen = self.completed[feed][instrument] as usize;
+        let feed = &plan.feeds[feed];
+        feed.rows_of(instrument)[..seen].iter().map(|&row| row as usize).rfind(|&row| !feed.is_resting(row))
+    }
+
     /// First row of an instrument that is not complete.
     #[must_use]
     pub fn next_row(&self, plan: &Plan, feed: usize, instrument: usize) -> Option<usize> {

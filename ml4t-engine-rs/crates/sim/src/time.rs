@@ -19,13 +19,15 @@ pub struct Sessions {
     pub open: Vec<Ns>,
     /// Closing instants, ascending.
     pub close: Vec<Ns>,
+    /// Where trading rests inside sessions: from and to, ascending; a session may have several or none.
+    pub breaks: Vec<(Ns, Ns)>,
 }
 
 impl Sessions {
-    /// Check that the sessions are ordered and do not overlap.
+    /// Check that the sessions are ordered and do not overlap, and that each break lies within one of them.
     ///
     /// # Errors
-    /// Names the first session out of order.
+    /// Names the first session out of order, or the break that no session holds.
     pub fn validate(&self) -> Result<(), SimError> {
         if self.open.len() != self.close.len() || self.open.len() != self.label.len() {
             return Err(SimError::data(format!("calendar {}: columns of unequal length", self.name)));
@@ -39,7 +41,45 @@ impl Sessions {
                 )));
             }
         }
+        let mut free_from = Ns::MIN;
+        for &(from, to) in &self.breaks {
+            let k = self.open.partition_point(|&open| open < from);
+            let is_within = k > 0 && free_from < from && from < to && to < self.close[k - 1];
+            if !is_within {
+                return Err(SimError::data(format!(
+                    "calendar {}: the break from {} to {} does not lie within a session, after the break before it",
+                    self.name,
+                    render(from),
+                    render(to)
+                )));
+            }
+            free_from = to;
+        }
         Ok(())
+    }
+
+    /// Whether trading rests all the time from `from` to `to`, instants of data.
+    ///
+    /// What ends as a break begins is of before it, and what begins as it ends of after it.
+    #[must_use]
+    pub fn rests(&self, from: Ns, to: Ns) -> bool {
+        let k = self.breaks.partition_point(|&(begin, _)| begin <= from);
+        if k == 0 {
+            return false;
+        }
+        let (begin, end) = self.breaks[k - 1];
+        let is_tick = from == to;
+        to <= end && (!is_tick || (begin < from && to < end))
+    }
+
+    /// Since when trading has gone on without a break: the open of the session, or the end of its last break. `None` in a
+    /// break, and where no session is open.
+    #[must_use]
+    pub fn trading_since(&self, t: Ns) -> Option<Ns> {
+        let open = self.closing_after(t).map(|k| self.open[k]).filter(|&open| open <= t)?;
+        let k = self.breaks.partition_point(|&(begin, _)| begin <= t);
+        let Some(&(_, end)) = k.checked_sub(1).and_then(|k| self.breaks.get(k)) else { return Some(open) };
+        (end <= t).then(|| open.max(end))
     }
 
     /// Index of the first session that closes after `t`: the one an order accepted at `t` belongs to.
@@ -122,9 +162,53 @@ mod tests {
 
     #[test]
     fn an_order_accepted_at_a_close_belongs_to_the_next_session() {
-        let sessions = Sessions { name: "x".to_owned(), label: vec![0, 1], open: vec![10, 30], close: vec![20, 40] };
+        let sessions = Sessions {
+            name: "x".to_owned(),
+            label: vec![0, 1],
+            open: vec![10, 30],
+            close: vec![20, 40],
+            breaks: Vec::new(),
+        };
         assert_eq!(sessions.closing_after(19), Some(0));
         assert_eq!(sessions.closing_after(20), Some(1));
         assert_eq!(sessions.closing_after(40), None);
+    }
+
+    /// A session from 10 to 20 that rests from 12 to 14 and from 17 to 18, and one from 20 to 30.
+    fn with_breaks() -> Sessions {
+        let breaks = vec![(12, 14), (17, 18)];
+        Sessions { name: "x".to_owned(), label: vec![0, 1], open: vec![10, 20], close: vec![20, 30], breaks }
+    }
+
+    #[test]
+    fn the_ends_of_a_break_belong_to_the_trading_around_it() {
+        let sessions = with_breaks();
+        let ticks: Vec<Ns> = (9..31).filter(|&t| sessions.rests(t, t)).collect();
+        assert_eq!(ticks, [13]);
+        // A bar rests where all of it does; one that reaches out of the break has traded.
+        assert!(sessions.rests(12, 14) && sessions.rests(12, 13) && sessions.rests(17, 18));
+        assert!(
+            !sessions.rests(11, 13) && !sessions.rests(13, 15) && !sessions.rests(11, 15) && !sessions.rests(14, 17)
+        );
+    }
+
+    #[test]
+    fn trading_goes_on_since_the_open_or_the_last_break() {
+        let sessions = with_breaks();
+        let since: Vec<Option<Ns>> =
+            [9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 29, 30].map(|t| sessions.trading_since(t)).into();
+        let (a, b, c, d) = (Some(10), Some(14), Some(18), Some(20));
+        assert_eq!(since, [None, a, a, None, None, b, b, None, c, c, d, d, None]);
+    }
+
+    #[test]
+    fn a_break_outside_of_sessions_is_refused() {
+        assert!(with_breaks().validate().is_ok());
+        for breaks in
+            [vec![(8, 9)], vec![(10, 12)], vec![(19, 20)], vec![(19, 21)], vec![(13, 13)], vec![(12, 14), (14, 15)]]
+        {
+            let text = Sessions { breaks, ..with_breaks() }.validate().map_err(|error| error.to_string());
+            assert!(text.is_err_and(|text| text.contains("does not lie within a session")));
+        }
     }
 }

@@ -459,10 +459,10 @@ impl Venue for SimulatedVenue {
             let to = from + touched[from..].iter().take_while(|t| t.0 == feed).count();
             rows.clear();
             rows.extend(touched[from..to].iter().map(|&(_, i, row)| (i, row)));
-            match desk.plan.feeds[feed as usize].data.kind {
-                FeedKind::Bar => self.on_bars(desk, &rows)?,
-                FeedKind::Quote => self.on_ticks(desk, &rows, Phase::QUOTE)?,
-                FeedKind::Trade => self.on_ticks(desk, &rows, Phase::TRADE)?,
+            let source = &desk.plan.feeds[feed as usize];
+            match source.data.kind {
+                FeedKind::Bar => self.on_bars(desk, source, &rows)?,
+                FeedKind::Quote | FeedKind::Trade => self.on_ticks(desk, source, &rows)?,
                 FeedKind::Context => {}
             }
             from = to;
@@ -720,7 +720,8 @@ impl Venue for SimulatedVenue {
             }
             let columns = &desk.plan.feed(feed).data;
             let row = desk.state.completed_row(desk.plan, feed.index(), i);
-            if let Some(row) = row.filter(|&r| columns.kind == FeedKind::Bar && columns.ts_event[r] == desk.state.now) {
+            let is_now = |row: usize| columns.kind == FeedKind::Bar && columns.ts_event[row] == desk.state.now;
+            if let Some(row) = row.filter(|&row| is_now(row) && !desk.plan.feed(feed).is_resting(row)) {
                 set.push((index_u32(i), index_u32(row)));
             }
         }
@@ -764,8 +765,20 @@ impl Venue for SimulatedVenue {
             return Ok(());
         }
         desk.state.settle_marks(desk.plan, now)?;
-        self.liquidate_in(desk, &set, Phase::OPEN)?;
-        self.set_marks(desk, &set, Phase::OPEN)?;
+        // What opens and ends in a break values positions; orders do not meet it.
+        let is_open = |&(i, row): &(u32, u32)| {
+            let feed = desk.plan.instruments[i as usize].matching;
+            feed.is_none_or(|feed| !desk.plan.feed(feed).is_resting(row as usize))
+        };
+        if set.iter().all(is_open) {
+            self.liquidate_in(desk, &set, Phase::OPEN)?;
+            self.set_marks(desk, &set, Phase::OPEN)?;
+        } else {
+            let whole = set.clone();
+            set.retain(is_open);
+            self.liquidate_in(desk, &set, Phase::OPEN)?;
+            self.set_marks(desk, &whole, Phase::OPEN)?;
+        }
         if self.needs_bar {
             for &(i, row) in &set {
                 self.is_deferred[i as usize] = !self.live[i as usize].is_empty();

@@ -14,8 +14,8 @@ Names are those of pandas-market-calendars, plus three that are built in and nee
     Monday to Friday; a session opens at 17:00 New York on the evening before its label and
     closes at 17:00 New York on its label.
 
-A break within a session (lunch in Tokyo, the 15 minutes before the CME equity maintenance) is
-not cut out: a session is the span from its first open to its last close.
+A break (lunch in Tokyo, the 45 minutes before the day of CME grains) lies within a session, which goes on:
+a session is the span from its first open to its last close, and beside it stands where trading rests.
 
 The library and pandas are imported only when a table is not in the cache. The cache holds Arrow
 IPC files in the user's cache folder (``ML4T_CACHE_DIR`` overrides it), one folder per version of
@@ -30,6 +30,7 @@ import functools
 import hashlib
 import importlib
 import importlib.metadata
+import itertools
 import os
 import re
 import sys
@@ -38,6 +39,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -51,8 +53,12 @@ from ml4t.core.values import format_ns
 __all__ = ["SessionTable", "cache_folder", "calendar_names", "is_calendar", "session_table"]
 
 SCHEMA = pl.Schema({"label": pl.Date(), "open_ns": pl.Int64(), "close_ns": pl.Int64()})
+BREAKS = pl.Schema({"start_ns": pl.Int64(), "end_ns": pl.Int64()})
 # Raised when the layout of a cache file changes; part of the folder name, so old files are ignored.
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
+# Breaks that pandas-market-calendars still has and their venue gave up: Korea has traded over lunch since
+# then, which exchange-calendars knows (exchange_calendar_xkrx.py).
+NO_BREAK_SINCE: Mapping[str, dt.date] = MappingProxyType({"XKRX": dt.date(2000, 5, 22)})
 NEW_YORK = "America/New_York"
 
 
@@ -69,11 +75,14 @@ class SessionTable:
     frame
         One row per session, sorted: ``label`` Date, ``open_ns`` and ``close_ns`` Int64 (UTC ns).
         Sessions never overlap; one may open at the instant the one before closes.
+    breaks
+        Where trading rests inside sessions, one row each, sorted: ``start_ns`` and ``end_ns`` Int64 (UTC ns).
     """
 
     name: str
     timezone: str
     frame: pl.DataFrame = field(repr=False)
+    breaks: pl.DataFrame = field(repr=False, factory=lambda: pl.DataFrame(schema=BREAKS))
 
     def __len__(self) -> int:
         return self.frame.height
@@ -83,14 +92,25 @@ class SessionTable:
         """Label as days since 1970, open and close, each in one piece: as engines take them."""
         return self.frame.select(pl.col("label").cast(pl.Int32), "open_ns", "close_ns").rechunk()
 
+    @functools.cached_property
+    def spans(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """From when and to when there is trading without a break: two arrays, both ascending."""
+        opens = np.concatenate((self.frame["open_ns"].to_numpy(), self.breaks["end_ns"].to_numpy()))
+        closes = np.concatenate((self.frame["close_ns"].to_numpy(), self.breaks["start_ns"].to_numpy()))
+        return np.sort(opens), np.sort(closes)
+
     def sessions(self, start: dt.date, end: dt.date) -> list[tuple[dt.date, int, int]]:
         """Return label, open and close of the sessions labelled from `start` to `end`, both included."""
         return list(self.between(start, end).frame.iter_rows())
 
     def between(self, start: dt.date, end: dt.date) -> SessionTable:
         """Return the sessions labelled from `start` to `end`, both included."""
-        kept = self.frame.filter(pl.col("label").is_between(start, end))
-        return SessionTable(name=self.name, timezone=self.timezone, frame=kept.rechunk())
+        kept = self.frame.filter(pl.col("label").is_between(start, end)).rechunk()
+        breaks = self.breaks.clear()
+        if kept.height and self.breaks.height:
+            first, last = kept["open_ns"][0], kept["close_ns"][-1]
+            breaks = self.breaks.filter(pl.col("start_ns") > first, pl.col("end_ns") < last).rechunk()
+        return SessionTable(name=self.name, timezone=self.timezone, frame=kept, breaks=breaks)
 
     def day_start_ns(self, day: dt.date) -> int:
         """Return the instant from which rows belong to `day` or later.
@@ -111,30 +131,55 @@ class SessionTable:
 
         A session holds its open and not its close. Where there is none, both are 0.
         """
-        opens = self.frame["open_ns"].to_numpy()
-        closes = self.frame["close_ns"].to_numpy()
-        row = np.searchsorted(opens, instants, side="right") - 1
-        inside = (
-            (row >= 0) & (instants < closes[row]) if len(opens) else np.zeros(len(instants), dtype=np.bool_)
-        )
-        if not inside.any():
-            return np.zeros_like(instants), np.zeros_like(instants), inside
-        return np.where(inside, opens[row], 0), np.where(inside, closes[row], 0), inside
+        return _around(instants, self.frame["open_ns"].to_numpy(), self.frame["close_ns"].to_numpy())
+
+    def break_around(
+        self, instants: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Return start and end of the break each instant lies in, and whether it lies in one.
+
+        A break holds its start and not its end. Where there is none, both are 0.
+        """
+        return _around(instants, self.breaks["start_ns"].to_numpy(), self.breaks["end_ns"].to_numpy())
+
+    def resting(self, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which data, from begin to end each, lie in a break with all of it.
+
+        A tick, which begins where it ends, is of the trading before a break at its start and of that after it
+        at its end.
+        """
+        if not self.breaks.height:
+            return np.zeros(len(begins), dtype=np.bool_)
+        starts, stops = self.breaks["start_ns"].to_numpy(), self.breaks["end_ns"].to_numpy()
+        place = np.searchsorted(starts, begins, side="right") - 1
+        held = (place >= 0) & (ends <= stops[place])
+        is_at_an_end = (begins == ends) & ((begins == starts[place]) | (begins == stops[place]))
+        return np.asarray(held & ~is_at_an_end, dtype=np.bool_)
 
     def open_time_before(self, instants: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return how long the venue had been open, in ns, from the table's first open to each instant.
 
-        Differences of two values are the open time between the instants: nights, weekends and
-        holidays do not count.
+        Differences of two values are the open time between the instants: nights, weekends, holidays and
+        breaks do not count.
         """
-        opens = self.frame["open_ns"].to_numpy()
-        closes = self.frame["close_ns"].to_numpy()
+        opens, closes = self.spans
         if not len(opens):
             return np.zeros(len(instants), dtype=np.int64)
         before = np.concatenate(([0], np.cumsum(closes - opens)))
         row = np.searchsorted(opens, instants, side="right") - 1
         inside = np.clip(instants - opens[row], 0, closes[row] - opens[row])
         return np.asarray(np.where(row < 0, 0, before[row] + inside), dtype=np.int64)
+
+
+def _around(
+    instants: npt.NDArray[np.int64], begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return begin and end of the span that holds each instant, 0 where none does, and whether one does."""
+    row = np.searchsorted(begins, instants, side="right") - 1
+    inside = (row >= 0) & (instants < ends[row]) if len(begins) else np.zeros(len(instants), dtype=np.bool_)
+    if not inside.any():
+        return np.zeros_like(instants), np.zeros_like(instants), inside
+    return np.where(inside, begins[row], 0), np.where(inside, ends[row], 0), inside
 
 
 def local_midnight_ns(day: dt.date, timezone: str) -> int:
@@ -259,7 +304,7 @@ def _library_table(name: str, start: dt.date, end: dt.date) -> SessionTable:
 
 def _build(name: str, first: dt.date, last: dt.date) -> SessionTable:
     with warnings.catch_warnings():
-        # The library warns about its own use of pandas and about breaks that we do not read.
+        # The library warns about its own use of pandas.
         warnings.simplefilter("ignore")
         return _schedule(name, first, last)
 
@@ -288,14 +333,55 @@ def _schedule(name: str, first: dt.date, last: dt.date) -> SessionTable:
         },
         schema=SCHEMA,
     )
+    breaks = pl.DataFrame(schema=BREAKS)
+    if "break_start" in schedule.columns:
+        rests = schedule["break_start"].notna() & schedule["break_end"].notna()
+        if name in NO_BREAK_SINCE:
+            rests &= schedule.index < NO_BREAK_SINCE[name].isoformat()
+        breaks = _within(frame.filter(pl.Series(rests.to_numpy())), schedule[rests])
     timezone = getattr(calendar.tz, "key", None) or str(calendar.tz)
-    return SessionTable(name=name, timezone=timezone, frame=checked(name, frame))
+    return SessionTable(name=name, timezone=timezone, frame=checked(name, frame), breaks=breaks)
+
+
+def _within(sessions: pl.DataFrame, schedule: Any) -> pl.DataFrame:  # noqa: ANN401 - a frame of pandas
+    """Return the breaks of a schedule, as far as they lie within their sessions and have a length.
+
+    Half days end before the break that the library states for them, and pauses that were abolished stay there
+    with a length of nothing (CME equity futures since 2021).
+    """
+    both = pl.DataFrame(
+        {"start_ns": _utc_ns(schedule["break_start"]), "end_ns": _utc_ns(schedule["break_end"])},
+        schema=BREAKS,
+    ).hstack(sessions.select("open_ns", "close_ns").get_columns())
+    edges = ("open_ns", "start_ns", "end_ns", "close_ns")
+    in_order = [pl.col(before) < pl.col(after) for before, after in itertools.pairwise(edges)]
+    return both.filter(*in_order).select(BREAKS.names())
 
 
 def _utc_ns(column: object) -> npt.NDArray[np.int64]:
     """Return a pandas column of aware instants as UTC ns."""
     instants = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()  # type: ignore[attr-defined]
     return np.asarray(instants.astype("datetime64[ns]").astype(np.int64), dtype=np.int64)
+
+
+def checked_breaks(table: SessionTable) -> SessionTable:
+    """Return a table of which every break lies within a session, after the break before it, or raise."""
+    starts, stops = table.breaks["start_ns"].to_numpy(), table.breaks["end_ns"].to_numpy()
+    opens, closes = table.frame["open_ns"].to_numpy(), table.frame["close_ns"].to_numpy()
+    place = np.searchsorted(opens, starts, side="left") - 1
+    held = (place >= 0) & (starts < stops)
+    if len(opens):
+        held &= stops < closes[place]
+    held[1:] &= starts[1:] > stops[:-1]
+    if not held.all():
+        row = int(np.argmin(held))
+        message = (
+            f"calendar {table.name}: the break from {format_ns(int(starts[row]))} to "
+            f"{format_ns(int(stops[row]))} does not lie within a session, after the break before it; breaks "
+            "are inside of sessions, in order and apart: correct it, or leave it out"
+        )
+        raise DataError(message)
+    return table
 
 
 def checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
@@ -323,6 +409,10 @@ def checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 # The cache --------------------------------------------------------------------------------------
+
+
+# What a file holds: null where a session has no break.
+STORED = pl.Schema({**SCHEMA, **BREAKS})
 
 
 @frozen(kw_only=True)
@@ -381,10 +471,11 @@ def _read_cache(path: Path, name: str) -> _Cached | None:
         with path.open("rb") as stream, ipc.open_file(stream) as reader:
             arrow = reader.read_all()
         facts = {key.decode(): value.decode() for key, value in (arrow.schema.metadata or {}).items()}
-        frame = pl.DataFrame(arrow)
-        if frame.schema != SCHEMA or facts["sha256"] != _digest(frame, facts) or facts["name"] != name:
+        stored = pl.DataFrame(arrow)
+        if stored.schema != STORED or facts["sha256"] != _digest(stored, facts) or facts["name"] != name:
             return None
-        table = SessionTable(name=name, timezone=facts["timezone"], frame=frame)
+        frame, breaks = stored.select(SCHEMA.names()), stored.select(BREAKS.names()).drop_nulls().rechunk()
+        table = SessionTable(name=name, timezone=facts["timezone"], frame=frame, breaks=breaks)
         first, last = dt.date.fromisoformat(facts["first"]), dt.date.fromisoformat(facts["last"])
         return _Cached(first=first, last=last, table=table)
     except (OSError, ValueError, KeyError, pl.exceptions.PolarsError):
@@ -404,8 +495,9 @@ def _write_cache(path: Path, cached: _Cached) -> None:
         "first": cached.first.isoformat(),
         "last": cached.last.isoformat(),
     }
-    facts["sha256"] = _digest(cached.table.frame, facts)
-    arrow = cached.table.frame.to_arrow().replace_schema_metadata(facts)
+    stored = _with_breaks(cached.table)
+    facts["sha256"] = _digest(stored, facts)
+    arrow = stored.to_arrow().replace_schema_metadata(facts)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -418,11 +510,21 @@ def _write_cache(path: Path, cached: _Cached) -> None:
             raise
 
 
+def _with_breaks(table: SessionTable) -> pl.DataFrame:
+    """Return sessions with the break of each beside it; calendars of the library have one at most."""
+    return table.frame.join_asof(
+        table.breaks, left_on="close_ns", right_on="end_ns", strategy="backward", coalesce=False
+    ).select(
+        *SCHEMA.names(),
+        *(pl.when(pl.col("start_ns") > pl.col("open_ns")).then(name).alias(name) for name in BREAKS.names()),
+    )
+
+
 def _digest(frame: pl.DataFrame, facts: Mapping[str, str]) -> str:
     """Return the sha256 of the values and of the facts stored beside them."""
     digest = hashlib.sha256()
     for key in ("name", "timezone", "first", "last"):
         digest.update(f"{key}={facts[key]}\n".encode())
-    for column in ("label", "open_ns", "close_ns"):
-        digest.update(frame[column].cast(pl.Int64).to_numpy().tobytes())
+    for column in STORED.names():
+        digest.update(frame[column].cast(pl.Int64).fill_null(0).to_numpy().tobytes())
     return digest.hexdigest()

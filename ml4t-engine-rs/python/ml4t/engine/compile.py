@@ -390,7 +390,8 @@ def _settlements(data: MarketData) -> list[dict[str, Any]]:
 
 
 def _calendar(table: SessionTable) -> dict[str, Any]:
-    return {"name": table.name, "frame": table.numbers}
+    breaks = {"breaks": table.breaks.rechunk()} if table.breaks.height else {}
+    return {"name": table.name, "frame": table.numbers, **breaks}
 
 
 def _model(chosen: ChosenModel) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from .helpers import (
     done,
     ended,
     expired,
+    feed,
     filled,
     future,
     limit,
@@ -131,6 +132,46 @@ def test_an_order_that_arrives_at_lunch_by_latency_waits_as_well(go: Go) -> None
         broker={"latency": "10m"},
     )
     assert ends == {"market": done("2024-11-07 03:30"), "day": expired("2024-11-07 06:30")}
+
+
+@pytest.mark.parametrize(
+    ("options", "sent", "at"),
+    [
+        ({}, "2024-11-07 03:00", "2024-11-07 03:00"),
+        ({"cuts_to_session": True}, "2024-11-07 02:30", "2024-11-07 03:30"),
+    ],
+)
+def test_a_bar_that_begins_in_the_break_fills_at_its_own_stamp_or_where_it_is_cut(
+    go: Go, options: Made, sent: str, at: str
+) -> None:
+    values = {"symbol": "TYO", "open": 20.0, "high": 20.5, "low": 19.5, "close": 20.0, "volume": 1e6}
+    spans = [(f"2024-11-07 0{hour}:00", f"2024-11-07 0{hour + 1}:00") for hour in range(5)]
+    rows = [{"ts_open": utc(begin), "ts_event": utc(end), **values} for begin, end in spans]
+    data = feed(rows, [share("TYO", "JPX")], **options)
+    assert filled(go({sent: [buy("a", "TYO")]}, data)) == [("a", utc(at), 20.0)]
+
+
+def test_quotes_in_lunch_move_marks_and_margin_calls_but_close_nothing_until_after_it(go: Go) -> None:
+    ticks = [
+        ("2024-11-07 02:00", 99.9, 100.1),
+        ("2024-11-07 02:10", 99.9, 100.1),
+        # Half of it is lost at lunch, by a quote that nobody trades at.
+        ("2024-11-07 03:00", 49.9, 50.1),
+        ("2024-11-07 03:30", 59.9, 60.1),
+        ("2024-11-07 06:30", 59.9, 60.1),
+    ]
+    broker = {
+        "initial_cash": 6_000,
+        "margin_model": {"type": "FixedLeverage", "leverage": 2, "maintenance": 0.25},
+        "liquidation_model": {"type": "CloseAll"},
+    }
+    plan = {"2024-11-07 02:00": [buy("held", "TYO", 100)]}
+    results = go(plan, quotes(share("TYO", "JPX"), ticks), broker=broker)
+    # Equity is 6,000 - 100 x (100.1 - 50) = 990 at lunch, and 1,250 are asked for.
+    calls = results.margin_calls.select("ts_event", "kind", "status").rows()
+    assert calls[0][0] == utc("2024-11-07 03:00")
+    assert filled(results)[0] == ("held", utc("2024-11-07 02:10"), 100.1)
+    assert [(at, price) for _, at, price in filled(results)[1:]] == [(utc("2024-11-07 03:30"), 59.9)]
 
 
 def test_quotes_leave_lunch_out_as_well(go: Go) -> None:

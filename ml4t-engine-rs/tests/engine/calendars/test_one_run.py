@@ -27,6 +27,7 @@ from .helpers import (
     session_of,
     sessions,
     share,
+    stop,
     utc,
 )
 
@@ -41,7 +42,22 @@ MARKETS = (
     Market(share("TYO", "JPX", "JPY"), 2000.0, 1.0),
     Market(share("BHP", "ASX", "AUD"), 40.0, 0.01),
 )
-ROWS = [row for each in MARKETS for row in each.bars(FIRST, LAST)]
+# Bars in the lunch of Tokyo, of nobody: they would fill anything.
+AT_LUNCH = [
+    {
+        "symbol": "TYO",
+        "ts_open": begin,
+        "ts_event": begin + HOUR,
+        "open": 2000.0,
+        "high": 9000.0,
+        "low": 1.0,
+        "close": 2000.0,
+        "volume": 1e6,
+    }
+    for session in sessions("JPX", FIRST, LAST)
+    for begin in [session.parts[0][1]]
+]
+ROWS = [*(row for each in MARKETS for row in each.bars(FIRST, LAST)), *AT_LUNCH]
 # The yen falls while New York has its holiday.
 RATES = [
     ("USDJPY", "2024-11-20 00:00", 150.0),
@@ -69,6 +85,10 @@ PLAN = {
         buy("gtc_stk", "STK", **limit(96.0)),
         buy("named_open", "STK", order_type="market_on_open"),
         buy("named_close", "STK", order_type="market_on_close"),
+    ],
+    "2024-11-28 02:00": [
+        buy("day_over_lunch", "TYO", **limit(500.0, "day")),
+        buy("day_stop_over_lunch", "TYO", **stop(8000.0, "day")),
     ],
     "2024-11-28 03:00": [buy("in_the_lunch", "TYO")],
     # CME closes early on Thanksgiving and opens again in the evening, for Friday.
@@ -121,6 +141,8 @@ def test_day_orders_live_to_the_close_of_the_session_they_belong_to(week: Go) ->
         # The market that never closes is in the session of Wednesday.
         "day_BTC": expired("2024-11-28 00:00"),
         "day_TYO": expired("2024-11-28 06:30"),
+        "day_over_lunch": expired("2024-11-28 06:30"),
+        "day_stop_over_lunch": expired("2024-11-28 06:30"),
         "day_BHP": expired("2024-11-28 05:10"),
         "day_fut_after": expired("2024-11-29 18:00"),
         "day_stk_monday": expired("2024-12-02 21:00"),
@@ -164,6 +186,10 @@ def test_limits_that_stay_wait_over_holidays_and_breaks(week: Go) -> None:
 def test_nothing_fills_while_its_venue_is_closed_or_at_lunch(week: Go) -> None:
     results = week()
     assert results.fills.height == 22
+    (warning,) = [each for each in results.warnings if "break" in each]
+    assert warning.startswith(
+        f"feed prices: {len(AT_LUNCH)} of {len(ROWS)} rows lie in a break of their calendar"
+    )
     for symbol, at in results.fills.select("symbol", "ts_event").rows():
         each = next(
             s for s in sessions(VENUES[symbol], "2024-11-20", "2024-12-06") if s.opens <= at <= s.closes

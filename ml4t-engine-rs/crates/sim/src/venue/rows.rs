@@ -1,5 +1,6 @@
 //! Completed rows: the ranges and closes of bars, quotes and prints, and what follows them.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use ml4t_abi::Phase;
@@ -8,7 +9,7 @@ use crate::error::Result;
 use crate::ids::{BookId, OrderId};
 use crate::order::TimeInForce;
 use crate::phase::PhaseMarket;
-use crate::plan::FeedKind;
+use crate::plan::{Feed, FeedKind};
 use crate::policies::{BarPath, FillTiming, OrderInsideBar};
 use crate::recorder::Recorder;
 use crate::state::State;
@@ -22,16 +23,23 @@ fn has_acted_since<R>(desk: &Desk<'_, R>, i: usize, ts: Ns) -> bool {
     desk.state.actions_since(desk.plan, i, ts).next().is_some()
 }
 
-/// The last quote of an instrument, if it came in the session that is open and is a price of today's shares.
+/// The last quote of an instrument, if it came since trading last began and is a price of today's shares.
 fn standing_row<R>(desk: &Desk<'_, R>, i: usize) -> Option<usize> {
     let instrument = &desk.plan.instruments[i];
     let feed = instrument.matching?;
     let row = desk.state.completed_row(desk.plan, feed.index(), i)?;
     let ts = desk.plan.feed(feed).data.ts_event[row];
     let sessions = &desk.plan.calendars[instrument.calendar.index()];
-    let open = sessions.closing_after(desk.state.now).map(|k| sessions.open[k]);
-    let is_open = open.is_some_and(|open| open <= desk.state.now && open <= ts);
-    (is_open && !has_acted_since(desk, i, ts)).then_some(row)
+    let stands = sessions.trading_since(desk.state.now).is_some_and(|since| since <= ts);
+    (stands && !has_acted_since(desk, i, ts)).then_some(row)
+}
+
+/// The rows that do not lie in a break of their calendar: those that orders meet.
+pub(super) fn trading<'s>(feed: &Feed, rows: &'s [(u32, u32)]) -> Cow<'s, [(u32, u32)]> {
+    if !feed.has_resting() {
+        return Cow::Borrowed(rows);
+    }
+    rows.iter().filter(|&&(_, row)| !feed.is_resting(row as usize)).copied().collect()
 }
 
 impl SimulatedVenue {
@@ -99,7 +107,7 @@ impl SimulatedVenue {
             }
             let sessions = &desk.plan.calendars[instrument.calendar.index()];
             let opened = sessions.close.binary_search(&desk.state.now).ok().map(|k| sessions.open[k]);
-            let Some(row) = desk.state.completed_row(desk.plan, feed.index(), i) else { continue };
+            let Some(row) = desk.state.traded_row(desk.plan, feed.index(), i) else { continue };
             let ts = desk.plan.feed(feed).data.ts_event[row];
             if opened.is_some_and(|opened| ts >= opened) && !has_acted_since(desk, i, ts) {
                 set.push((index_u32(i), index_u32(row)));
@@ -110,9 +118,12 @@ impl SimulatedVenue {
         }
         set.sort_unstable();
         self.match_set(desk, &set, PhaseMarket::SESSION_CLOSE)?;
-        for &(i, row) in &set {
-            let kind = desk.plan.instruments[i as usize].matching.map(|feed| desk.plan.feed(feed).data.kind);
-            self.set_marks(desk, &[(i, row)], kind.map_or(Phase::TRADE, FeedKind::range_phase))?;
+        for &(i, _) in &set {
+            // The last price is the mark, also one of a break.
+            let Some(feed) = desk.plan.instruments[i as usize].matching else { continue };
+            if let Some(row) = desk.state.completed_row(desk.plan, feed.index(), i as usize) {
+                self.set_marks(desk, &[(i, index_u32(row))], desk.plan.feed(feed).data.kind.range_phase())?;
+            }
         }
         Ok(())
     }
@@ -164,7 +175,14 @@ impl SimulatedVenue {
         Ok(())
     }
 
-    pub(super) fn on_bars<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, set: &[(u32, u32)]) -> Result<()> {
+    /// Bars of one feed that are complete; those in a break value positions and do nothing else.
+    pub(super) fn on_bars<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        feed: &Feed,
+        rows: &[(u32, u32)],
+    ) -> Result<()> {
+        let set = &*trading(feed, rows);
         if self.needs_bar {
             self.settle_deferred(desk, set)?;
         }
@@ -189,7 +207,7 @@ impl SimulatedVenue {
             }
         }
         self.trail_orders(desk, set)?;
-        self.set_marks(desk, set, Phase::CLOSE)
+        self.set_marks(desk, rows, Phase::CLOSE)
     }
 
     /// The range of the bars is past: where the market stood inside them counts no more.
@@ -210,9 +228,10 @@ impl SimulatedVenue {
     pub(super) fn on_ticks<R: Recorder>(
         &mut self,
         desk: &mut Desk<'_, R>,
+        feed: &Feed,
         rows: &[(u32, u32)],
-        phase: Phase,
     ) -> Result<()> {
+        let phase = feed.data.kind.range_phase();
         let mut round = std::mem::take(&mut self.set);
         for k in 0.. {
             round.clear();
@@ -223,16 +242,18 @@ impl SimulatedVenue {
             if round.is_empty() {
                 break;
             }
-            self.liquidate_in(desk, &round, phase)?;
-            self.match_set(desk, &round, phase)?;
-            self.count_ahead(desk, &round, phase)?;
-            self.tell_market(desk, &round, phase)?;
+            let set = &*trading(feed, &round);
+            self.liquidate_in(desk, set, phase)?;
+            self.match_set(desk, set, phase)?;
+            self.count_ahead(desk, set, phase)?;
+            self.tell_market(desk, set, phase)?;
             if phase == Phase::TRADE {
                 // Prints beside quotes move no stop and set no mark.
                 round.retain(|&(i, _)| desk.plan.instruments[i as usize].prints.is_none());
             }
-            self.trail_orders(desk, &round)?;
-            self.trail_rules(desk, &round)?;
+            let set = &*trading(feed, &round);
+            self.trail_orders(desk, set)?;
+            self.trail_rules(desk, set)?;
             self.set_marks(desk, &round, phase)?;
         }
         self.set = round;

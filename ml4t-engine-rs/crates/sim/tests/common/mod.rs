@@ -216,7 +216,16 @@ impl World {
             label: sessions.iter().map(|s| i32::try_from(s.0).unwrap_or(i32::MAX)).collect(),
             open: sessions.iter().map(|s| s.1).collect(),
             close: sessions.iter().map(|s| s.2).collect(),
+            breaks: Vec::new(),
         });
+        self
+    }
+
+    /// Let trading of a calendar rest from and to these instants.
+    pub(crate) fn breaks(&mut self, name: &str, breaks: &[(Ns, Ns)]) -> &mut Self {
+        for calendar in self.calendars.iter_mut().filter(|calendar| calendar.name == name) {
+            calendar.breaks = breaks.to_vec();
+        }
         self
     }
 
@@ -461,7 +470,9 @@ impl World {
         if let Some(signals) = &signals {
             signals.validate(&instruments)?;
         }
-        let feeds = feeds.iter().map(|f| build_feed(f, &instruments, &index)).collect::<Result<Vec<_>>>()?;
+        let built = feeds.iter().map(|f| build_feed(f, &instruments, &index));
+        let feeds = built.map(|feed| Ok(feed?.with_breaks(&instruments, &self.calendars)));
+        let feeds = feeds.collect::<Result<Vec<_>>>()?;
         Ok(Plan {
             instruments,
             feeds,

@@ -90,7 +90,7 @@ impl World {
             find_prints(&mut instruments, &inputs);
         }
         let feeds = inputs.into_iter().map(|((kind, name), rows)| feed(kind, name, &rows, &instruments));
-        let feeds = feeds.collect::<Result<Vec<_>>>()?;
+        let feeds = feeds.map(|feed| Ok(feed?.with_breaks(&instruments, &calendars))).collect::<Result<Vec<_>>>()?;
         let nav = match scenario.text("nav_calendar") {
             Some(name) => calendars.iter().position(|c| c.name == name).ok_or_else(|| wrong(name))?,
             None => 0,
@@ -141,6 +141,9 @@ fn calendars(scenario: &Scenario) -> Result<Vec<Sessions>> {
         sessions.label.push(i32::try_from(day(cell(&row, "label", ""))?).unwrap_or(i32::MAX));
         sessions.open.push(instant(cell(&row, "opens", ""))?);
         sessions.close.push(instant(cell(&row, "closes", ""))?);
+        if !cell(&row, "rests", "").is_empty() {
+            sessions.breaks.push((instant(cell(&row, "rests", ""))?, instant(cell(&row, "resumes", ""))?));
+        }
     }
     Ok(found.into_values().collect())
 }

@@ -28,9 +28,9 @@ def time_bars(
 ) -> pl.DataFrame:
     """Return one bar per window of time in which there was a tick.
 
-    Windows start at the open of each session, the last one of a session ends at its close, and none spans
-    two sessions (but ``1w`` and ``1mo``, which are made of whole sessions). A window without a tick has no
-    bar.
+    Windows start at the open of each session and anew after each break in it, the last one before a break or
+    a close ends there, and none spans two sessions or a break (but ``1d``, ``1w`` and ``1mo``, which are made
+    of whole sessions). A window without a tick has no bar.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def time_bars(
         Of the instruments that are not declared: a name, or a calendar of your own, which has to know the
         sessions to the end of the last window.
     outside
-        What to do with ticks outside the sessions: ``refuse`` names the first one, ``drop`` leaves them
-        out, and their volume is in no bar.
+        What to do with ticks outside the sessions or in a break: ``refuse`` names the first one, ``drop``
+        leaves them out, and their volume is in no bar.
     until
         Instant up to which the ticks are all there, with a time zone; that of the last tick of all symbols
         by default. A window that ends later is incomplete. Give the close of the last session where its last
@@ -58,8 +58,8 @@ def time_bars(
     -------
     polars.DataFrame
         See :mod:`ml4t.backtest.bars`. ``ts_open`` and ``ts_event`` are the two ends of the window, of which
-        it holds the first and not the second; only the last one of a session holds the print of the very
-        close. A bar of whole sessions opens with the first session that it has a tick of.
+        it holds the first and not the second; only the last one before a close or a break holds the print of
+        that very instant. A bar of whole sessions opens with the first session that it has a tick of.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def bars_by_time(
     """Return the bars of :func:`time_bars` of ticks that are read and checked, all of them up to `known`."""
     rows = intake.rows
     placed = rows.with_columns(at="ts").hstack(
-        place(rows["symbol"], rows["ts"], window, intake.tables, holds_close=True).get_columns()
+        place(rows["symbol"], rows["ts"], window, intake.tables).get_columns()
     )
     kept = within_sessions(placed, label=intake.label, tables=intake.tables, outside=outside)
     grouped = _grouped(kept, intake, price_columns(), known)
@@ -122,8 +122,8 @@ def resample(
     calendar
         Of the instruments that are not declared; see :func:`time_bars`.
     outside
-        What to do with bars that begin outside the sessions: ``refuse`` names the first one, ``drop`` leaves
-        them out.
+        What to do with bars that begin outside the sessions, or in a break: ``refuse`` names the first one,
+        ``drop`` leaves them out.
     until
         Instant up to which the bars are all there, with a time zone; the end of the last bar of all symbols
         by default. A window that ends later is incomplete.
@@ -144,8 +144,9 @@ def resample(
     Raises
     ------
     DataError
-        A bar reaches beyond the window it begins in, or beyond its session; it lies outside the sessions; two
-        bars of one symbol overlap; a parameter is not what it must be; or the bars are refused.
+        A bar reaches beyond the window it begins in, beyond its session or into a break; it lies outside the
+        sessions or in a break; two bars of one symbol overlap; a parameter is not what it must be; or the
+        bars are refused.
 
     Examples
     --------
@@ -166,7 +167,7 @@ def merged_bars(
     """Return the bars of :func:`resample` of bars that are read and checked, all of them up to `known`."""
     rows = intake.rows
     placed = rows.with_columns(at="ts_open").hstack(
-        place(rows["symbol"], rows["ts_open"], window, intake.tables, holds_close=False).get_columns()
+        place(rows["symbol"], rows["ts_open"], window, intake.tables, until=rows["ts"]).get_columns()
     )
     kept = within_sessions(placed, label=intake.label, tables=intake.tables, outside=outside)
     _refuse_longer(kept, intake, window)
@@ -228,6 +229,6 @@ def _refuse_longer(rows: pl.DataFrame, intake: Intake, window: Window) -> None:
         f"{intake.label}: the bar of {row['symbol']} from {format_ns(row['ts_open'])} to "
         f"{format_ns(row['ts'])} reaches beyond its window of {window.text}, which ends at "
         f"{format_ns(row['ends'])}, and a bar cannot be divided; choose windows that hold whole bars, cut "
-        "bars at the close of their session, or build from ticks"
+        "bars at the close of their session and at its breaks, or build from ticks"
     )
     raise DataError(message)

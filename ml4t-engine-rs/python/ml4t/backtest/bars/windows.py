@@ -81,37 +81,42 @@ def place(
     window: Window,
     tables: Mapping[str, SessionTable],
     *,
-    holds_close: bool,
+    until: pl.Series | None = None,
 ) -> pl.DataFrame:
-    """Return the window of each row: ``starts`` and ``ends`` in UTC ns, null outside sessions.
+    """Return the window of each row: ``starts`` and ``ends`` in UTC ns, null outside sessions and in breaks.
 
-    A window holds its start and not its end, but the last one of a session holds the close where
-    `holds_close`: the closing auction prints then. Where the next session opens at that instant, the
-    print belongs to that one.
+    Rows are ticks, or bars from `instants` to `until`. A window holds its start and not its end, but the last
+    one before a close or a break holds the tick of that instant: the closing auction prints then. Where the
+    next session opens at that instant, the print belongs to that one.
+
+    After a break windows start anew. Those of whole sessions go over it, and hold bars that reach into it.
 
     ``starts`` of a window of whole sessions is the open of the session the row lies in, so that a bar
     never opens before the first session it has a row of.
     """
     at = instants.to_numpy()
+    last_at = None if until is None else until.to_numpy()
     starts, ends = np.zeros_like(at), np.zeros_like(at)
     known = np.zeros(len(at), dtype=np.bool_)
     for name, table in sorted({table.name: table for table in tables.values()}.items()):
         mine = symbols.is_in([symbol for symbol in tables if tables[symbol].name == name]).to_numpy()
-        first, last, inside = _windows(at[mine], table, window, holds_close=holds_close)
+        first, last, inside = _windows(at[mine], None if last_at is None else last_at[mine], table, window)
         starts[mine], ends[mine], known[mine] = first, last, inside
     placed = pl.DataFrame({"starts": starts, "ends": ends, "known": known})
     return placed.select(pl.when("known").then(name).alias(name) for name in ("starts", "ends"))
 
 
 def _windows(
-    at: Instants, table: SessionTable, window: Window, *, holds_close: bool
+    at: Instants, until: Instants | None, table: SessionTable, window: Window
 ) -> tuple[Instants, Instants, npt.NDArray[np.bool_]]:
-    opens, closes = table.frame["open_ns"].to_numpy(), table.frame["close_ns"].to_numpy()
-    if not len(opens):
+    if not table.frame.height:
         return np.zeros_like(at), np.zeros_like(at), np.zeros(len(at), dtype=np.bool_)
+    whole = table.frame["open_ns"].to_numpy(), table.frame["close_ns"].to_numpy()
+    opens, closes = whole if window.ns is None else table.spans
     row = np.searchsorted(opens, at, side="right") - 1
-    inside = (row >= 0) & ((at < closes[row]) | (holds_close & (at == closes[row])))
+    inside = (row >= 0) & ((at < closes[row]) | ((until is None) & (at == closes[row])))
     if window.ns is None:
+        inside &= ~table.resting(at, at if until is None else until)
         label = pl.col("label").dt.truncate(window.period)
         last = table.frame.select(pl.col("close_ns").max().over(label)).to_series().to_numpy()
         return opens[row], last[row], inside
@@ -124,12 +129,12 @@ def _windows(
 def within_sessions(
     placed: pl.DataFrame, *, label: str, tables: Mapping[str, SessionTable], outside: Outside
 ) -> pl.DataFrame:
-    """Return the rows that lie in a session.
+    """Return the rows that lie in a session and in none of its breaks.
 
     Parameters
     ----------
     placed
-        Rows with ``symbol``, ``at``, and ``ends``, null outside sessions.
+        Rows with ``symbol``, ``at``, and ``ends``, null outside sessions and in breaks.
     label
         What messages call the source.
     tables
@@ -146,10 +151,9 @@ def within_sessions(
     first = wrong.sort("at", "symbol").row(0, named=True)
     table = tables[first["symbol"]]
     message = (
-        f"{label}: {first['symbol']} at {format_ns(first['at'])} lies outside the sessions of calendar "
-        f"{table.name}{_nearest(table, first['at'])}, the first of {wrong.height:,} such rows of "
-        f"{placed.height:,}; check the zone of the stamps, name the calendar of the venue with calendar=..., "
-        "or leave such rows out with outside='drop'"
+        f"{label}: {first['symbol']} at {format_ns(first['at'])} lies {_where(table, first['at'])}, "
+        f"the first of {wrong.height:,} such rows of {placed.height:,}; check the zone of the stamps, name "
+        "the calendar of the venue with calendar=..., or leave such rows out with outside='drop'"
     )
     raise DataError(message)
 
@@ -159,6 +163,14 @@ def check_outside(outside: object) -> None:
     if outside not in ("refuse", "drop"):
         message = f"outside is {outside!r}; allowed are 'refuse' and 'drop'"
         raise DataError(message)
+
+
+def _where(table: SessionTable, instant: int) -> str:
+    start, end, is_break = table.break_around(np.array([instant]))
+    if is_break[0]:
+        span = f"from {format_ns(int(start[0]))} to {format_ns(int(end[0]))}"
+        return f"in a break of calendar {table.name} ({span})"
+    return f"outside the sessions of calendar {table.name}{_nearest(table, instant)}"
 
 
 def _nearest(table: SessionTable, instant: int) -> str:

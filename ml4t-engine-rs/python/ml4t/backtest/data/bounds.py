@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import polars as pl
 from attrs import define, field, frozen
 
-from ml4t.backtest.calendars import SCHEMA, SessionTable, checked, session_table
+from ml4t.backtest.calendars import BREAKS, SCHEMA, SessionTable, checked, checked_breaks, session_table
 from ml4t.backtest.data.stamps import ISO_DATE, PLAIN_DATE, Interval
 from ml4t.core.errors import DataError
 from ml4t.core.sources import Calendar
@@ -179,6 +179,7 @@ class SessionBook:
             # The calendar may be known no further than the data reach.
             table = self._build(name, first, last)
         checked(name, table.frame)
+        checked_breaks(table)
         self._known[name] = (first, last, table)
         return table
 
@@ -190,7 +191,9 @@ class SessionBook:
             return calendar
         rows = list(calendar.sessions(first, last))
         frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-        return SessionTable(name=name, timezone=calendar.timezone, frame=frame)
+        own = getattr(calendar, "breaks", None)
+        breaks = pl.DataFrame(list(own(first, last)) if own is not None else [], schema=BREAKS, orient="row")
+        return SessionTable(name=name, timezone=calendar.timezone, frame=frame, breaks=breaks)
 
 
 def custom_calendars(calendars: Calendars) -> Mapping[str, Calendar | SessionTable]:

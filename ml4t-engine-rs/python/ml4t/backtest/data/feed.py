@@ -195,9 +195,9 @@ class DataFeed(LoadedFeed):
     matches_orders
         Whether orders are matched against this feed; to be declared where an instrument is in several.
     cuts_to_session
-        Whether an intraday bar that reaches beyond the open or the close of its session begins or
-        ends there: the last hourly bar of a New York day then ends at 16:00, not at 16:30. For data of
-        regular hours only; a bar that holds prints from after the close would show them too early.
+        Whether an intraday bar that reaches beyond the open or the close of its session, or into a break of
+        it, begins or ends there: the last hourly bar of a New York day then ends at 16:00, not at 16:30. For
+        data of regular hours only; a bar that holds prints from after the close would show them too early.
     signals, actions
         Signals and corporate actions that belong to these prices; see
         :class:`ml4t.backtest.data.Signals` and :func:`ml4t.backtest.data.actions.read_actions`. Signals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ml4t.backtest.data.bounds import Bounds, SessionBook
 from ml4t.backtest.data.checks import Rows, check_order, check_values, crossed_quotes, neighbours
 from ml4t.backtest.data.columns import Layout, apply_renames, find_layout
 from ml4t.backtest.data.frames import Part, Source
+from ml4t.backtest.data.hours import cut, hours_of
 from ml4t.backtest.data.readers import SourceFile, read_text, reason_of, shown_paths
 from ml4t.backtest.data.report import FeedReport, largest_gaps, missing_sessions, symbol_reports
 from ml4t.backtest.data.settings import FeedSettings
@@ -315,58 +316,8 @@ def _stamped(raw: Raw, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
     if raw.settings.kind is not DataKind.BAR:
         both = both.select("ts_event")
     elif raw.settings.cuts_to_session and keys.height:
-        both = _cut(keys["symbol"], both, tables)
+        both = cut(keys["symbol"], both, tables)
     return raw.keys.drop("stamp", "ts_open", strict=False).hstack(both.get_columns())
-
-
-def _by_calendar(
-    symbols: pl.Series, tables: Mapping[str, SessionTable]
-) -> Iterator[tuple[SessionTable, pl.Series]]:
-    """Yield each calendar with the rows whose instruments have it."""
-    for name, table in sorted({table.name: table for table in tables.values()}.items()):
-        yield table, symbols.is_in([symbol for symbol in tables if tables[symbol].name == name])
-
-
-def _cut(symbols: pl.Series, both: pl.DataFrame, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
-    """Return the instants of bars with what lies outside their session cut off.
-
-    A bar that begins in a session and ends in none ends at the close; one that begins in none and ends
-    in one begins at the open. Bars in no session, or across two, are left as they are.
-    """
-    opens, closes = both["ts_open"].to_numpy(), both["ts_event"].to_numpy()
-    first, last = opens.copy(), closes.copy()
-    for table, chosen in _by_calendar(symbols, tables):
-        mine = chosen.to_numpy()
-        begin, _, holds_end = table.containing(closes - 1)
-        _, end, holds_start = table.containing(opens)
-        first = np.where(mine & holds_end & ~holds_start, begin, first)
-        last = np.where(mine & holds_start & ~holds_end, end, last)
-    return pl.DataFrame({"ts_open": first, "ts_event": last})
-
-
-def _outside_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> tuple[str, ...]:
-    """Return a note on rows that do not lie within a session; many of them mean a wrong zone or calendar."""
-    count, example = 0, ""
-    for table, mine in _by_calendar(keys["symbol"], tables):
-        rows = keys.filter(mine)
-        last = rows["ts_event"].to_numpy()
-        if "ts_open" in keys.columns:
-            _, closes, inside = table.containing(rows["ts_open"].to_numpy())
-            inside &= last <= closes
-        else:
-            # A print at the very close belongs to the session.
-            inside = table.containing(last)[2] | table.containing(last - 1)[2]
-        outside = np.flatnonzero(~inside)
-        if len(outside) and not example:
-            row = int(outside[0])
-            example = f"{rows['symbol'][row]} at {format_ns(rows['ts_event'][row])}, calendar {table.name}"
-        count += len(outside)
-    if not count:
-        return ()
-    return (
-        f"{count:,} of {keys.height:,} rows reach beyond the sessions of their calendar (first: {example}); "
-        "check timezone, stamp and calendar",
-    )
 
 
 def _within(
@@ -447,7 +398,8 @@ def _report(
     silent = sorted(set(settings.symbols).difference(keys["symbol"].unique().to_list()))
     if silent:
         notes = (*notes, f"no rows in the range: {', '.join(silent)}")
-    doubts = () if settings.is_by_session else _outside_sessions(keys, tables)
+    hours = hours_of(keys.clear() if settings.is_by_session else keys, tables)
+    doubts, notes = hours.doubts, (*notes, *hours.notes)
     if not settings.is_by_session and settings.interval is not None:
         doubts += _short_bars(keys)
     doubts += crossed_quotes(rows)
@@ -461,6 +413,8 @@ def _report(
         span_ns=span,
         gaps=gaps,
         gap_count=gap_count,
+        outside_sessions=hours.outside.count,
+        in_breaks=hours.resting.count,
         notes=(*notes, *doubts),
         doubts=doubts,
     )

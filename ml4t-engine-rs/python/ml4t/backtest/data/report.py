@@ -34,7 +34,7 @@ class Gap:
     sessions
         Number of missing sessions; 0 for anything finer than a session.
     open_ns
-        Length of the gap in ns of time during which the venue was open.
+        Length of the gap in ns of time during which the venue was open: breaks do not count.
     """
 
     symbol: str
@@ -82,6 +82,9 @@ class FeedReport:
         stretches of open time without a row.
     gap_count
         How many there are: of session bars all, of anything finer only those in `gaps`.
+    outside_sessions, in_breaks
+        Rows that reach beyond the sessions of their calendar, and those that lie in a break of it, which
+        orders do not meet; 0 for session bars.
     notes
         What was left out or is unusual, one sentence each.
     doubts
@@ -96,6 +99,8 @@ class FeedReport:
     span_ns: tuple[int, int] | None = None
     gaps: tuple[Gap, ...] = ()
     gap_count: int = 0
+    outside_sessions: int = 0
+    in_breaks: int = 0
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
@@ -176,16 +181,15 @@ def missing_sessions(keys: pl.DataFrame, tables: Mapping[str, SessionTable]) -> 
     count = 0
     stamps = keys.group_by("symbol", maintain_order=True).agg(pl.col("ts_event").sort())
     for symbol, times in zip(stamps["symbol"].to_list(), stamps["ts_event"], strict=True):
-        sessions = tables[str(symbol)].frame
-        opens, closes = sessions["open_ns"].to_numpy(), sessions["close_ns"].to_numpy()
+        table = tables[str(symbol)]
+        opens, closes = table.frame["open_ns"].to_numpy(), table.frame["close_ns"].to_numpy()
         have = np.flatnonzero(_is_among(closes, times.to_numpy()))
         behind = np.flatnonzero(np.diff(have) > 1)
         if not len(behind):
             continue
         # A run goes from one session to before another.
         begin, end = have[behind] + 1, have[behind + 1]
-        open_until = np.concatenate(([0], np.cumsum(closes - opens)))
-        lengths = open_until[end] - open_until[begin]
+        lengths = table.open_time_before(opens[end]) - table.open_time_before(opens[begin])
         count += len(behind)
         gaps.extend(
             Gap(

@@ -21,6 +21,7 @@ from ml4t.reference.currencies import Currencies
 from ml4t.reference.margin_terms import MarginRate, MarginTerms, read_rates, read_terms
 from ml4t.reference.models import Models, average_days, read_models
 from ml4t.reference.numbers import CASH_EXPONENT, as_float, half_even, scaled, units_of_float
+from ml4t.reference.sessions import Sessions
 from ml4t.reference.timestamp import text_of
 from ml4t.reference.unsettled import TradeSettlement, read
 
@@ -223,16 +224,6 @@ class BorrowRate:
 
 
 @attrs.frozen(kw_only=True)
-class Sessions:
-    """Trading days of one calendar: `labels` are days since 1970, opens and closes instants, ascending."""
-
-    name: str
-    labels: tuple[int, ...]
-    opens: tuple[int, ...]
-    closes: tuple[int, ...]
-
-
-@attrs.frozen(kw_only=True)
 class Account:
     """What the account may do."""
 
@@ -318,7 +309,7 @@ class Plan:
             borrow=tuple(BorrowRate(**each) for each in spec.get("borrow", ())),
             margin_rates=read_rates(spec, [each.symbol for each in instruments]),
             margin=read_terms(spec),
-            calendars=tuple(_sessions(each) for each in spec["calendars"]),
+            calendars=tuple(Sessions.of(each) for each in spec["calendars"]),
             nav_calendar=spec["nav_calendar"],
             account=account,
             policies=_policies(spec["policies"]),
@@ -440,16 +431,6 @@ def _action(spec: Mapping[str, Any]) -> Action:
         # Older descriptions have neither of them.
         into=spec.get("into", spec["instrument"]),
         withholding=Fraction(spec.get("withholding", "0")),
-    )
-
-
-def _sessions(spec: Mapping[str, Any]) -> Sessions:
-    columns = _lists(spec["frame"])
-    return Sessions(
-        name=spec["name"],
-        labels=tuple(columns["label"]),
-        opens=tuple(columns["open_ns"]),
-        closes=tuple(columns["close_ns"]),
     )
 
 

@@ -79,10 +79,9 @@ def _meeting(venue: Venue) -> list[Order]:
 
 
 def _standing(venue: Venue, instrument: Instrument, now: int) -> Quote | None:
-    """Return the last quote of an instrument, if it is of the session that is open; actions end it."""
+    """Return the last quote of an instrument, if there was no break and no close since; actions end it."""
     quote = venue.last_ticks.get(instrument.index)
-    sessions = venue.plan.calendars[instrument.calendar]
-    spans = zip(sessions.opens, sessions.closes, strict=True)
-    if isinstance(quote, Quote) and any(opens <= quote.ts_event <= now < closes for opens, closes in spans):
+    spans = venue.plan.calendars[instrument.calendar].stretches
+    if isinstance(quote, Quote) and any(begin <= quote.ts_event <= now < end for begin, end in spans):
         return quote
     return None

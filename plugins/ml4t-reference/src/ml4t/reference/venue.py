@@ -9,7 +9,7 @@ the place of an instrument in a list never decides anything.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -59,6 +59,7 @@ class Venue:
     late: set[int] = attrs.field(factory=set)  #: those of them whose rules were changed meanwhile
     used: dict[tuple[int, int], tuple[int, int]] = attrs.field(factory=dict)
     last_ticks: dict[int, Quote | Trade] = attrs.field(factory=dict)  #: by instrument
+    last_marks: dict[int, int] = attrs.field(factory=dict)  #: that rows have set, by instrument
     turnover: Turnover = attrs.field(init=False)
 
     @turnover.default
@@ -83,21 +84,25 @@ class Venue:
             beside = in_turns([row for row in prints if (row[0].prints or 0) == source])
             over: list[Order] = []
             for matching, others in itertools.zip_longest(own, beside):
-                paths = [Path(self, instrument, [data]) for instrument, data in matching or []]
-                paths += [PrintPath(self, instrument, [data]) for instrument, data in others or []]
+                paths = [Path(self, instrument, [data]) for instrument, data in self.traded(matching)]
+                paths += [PrintPath(self, instrument, [data]) for instrument, data in self.traded(others)]
                 over += self._complete_turn(now, paths, matching or [])
             self._end_all(over, now)
         self.is_completing = False
 
     def _complete_turn(self, now: int, paths: list[Path], rows: list[tuple[Instrument, Data]]) -> list[Order]:
-        """Match one turn; return the orders that end when all ticks of the source and instant are matched."""
-        self._close_in(now, [row for row in rows if not isinstance(row[1], Bar)])
+        """Match one turn; return the orders that end when all ticks of the source and instant are matched.
+
+        Orders have no path through a row in a break. It is worth what it says and nothing else.
+        """
+        traded = self.traded(rows)
+        self._close_in(now, [row for row in traded if not isinstance(row[1], Bar)])
         self._walk(now, paths)
         if self.plan.models.needs_volume:
             self._end_all([order for path in paths for order in path.met_open()], now)
         self._booked(now, [path.instrument for path in paths])
         # What an open has filled that waited for its volume is held in the range of its bar.
-        self._close_in(now, [row for row in rows if isinstance(row[1], Bar)])
+        self._close_in(now, [row for row in traded if isinstance(row[1], Bar)])
         for path in paths:
             path.stage = RANGES
         self._walk(now, paths)
@@ -112,11 +117,11 @@ class Venue:
             over = []
         for instrument, data in rows:
             self.turnover.see(instrument, data)
-            if not isinstance(data, Bar):
+            if not isinstance(data, Bar) and not self.rests(instrument, data):
                 self.last_ticks[instrument.index] = data
             mark = mark_of(data)
             if mark is not None:
-                self.account.marks[instrument.index] = mark
+                self.account.marks[instrument.index] = self.last_marks[instrument.index] = mark
         return over
 
     def _close_in(self, now: int, rows: list[tuple[Instrument, Data]]) -> None:
@@ -217,9 +222,9 @@ class Venue:
             return
         offer = at_session_close(order, price, self.plan.policies)
         if offer is not None:
-            mark = self.account.marks[instrument.index]
             self.attempt(order, offer, data, now, open_only=False)
-            self.account.marks[instrument.index] = mark
+            # The last row is the mark, whatever side of it filled, also one of a break.
+            self.account.marks[instrument.index] = self.last_marks[instrument.index]
 
     # -- phase 9: closes of bars that are over -----------------------------------------------------------
 
@@ -233,7 +238,10 @@ class Venue:
             return
         # A close in front of a split or dividend of this instant is a price of the old shares.
         acted = {action.instrument for action in self.plan.actions if action.ts == now}
-        bars = {each.index: data for each, data in rows if isinstance(data, Bar) and each.index not in acted}
+        traded = self.traded(rows)
+        bars = {
+            each.index: data for each, data in traded if isinstance(data, Bar) and each.index not in acted
+        }
         met: list[Order] = []
         for order in self._in_turn(self.book.working()):
             bar = bars.get(order.instrument.index)
@@ -268,12 +276,14 @@ class Venue:
         """Set marks to the opens, then decide working orders at them by submission.
 
         Where a model needs the volume of the bar, nothing is decided yet: the fill is priced at the open and
-        booked when the bar is complete.
+        booked when the bar is complete. A bar in a break sets a mark and decides nothing.
         """
+        opened, bars = bars, [row for row in bars if not self.rests(*row)]
         if self.closing is not None:
             self.closing.before_opens(now, bars)
-        for instrument, bar in bars:
+        for instrument, bar in opened:
             self.account.marks[instrument.index] = bar.open
+        for instrument, bar in bars:
             self._let_rest(instrument, bar)
         if self.plan.models.needs_volume:
             self._decide(bars)
@@ -345,6 +355,15 @@ class Venue:
             if offer is not None:
                 return order, bar, offer
         return None
+
+    def rests(self, instrument: Instrument, data: Data) -> bool:
+        """Say whether a piece of data lies in a break of its calendar: orders do not meet it."""
+        sessions = self.plan.calendars[instrument.calendar]
+        return sessions.is_break(data.ts_open if isinstance(data, Bar) else data.ts_event, data.ts_event)
+
+    def traded(self, rows: Sequence[tuple[Instrument, Data]] | None) -> list[tuple[Instrument, Data]]:
+        """Return the rows that orders meet."""
+        return [row for row in rows or () if not self.rests(*row)]
 
     def trades(self, bar: Bar) -> bool:
         """Say whether a bar can fill orders: one without volume did not trade."""
