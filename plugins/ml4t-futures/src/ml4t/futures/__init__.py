@@ -1,10 +1,11 @@
-"""Futures for research: contracts, chains, roll rules, and continuous series for signals.
+"""Futures: contracts, chains, roll rules, and continuous series for signals.
 
 A `FuturesChain` lists the contracts of one root. A roll rule says which of them is the front contract on
 each session, from nothing that was not known before that session. A `ContinuousFuture` puts the bars of the
 front contracts together to one adjusted series, also as it was known on an earlier day.
 
-The series are for signals only: nobody can trade an adjusted price.
+The series are for signals only: nobody can trade an adjusted price. A run trades the contracts, rolls positions by
+the plan of a `ContinuousFuture`, and lets each contract end with its last trade.
 
 The names are imported when they are first used, because the plugin manager loads this package in every
 process.

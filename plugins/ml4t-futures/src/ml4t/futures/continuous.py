@@ -22,6 +22,7 @@ _CHOICES = {
     "adjustment": ("ratio", "difference", "none"),
     "priced_at": ("previous_close", "roll_close"),
     "gaps": ("refuse", "leave"),
+    "roll_at": ("next_open", "settlement"),
 }
 
 
@@ -48,6 +49,9 @@ class ContinuousFuture(Checked):
     priced_at : str
         Session whose closes price a roll: `previous_close`, the one before the new contract is in front, or
         `roll_close`, the first of the new contract.
+    roll_at : str
+        At which prices a run rolls positions: `next_open`, those at which both contracts open the first
+        session of the new one, or `settlement`, their settlement prices of that session.
 
     Raises
     ------
@@ -86,6 +90,7 @@ class ContinuousFuture(Checked):
     chain: FuturesChain = attrs.field(kw_only=True)
     adjustment: Literal["ratio", "difference", "none"] = attrs.field(default="ratio", kw_only=True)
     priced_at: Literal["previous_close", "roll_close"] = attrs.field(default="previous_close", kw_only=True)
+    roll_at: Literal["next_open", "settlement"] = attrs.field(default="next_open", kw_only=True)
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -99,7 +104,7 @@ class ContinuousFuture(Checked):
         if not isinstance(rule, RollRule) or isinstance(rule, type):
             message = f"expected a rule such as BeforeExpiry(5), found {shown(rule)}"
             yield Finding(path="rule", message=message, found=shown(rule))
-        for path in ("adjustment", "priced_at"):
+        for path in ("adjustment", "priced_at", "roll_at"):
             yield from _choice(path, values.get(path))
 
     def schedule(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> RollSchedule:
@@ -108,6 +113,14 @@ class ContinuousFuture(Checked):
         A rule of somebody else that goes back to an earlier contract is a DataError.
         """
         return self._schedule(self._read(bars, as_of))
+
+    def roll_plan(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> pl.DataFrame:
+        """Return the rolls as a run takes them: `run(..., rolls=future.roll_plan(bars))`.
+
+        Columns: `session`, the first of the new contract, `from`, `to`, `roll_at`. A rule decides a session
+        from earlier ones alone, so that the whole plan may be given to a run beforehand.
+        """
+        return self.schedule(bars, as_of).rolls.with_columns(roll_at=pl.lit(self.roll_at))
 
     def rolls(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> pl.DataFrame:
         """Return the rolls with their prices, sorted.
