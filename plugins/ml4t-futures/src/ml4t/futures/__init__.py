@@ -4,8 +4,8 @@ A `FuturesChain` lists the contracts of one root. A roll rule says which of them
 each session, from nothing that was not known before that session. A `ContinuousFuture` puts the bars of the
 front contracts together to one adjusted series, also as it was known on an earlier day.
 
-The series are for signals only: nobody can trade an adjusted price. A run trades the contracts, rolls positions by
-the plan of a `ContinuousFuture`, and lets each contract end with its last trade.
+The series are for signals only: nobody can trade an adjusted price. A run trades the contracts, rolls
+positions by the plan of a `ContinuousFuture`, and lets each contract end with its last trade.
 
 The names are imported when they are first used, because the plugin manager loads this package in every
 process.
