@@ -320,6 +320,24 @@ def test_a_plan_of_a_rule_decides_nothing_with_later_rows() -> None:
     assert known[0]["price"].to_list() == [5_010, 5_010, 5_060]
 
 
+def test_the_front_contract_is_that_of_the_session_that_is_open_or_was_last() -> None:
+    es = ContinuousFuture("ES", BeforeExpiry(0), chain=chain(DAYS[1]))
+    front = es.front(bars(2).select(pl.exclude("symbol"), pl.col("symbol").alias("contract")))
+    opens = {day: dt.datetime(day.year, day.month, day.day, 13, 30, tzinfo=dt.UTC) for day in DAYS}
+    moments = [
+        opens[DAYS[0]],
+        opens[DAYS[1]],
+        opens[DAYS[2]] - dt.timedelta(seconds=1),
+        opens[DAYS[2]],
+        opens[DAYS[3]],
+    ]
+    assert [front.at(each) for each in moments] == ["ESH4", "ESM4", "ESM4", "ESM4", "ESM4"]
+    with pytest.raises(
+        DataError, match="no contract of ES is in front at 2024-03-27T13:29:59Z: the first session"
+    ):
+        front.at(opens[DAYS[0]] - dt.timedelta(seconds=1))
+
+
 def test_roll_at_is_one_of_two() -> None:
     with pytest.raises(ConfigError, match="roll_at: found 'open'"):
         ContinuousFuture("ES", BeforeExpiry(1), chain=chain(), roll_at="open")  # type: ignore[arg-type]

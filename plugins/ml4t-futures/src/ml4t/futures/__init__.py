@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from ml4t.futures.continuous import ContinuousFuture
     from ml4t.futures.contracts import FuturesContract, Settlement
     from ml4t.futures.crossover import OpenInterestCrossover, VolumeCrossover
+    from ml4t.futures.front import FrontContract
     from ml4t.futures.months import ContractMonth
     from ml4t.futures.schedule import RollRule, RollSchedule
     from ml4t.futures.sessions import with_sessions
 
-__all__ = ["BeforeExpiry", "BeforeFirstNotice", "ContinuousFuture", "ContractMonth", "FuturesChain"]
+__all__ = ["BeforeExpiry", "BeforeFirstNotice", "ContinuousFuture", "ContractMonth", "FrontContract"]
+__all__ += ["FuturesChain"]
 __all__ += ["FuturesContract", "OpenInterestCrossover", "RollRule", "RollSchedule", "Settlement"]
 __all__ += ["VolumeCrossover", "with_sessions"]
 
 _MODULES = {"BeforeExpiry": "calendar_rules", "BeforeFirstNotice": "calendar_rules"}
 _MODULES |= {"FuturesChain": "chain", "ContinuousFuture": "continuous", "ContractMonth": "months"}
+_MODULES |= {"FrontContract": "front"}
 _MODULES |= {"FuturesContract": "contracts", "Settlement": "contracts", "with_sessions": "sessions"}
 _MODULES |= {"OpenInterestCrossover": "crossover", "VolumeCrossover": "crossover"}
 _MODULES |= {"RollRule": "schedule", "RollSchedule": "schedule"}

@@ -14,6 +14,7 @@ from ml4t.core.structuring import Checked
 from ml4t.core.values import shown
 from ml4t.futures.bars import PRICES, ContractBars
 from ml4t.futures.chain import FuturesChain
+from ml4t.futures.front import FrontContract
 from ml4t.futures.schedule import RollRule, RollSchedule
 
 __all__ = ["ContinuousFuture"]
@@ -113,6 +114,10 @@ class ContinuousFuture(Checked):
         A rule of somebody else that goes back to an earlier contract is a DataError.
         """
         return self._schedule(self._read(bars, as_of))
+
+    def front(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> FrontContract:
+        """Return what says which contract stands for the root at an instant, for a strategy to trade."""
+        return FrontContract.of(self.root, self.schedule(bars, as_of), self.chain.calendar)
 
     def roll_plan(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> pl.DataFrame:
         """Return the rolls as a run takes them: `run(..., rolls=future.roll_plan(bars))`.
