@@ -86,6 +86,8 @@ class Case:
     settled: tuple[tuple[str, int, int], ...] = ()  #: symbol, thousandths of its span, price in cents
     flows: tuple[Flow, ...] = ()  #: what is paid in and taken out
     margin_rates: tuple[MarginRate, ...] = ()
+    rolls: tuple[tuple[int, str, str, str], ...] = ()  #: day, contract left, the next one, roll_at
+    last_trades: tuple[tuple[str, int], ...] = ()  #: symbol and day
     given: tuple[dict[str, Any], ...] = ()  #: further rows of corporate actions; `day` counts as in `actions`
     settlement: dict[str, Any] | None = None  #: when trades settle, where the account goes by cash
     hours: Hours | None = None  #: breaks of every day, where there are any
@@ -527,6 +529,11 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     multipliers = {"A": 1, "B": "2.5", "C": 1}
     lots = {"A": 1, "B": 1, "C": 1 if case.actions or case.given else 10}
 
+    if case.rolls:
+        # One of a contract stands for one of the next.
+        multipliers, lots = dict.fromkeys(SYMBOLS, 2), dict.fromkeys(SYMBOLS, 1)
+    ends = {symbol: FIRST_DAY + dt.timedelta(days=day) for symbol, day in case.last_trades}
+
     def currency(symbol: str) -> str:
         return "USD" if case.money is None else case.money.currency(symbol)
 
@@ -541,6 +548,7 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
             venue=VENUES.get(symbol),
             currency=currency(symbol),
             settlement=case.settlements[SYMBOLS.index(symbol)] or "upfront",
+            last_trade=ends.get(symbol),
         )
         if case.fractional
         else Instrument(
@@ -550,6 +558,7 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
             venue=VENUES.get(symbol),
             currency=currency(symbol),
             settlement=case.settlements[SYMBOLS.index(symbol)] or "upfront",
+            last_trade=ends.get(symbol),
             multiplier=multipliers[symbol],
             lot_size=lots[symbol],
         )
@@ -565,7 +574,7 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     if case.kind == WITH_PRINTS:
         return feeds_with_prints(case, options)
     step = step_of(case)
-    when = pl.lit(FIRST_MINUTE) + pl.duration(minutes=pl.col("timestamp") * step)
+    when = pl.lit(first_minute(case)) + pl.duration(minutes=pl.col("timestamp") * step)
     if case.kind == "hour":
         names = ["symbol", "timestamp", "open", "high", "low", "close", "volume"]
         late = pl.col("symbol").replace_strict({each: n for n, each in enumerate(SYMBOLS)}) * case.stagger
@@ -577,6 +586,11 @@ def feed_of(case: Case) -> DataFeed | list[DataFeed]:
     if case.kind == "trade":
         frame = frame.select("symbol", "timestamp", price="bid_price", size="bid_size")
     return DataFeed(frame, kind=case.kind, stamp="event", **options)  # type: ignore[arg-type]
+
+
+def first_minute(case: Case) -> dt.datetime:
+    """Return when rows within a day begin: where a session is to open among them, before midnight."""
+    return BEFORE_MIDNIGHT if case.rolls else FIRST_MINUTE
 
 
 def step_of(case: Case) -> int:
@@ -634,7 +648,7 @@ def stamps_of(case: Case) -> dict[str, list[dt.datetime]]:
             stamp = BEFORE_MIDNIGHT + dt.timedelta(minutes=number)
         else:
             late = SYMBOLS.index(symbol) * case.stagger
-            stamp = FIRST_MINUTE + dt.timedelta(minutes=number * step_of(case) + late)
+            stamp = first_minute(case) + dt.timedelta(minutes=number * step_of(case) + late)
             stamp += dt.timedelta(minutes=step_of(case) if case.kind == "hour" else 0)
         found.setdefault(symbol, []).append(stamp)
     return found
@@ -679,6 +693,9 @@ def tables_of(
         parts["fx"] = fx_of(case.money, every)
     if case.flows:
         parts["cash_flows"] = flows_of(case.flows, every)
+    if case.rolls:
+        rolls = [(FIRST_DAY + dt.timedelta(days=day), *row) for day, *row in case.rolls]
+        parts["rolls"] = pl.DataFrame(rolls, schema=["session", "from", "to", "roll_at"], orient="row")
     if case.margin_rates:
         parts["margin_rates"] = margin_rates_of(case.margin_rates, every)
     results = Engine(feed_of(case), lambda: script(case), config=config, **parts).run()

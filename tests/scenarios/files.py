@@ -29,14 +29,14 @@ KEYS = (
     *("account", "policies", "slippage", "impact", "fee", "fill", "seed", "asks"),
     *("borrow", "funding", "interest", "borrow_rates", "funding_rates"),
     *("base_currency", "fx", "fx_rates", "interest_models", "settlement_prices", "cash_flows"),
-    *("margin", "liquidation", "margin_rates"),
+    *("margin", "liquidation", "margin_rates", "rolls"),
 )
 
 # Columns of the tables of inputs, the required ones first; `?` marks those with a default.
 INPUTS = {
     "sessions": "calendar label opens closes rests? resumes?",
     "instruments": """symbol tick_size? lot_size? price_exponent? quantity_exponent? multiplier?
-        allows_negative_prices? calendar? venue? matching? currency? settlement? asset_class?""",
+        allows_negative_prices? calendar? venue? matching? currency? settlement? asset_class? last_trade?""",
     "bars": "symbol opens ends open high low close volume feed? arrives?",
     "quotes": "symbol time bid ask feed? arrives? bid_size? ask_size?",
     "trades": "symbol time price feed? arrives? size?",
@@ -47,6 +47,7 @@ INPUTS = {
     "settlement_prices": "symbol time price",
     "margin_rates": "symbol time initial maintenance",
     "cash_flows": "time amount currency?",
+    "rolls": "session from to roll_at?",
     "asks": "sent from what",
 }
 

@@ -255,6 +255,7 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         borrow=_rates(scenario, "borrow_rates", {"rate": "borrow_rate", "available": "available"}),
         fx=_fx_rates(scenario),
         cash_flows=_cash_flows(scenario),
+        rolls=_rolls(scenario),
         settlements=_rates(scenario, "settlement_prices", {"price": "settlement_price"}),
         margin_rates=_rates(scenario, "margin_rates", {"initial": "initial", "maintenance": "maintenance"}),
         instruments=_instruments(scenario),
@@ -339,6 +340,8 @@ def _instrument(row: Row, symbol: str, scenario: Scenario) -> Instrument:
     for name in ("matching", "venue", "settlement", "asset_class"):
         if row.get(name):
             fields["matching_source" if name == "matching" else name] = row[name]
+    if row.get("last_trade"):
+        fields["last_trade"] = day(row["last_trade"], scenario.name)
     if (negative := row.get("allows_negative_prices")) not in (None, "", "true", "false"):
         message = (
             f"{scenario.name}: allows_negative_prices of {symbol} must be true or false, found {negative!r}"
@@ -362,6 +365,14 @@ def _rates(scenario: Scenario, name: str, columns: Mapping[str, str]) -> pl.Data
             cells = [float(number(row[column], scenario.name)) if row[column] else None for row in table.rows]
             series.append(pl.Series(own, cells, dtype=pl.Float64))
     return pl.DataFrame(series)
+
+
+def _rolls(scenario: Scenario) -> pl.DataFrame | None:
+    rows = scenario.tables["rolls"].rows
+    if not rows:
+        return None
+    columns = {name: [row[name] for row in rows] for name in ("session", "from", "to")}
+    return pl.DataFrame(columns | {"roll_at": [row.get("roll_at") or None for row in rows]})
 
 
 def _cash_flows(scenario: Scenario) -> pl.DataFrame | None:

@@ -122,7 +122,9 @@ def test_a_contract_is_exact_and_becomes_an_instrument() -> None:
         multiplier=100,
         venue="COMEX",
         matching_source="daily",
+        last_trade=dt.date(2013, 12, 27),
     )
+    assert gold.instrument(last_trade=None).last_trade is None
 
 
 def test_notice_may_be_given_on_the_last_trade() -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
+from ml4t.backtest import DataFeed, Results, Strategy, run
 from ml4t.futures import (
     BeforeExpiry,
     ContinuousFuture,
@@ -23,6 +24,7 @@ from ml4t.futures import (
     VolumeCrossover,
 )
 
+PRICES = ("open", "high", "low", "close")
 FOLDER = "ML4T_VENDOR_DATA"
 TERMS: dict[str, dict[str, Any]] = {
     "ES": {"multiplier": 50, "tick_size": 0.25, "calendar": "CME_Equity", "settlement": "cash"},
@@ -107,6 +109,75 @@ def test_es_goes_through_its_roll_of_december(
     # On the evening before the roll the series was the contract itself.
     before = future.series(bars, as_of=roll["priced_on"])
     assert before["factor"].unique().to_list() == [1.0]
+
+
+class HoldES(Strategy):
+    """Buys a contract of December at its first close, and does nothing else."""
+
+    def on_start(self) -> None:
+        self.is_first = True
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        if self.is_first:
+            broker.buy("201312", 1)
+        self.is_first = False
+
+
+def held_in_es(vendor: Path, engine: str, **parts: Any) -> Results:  # noqa: ANN401
+    """Run it from Monday, 9 December 2013, to Friday, 20 December, the last trade of that contract."""
+    days = pl.col("session").is_between(dt.date(2013, 12, 9), dt.date(2013, 12, 20))
+    rows = bars_of(vendor, "ES").filter(days, pl.col("contract").is_in(["201312", "201403"]))
+    frame = rows.select("session", *PRICES, "volume", symbol="contract")
+    contracts = [each.instrument() for each in chain_of(vendor, "ES") if each.symbol in ("201312", "201403")]
+    # An exchange fee a contract and side, and one tick between bid and ask.
+    costs = {"commission_model": {"type": "PerShare", "fee": 2.01}}
+    costs["slippage_model"] = {"type": "Spread", "spread": 0.25}
+    config = {"backtest": {"engine": engine}, "broker": {"initial_cash": 1_000_000} | costs}
+    return run(HoldES, DataFeed(frame, stamp="session", instruments=contracts), config=config, **parts)
+
+
+@pytest.mark.parametrize("engine", ["rust", "reference"])
+@pytest.mark.parametrize(
+    ("roll_at", "december", "march"),
+    # Opens and closes of Friday the 13th, five business days before the last trade.
+    [("next_open", 1_779.25, 1_773.25), ("settlement", 1_775.0, 1_768.75)],
+)
+def test_a_position_in_es_goes_through_its_roll_of_december(
+    vendor: Path, engine: str, roll_at: Literal["next_open", "settlement"], december: float, march: float
+) -> None:
+    future = ContinuousFuture(
+        "ES",
+        BeforeExpiry(5),
+        chain=chain_of(vendor, "ES"),
+        adjustment="difference",
+        priced_at="roll_close",
+        roll_at=roll_at,
+    )
+    bars = bars_of(vendor, "ES")
+    plan = future.roll_plan(bars)
+    assert plan.rows() == [(dt.date(2013, 12, 13), "201312", "201403", roll_at)]
+    results = held_in_es(vendor, engine, rolls=plan)
+    (roll,) = results.rolls.rows(named=True)
+    assert (roll["from_price"], roll["to_price"]) == (december - 0.125, march + 0.125)
+    assert (roll["slippage"], roll["fees"]) == (0.25, 4.02)
+    # Bought at the open of the 10th, 1,804.50; the close of the 20th was 1,816.50 in March.
+    gained = 50 * ((december - 1_804.5) + (1_816.5 - march))
+    costs = 3 * (0.125 * 50 + 2.01)
+    assert results.portfolio_history["equity"][-1] - 1_000_000 == pytest.approx(gained - costs, abs=1e-9)
+    # The adjusted series gained as much, but for what the spread moved on the 13th after the open.
+    series = future.series(bars)
+    entry = series.filter(session=dt.date(2013, 12, 10))["open"][0]
+    last = series.filter(session=dt.date(2013, 12, 20))["close"][0]
+    moved = (march - december) - (1_768.75 - 1_775.0)
+    assert 50 * (last - entry) == 50 * (18.25) == gained + 50 * moved
+
+
+@pytest.mark.parametrize("engine", ["rust", "reference"])
+def test_a_position_in_es_that_is_not_rolled_ends_with_its_contract(vendor: Path, engine: str) -> None:
+    results = held_in_es(vendor, engine)
+    (trip,) = results.round_trips.rows(named=True)
+    assert (trip["exit_price"], trip["exit_reason"]) == (1_810.25, "expiry")
+    assert trip["gross_pnl"] == 50 * (1_810.25 - 1_804.625)
 
 
 def test_gold_in_its_even_months_is_december_all_week(vendor: Path) -> None:

@@ -351,15 +351,8 @@ class TableSection:
     columns: FrozenMapping = setting(FrozenMapping(), convert=FrozenMapping)
 
 
-TABLE_SECTIONS = (
-    "corporate_actions",
-    "funding_rates",
-    "borrow_rates",
-    "fx_rates",
-    "settlement_prices",
-    "margin_rates",
-    "cash_flows",
-)
+TABLE_SECTIONS: tuple[str, ...] = ("corporate_actions", "funding_rates", "borrow_rates", "fx_rates")
+TABLE_SECTIONS += ("settlement_prices", "margin_rates", "cash_flows", "rolls")
 _TARGET = re.compile(r"(.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_]\w*")
 
 
@@ -428,6 +421,7 @@ class RunConfig(Checked):
     settlement_prices: tuple[TableSection, ...] = setting((), convert=tuple)
     margin_rates: tuple[TableSection, ...] = setting((), convert=tuple)
     cash_flows: tuple[TableSection, ...] = setting((), convert=tuple)
+    rolls: tuple[TableSection, ...] = setting((), convert=tuple)
     strategies: tuple[StrategySection, ...] = setting((), convert=tuple)
     report: ReportSection = setting(ReportSection())
     root: Path | None = internal(None)

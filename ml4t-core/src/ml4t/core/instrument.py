@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -64,6 +65,8 @@ class Instrument(Checked):
     #: where it trades, for latencies by venue; None: the name of its calendar
     venue: str | None = setting(None)
     matching_source: str | None = setting(None)  #: feed that fills and marks it; None: the only one it has
+    #: last session on which a dated contract trades, a label of its calendar: it is settled and ends with it
+    last_trade: dt.date | None = setting(None)
 
     @classmethod
     def fractional(cls, symbol: str, **fields: Any) -> Instrument:  # noqa: ANN401
@@ -85,6 +88,7 @@ class Instrument(Checked):
             guess = nearest(given, SETTLEMENTS) if isinstance(given, str) else None
             fault = _fault("settlement", f"{', '.join(SETTLEMENTS)} or None", given)
             yield attrs.evolve(fault, allowed=SETTLEMENTS, nearest=guess)
+        yield from _date_faults(values.get("last_trade"))
         steps: dict[str, Decimal] = {}
         for path in ("tick_size", "lot_size", "multiplier"):
             if isinstance(step := values.get(path, Decimal(1)), Decimal) and step > 0:
@@ -110,6 +114,12 @@ def fractional_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _fault(path: str, what: str, found: object) -> Finding:
     text = decimal_text(found) if isinstance(found, Decimal) else repr(found)
     return Finding(path=path, message=f"expected {what}, found {text}", found=text)
+
+
+def _date_faults(last_trade: object) -> Iterator[Finding]:
+    # A datetime is a date to Python; which session an instant belongs to is for a calendar to say.
+    if last_trade is not None and type(last_trade) is not dt.date:
+        yield _fault("last_trade", "the date of a session or None", last_trade)
 
 
 def _precision_faults(steps: Mapping[str, Decimal], exponents: Mapping[str, int]) -> Iterator[Finding]:

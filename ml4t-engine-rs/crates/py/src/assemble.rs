@@ -25,6 +25,7 @@ use ml4t_sim::policies::{
     LotPolicy, LotRounding, OrderInsideBar, Policies, PrintFills, QueuePosition, QuoteFill, SameBarExit, Settlement,
     StopGap, TargetOrders, TargetRounding, TickRounding, TrailBasis, UnsettledCash, ZeroVolume,
 };
+use ml4t_sim::roll::{Roll, RollAt};
 use ml4t_sim::settlement::SettlementPrice;
 use ml4t_sim::time::Sessions;
 use ml4t_sim::unsettled::SettlementTerms;
@@ -99,6 +100,7 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
         margin_rates: margin_rates(spec)?,
         margin: margin_terms(spec)?,
         settlements: settlements(spec, &instruments)?,
+        rolls: rolls(spec)?,
         flows: flows(spec, &currencies)?,
         opening: opening(&account, &currencies)?,
         policies: policies(&get(spec, "policies")?.cast_into::<PyDict>()?)?,
@@ -186,6 +188,16 @@ fn settlements(spec: &Dict<'_>, instruments: &[Instrument]) -> PyResult<Vec<Sett
         Ok(SettlementPrice { ts, instrument: id, price: found.into_py(row.py())? })
     };
     each(spec, "settlements")?.iter().map(row).collect()
+}
+
+/// Positions that go from one contract into the next.
+fn rolls(spec: &Dict<'_>) -> PyResult<Vec<Roll>> {
+    let row = |row: &Dict<'_>| {
+        let contract = |name: &str| take::<u32>(row, name).map(InstrumentId);
+        let at = RollAt::parse(&take::<String>(row, "roll_at")?).into_py(row.py())?;
+        Ok(Roll { ts: take(row, "ts")?, from: contract("from")?, to: contract("to")?, at })
+    };
+    each(spec, "rolls")?.iter().map(row).collect()
 }
 
 /// Opening cash in other currencies than the base, in their sequence.
@@ -317,6 +329,7 @@ fn action(description: &Dict<'_>) -> PyResult<Action> {
             let last_price = take::<String>(description, "amount")?.is_empty();
             ActionKind::CashOut(if last_price { None } else { Some(money(description, "amount")?) })
         }
+        "expiry" => ActionKind::Expiry,
         other => return Err(to_py(py, &SimError::data(format!("corporate action {other:?} is not supported")))),
     };
     Ok(Action { ts: take(description, "ts")?, instrument: InstrumentId(take(description, "instrument")?), kind })

@@ -328,12 +328,13 @@ fn round_trips(shared: &Shared, core: &Core, tables: &TableRecorder) -> PyResult
 /// What closed a round trip: a rule, a margin call, another order by its type, or what happened to the instrument.
 fn exit_reason(shared: &Shared, core: &Core, trip: &RoundTrip) -> &'static str {
     let Some((order, _)) = trip.exit else {
-        let is_end = |action: &Action| {
-            action.instrument == trip.instrument
-                && action.ts == trip.ts_exit
-                && matches!(action.kind, ActionKind::CashOut(_))
-        };
-        return if shared.plan.actions.iter().any(is_end) { "delisting" } else { "delivery" };
+        let is_own = |action: &&Action| action.instrument == trip.instrument && action.ts == trip.ts_exit;
+        let ends = shared.plan.actions.iter().filter(is_own).find_map(|action| match action.kind {
+            ActionKind::CashOut(_) => Some("delisting"),
+            ActionKind::Expiry => Some("expiry"),
+            _ => None,
+        });
+        return ends.unwrap_or("delivery");
     };
     let order = core.run.state.order(order);
     match order.rule {

@@ -165,7 +165,11 @@ impl Api<'_> {
         };
         if let Some(rule) = order.rule {
             if rule.is_of_the_broker() {
-                let what = if rule == RuleKind::BuyIn { "buy-in" } else { "liquidation" };
+                let what = match rule {
+                    RuleKind::BuyIn => "buy-in",
+                    RuleKind::Roll => "roll",
+                    _ => "liquidation",
+                };
                 return Err(SimError::order(format!("the order belongs to a {what}; it cannot be changed")));
             }
             let rule = rule.as_str();
@@ -212,6 +216,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         state.exchange = Exchange::new(&plan)?;
         state.margin = Margin::new(&plan)?;
         state.exchange.quotes.catch_up(start);
+        // Contracts that expired before the run: nothing was held that they could settle.
+        let is_over = |action: &&Action| action.ts < start && matches!(action.kind, ActionKind::Expiry);
+        for action in plan.actions.iter().take_while(is_over) {
+            state.delisted[action.instrument.index()] = Some(action.ts);
+            state.actions_seen += 1;
+        }
         let lists = Lists::default();
         let mut simulator = Self { plan, source, venue, recorder, state, latencies, carry, lists, last };
         simulator.catch_up(start)?;
@@ -436,7 +446,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             .min(state.accruals.next_due(&plan.rates).unwrap_or(NEVER))
             .min(state.exchange.due)
             .min(plan.flows.get(state.flows_seen).map_or(NEVER, |flow| flow.ts))
-            .min(state.settlements.next_due(plan));
+            .min(state.settlements.next_due(plan))
+            .min(state.rolls.next_due(plan));
         // Requests stand in the sequence of their arrival.
         next = next.min(state.requests.iter().map(|r| r.0).find(|&ts| ts > state.now).unwrap_or(NEVER));
         for (feed, &seen) in plan.feeds.iter().zip(&state.arrived) {
@@ -491,6 +502,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             self.check_margins()?;
             self.value_session(now)?;
             self.make_readable(now)?;
+            self.begin_rolls(now)?;
             self.fire_timers(now);
             self.state.due = self.next_due();
             self.state.had_due = true;
@@ -580,7 +592,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             let event = Corporate { ts: now, id: action.instrument, instrument, quantum, fx_rate, settled_at };
             if action.kind.is_end() {
                 state.delisted[action.instrument.index()] = Some(now);
-                venue.on_delisted(&mut Desk { plan, state, recorder }, action.instrument)?;
+                let reason = plan.reason_of_end(action.instrument);
+                venue.on_delisted(&mut Desk { plan, state, recorder }, action.instrument, reason)?;
             }
             let receiver = receiver_of(plan, action);
             // A price of before by one of after, where what is held has changed it.
@@ -592,6 +605,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 match (action.kind, receiver) {
                     (ActionKind::Split(ratio), _) => book.split(&event, ratio, recorder)?,
                     (ActionKind::CashOut(amount), _) => book.cash_out(&event, amount, recorder)?,
+                    (ActionKind::Expiry, _) => book.cash_out(&event, None, recorder)?,
                     (ActionKind::CashDividend { amount, pay_ts, withholding }, _) => {
                         let due = book.dividend(&event, (amount, withholding), pay_ts, recorder)?;
                         if due != Cash::ZERO {

@@ -336,6 +336,10 @@ impl Execution {
             value_after,
             is_reducing: position.quantity.signum() == -sign && draft.quantity <= position.quantity.abs(),
         };
+        if order.rule == Some(RuleKind::Roll) {
+            // As large as what it closes elsewhere: whoever holds that goes on with it, and margin is checked afterwards.
+            return Ok(true);
+        }
         let State { books, exchange, margin, now, .. } = &mut *desk.state;
         affords(desk.plan, (exchange, margin), &books[order.request.book.index()], &exposure, *now)
     }

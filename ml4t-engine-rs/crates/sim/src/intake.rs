@@ -207,8 +207,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let refusal = if self.state.now < plan.warm_from {
             Some((Reason::WarmUp, at(format!("orders are refused until {}", crate::time::render(plan.warm_from)))))
         } else if let Some(ts) = self.state.delisted[i] {
-            let text = format!("{} was delisted at {}", instrument.symbol, crate::time::render(ts));
-            Some((Reason::Delisted, at(text)))
+            let reason = plan.reason_of_end(request.instrument);
+            let what = if reason == Reason::ContractExpired { "expired" } else { "was delisted" };
+            Some((reason, at(format!("{} {what} at {}", instrument.symbol, crate::time::render(ts)))))
         } else if !is_in_lots {
             let (quantity, lot) = (scale.quantity_f64(request.quantity), scale.quantity_f64(instrument.lot_size));
             Some((Reason::OffLot, at(format!("quantity {quantity} is not a multiple of lot_size {lot}"))))

@@ -56,6 +56,7 @@ pub mod recorder;
 pub mod records;
 pub mod replace;
 pub mod rng;
+pub mod roll;
 pub mod rows;
 pub mod rules;
 pub mod settlement;

@@ -202,6 +202,10 @@ pub enum Reason {
     EndOfData,
     /// Its instrument ended.
     Delisted,
+    /// Its contract has expired.
+    ContractExpired,
+    /// Positions of its contract are rolled into the next one.
+    Rolled,
     /// Nobody lends what it would sell short.
     NotAvailableToBorrow,
     /// Positions of its account are being closed for want of margin.
@@ -274,6 +278,8 @@ impl Reason {
         Self::SessionClosed,
         Self::EndOfData,
         Self::Delisted,
+        Self::ContractExpired,
+        Self::Rolled,
         Self::NotAvailableToBorrow,
         Self::Liquidation,
         Self::WarmUp,
@@ -316,6 +322,8 @@ impl Reason {
             Self::SessionClosed => "SESSION_CLOSED",
             Self::EndOfData => "END_OF_DATA",
             Self::Delisted => "DELISTED",
+            Self::ContractExpired => "CONTRACT_EXPIRED",
+            Self::Rolled => "ROLLED",
             Self::NotAvailableToBorrow => "NOT_AVAILABLE_TO_BORROW",
             Self::Liquidation => "LIQUIDATION",
             Self::WarmUp => "WARM_UP",
@@ -359,6 +367,8 @@ impl Reason {
             Self::SessionClosed => "a day order expires at the close of its session",
             Self::EndOfData => "still working when the data ended",
             Self::Delisted => "the instrument was delisted",
+            Self::ContractExpired => "the contract has expired",
+            Self::Rolled => "canceled because the contract is left for the next one",
             Self::NotAvailableToBorrow => "nobody lends what the order would sell short",
             Self::Liquidation => "canceled because positions of the account are being closed for want of margin",
             Self::WarmUp => "orders are refused while the strategy warms up",

@@ -19,7 +19,9 @@ use crate::instrument::Instrument;
 use crate::margin::{MarginRate, MarginTerms};
 use crate::models::Models;
 use crate::money::{Cash, Price, Ratio, Scale, check_quantum};
+use crate::order::Reason;
 use crate::policies::{BuyingPower, Conversion, LotPolicy, Policies};
+use crate::roll::Roll;
 use crate::settlement::SettlementPrice;
 use crate::time::{Ns, Sessions};
 use crate::unsettled::SettlementTerms;
@@ -482,6 +484,8 @@ pub enum ActionKind {
     },
     /// The instrument ends: who holds gets this for a unit, in units of 1e-18 of the currency; `None` for the last price.
     CashOut(Option<Cash>),
+    /// The contract expires: what is held of it is settled for the last time, at the price of this instant.
+    Expiry,
 }
 
 impl ActionKind {
@@ -490,7 +494,7 @@ impl ActionKind {
     pub const fn amount_off(self) -> Option<Cash> {
         match self {
             Self::CashDividend { amount, .. } | Self::SpinOff { amount, .. } => Some(amount),
-            Self::Split(_) | Self::Exchange { .. } | Self::CashOut(_) => None,
+            Self::Split(_) | Self::Exchange { .. } | Self::CashOut(_) | Self::Expiry => None,
         }
     }
 
@@ -506,7 +510,7 @@ impl ActionKind {
     /// Whether the instrument is no more.
     #[must_use]
     pub const fn is_end(self) -> bool {
-        matches!(self, Self::CashOut(_) | Self::Exchange { .. })
+        matches!(self, Self::CashOut(_) | Self::Exchange { .. } | Self::Expiry)
     }
 }
 
@@ -570,6 +574,8 @@ pub struct Plan {
     pub margin: MarginTerms,
     /// Settlement prices of what is settled daily, sorted by time and instrument.
     pub settlements: Vec<SettlementPrice>,
+    /// Positions that go from one contract into the next, sorted by time and contract.
+    pub rolls: Vec<Roll>,
     /// What is paid in and taken out, sorted by time.
     pub flows: Vec<CashFlow>,
     /// The currencies of the run, the base currency first, and their rates.
@@ -662,6 +668,7 @@ impl Plan {
         self.rates.validate(self)?;
         crate::margin::validate(&self.margin_rates, self)?;
         crate::settlement::validate(&self.settlements, self)?;
+        crate::roll::validate(&self.rolls, self)?;
         crate::flows::validate(&self.flows, self)?;
         self.check_settlement_terms()?;
         check_quantum(self.account.posting_quantum)?;
@@ -689,6 +696,13 @@ impl Plan {
     #[must_use]
     pub fn base_currency(&self) -> &str {
         self.currencies.name(BASE)
+    }
+
+    /// Why an instrument that ends takes orders no longer.
+    #[must_use]
+    pub fn reason_of_end(&self, id: InstrumentId) -> Reason {
+        let expires = |action: &&Action| action.instrument == id && matches!(action.kind, ActionKind::Expiry);
+        self.actions.iter().find(expires).map_or(Reason::Delisted, |_| Reason::ContractExpired)
     }
 
     /// Whether a margin model bounds accounts.

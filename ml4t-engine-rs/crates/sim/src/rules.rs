@@ -24,11 +24,14 @@ pub enum RuleKind {
     Liquidation,
     /// Buy back shares that were borrowed and are lent no longer: likewise.
     BuyIn,
+    /// Leave a contract for the next one: likewise.
+    Roll,
 }
 
 impl RuleKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::StopLoss, Self::TakeProfit, Self::TrailingStop, Self::Liquidation, Self::BuyIn];
+    pub const ALL: [Self; 6] =
+        [Self::StopLoss, Self::TakeProfit, Self::TrailingStop, Self::Liquidation, Self::BuyIn, Self::Roll];
     /// Those that a strategy sets.
     pub const SET: [Self; 3] = [Self::StopLoss, Self::TakeProfit, Self::TrailingStop];
 
@@ -41,20 +44,21 @@ impl RuleKind {
             Self::TrailingStop => "trailing_stop",
             Self::Liquidation => "liquidation",
             Self::BuyIn => "buy_in",
+            Self::Roll => "roll",
         }
     }
 
     /// Whether its orders are the broker's: no strategy changes them or takes them back.
     #[must_use]
     pub const fn is_of_the_broker(self) -> bool {
-        matches!(self, Self::Liquidation | Self::BuyIn)
+        matches!(self, Self::Liquidation | Self::BuyIn | Self::Roll)
     }
 
     pub(crate) const fn order_type(self) -> OrderType {
         match self {
             Self::StopLoss | Self::TrailingStop | Self::Liquidation => OrderType::Stop,
             Self::TakeProfit => OrderType::Limit,
-            Self::BuyIn => OrderType::Market,
+            Self::BuyIn | Self::Roll => OrderType::Market,
         }
     }
 }

@@ -159,7 +159,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         let State { settlements, books, exchange, at, .. } = state;
         let due = settlements.take(plan, now);
         settlements.now = (now, Vec::new());
-        for (id, price) in due {
+        for &(id, price) in &due {
             *at = Some(id);
             let instrument = plan.instrument(id);
             for book in &mut *books {
@@ -174,6 +174,6 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             }
         }
         *at = None;
-        Ok(())
+        self.roll_at_settlement(&due)
     }
 }

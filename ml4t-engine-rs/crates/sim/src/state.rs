@@ -19,6 +19,7 @@ use crate::plan::{Action, Plan, Timer};
 use crate::recall::Recalls;
 use crate::recorder::{Fill, MarginCallRow, OrderEvent, PortfolioRow, Recorder};
 use crate::replace::Changes;
+use crate::roll::Rolls;
 use crate::rules::PositionRules;
 use crate::settlement::Settlements;
 use crate::time::{NEVER, Ns};
@@ -169,6 +170,8 @@ pub struct State {
     pub(crate) accruals: Accruals,
     /// Borrowed shares that are lent no longer.
     pub(crate) recalls: Recalls,
+    /// How far positions were rolled.
+    pub(crate) rolls: Rolls,
     /// Payments from and to outside so far.
     pub(crate) flows_seen: usize,
     /// How far positions that are not paid for were settled.
@@ -251,6 +254,7 @@ impl State {
             payments: Vec::new(),
             accruals: Accruals::default(),
             recalls: Recalls::default(),
+            rolls: Rolls::default(),
             flows_seen: plan.flows.partition_point(|flow| flow.ts <= start),
             settlements: Settlements::new(plan, start),
             exchange: Exchange::idle(&plan.currencies),

@@ -25,6 +25,7 @@ use crate::recorder::Recorder;
 use crate::replace::Changes;
 use crate::rules::RuleKind;
 use crate::state::{Block, State};
+use crate::terms::Instructions;
 use crate::time::{NEVER, Ns};
 use crate::trailing;
 use crate::working::Working;
@@ -603,14 +604,14 @@ impl Venue for SimulatedVenue {
         self.guard_received(desk, id.index())
     }
 
-    fn on_delisted<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId) -> Result<()> {
+    fn on_delisted<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, reason: Reason) -> Result<()> {
         let i = id.index();
         for order in self.open_orders_of(desk.state, i) {
             if desk.state.has_ended(order) {
                 // One before it has taken it along.
                 continue;
             }
-            desk.state.move_order(order, OrderStatus::Canceled, Reason::Delisted, desk.recorder)?;
+            desk.state.move_order(order, OrderStatus::Canceled, reason, desk.recorder)?;
             self.remove(desk.plan, desk.state, i);
             self.cascade(desk)?;
         }
@@ -632,7 +633,10 @@ impl Venue for SimulatedVenue {
     }
 
     fn clear_book<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()> {
-        self.clear(desk, book)
+        let working = (0..self.live.len()).flat_map(|i| self.working(desk.state, i));
+        let mut ids: Vec<OrderId> = working.chain(desk.state.links.waiting.iter().copied()).collect();
+        ids.sort_unstable();
+        self.clear(desk, book, ids, Reason::Liquidation)
     }
 
     fn test_marks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
@@ -645,7 +649,30 @@ impl Venue for SimulatedVenue {
         place: (BookId, InstrumentId),
         units: (i64, RuleKind),
     ) -> Result<OrderId> {
-        self.close_position(desk, place, units)
+        let instructions = Instructions { reduce_only: true, ..Instructions::NONE };
+        self.send_for_broker(desk, place, units, instructions)
+    }
+
+    fn open_for<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        place: (BookId, InstrumentId),
+        units: (i64, RuleKind),
+    ) -> Result<OrderId> {
+        self.send_for_broker(desk, place, units, Instructions::NONE)
+    }
+
+    fn clear_contract<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        (book, id): (BookId, InstrumentId),
+    ) -> Result<()> {
+        let ids = self.open_orders_of(desk.state, id.index());
+        self.clear(desk, book, ids, Reason::Rolled)
+    }
+
+    fn fill_at<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, order: (OrderId, Price)) -> Result<()> {
+        self.fill_at_settlement(desk, order)
     }
 
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId) {

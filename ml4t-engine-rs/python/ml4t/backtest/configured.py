@@ -16,6 +16,7 @@ from ml4t.backtest.data import (
     read_funding_rates,
     read_fx_rates,
     read_margin_rates,
+    read_rolls,
     read_settlement_prices,
 )
 from ml4t.backtest.data.feed import FeedOptions, LoadedFeed
@@ -66,6 +67,7 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
         settlements=_tables(config.settlement_prices, read_settlement_prices),
         margin_rates=_tables(config.margin_rates, read_margin_rates),
         cash_flows=_tables(config.cash_flows, read_cash_flows),
+        rolls=_tables(config.rolls, read_rolls),
         plugins=plugins,
     )
 

@@ -77,6 +77,7 @@ class _Parts:
     settlements: object = None
     margin_rates: object = None
     cash_flows: object = None
+    rolls: object = None
     instruments: Any = None
 
 
@@ -114,6 +115,8 @@ class Engine:
         What instruments need, for the margin model; see "Margin".
     cash_flows : object, optional
         What is paid in and taken out while the run goes on; see "Accounting".
+    rolls : object, optional
+        When positions go from one contract into the next; see "Futures".
     instruments : optional
         Declared instruments, in addition to those of the configuration and the feed.
     calendars : optional
@@ -156,6 +159,7 @@ class Engine:
         settlements: object = None,
         margin_rates: object = None,
         cash_flows: object = None,
+        rolls: object = None,
         instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
         calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
         models: Mapping[str, Any] | None = None,
@@ -177,6 +181,7 @@ class Engine:
             settlements=settlements,
             margin_rates=margin_rates,
             cash_flows=cash_flows,
+            rolls=rolls,
             instruments=instruments,
         )
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
@@ -205,6 +210,7 @@ class Engine:
                 settlements=self._parts.settlements,
                 margin_rates=self._parts.margin_rates,
                 cash_flows=self._parts.cash_flows,
+                rolls=self._parts.rolls,
                 start=period.start_date,
                 end=period.end_date,
                 nav_calendar=period.nav_calendar,
@@ -418,6 +424,7 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
     settlements: object = None,
     margin_rates: object = None,
     cash_flows: object = None,
+    rolls: object = None,
     instruments: Any = None,  # noqa: ANN401 - instruments in any of the forms of a feed
     calendars: Any = None,  # noqa: ANN401 - an iterable of calendars
     models: Mapping[str, Any] | None = None,
@@ -446,6 +453,7 @@ def run(  # noqa: PLR0913 - the parts of a run, each by its name
         settlements=settlements,
         margin_rates=margin_rates,
         cash_flows=cash_flows,
+        rolls=rolls,
         instruments=instruments,
         calendars=calendars,
         models=models,

@@ -201,6 +201,7 @@ def describe(
         "fx_rates": _rows(data.fx),
         "settlements": _settlements(data),
         "margin_rates": _rows(data.margin_rates, rate="initial", other="maintenance"),
+        "rolls": _rolls(data),
         "cash_flows": flows,
         "currencies": [base, *sorted(currencies - {base})],
         "calendars": [_calendar(table) for table in data.calendars],
@@ -358,6 +359,30 @@ def _actions(data: MarketData) -> list[dict[str, Any]]:
                     f"corporate actions: {gives.symbol} gives shares of {given.symbol} at "
                     f"{format_ns(row['ts'])}, and the settlement of {each.symbol} is "
                     f"{settlement_of(each)!r}; only what is paid for is exchanged"
+                )
+                raise DataError(message)
+    return rows
+
+
+def _rolls(data: MarketData) -> list[dict[str, Any]]:
+    """Return the rolls.
+
+    Raises
+    ------
+    DataError
+        A contract is paid for, so that another one cannot take its position over, or is not settled daily
+        and is to be rolled at a settlement price.
+    """
+    rows = [] if data.rolls is None else data.rolls.to_dicts()
+    for row in rows:
+        for each in (data.instruments[row[side]] for side in ("from", "to")):
+            allowed = ("daily",) if row["roll_at"] == "settlement" else ("daily", "on_close")
+            if settlement_of(each) not in allowed:
+                message = (
+                    f"rolls: {each.symbol} is rolled at {format_ns(row['ts'])} with roll_at "
+                    f"{row['roll_at']!r}, and its settlement is {settlement_of(each)!r} "
+                    f"({each.asset_class.value}); allowed are {', '.join(allowed)}: declare "
+                    f"Instrument({each.symbol!r}, asset_class='future', ...)"
                 )
                 raise DataError(message)
     return rows

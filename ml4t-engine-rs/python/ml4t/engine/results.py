@@ -13,6 +13,7 @@ from ml4t.engine import display, storage
 from ml4t.engine import performance as perf
 from ml4t.engine.metrics import BENCHMARK_GROUP, METRICS, Metrics
 from ml4t.engine.performance import Every
+from ml4t.engine.rolls import roll_table
 from ml4t.engine.tables import arrow_table, check_names, kept_names
 from ml4t.engine.trade_statistics import TradeStatistics, trade_statistics
 
@@ -258,6 +259,11 @@ class Results:
     def cash_flows(self) -> pl.DataFrame:
         """What was paid in and taken out while the run went on, and the equity right before."""
         return self.table("cash_flows")
+
+    @property
+    def rolls(self) -> pl.DataFrame:
+        """Positions that went from one contract into the next; see `ml4t.engine.rolls.roll_table`."""
+        return self._kept("rolls", lambda: roll_table(self.orders, self.fills))
 
     @property
     def _has_several_currencies(self) -> bool:

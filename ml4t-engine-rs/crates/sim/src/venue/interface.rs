@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::ids::{BookId, InstrumentId, OrderId};
-use crate::money::{Cash, Ratio};
+use crate::money::{Cash, Price, Ratio};
+use crate::order::Reason;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::replace::Changes;
@@ -76,7 +77,7 @@ pub trait Venue: Clone {
     ///
     /// # Errors
     /// An order cannot change its state.
-    fn on_delisted<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId) -> Result<()>;
+    fn on_delisted<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: InstrumentId, reason: Reason) -> Result<()>;
     /// A liquidation begins: orders of a book are canceled, but for those of position rules.
     ///
     /// # Errors
@@ -102,6 +103,26 @@ pub trait Venue: Clone {
         place: (BookId, InstrumentId),
         units: (i64, RuleKind),
     ) -> Result<OrderId>;
+    /// Send a market order of the broker that opens as many units, signed likewise.
+    ///
+    /// # Errors
+    /// As [`Venue::close_for`].
+    fn open_for<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        place: (BookId, InstrumentId),
+        units: (i64, RuleKind),
+    ) -> Result<OrderId>;
+    /// A contract is left: orders of a book for it are canceled, but for those of position rules and of the broker.
+    ///
+    /// # Errors
+    /// An order cannot change its state.
+    fn clear_contract<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, place: (BookId, InstrumentId)) -> Result<()>;
+    /// Fill an order of the broker now, at a price that its instrument was settled at.
+    ///
+    /// # Errors
+    /// As [`Venue::on_completed`].
+    fn fill_at<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, order: (OrderId, Price)) -> Result<()>;
     /// Phase 9: an accepted order starts to work.
     fn submit(&mut self, plan: &Plan, state: &State, id: OrderId);
     /// Phase 9: an order that a strategy sent or changed becomes active at a known time.

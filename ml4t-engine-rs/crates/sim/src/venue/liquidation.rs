@@ -3,6 +3,7 @@
 use ml4t_abi::Phase;
 
 use super::late::Late;
+use super::pass::Candidate;
 use super::{HELD, SimulatedVenue, guard_of};
 use crate::error::Result;
 use crate::guard::from_now_on;
@@ -10,6 +11,7 @@ use crate::ids::{BookId, InstrumentId, OrderId};
 use crate::liquidation_price::{AtPrice, Level};
 use crate::margin::About;
 use crate::margin_call::{CallKind, CallStatus};
+use crate::matching::Reach;
 use crate::money::Price;
 use crate::order::{Order, OrderRequest, OrderStatus, Reason, Side};
 use crate::phase::PhaseMarket;
@@ -20,42 +22,45 @@ use crate::time::Ns;
 use crate::venue::{Desk, Venue};
 
 impl SimulatedVenue {
-    /// Cancel the orders of a book, by id; those of position rules go on guarding what is left.
-    pub(super) fn clear<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, book: BookId) -> Result<()> {
-        let working = (0..self.live.len()).flat_map(|i| self.working(desk.state, i));
-        let mut ids: Vec<OrderId> = working.chain(desk.state.links.waiting.iter().copied()).collect();
+    /// Cancel those of some orders, given by id, that are of a book; those of position rules go on guarding what is left.
+    pub(super) fn clear<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        book: BookId,
+        mut ids: Vec<OrderId>,
+        reason: Reason,
+    ) -> Result<()> {
         ids.retain(|&id| {
             let order = desk.state.order(id);
             order.request.book == book && order.rule.is_none()
         });
-        ids.sort_unstable();
         for id in ids {
             if desk.state.has_ended(id) {
                 // One before it has taken it along.
                 continue;
             }
             if self.waits_for_booking(desk, id)? {
-                let end = Late::End(OrderStatus::Canceled, Reason::Liquidation);
+                let end = Late::End(OrderStatus::Canceled, reason);
                 self.late.entry(id).or_default().push(end);
                 continue;
             }
             let i = desk.state.order(id).request.instrument.index();
-            desk.state.move_order(id, OrderStatus::Canceled, Reason::Liquidation, desk.recorder)?;
+            desk.state.move_order(id, OrderStatus::Canceled, reason, desk.recorder)?;
             self.remove(desk.plan, desk.state, i);
             self.cascade(desk)?;
         }
         Ok(())
     }
 
-    /// Send a market order that closes so many units of a position, signed as the order.
-    pub(super) fn close_position<R: Recorder>(
+    /// Send a market order of the broker for so many units, signed as the order.
+    pub(super) fn send_for_broker<R: Recorder>(
         &mut self,
         desk: &mut Desk<'_, R>,
         (book, id): (BookId, InstrumentId),
         (units, rule): (i64, RuleKind),
+        instructions: Instructions,
     ) -> Result<OrderId> {
         let side = if units > 0 { Side::Buy } else { Side::Sell };
-        let instructions = Instructions { reduce_only: true, ..Instructions::NONE };
         let request = OrderRequest { book, instructions, ..OrderRequest::market(id, side, units.abs()) };
         let mut order = Order::new(request, desk.state.now);
         order.rule = Some(rule);
@@ -66,6 +71,25 @@ impl SimulatedVenue {
         self.submit(desk.plan, desk.state, id);
         self.activate(desk.plan, desk.state, id);
         Ok(id)
+    }
+
+    /// Let an order meet a settlement price, with the last complete row for the models.
+    pub(super) fn fill_at_settlement<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        (id, price): (OrderId, Price),
+    ) -> Result<()> {
+        let i = desk.state.order(id).request.instrument.index();
+        let row =
+            desk.plan.instruments[i].matching.and_then(|feed| desk.state.completed_row(desk.plan, feed.index(), i));
+        let Some(row) = row else { return Ok(()) };
+        self.pass += 1;
+        let candidate = Candidate { key: (0, 0, id), precedence: 0, reach: Reach::market(price) };
+        self.turn(desk, i, row, PhaseMarket::SESSION_CLOSE, candidate)?;
+        self.cascade(desk)?;
+        self.live[i].sweep(desk.state);
+        self.refresh_watch(desk.plan, desk.state, i);
+        Ok(())
     }
 
     /// Before rows meet orders: let the exchange close what their worst prices take the margin of.

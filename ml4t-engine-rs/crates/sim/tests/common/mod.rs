@@ -487,6 +487,7 @@ impl World {
             margin_rates: Vec::new(),
             margin: MarginTerms::default(),
             settlements: Vec::new(),
+            rolls: Vec::new(),
             flows: Vec::new(),
             policies: self.policies,
             account: self.account,

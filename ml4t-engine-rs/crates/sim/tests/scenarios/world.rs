@@ -23,6 +23,7 @@ use ml4t_sim::policies::{
 };
 use ml4t_sim::queue::ColumnSource;
 use ml4t_sim::recorder::{Keep, TableRecorder};
+use ml4t_sim::roll::{Roll, RollAt};
 use ml4t_sim::settlement::SettlementPrice;
 use ml4t_sim::time::Sessions;
 use ml4t_sim::unsettled::SettlementTerms;
@@ -96,11 +97,12 @@ impl World {
             None => 0,
         };
         let plan = Plan {
-            actions: actions(scenario, &instruments)?,
+            actions: actions(scenario, &instruments, &calendars)?,
             rates: rates(scenario, &instruments)?,
             margin_rates: margin_rates(scenario, &instruments)?,
             margin: margin_terms(scenario)?,
             settlements: settlements(scenario, &instruments)?,
+            rolls: rolls(scenario, &instruments, &calendars)?,
             flows: flows(scenario, &currencies)?,
             instruments,
             feeds,
@@ -264,7 +266,7 @@ fn feed(kind: FeedKind, name: String, rows: &[Input], instruments: &[Instrument]
     Feed::new(data, instruments)
 }
 
-fn actions(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<Action>> {
+fn actions(scenario: &Scenario, instruments: &[Instrument], calendars: &[Sessions]) -> Result<Vec<Action>> {
     let mut found = Vec::new();
     for row in scenario.table("actions")?.rows {
         let (ts, value) = (instant(cell(&row, "effective", ""))?, cell(&row, "value", ""));
@@ -291,6 +293,17 @@ fn actions(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<Action
         };
         found.push(Action { ts, instrument: index_of(instruments, cell(&row, "symbol", ""))?, kind });
     }
+    let settled = settlements(scenario, instruments)?;
+    for row in scenario.table("instruments")?.rows.iter().filter(|row| !cell(row, "last_trade", "").is_empty()) {
+        let instrument = index_of(instruments, cell(row, "symbol", ""))?;
+        let sessions = &calendars[instruments[instrument.index()].calendar.index()];
+        let k = session(sessions, cell(row, "last_trade", ""))?;
+        // Its close, or what settles it for the last time before the next session opens.
+        let next = sessions.open.get(k + 1).copied().unwrap_or(i64::MAX);
+        let own = settled.iter().filter(|s| s.instrument == instrument && s.ts > sessions.open[k] && s.ts < next);
+        let ts = own.map(|s| s.ts).fold(sessions.close[k], i64::max);
+        found.push(Action { ts, instrument, kind: ActionKind::Expiry });
+    }
     // What is given comes after what happens to it, and an end after what was given.
     let stage = |action: &Action| match action.kind {
         ActionKind::SpinOff { .. } => 1,
@@ -299,6 +312,25 @@ fn actions(scenario: &Scenario, instruments: &[Instrument]) -> Result<Vec<Action
     };
     found.sort_by_key(|a| (a.ts, stage(a), a.instrument));
     Ok(found)
+}
+
+/// Place of the session of that label.
+fn session(sessions: &Sessions, label: &str) -> Result<usize> {
+    let days = i32::try_from(day(label)?).unwrap_or(i32::MAX);
+    sessions.label.iter().position(|&each| each == days).ok_or_else(|| wrong(format!("{label} is no session")))
+}
+
+fn rolls(scenario: &Scenario, instruments: &[Instrument], calendars: &[Sessions]) -> Result<Vec<Roll>> {
+    let mut rows = Vec::new();
+    for row in scenario.table("rolls")?.rows {
+        let contract = |side: &str| index_of(instruments, cell(&row, side, ""));
+        let (from, to) = (contract("from")?, contract("to")?);
+        let sessions = &calendars[instruments[from.index()].calendar.index()];
+        let ts = sessions.open[session(sessions, cell(&row, "session", ""))?];
+        rows.push(Roll { ts, from, to, at: RollAt::parse(cell(&row, "roll_at", "next_open"))? });
+    }
+    rows.sort_by_key(|roll| (roll.ts, roll.from));
+    Ok(rows)
 }
 
 fn flows(scenario: &Scenario, currencies: &Currencies) -> Result<Vec<CashFlow>> {

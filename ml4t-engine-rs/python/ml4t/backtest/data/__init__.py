@@ -5,6 +5,7 @@ from __future__ import annotations
 from ml4t.backtest.data.actions import read_actions
 from ml4t.backtest.data.adjusted import adjusted_prices
 from ml4t.backtest.data.assemble import assemble
+from ml4t.backtest.data.contracts import read_rolls
 from ml4t.backtest.data.feed import DataFeed, FeedOptions
 from ml4t.backtest.data.flows import read_cash_flows
 from ml4t.backtest.data.fx import read_fx_rates
@@ -38,5 +39,6 @@ __all__ = [
     "read_funding_rates",
     "read_fx_rates",
     "read_margin_rates",
+    "read_rolls",
     "read_settlement_prices",
 ]

@@ -20,6 +20,7 @@ from ml4t.backtest.data.alongside import (
 from ml4t.backtest.data.bounds import Bounds, Calendars, Moment, SessionBook, custom_calendars
 from ml4t.backtest.data.consolidate import build
 from ml4t.backtest.data.context import Context, Loaded, all_symbols, hint, own
+from ml4t.backtest.data.contracts import expiry_table, read_rolls, refuse_expired_rows, roll_table
 from ml4t.backtest.data.events import read_events, read_feed, source_symbols
 from ml4t.backtest.data.feed import ConsolidatedFeed, yields_events
 from ml4t.backtest.data.flows import flow_table, read_cash_flows
@@ -58,6 +59,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     settlements: object = None,
     margin_rates: object = None,
     cash_flows: object = None,
+    rolls: object = None,
     start: Moment | None = None,
     end: Moment | None = None,
     nav_calendar: str | None = None,
@@ -87,6 +89,9 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         What instruments need, for the margin model, likewise.
     cash_flows
         What is paid in and taken out, likewise; see :mod:`ml4t.backtest.data.flows`.
+    rolls
+        When positions go from one contract into the next, likewise; see
+        :func:`ml4t.backtest.data.contracts.read_rolls`.
     start, end
         First and last date (a session label) or instant; both included. Data outside are not read.
     nav_calendar
@@ -135,6 +140,15 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
     refuse_torn_bars(action_frame, tuple(universe), matching, loaded)
     refuse_life_after_the_end(action_frame, tuple(universe), loaded)
     refuse_overlapping_actions(action_frame, tuple(universe))
+    ends = expiry_table(context, settled, action_frame)
+    refuse_expired_rows(ends, context)
+    if ends is not None:
+        # At one instant a contract ends before anything else happens to it.
+        action_frame = ends if action_frame is None else pl.concat([ends, action_frame])
+        action_frame = action_frame.sort("ts", maintain_order=True).rechunk()
+    planned = None if rolls is None else read_rolls(rolls)
+    roll_frame, roll_notes = (None, ()) if planned is None else roll_table(planned, context, ends)
+    read += [] if planned is None else planned.files
     return MarketData(
         instruments=tuple(universe.values()),
         feeds=tuple(_feed_table(each.prepared, context) for each in loaded),
@@ -146,6 +160,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
         settlements=settled,
         margin_rates=margins,
         flows=flow_frame,
+        rolls=roll_frame,
         action_paths=tuple(sorted({file.path for file in used_actions.files})),
         calendars=tuple(book.table(name, *context.span) for name in names),
         nav_calendar=nav,
@@ -162,6 +177,7 @@ def assemble(  # noqa: PLR0913 - the parts of a run, each by its name
             *margin_notes,
             *fx_notes,
             *flow_notes,
+            *roll_notes,
         ),
     )
 

@@ -118,6 +118,9 @@ class MarketData:
     flows
         None where the run has none. Columns ``ts`` Int64, ``amount`` Utf8 (decimal text), ``currency`` Utf8
         (empty: the base currency). Sorted by time.
+    rolls
+        None where the run has none. Columns ``ts`` Int64, ``from`` and ``to`` UInt32, ``roll_at`` Utf8.
+        Sorted by ``(ts, from)``.
     settlements
         As `funding`, ``rate`` being the price at which the instrument is settled.
     margin_rates
@@ -156,6 +159,7 @@ class MarketData:
     settlements: pl.DataFrame | None = field(default=None, repr=False)
     margin_rates: pl.DataFrame | None = field(default=None, repr=False)
     flows: pl.DataFrame | None = field(default=None, repr=False)
+    rolls: pl.DataFrame | None = field(default=None, repr=False)
     calendars: tuple[SessionTable, ...]
     nav_calendar: str
     matching: tuple[int, ...]
@@ -186,6 +190,7 @@ class MarketData:
             "settlement_prices": self.settlements,
             "margin_rates": self.margin_rates,
             "cash_flows": self.flows,
+            "rolls": self.rolls,
         }
         tables += [(name, frame) for name, frame in others.items() if frame is not None]
         return tuple(_fingerprint(name, frame) for name, frame in tables)

@@ -14,6 +14,7 @@ from ml4t.core.structuring import Checked
 from ml4t.core.values import shown
 from ml4t.futures.bars import PRICES, ContractBars
 from ml4t.futures.chain import FuturesChain
+from ml4t.futures.front import FrontContract
 from ml4t.futures.schedule import RollRule, RollSchedule
 
 __all__ = ["ContinuousFuture"]
@@ -22,6 +23,7 @@ _CHOICES = {
     "adjustment": ("ratio", "difference", "none"),
     "priced_at": ("previous_close", "roll_close"),
     "gaps": ("refuse", "leave"),
+    "roll_at": ("next_open", "settlement"),
 }
 
 
@@ -48,6 +50,9 @@ class ContinuousFuture(Checked):
     priced_at : str
         Session whose closes price a roll: `previous_close`, the one before the new contract is in front, or
         `roll_close`, the first of the new contract.
+    roll_at : str
+        At which prices a run rolls positions: `next_open`, those at which both contracts open the first
+        session of the new one, or `settlement`, their settlement prices of that session.
 
     Raises
     ------
@@ -86,6 +91,7 @@ class ContinuousFuture(Checked):
     chain: FuturesChain = attrs.field(kw_only=True)
     adjustment: Literal["ratio", "difference", "none"] = attrs.field(default="ratio", kw_only=True)
     priced_at: Literal["previous_close", "roll_close"] = attrs.field(default="previous_close", kw_only=True)
+    roll_at: Literal["next_open", "settlement"] = attrs.field(default="next_open", kw_only=True)
 
     @classmethod
     def cross_check(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -99,7 +105,7 @@ class ContinuousFuture(Checked):
         if not isinstance(rule, RollRule) or isinstance(rule, type):
             message = f"expected a rule such as BeforeExpiry(5), found {shown(rule)}"
             yield Finding(path="rule", message=message, found=shown(rule))
-        for path in ("adjustment", "priced_at"):
+        for path in ("adjustment", "priced_at", "roll_at"):
             yield from _choice(path, values.get(path))
 
     def schedule(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> RollSchedule:
@@ -108,6 +114,18 @@ class ContinuousFuture(Checked):
         A rule of somebody else that goes back to an earlier contract is a DataError.
         """
         return self._schedule(self._read(bars, as_of))
+
+    def front(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> FrontContract:
+        """Return what says which contract stands for the root at an instant, for a strategy to trade."""
+        return FrontContract.of(self.root, self.schedule(bars, as_of), self.chain.calendar)
+
+    def roll_plan(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> pl.DataFrame:
+        """Return the rolls as a run takes them: `run(..., rolls=future.roll_plan(bars))`.
+
+        Columns: `session`, the first of the new contract, `from`, `to`, `roll_at`. A rule decides a session
+        from earlier ones alone, so that the whole plan may be given to a run beforehand.
+        """
+        return self.schedule(bars, as_of).rolls.with_columns(roll_at=pl.lit(self.roll_at))
 
     def rolls(self, bars: pl.DataFrame, as_of: dt.date | None = None) -> pl.DataFrame:
         """Return the rolls with their prices, sorted.

@@ -131,8 +131,14 @@ class FuturesContract(Checked):
         return self.month
 
     def instrument(self, **fields: Any) -> Instrument:  # noqa: ANN401
-        """Return it as what the engine trades; `fields` are further ones of `Instrument`."""
-        known = {key: getattr(self, key) for key in (*_OF_INSTRUMENT[1:], "allows_negative_prices")}
+        """Return it as what the engine trades; `fields` are further ones of `Instrument`.
+
+        It ends by itself with its last trade. What is held then is settled in cash, also of a contract that
+        is delivered: a run keeps no warehouse. Roll before, or `last_trade=None` keeps it at its last mark.
+        """
+        known = {
+            key: getattr(self, key) for key in (*_OF_INSTRUMENT[1:], "allows_negative_prices", "last_trade")
+        }
         return Instrument(self.symbol, asset_class=AssetClass.FUTURE, **(known | fields))
 
 

@@ -189,6 +189,9 @@ class Broker:
             if other.buys_in:
                 message = f"order {other.id} belongs to a buy-in and joins no group {where}"
                 raise OrderError(message)
+            if other.rolls:
+                message = f"order {other.id} belongs to a roll and joins no group {where}"
+                raise OrderError(message)
             if other.group is not None and other.group.kind != kind:
                 message = (
                     f"order {other.id} belongs to the group {other.group.name}, which takes no {kind} {where}"

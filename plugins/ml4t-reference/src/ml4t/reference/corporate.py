@@ -47,6 +47,17 @@ class Corporate:
     repriced: dict[int, Fraction] = attrs.field(factory=dict)  #: what spin-offs left of prices
     delisted: dict[int, int] = attrs.field(factory=dict)  #: when instruments have ended, by instrument
 
+    def begin(self, start: int) -> None:
+        """Remember the contracts that expired before the run."""
+        for action in self.venue.plan.actions:
+            if action.kind is Effect.EXPIRY and action.ts < start:
+                self.delisted[action.instrument] = action.ts
+
+    def expires(self, instrument: Instrument) -> bool:
+        """Say whether an instrument is a contract whose end is its expiry."""
+        own = (each for each in self.venue.plan.actions if each.instrument == instrument.index)
+        return any(each.kind is Effect.EXPIRY for each in own)
+
     def next_payment(self) -> int | None:
         """Return when the next dividend is paid."""
         return min((payment.ts for payment in self.due), default=None)
@@ -76,7 +87,8 @@ class Corporate:
         elif action.kind is Effect.EXCHANGE:
             self._exchange(instrument, action, now)
         else:
-            self._cash_out(instrument, action.amount, now)
+            code = "CONTRACT_EXPIRED" if action.kind is Effect.EXPIRY else "DELISTED"
+            self._cash_out(instrument, action.amount, now, code)
 
     def adjusted(self, instrument: Instrument, price: int, known_at: int) -> int:
         """Return a price that was true at an instant as it counts now: with the actions since applied."""
@@ -128,24 +140,25 @@ class Corporate:
         """Convert what an event of an instrument has left of its currency."""
         self.venue.exchange.after_event(now, instrument.currency, instrument)
 
-    def _end(self, instrument: Instrument, now: int) -> None:
+    def _end(self, instrument: Instrument, now: int, code: str = "DELISTED") -> None:
         """End an instrument and its orders."""
         self.delisted[instrument.index] = now
         for order in self.venue.book.live():
             # One that a cancel before has taken along has ended already.
             if order.instrument is instrument:
-                self.venue.end(order, now, OrderStatus.CANCELED, "DELISTED")
+                self.venue.end(order, now, OrderStatus.CANCELED, code)
 
-    def _cash_out(self, instrument: Instrument, amount: str, now: int) -> None:
+    def _cash_out(self, instrument: Instrument, amount: str, now: int, code: str) -> None:
         """End an instrument: its orders are canceled, its position is paid out; a short position pays."""
-        self._end(instrument, now)
+        self._end(instrument, now, code)
         account = self.venue.account
         quantity = account.ledger.quantity(instrument)
         if quantity == 0:
             return
         value = self._last_value(instrument, amount, quantity, now)
         checked(value, LARGEST_CASH, f"the value of the position in {instrument.symbol}")
-        account.ledger.cash_out(now, instrument, value)
+        why = "expiry" if code == "CONTRACT_EXPIRED" else "delisting"
+        account.ledger.cash_out(now, instrument, value, why)
         self._convert(instrument, now)
         del account.marks[instrument.index]
         self.venue.guards.guard(instrument, now, Occasion(active_from=now))

@@ -52,6 +52,7 @@ from ml4t.reference.orders import Fill, OrderBook, Transition
 from ml4t.reference.plan import Instrument, Plan
 from ml4t.reference.pricing import Pricing
 from ml4t.reference.readable import News, Readable
+from ml4t.reference.rolling import Roller
 from ml4t.reference.settlement import Settling, settlement_instants
 from ml4t.reference.tables import Recorder
 from ml4t.reference.timestamp import Timestamp
@@ -105,6 +106,8 @@ class Run:
         self._settling = Settling(plan, account, self._exchange)
         self._recalls: dict[int, int] = {}
         self._corporate = Corporate(self._venue, self._settling)
+        self._corporate.begin(self._begin)
+        self._roller = Roller(self._venue, self._market, self._settling)
         self._carry = Carry(plan, account, self._exchange)
         self._readable = Readable(plan)
         pricing = Pricing(self._readable, self._corporate)
@@ -296,6 +299,7 @@ class Run:
         self._corporate_actions(now)
         self._marks_and_nav(now, session)
         news = self._becomes_readable(now)
+        self._roller.begin(now)
         # No callback of T sees less than another: what arrives at T is readable before the fills are told.
         self._tell(now)
         has_timers = self._run_timers(now, session)
@@ -325,6 +329,7 @@ class Run:
         self._carry.learn(now)
         self._corporate.pay(now)
         self._settling.settle(now)
+        self._roller.settle(now)
         self._carry.fund(now)
         self._exchange.execute_due(now)
         if session is not None:
@@ -533,6 +538,7 @@ def _static_instants(plan: Plan, begin: int, end: int) -> list[int]:
     times.update(close for close in plan.calendars[plan.nav_calendar].closes if close > begin)
     times.update(action.ts for action in plan.actions)
     times.update(flow.ts for flow in plan.cash_flows)
+    times.update(roll.ts for roll in plan.rolls)
     times.update(row.ts for row in plan.funding)
     times.update(settlement_instants(plan, begin))
     return sorted((ts for ts in times if begin <= ts <= end), reverse=True)

@@ -210,8 +210,11 @@ class Intake:
         """Return why no order for an instrument is taken now: too early, or too late."""
         if now < self.plan.warm_from_ns:
             return "WARM_UP", f"orders are refused until {text_of(self.plan.warm_from_ns)} {where}"
-        since = self.pricing.corporate.delisted.get(order.instrument.index)
-        return None if since is None else delisted(order, since, where)
+        corporate = self.pricing.corporate
+        since = corporate.delisted.get(order.instrument.index)
+        if since is None:
+            return None
+        return delisted(order, since, where, expires=corporate.expires(order.instrument))
 
     def _account_refusal(self, order: Order, batch: list[Order], now: int) -> Refusal | None:
         account, book = self.venue.account, self.venue.book

@@ -290,8 +290,8 @@ class Ledger:
         """Withhold a part of a dividend: out of what is owed, or of cash where it was paid at once."""
         self.post(ts, "withholding", "dividends", owed_in, amount, instrument)
 
-    def cash_out(self, ts: int, instrument: Instrument, value: int) -> None:
-        """Close a position, below zero a short one, for what it is worth as its instrument ends.
+    def cash_out(self, ts: int, instrument: Instrument, value: int, why: str) -> None:
+        """Close a position, below zero a short one, for what it is worth as its instrument ends, and say why.
 
         Every lot becomes a round trip, the oldest first. The value is shared by running totals in proportion
         to units; fees and slippage are those of the entry alone.
@@ -324,7 +324,7 @@ class Ledger:
                     entry_order_id=lot.order_id,
                     exit_order_id=None,
                     exit_phase=None,
-                    exit_reason="delisting",
+                    exit_reason=why,
                     actions=self.actions,
                     fx_rate=fx_rate,
                 )

@@ -64,7 +64,7 @@ class Liquidator:
         """Take all other orders back, and close positions."""
         for order in self.venue.book.open():
             # One that a cancel before has taken along has ended already.
-            if order.rule is None and not order.buys_in and order.is_open:
+            if order.rule is None and not order.buys_in and not order.rolls and order.is_open:
                 self.venue.end(order, occasion.now, OrderStatus.CANCELED, "LIQUIDATION")
         for entry, units in closed:
             self._send(entry, units, occasion)

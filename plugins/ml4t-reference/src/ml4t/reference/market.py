@@ -37,6 +37,11 @@ class _Rows:
         rows, done = self._rows[instrument.index], self._done[instrument.index]
         return rows[done] if done < len(rows) else None
 
+    def last(self, instrument: Instrument) -> Data | None:
+        """Return the last row that is complete."""
+        done = self._done[instrument.index]
+        return self._rows[instrument.index][done - 1] if done else None
+
     def complete(self, instrument: Instrument, now: int) -> list[Data]:
         """Return the rows that are complete at this instant, and count them as done."""
         found: list[Data] = []
@@ -65,6 +70,10 @@ class Market:
     def rows(self, instrument: Instrument) -> list[Data]:
         """Return all rows of the matching source of an instrument, complete or not, by their time."""
         return self._matching.all(instrument)
+
+    def last(self, instrument: Instrument) -> Data | None:
+        """Return the last complete row of the matching source of an instrument."""
+        return self._matching.last(instrument)
 
     def opening(self, instrument: Instrument, now: int) -> Bar | None:
         """Return the bar that opens at this instant."""

@@ -55,6 +55,8 @@ REASONS = {
     "INSUFFICIENT_CASH": "the account cannot pay for the fill",
     "SCALED_TO_NOTHING": "a corporate action left less than one lot of the order",
     "DELISTED": "the instrument was delisted",
+    "CONTRACT_EXPIRED": "the contract has expired",
+    "ROLLED": "canceled because the contract is left for the next one",
     "POSITION_CLOSED": "the position that the rule guarded was closed or turned",
     "TIME_EXPIRED": "the time that the order was good for has come",
     "NOT_FILLED_AT_ONCE": "the first event that the order met did not fill all of it",
@@ -143,6 +145,7 @@ class Order:
     tag: str = ""
     rule: str | None = None  #: kind of the position rule that keeps this order
     buys_in: bool = False  #: buys back what is lent no longer; the strategy cannot take it back either
+    rolls: bool = False  #: leaves a contract for the next one; likewise
     liquidates: bool = False  #: closes a position for want of margin; the strategy cannot take it back
     call: CallRow | None = None  #: what its first fill is a row of, where it liquidates at a price
     ts_submitted: int
@@ -249,15 +252,15 @@ class Order:
 
     @property
     def is_of_the_broker(self) -> bool:
-        """Whether it is no order of the strategy: to close a position for want of margin, or of a lender."""
-        return self.liquidates or self.buys_in
+        """Whether it is no order of the strategy: for want of margin or of a lender, or of a roll."""
+        return self.liquidates or self.buys_in or self.rolls
 
     @property
     def exit_reason(self) -> str:
         """Why a position ends that it closes: a position rule, a margin call, or else its own type."""
         if self.rule is not None:
             return self.rule
-        if self.buys_in:
+        if self.buys_in or self.rolls:
             return self.tag
         return "margin_call" if self.liquidates else self.order_type.value
 
@@ -361,8 +364,9 @@ class OrderBook:
         now: int,
         active_from: int,
         **fields: Any,  # noqa: ANN401
-    ) -> None:
-        """Send the market order by which a broker closes units of a position, signed as the order."""
+    ) -> Order:
+        """Send a market order of the broker for units, signed as the order; mostly it only reduces."""
+        fields.setdefault("reduce_only", True)
         order = Order(
             id=len(self.orders) + 1,
             instrument=instrument,
@@ -370,7 +374,6 @@ class OrderBook:
             order_type=OrderType.MARKET,
             time_in_force=TimeInForce.GTC,
             quantity=Fraction(abs(units)),
-            reduce_only=True,
             ts_submitted=now,
             active_from=active_from,
             **fields,
@@ -379,6 +382,7 @@ class OrderBook:
         self.orders.append(order)
         self.move(order, OrderStatus.SUBMITTED, now)
         self.move(order, OrderStatus.ACCEPTED, now)
+        return order
 
     def move(self, order: Order, after: OrderStatus, now: int, code: str = "", reason: str = "") -> None:
         """Take an order to its next state and write that down."""

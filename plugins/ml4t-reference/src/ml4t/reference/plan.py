@@ -26,14 +26,14 @@ from ml4t.reference.timestamp import text_of
 from ml4t.reference.unsettled import TradeSettlement, read
 
 __all__ = ["Account", "Action", "BorrowRate", "CashFlow", "Effect", "Feed", "FundingRate", "Instrument"]
-__all__ += ["Plan", "Sessions", "Settlement", "SettlementPrice", "Signals"]
+__all__ += ["Plan", "Roll", "Sessions", "Settlement", "SettlementPrice", "Signals"]
 
 _SECTIONS = ["instruments", "feeds", "kept", "signals", "actions", "calendars", "nav_calendar"]
 _SECTIONS += ["base_currency", "currencies", "fx_rates"]
 # How much memory tables may take is of no concern here, and which are kept is what reads them.
 _SECTIONS += ["seed", "record_ns", "keeps_tables", "table_memory", "warm_from_ns", "account", "policies"]
 _SECTIONS += ["fill_model", "slippage_model", "impact_model", "fee_model", "latency_models", "algorithms"]
-_SECTIONS += ["settlements", "cash_flows", "funding", "borrow"]
+_SECTIONS += ["settlements", "rolls", "cash_flows", "funding", "borrow"]
 _SECTIONS += ["borrow_model", "funding_model", "interest_models", "fx_model"]
 _SECTIONS += ["margin_model", "liquidation_model", "margin_rates"]
 # Older descriptions have one model of interest, that of the base currency.
@@ -157,7 +157,7 @@ class Effect(enum.Enum):
     """What a corporate action does.
 
     A stock dividend is a split. A merger for cash or a delisting pays out; one for shares is an exchange, and
-    so is a new symbol.
+    so is a new symbol. A dated contract expires by itself.
     """
 
     SPLIT = "split"
@@ -165,6 +165,7 @@ class Effect(enum.Enum):
     CASH_OUT = "cash_out"
     SPIN_OFF = "spin_off"
     EXCHANGE = "exchange"
+    EXPIRY = "expiry"
 
 
 @attrs.frozen(kw_only=True)
@@ -174,7 +175,7 @@ class Action:
     Of a spin-off and of an exchange the new units are of the instrument `into`, elsewhere it is `instrument`.
     """
 
-    ts: int  #: 00:00 exchange-local of the ex-date
+    ts: int  #: 00:00 exchange-local of the ex-date; of an expiry the close or settlement of its last session
     instrument: int
     kind: Effect
     ratio: Fraction
@@ -191,6 +192,16 @@ class SettlementPrice:
     ts: int
     instrument: int
     price: int  #: price units
+
+
+@attrs.frozen(kw_only=True)
+class Roll:
+    """Positions go from one contract into another."""
+
+    ts: int  #: as its session opens
+    old: int  #: position of the contract in the plan
+    new: int
+    at_settlement: bool  #: at the settlement prices of both; otherwise at the next opens
 
 
 @attrs.frozen(kw_only=True)
@@ -252,6 +263,7 @@ class Plan:
     signals: Signals | None
     actions: tuple[Action, ...]
     settlements: tuple[SettlementPrice, ...]  #: by time, then instrument
+    rolls: tuple[Roll, ...]  #: by time, then the contract that is left
     cash_flows: tuple[CashFlow, ...]  #: by time, each after the begin of the run
     funding: tuple[FundingRate, ...]  #: by time, then instrument
     borrow: tuple[BorrowRate, ...]  #: likewise
@@ -304,6 +316,7 @@ class Plan:
             signals=None if spec["signals"] is None else _signals(spec["signals"]),
             actions=tuple(_action(each) for each in spec["actions"]),
             settlements=tuple(_settlement(instruments, each) for each in spec.get("settlements", ())),
+            rolls=tuple(_roll(each) for each in spec.get("rolls", ())),
             cash_flows=flows,
             funding=tuple(FundingRate(**each) for each in spec.get("funding", ())),
             borrow=tuple(BorrowRate(**each) for each in spec.get("borrow", ())),
@@ -367,6 +380,14 @@ def _settlement(instruments: Sequence[Instrument], spec: Mapping[str, Any]) -> S
         raise DataError(message)
     units = units_of_float(price, instrument.price_exponent)
     return SettlementPrice(ts=spec["ts"], instrument=instrument.index, price=units)
+
+
+def _roll(spec: Mapping[str, Any]) -> Roll:
+    if spec["roll_at"] not in ("next_open", "settlement"):
+        message = f"roll_at {spec['roll_at']!r} is not covered; covered are next_open, settlement"
+        raise ConfigError(message)
+    at_settlement = spec["roll_at"] == "settlement"
+    return Roll(ts=spec["ts"], old=spec["from"], new=spec["to"], at_settlement=at_settlement)
 
 
 def _cash_flow(spec: Mapping[str, Any]) -> CashFlow:

@@ -16,8 +16,10 @@ Refusal = tuple[str, str]
 PRICES = ("limit_price", "stop_price", "activation_price")
 
 
-def delisted(order: Order, since: int, where: str) -> Refusal:
+def delisted(order: Order, since: int, where: str, *, expires: bool) -> Refusal:
     """Refuse an order for an instrument that has ended."""
+    if expires:
+        return "CONTRACT_EXPIRED", f"{order.instrument.symbol} expired at {text_of(since)} {where}"
     return "DELISTED", f"{order.instrument.symbol} was delisted at {text_of(since)} {where}"
 
 

@@ -87,7 +87,7 @@ class Recorder:
                 "fx_costs": cash_float(balance("fx_costs")),
                 "gross_exposure": cash_float(gross),
                 "net_exposure": cash_float(net),
-                "leverage": cash_float(gross) / cash_float(equity) if equity else float("nan"),
+                "leverage": _leverage(gross, equity),
             }
         )
 
@@ -181,6 +181,13 @@ class Recorder:
             "logs": self.logs,
         }
         return {name: _table(name, rows[name]) for name in TABLES}
+
+
+def _leverage(gross: int, equity: int) -> float:
+    """Return what positions are of the equity; without any equity they are infinitely much, or no number."""
+    if equity:
+        return cash_float(gross) / cash_float(equity)
+    return float("inf") if gross else float("nan")
 
 
 def _table(name: str, rows: list[Row]) -> pa.Table:

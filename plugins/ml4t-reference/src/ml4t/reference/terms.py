@@ -100,6 +100,8 @@ class Reader:
             self._refuse(f"order {order.id} belongs to a liquidation and cannot be changed")
         if order.buys_in:
             self._refuse(f"order {order.id} belongs to a buy-in and cannot be changed")
+        if order.rolls:
+            self._refuse(f"order {order.id} belongs to a roll and cannot be changed")
         if order.rule is not None:
             self._refuse(f"order {order.id} is kept by the rule {order.rule}; set other rules instead")
 

@@ -485,6 +485,9 @@ class Venue:
         order.resting = order.resting or (offer.is_limit and order.is_working)
 
     def _payable(self, order: Order, execution: Execution) -> bool:
+        if order.rolls:
+            # Whoever holds a contract goes on with the next one; margin is looked at afterwards.
+            return True
         return power.can_pay(
             self.account, self.exchange.dealer, order, execution.quantity, execution.price, execution.fee
         )
