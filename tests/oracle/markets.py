@@ -147,6 +147,9 @@ class Script(Strategy):
         if "link" in terms:
             kind, number = terms.pop("link")
             terms |= {kind: self.sent[number % len(self.sent)]} if self.sent else {}
+        if "lot" in terms:
+            number = terms.pop("lot")
+            terms |= {"lot": self.sent[-1 - number % len(self.sent)]} if self.sent else {}
         if "expire_in" in terms:
             terms["expire_at"] = self.now + dt.timedelta(minutes=terms.pop("expire_in"))
         life = "day" if ask.is_day else "gtc"

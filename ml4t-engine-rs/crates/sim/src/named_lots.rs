@@ -33,15 +33,14 @@ impl Api<'_> {
 }
 
 /// Why an order cannot close the lots that it names: the one that it names has ended, and nothing that it opened is held.
-/// One that works may still open some, and so may the parent of a child.
+/// One that works may still open some.
 pub(crate) fn names_no_lot(plan: &Plan, state: &State, id: OrderId) -> Option<String> {
     let opener = *state.named_lots.get(&id)?;
     let request = state.order(id).request;
     let position = &state.book(request.book).positions[request.instrument.index()];
     let closes = |lot: &Lot| lot.order == opener && lot.quantity.signum() == -request.side.sign();
     let is_of_it = state.order(opener).request.instrument == request.instrument;
-    let may_come = is_of_it && (!state.has_ended(opener) || state.parent_of(id).is_some());
-    if may_come || position.lots.iter().any(closes) {
+    if (is_of_it && !state.has_ended(opener)) || position.lots.iter().any(closes) {
         return None;
     }
     let (symbol, at) = (&plan.instrument(request.instrument).symbol, render(state.now));

@@ -44,7 +44,10 @@ pub struct SettlementTerms {
 impl SettlementTerms {
     /// When money of a trade settles: at the open of a session, or never, where the calendar ends before.
     fn due(&self, sessions: &Sessions, now: Ns) -> Ns {
-        let trade = sessions.close.partition_point(|&close| close < now);
+        // Where a session opens as the one before it closes, a trade is of the one that opens.
+        let closed = sessions.close.partition_point(|&close| close < now);
+        let opened = sessions.open.partition_point(|&open| open <= now);
+        let trade = closed.max(opened.saturating_sub(1));
         let Some(label) = sessions.label.get(trade) else { return NEVER };
         let (later, _) = self.days.split_at(self.days.partition_point(|(from, _)| from <= label));
         let Some((_, days)) = later.last() else { return now };
@@ -255,17 +258,21 @@ impl Book {
             return None;
         }
         let faith = &mut self.good_faith;
-        if faith.order != Some(order) {
+        let is_new = faith.order != Some(order);
+        if is_new {
             faith.order = Some(order);
             faith.violations.push(now);
         }
         let counted = faith.violations.iter().filter(|&&ts| ts > now.saturating_sub(COUNTED_FOR)).count();
-        let settles = if until == NEVER { "never".to_owned() } else { render(until) };
-        let mut restricts = String::new();
-        if counted >= TOO_MANY {
+        if is_new && counted >= TOO_MANY {
             faith.restricted_until = faith.restricted_until.max(now.saturating_add(RESTRICTED_FOR));
-            restricts = format!(", only settled money buys until {}", render(faith.restricted_until));
         }
+        let settles = if until == NEVER { "never".to_owned() } else { render(until) };
+        let restricts = if now < faith.restricted_until {
+            format!(", only settled money buys until {}", render(faith.restricted_until))
+        } else {
+            String::new()
+        };
         Some(format!(
             "sells {} {} bought with money that settles at {settles}: good-faith violation {counted} of {TOO_MANY} \
              within 12 months{restricts} ({})",

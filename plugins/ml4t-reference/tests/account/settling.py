@@ -9,11 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from unittest import mock
 
 import polars as pl
 
-import ml4t.reference.plan
 from ml4t.backtest import DataFeed, Engine, Instrument, Results, Strategy
 
 Step = Callable[[Any], object]
@@ -21,7 +19,6 @@ Days = int | Mapping[str, int]
 
 HOLIDAYS = [dt.date(2024, 1, 1), dt.date(2024, 1, 15), dt.date(2024, 2, 19), dt.date(2024, 3, 29)]
 HOLIDAYS += [dt.date(2024, 5, 27)]
-EPOCH = dt.date(1970, 1, 1)
 PRICES = ("open", "high", "low", "close")
 
 
@@ -61,14 +58,6 @@ def exchange(
     )
 
 
-def compiled(days: Days, unsettled: str) -> dict[str, Any]:
-    """Return how the description of a run says it: days since 1970 and the sessions from then on."""
-    if isinstance(days, int):
-        return {"days": [[-(2**31), days]], "unsettled": unsettled}
-    dated = sorted((dt.date.fromisoformat(day), count) for day, count in days.items())
-    return {"days": [[(day - EPOCH).days, count] for day, count in dated], "unsettled": unsettled}
-
-
 def play(
     feed: DataFeed | list[DataFeed],
     *steps: Step,
@@ -92,14 +81,9 @@ def play(
     if flows:
         rows = {"ts_event": [dt.datetime.fromisoformat(ts) for ts in flows], "amount": list(flows.values())}
         parts["cash_flows"] = pl.DataFrame(rows)
-    config = {"backtest": {"engine": "reference"}, "broker": {"initial_cash": 1000} | broker}
-    read = ml4t.reference.plan._account
-
-    def with_settlement(spec: Mapping[str, Any]) -> ml4t.reference.plan.Account:
-        return read({**spec, "settlement": compiled(days, unsettled)})
-
-    with mock.patch.object(ml4t.reference.plan, "_account", with_settlement):
-        return Engine(feed, Script, config=config, **parts).run()
+    terms = {"settlement": {"days": days, "unsettled": unsettled}}
+    config = {"backtest": {"engine": "reference"}, "broker": {"initial_cash": 1000} | terms | broker}
+    return Engine(feed, Script, config=config, **parts).run()
 
 
 # -- steps ---------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_what_has_settled_is_known_at_each_time() -> None:
 
 
 def test_the_use_of_unsettled_money_is_one_of_three() -> None:
-    words = "unsettled 'lent' is not covered; covered are usable, good_faith, held"
+    words = "expected one of good_faith, usable, held, found 'lent'"
     with pytest.raises(ConfigError, match=words):
         play(FLAT, unsettled="lent")
 

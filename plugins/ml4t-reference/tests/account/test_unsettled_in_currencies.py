@@ -1,8 +1,8 @@
 """Unsettled money in several currencies, with fees, short sales, dividends and futures, worked by hand.
 
-Day 0 begins on 1 January 2024, and everything costs 50. A step sends as each day ends; its order fills then,
-and that is still in the session of the day that ends. So with three days, as here, what is sold at day 2 is
-due as day 4 begins.
+Day 0 begins on 1 January 2024, and everything costs 50. A step sends as each day ends; its order fills as the
+next one begins, and is a trade of that one. So with two days, as here, what is sold at day 2 is due as day 4
+begins.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ml4t.reference.unsettled import NEVER, Parcel, Spent, TradeSettlement, Unse
 
 from .margins import action, margined
 from .purses import FlatFee, Row, Spread, both, buy, convert, describe, model, nothing, play, sell
-from .settling import Seen, compiled
+from .settling import Seen
 
 RATES = [(day, "EUR/USD", 1.1) for day in range(7)]
 BOTH = {"EUR.A": [50.0] * 6, "USD.B": [50.0] * 6}
@@ -27,9 +27,9 @@ EARLY = (
 )
 
 
-def account(unsettled: str = "good_faith", days: int = 3, **others: Any) -> Row:  # noqa: ANN401
+def account(unsettled: str = "good_faith", days: int = 2, **others: Any) -> Row:  # noqa: ANN401
     """Return the description of an account whose trades settle later."""
-    return {"settlement": compiled(days, unsettled), **others}
+    return {"settlement": {"days": [[-(2**31), days]], "unsettled": unsettled}, **others}
 
 
 def told(tables: Mapping[str, list[Row]]) -> list[str]:
@@ -213,7 +213,7 @@ def test_held_money_of_a_currency_leaves_it_to_the_base_currency() -> None:
     """
     looks = Seen()
     steps = (buy("EUR.A", 100), sell("EUR.A", 100), both(buy("EUR.A", 90), buy("EUR.A", 80)))
-    spec = describe(BOTH, RATES, account=account("held", days=4))
+    spec = describe(BOTH, RATES, account=account("held", days=3))
     tables = play(spec, *steps, looks.look("USD", "EUR"))
     assert [reason for _, reason in refused(tables)] == [
         "buy 90 EUR.A needs buying power of 4950, 4500 is free (2024-01-04T00:00:00Z)"
@@ -261,7 +261,7 @@ def test_held_money_of_the_base_currency_is_told_of_where_nothing_is_converted()
 def test_a_fill_brings_what_it_adds_to_cash(fee: float, settled: int, unsettled: int) -> None:
     """10 of B at 50, bought and sold at once, with a fee or a rebate on both."""
     looks = Seen()
-    spec = describe(BOTH, RATES, account=account(days=5), fee_model=model(FlatFee(fee)))
+    spec = describe(BOTH, RATES, account=account(days=4), fee_model=model(FlatFee(fee)))
     play(spec, buy("USD.B", 10), sell("USD.B", 10), looks.look("USD"))
     assert looks == [(settled + unsettled, settled)]
 
@@ -273,7 +273,7 @@ def test_what_a_short_sale_brings_is_unsettled() -> None:
     """10 at 50 sold short bring 500; covering them takes 500 of what has settled."""
     looks = Seen()
     ask = both(looks.powers(), looks.look("USD"))
-    spec = describe(BOTH, RATES, account=account("held", days=4, **SHORTS))
+    spec = describe(BOTH, RATES, account=account("held", days=3, **SHORTS))
     play(spec, sell("USD.B", 10), both(ask, buy("USD.B", 10)), ask, ask)
     assert looks == [(10_000,), (10_500, 10_000), (9_500,), (10_000, 9_500), (10_000,), (10_000, 10_000)]
 
@@ -283,7 +283,7 @@ def test_only_what_is_long_can_be_unpaid() -> None:
 
     Of 50 that are sold on the next day 20 are of that lot; 30 are sold short, and covering them is free.
     """
-    purse = account(initial_cash="1000", days=4, **SHORTS)
+    purse = account(initial_cash="1000", days=3, **SHORTS)
     steps = (sell("USD.B", 40), buy("USD.B", 60), sell("USD.B", 50), buy("USD.B", 30), sell("USD.B", 5))
     tables = play(describe(BOTH, RATES, account=purse), *steps)
     assert told(tables) == [
@@ -373,7 +373,7 @@ def test_a_trade_after_which_no_session_comes_never_settles() -> None:
     """The calendar has six days."""
     looks = Seen()
     steps = (*SWAP, sell("EUR.A", 100), nothing, looks.look("EUR"))
-    tables = play(describe(BOTH, RATES, account=account(days=30)), *steps)
+    tables = play(describe(BOTH, RATES, account=account(days=29)), *steps)
     assert looks == [(5_000, 0)]
     assert told(tables) == [EARLY.replace("2024-01-05T00:00:00Z", "never")]
     assert NEVER == 2**63 - 1

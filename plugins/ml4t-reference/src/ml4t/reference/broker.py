@@ -14,7 +14,7 @@ from typing import Any, final
 
 from ml4t.core.errors import ArgumentError, OrderError, unknown_name
 from ml4t.core.policies import LotRounding, Policies, TargetOrders, TargetRounding
-from ml4t.core.types import OrderStatus, OrderType, Side, TimeInForce
+from ml4t.core.types import LotPolicy, OrderStatus, OrderType, Side, TimeInForce
 from ml4t.reference import power
 from ml4t.reference.desk import Desk, OrderHandle, Position
 from ml4t.reference.numbers import cash_float, plain_text
@@ -173,6 +173,9 @@ class Broker:
         """Return the orders that an order is tied to, by keyword."""
         links = {key: self._find(terms[key]) for key in LINKS if terms.get(key) is not None}
         where = f"({instrument.symbol}, {text_of(self._desk.now)})"
+        if "lot" in links and self._desk.venue.plan.account.lot_policy is LotPolicy.AVERAGE:
+            message = f'lot: lot_policy = "average" keeps a single lot; there is none to name {where}'
+            raise OrderError(message)
         if "oco" in links and "ouo" in links:
             message = f"an order belongs to one group at most: oco or ouo, not both {where}"
             raise OrderError(message)
@@ -201,6 +204,8 @@ class Broker:
 
     def _link(self, order: Order, links: Mapping[str, Order]) -> None:
         """Tie an order to its parent, and let it join the group of another or begin one."""
+        if (opener := links.get("lot")) is not None:
+            order.opener = opener.id
         if (parent := links.get("parent")) is not None:
             order.parent = parent
             parent.children.append(order)

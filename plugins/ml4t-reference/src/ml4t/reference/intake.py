@@ -218,11 +218,11 @@ class Intake:
 
     def _account_refusal(self, order: Order, batch: list[Order], now: int) -> Refusal | None:
         account, book = self.venue.account, self.venue.book
-        if not self.venue.is_covered(order):
-            return "SHORT_NOT_ALLOWED", self.venue.short_text(order, order.leaves, now)
-        refusal = lacks_a_lender(self.plan, self.venue, order, now)
+        refusal = lacks_a_lender(self.plan, self.venue, order, now) or self._names_no_lot(order, now)
         if refusal is not None:
             return refusal
+        if not self.venue.is_covered(order):
+            return "SHORT_NOT_ALLOWED", self.venue.short_text(order, order.leaves, now)
         need = account.need(order)
         if need <= 0 or self.plan.policies.insufficient_cash is not InsufficientCash.REJECT:
             return None
@@ -242,6 +242,19 @@ class Intake:
             )
             return "INSUFFICIENT_BUYING_POWER", text
         return None
+
+    def _names_no_lot(self, order: Order, now: int) -> Refusal | None:
+        """Refuse to close lots of an order that has ended and of which nothing is held."""
+        if order.opener is None:
+            return None
+        opener = self.venue.book.orders[order.opener - 1]
+        lots = self.venue.account.ledger.holding(order.instrument).lots
+        found = any(lot.order_id == opener.id and lot.quantity * order.sign < 0 for lot in lots)
+        if found or (opener.is_open and opener.instrument is order.instrument):
+            return None
+        symbol = order.instrument.symbol
+        text = f"order {opener.id} opened no lot of {symbol} that is held and that this one would close"
+        return "NO_SUCH_LOT", f"{text} ({text_of(now)})"
 
     def _reserve_price(self, order: Order) -> Fraction | None:
         """Return the price at which an order counts: its limit, its stop, or the last price that has arrived.

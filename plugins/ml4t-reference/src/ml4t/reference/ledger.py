@@ -206,7 +206,7 @@ class Ledger:
     def _close(self, holding: Holding, fill: Fill, quantity: int) -> list[Lot]:
         instrument = holding.instrument
         sign = fill.order.sign
-        parts = list(take(holding, quantity, self.lot_policy))
+        parts = list(take(holding, quantity, self.lot_policy, fill.order.opener))
         basis = sum(part.cost + part.settled for part in parts)
         proceeds = instrument.cash(fill.price, -sign * quantity)
         if not instrument.is_margined:

@@ -155,15 +155,18 @@ def next_to_close(lots: list[Lot], policy: LotPolicy) -> Lot:
     return lots[0]
 
 
-def take(holding: Holding, quantity: int, policy: LotPolicy) -> list[Lot]:
+def take(holding: Holding, quantity: int, policy: LotPolicy, opener: int | None = None) -> list[Lot]:
     """Take units out of the lots and return the parcels with their share of cost, margin, fees, slippage.
+
+    The lots that the order `opener` has opened are taken first, the oldest of them before the others.
 
     A whole lot takes all of its cost with it; of a part the shares are rounded half to even.
     """
     parts: list[Lot] = []
     left = quantity
     while left:
-        lot = next_to_close(holding.lots, policy)
+        named = [each for each in holding.lots if each.order_id == opener]
+        lot = named[0] if named else next_to_close(holding.lots, policy)
         units = min(left, abs(lot.quantity))
         left -= units
         if units == abs(lot.quantity):

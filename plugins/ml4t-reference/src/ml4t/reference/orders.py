@@ -63,6 +63,7 @@ REASONS = {
     "NOT_FILLED_AT_OPEN": "the opening of the session did not fill all of it",
     "NOT_FILLED_AT_CLOSE": "the close of the session did not fill all of it",
     "POST_ONLY_WOULD_TAKE": "the order may only make, and the market is within its limit",
+    "NO_SUCH_LOT": "no lot of the order that it names is held",
     "NOTHING_TO_REDUCE": "the order may only reduce a position, and nothing is left to reduce",
     "REFUSED_BY_MODEL": "the fill model takes no order of that size",
     "LIQUIDATION": "canceled because positions of the account are being closed for want of margin",
@@ -179,6 +180,7 @@ class Order:
     water_mark: int | None = None  #: best price that a trailing order has seen, in price units
     meets_standing: int | None = None  #: when it meets the quote that stands, being new; no fill started it
     is_over: bool = False  #: has met the one event that was for it
+    opener: int | None = None  #: the order that opened the lots which this one closes first
     reserve_price: Fraction | None = None  #: at which buying power was set aside for it; None: nobody knows
     triggered: bool = False  #: a stop that has been reached
     resting: bool = False  #: a limit that the market made wait, by its price or for want of volume

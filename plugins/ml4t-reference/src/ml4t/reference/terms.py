@@ -33,7 +33,7 @@ PRICES = ("limit_price", "stop_price")
 DISTANCES = ("trail_amount", "trail_fraction")
 NUMBERS = (*PRICES, *DISTANCES, "limit_offset", "activation_price")
 TERMS = (*NUMBERS, "expire_at", *INSTRUCTIONS, "display_quantity", "time_in_force", "tag")
-LINKS = ("parent", "oco", "ouo")  #: other orders; read by the broker, which knows them
+LINKS = ("lot", "parent", "oco", "ouo")  #: other orders; read by the broker, which knows them
 CHANGES = ("quantity", *PRICES, *DISTANCES, "limit_offset", "expire_at")
 
 # What each type needs; a trailing type takes one of `DISTANCES` and may take an activation price besides.

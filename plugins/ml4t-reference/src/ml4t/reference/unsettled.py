@@ -135,10 +135,12 @@ class Unsettled:
     def due(self, instrument: Instrument, ts: int) -> int:
         """Return when a trade settles: as the session opens that is so many after its own.
 
-        Its own session is the first that does not close before it.
+        Its own session is the first that does not close before it, or the next where that opens as it closes.
         """
         sessions = self.calendars[instrument.calendar]
         place = bisect.bisect_left(sessions.closes, ts)
+        if ts in sessions.opens[place + 1 : place + 2]:
+            place += 1
         if place == len(sessions.closes):
             return NEVER
         count = self.terms.sessions_after(sessions.labels[place])
