@@ -380,3 +380,20 @@ def test_what_is_left_of_a_touched_order_takes_whatever_the_next_market_is(engin
     feed, config = feed_of(flat(10, 10, 11, 12, 13)), {"backtest": {"engine": engine}}
     results = Engine(feed, Touched, config=config, models={"fill": TwoAtATime()}).run()
     assert results.fills.select("quantity", "price").rows() == [(2, 10), (2, 11), (1, 12)]
+
+
+@ENGINES
+def test_a_trailing_stop_that_came_before_the_first_price_sets_nothing_aside(engine: str) -> None:
+    """B begins on the third day, and puts the stop at 22.00: nobody knew it when the order was taken in."""
+    frame = pl.concat([flat(*[10.0] * 5), flat(*[20.0] * 5, symbol="B").tail(3)])
+    power: list[float] = []
+
+    class Early(Strategy):
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+            power.append(broker.buying_power)
+            if len(power) == 1:
+                broker.buy("B", 100, order_type="trailing_stop", trail_amount=2.0)
+
+    results = run(engine, feed_of(frame), Early, initial_cash=10_000)
+    assert results.orders.select("status", "stop_price").rows() == [("canceled", 22.0)]
+    assert power == [10_000.0] * 5

@@ -254,15 +254,12 @@ class Account:
         sells_for_nothing = brings_cash or not self.terms.allows_short
         return order.reduce_only or (order.side is Side.SELL and sells_for_nothing)
 
-    def _has_no_price(self, order: Order) -> bool:
-        return order.limit_price is None and order.stop_price is None and order.reserve_price is None
-
     def reserve_price(self, order: Order) -> Fraction:
-        """Return the price at which an order counts: its limit, its stop, the last price when it came."""
-        for price in (order.reserve_price, order.limit_price, order.stop_price):
-            if price is not None:
-                return price
-        return Fraction(0)
+        """Return the price at which an order counts: its limit, its stop, the last price when it came.
+
+        Nothing where it came before the first price, also of a trailing stop that has prices by now.
+        """
+        return Fraction(0) if order.reserve_price is None else order.reserve_price
 
     def need(self, order: Order) -> Fraction:
         """Return the buying power that an order uses: for what it opens, less what a market order closes.
@@ -279,7 +276,7 @@ class Account:
             return abs(order.instrument.worth(self.reserve_price(order), order.leaves))
         closing, opening = self.parts(order, order.leaves)
         if self.margin is not None:
-            if self._has_no_price(order):
+            if order.reserve_price is None:
                 # Nothing is known of what it needs: its fill will show.
                 return Fraction(0)
             opening = 0 if self._opens_nothing(order) else opening
