@@ -61,10 +61,8 @@ def _at(day: dt.date, minutes: int) -> int:
 
 
 @st.composite
-def hours_of(draw: st.DrawFn, kind: str, *, always: bool = False) -> Hours | None:
-    """Draw hours with one break or two for the data of a kind; of days none, and of others mostly none."""
-    if kind not in BEGINS or (not always and draw(st.integers(0, 2))):
-        return None
+def hours_of(draw: st.DrawFn, kind: str) -> Hours | None:
+    """Draw hours with one break or two for the data of a kind; None where the close leaves none."""
     close = draw(st.sampled_from([DAY, DAY, 980])) if kind != "prints" else DAY
     found: list[tuple[int, int]] = []
     for begin in sorted(draw(st.lists(BEGINS[kind], min_size=1, max_size=2))):

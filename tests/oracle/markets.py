@@ -32,7 +32,7 @@ from ml4t.core.errors import DataError, ModelError, OrderError
 from ml4t.core.plugins import PluginManager
 from ml4t.core.schemas import TABLES
 
-from .breaks import Hours, Rests, hours_of
+from .breaks import Hours, Rests
 from .carry import Holding, holdings, rates_of
 from .costs import FEES, IMPACTS, SLIPPAGES, VOLUME_SLIPPAGES, Queued, Sliced, estimates, slices
 from .currencies import Money, fx_of, moneys
@@ -517,7 +517,6 @@ def cases(draw: st.DrawFn, kind: str, *, impacts: Sequence[dict[str, Any]] | Non
         holding=draw(holdings(symbols)),
         money=money,
         flows=draw(flows(money)),
-        hours=draw(hours_of(kind)),
         **draw(settlements(symbols)),
     )
 

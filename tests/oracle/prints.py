@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .breaks import hours_of
 from .carry import holdings
 from .costs import queued, slices
 from .markets import EX_DAY, RULES, SYMBOLS, WITH_PRINTS, Ask, Case, accounts, actions, asks, sizes
@@ -89,5 +88,4 @@ def cases_with_prints(draw: st.DrawFn) -> Case:
         lag=draw(st.sampled_from([0, 0, 0, 2])),
         slices=draw(st.one_of(slices, queued)) if draw(st.integers(0, 3)) == 0 else None,
         holding=draw(holdings([row[0] for row in quotes])),
-        hours=draw(hours_of("prints")),
     )

@@ -80,8 +80,9 @@ def test_the_engines_agree_on_quotes_with_prints(plugins: PluginManager, case: C
 def cases_around_breaks(draw: st.DrawFn) -> Case:
     """Draw a case of a calendar whose trading rests among its data."""
     kind = draw(st.sampled_from(["hour", "quote", "trade", "prints"]))
-    case = draw(cases_with_prints() if kind == "prints" else cases(kind))
-    return attrs.evolve(case, hours=draw(hours_of(kind, always=True)))
+    impacts = impacts_for(kind, powers=False) if kind != "prints" and draw(st.booleans()) else None
+    case = draw(cases_with_prints() if kind == "prints" else cases(kind, impacts=impacts))
+    return attrs.evolve(case, hours=draw(hours_of(kind)))
 
 
 @random_cases(80)

@@ -71,10 +71,6 @@ pub(crate) fn world(seed: u64, names: [&str; ROLES]) -> Result<World> {
     settings(&mut world, &mut dice)?;
     let session = |k: i64| (k, START + k * 20 * MINUTE, START + (k + 1) * 20 * MINUTE);
     world.calendar("main", &(0..MINUTES / 20).map(session).collect::<Vec<_>>());
-    if seed % 2 == 1 {
-        let rest = |k: i64| (START + (k * 20 + 8) * MINUTE, START + (k * 20 + 11) * MINUTE);
-        world.breaks("main", &(0..MINUTES / 20).map(rest).collect::<Vec<_>>());
-    }
     for symbol in [names[0], names[1]] {
         bars(&mut world, &mut dice, symbol, "1m", 0);
     }
