@@ -339,3 +339,67 @@ def test_a_split_inside_a_bar_that_no_order_meets_is_none_of_theirs() -> None:
     seen = DataFeed(evening_bars("A", 24), name="days", stamp="event", calendar="24/7")
     table = assemble([met, seen]).actions
     assert table is not None and table.height == 1
+
+
+KINDS: list[dict[str, Any]] = [
+    {"kind": "split", "ratio": "3/2"},
+    {"kind": "Stock Dividend", "ratio": "1/20"},
+    {"kind": "cash_dividend", "amount": "0.110", "pay_date": dt.date(2012, 8, 1), "withholding": "0.15"},
+    {"kind": "cash-dividend", "amount": "2"},
+    {"kind": "spin_off", "ratio": "0.1", "amount": "0.5", "into": "AAPL"},
+    {"kind": "cash_merger", "amount": "12"},
+    {"kind": "stock_merger", "ratio": "0.3333", "amount": "1", "into": "AAPL"},
+    {"kind": "stock_merger", "ratio": "2", "into": "AAPL"},
+    {"kind": "symbol_change", "into": "AAPL"},
+    {"kind": "delisting"},
+    {"kind": "delisting", "amount": "0"},
+]
+# One fault each, of which the last two are of a column that is read once for each of its values.
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "splitt", "ratio": "2"},
+    {"kind": "split", "ratio": "2", "amount": "1"},
+    {"kind": "split", "ratio": "2", "pay_date": dt.date(2012, 8, 1)},
+    {"kind": "cash_dividend", "amount": "-1"},
+    {"kind": "cash_dividend", "amount": "1", "pay_date": dt.date(2012, 7, 1)},
+    {"kind": "cash_dividend", "amount": "1", "withholding": "1.01"},
+    {"kind": "cash_dividend", "amount": "1", "withholding": "-0.1"},
+    {"kind": "spin_off", "ratio": "1", "amount": "1", "into": "IBM"},
+    {"kind": "spin_off", "ratio": "1", "amount": "1"},
+    {"kind": "delisting", "ex_date": dt.date(1600, 1, 1)},
+    {"kind": "cash_dividend", "amount": "1e-19"},
+    {"kind": "split", "ratio": "0"},
+]
+
+
+def rows_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    names = ("symbol", "ex_date", "kind", "ratio", "amount", "pay_date", "into", "withholding")
+    base = {"symbol": "IBM", "ex_date": dt.date(2012, 7, 5)}
+    schema = dict.fromkeys(names, pl.String) | dict.fromkeys(("ex_date", "pay_date"), pl.Date)
+    return pl.DataFrame([{name: (base | row).get(name) for name in names} for row in rows], schema=schema)
+
+
+def test_columns_say_what_objects_say() -> None:
+    read = read_actions(rows_of(KINDS))
+    assert_frame_equal(read.table, read_actions(read.rows).table)
+    for row, action in zip(KINDS, read.rows, strict=True):
+        assert action.kind.value == row["kind"].lower().replace("-", "_").replace(" ", "_")
+        assert action.amount == (None if "amount" not in row else Decimal(row["amount"]))
+        assert action.ratio == (None if "ratio" not in row else exact_ratio(row["ratio"]))
+        assert (action.pay_date, action.into) == (row.get("pay_date"), row.get("into"))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda row: "-".join(map(str, row.values())))
+def test_the_first_row_that_is_wrong_is_named_among_many(fault: dict[str, Any]) -> None:
+    """The sentence is that of the row alone, whatever stands around it and after it."""
+    with pytest.raises(DataError) as alone:
+        read_actions(rows_of([fault]))
+    later = {"kind": "nonsense", "symbol": "MSFT"}
+    with pytest.raises(DataError) as among:
+        read_actions(rows_of([*KINDS, fault, *KINDS, later]))
+    assert str(among.value) == str(alone.value)
+
+
+def test_further_shares_beyond_64_bits_are_refused(prices: pl.DataFrame) -> None:
+    huge = rows_of([{"kind": "stock_dividend", "ratio": str(2**63 - 1)}])
+    with pytest.raises(DataError, match=r"stock_dividend of IBM on 2012-07-05: ratio 9223372036854775807/1 "):
+        table(prices, huge)

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::StringViewArray;
 use ml4t_abi::Kind;
 use ml4t_sim::carry::{BorrowRate, CarryModels, FundingRate, Rates};
 use ml4t_sim::currency::{Currencies, FxRow};
@@ -33,7 +34,7 @@ use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::convert::{float64, int32, int64, record_batch, uint32};
+use crate::convert::{float64, int32, int64, record_batch, texts, uint32};
 use crate::error::{IntoPyResult, to_py};
 use crate::models::{
     Raised, params, python_borrow, python_fee, python_fill, python_funding, python_fx, python_impact, python_interest,
@@ -52,16 +53,23 @@ pub(crate) fn take<'py, T: FromPyObjectOwned<'py>>(dict: &Dict<'py>, key: &str) 
     get(dict, key)?.extract::<T>().map_err(Into::into)
 }
 
+fn number_of(py: Python<'_>, key: &str, text: &str) -> PyResult<Decimal> {
+    Decimal::parse(text)
+        .ok_or_else(|| to_py(py, &SimError::config(format!("{key} = {text:?} is not a decimal number"))))
+}
+
+fn cash_of(py: Python<'_>, key: &str, text: &str) -> PyResult<Cash> {
+    let decimal = number_of(py, key, text)?;
+    Cash::from_decimal(decimal)
+        .ok_or_else(|| to_py(py, &SimError::config(format!("{key} has more than 18 decimals or is too large"))))
+}
+
 pub(crate) fn number(dict: &Dict<'_>, key: &str) -> PyResult<Decimal> {
-    let text: String = take(dict, key)?;
-    Decimal::parse(&text)
-        .ok_or_else(|| to_py(dict.py(), &SimError::config(format!("{key} = {text:?} is not a decimal number"))))
+    number_of(dict.py(), key, &take::<String>(dict, key)?)
 }
 
 fn money(dict: &Dict<'_>, key: &str) -> PyResult<Cash> {
-    let decimal = number(dict, key)?;
-    Cash::from_decimal(decimal)
-        .ok_or_else(|| to_py(dict.py(), &SimError::config(format!("{key} has more than 18 decimals or is too large"))))
+    cash_of(dict.py(), key, &take::<String>(dict, key)?)
 }
 
 fn each<'py>(dict: &Dict<'py>, key: &str) -> PyResult<Vec<Dict<'py>>> {
@@ -93,7 +101,7 @@ pub(crate) fn plan(spec: &Dict<'_>, raised: &Raised) -> PyResult<(Arc<Plan>, Vec
         } else {
             Some(read_signals(&signals.cast_into::<PyDict>()?, &instruments)?)
         },
-        actions: each(spec, "actions")?.iter().map(action).collect::<PyResult<Vec<_>>>()?,
+        actions: actions(&get(spec, "actions")?)?,
         rates: rates(spec)?,
         calendars,
         nav_calendar: CalendarId(take(spec, "nav_calendar")?),
@@ -146,21 +154,28 @@ fn feed(
 
 /// The currencies of the run and their rates.
 fn currencies(spec: &Dict<'_>) -> PyResult<Currencies> {
-    let row = |row: &Dict<'_>| {
-        Ok(FxRow {
-            ts: take(row, "ts")?,
-            base: take(row, "base")?,
-            quote: take(row, "quote")?,
-            rate: take(row, "rate")?,
-        })
-    };
-    let rows = each(spec, "fx_rates")?.iter().map(row).collect::<PyResult<Vec<_>>>()?;
+    let rows = fx_rates(&get(spec, "fx_rates")?)?;
     let names: Vec<String> = take(spec, "currencies")?;
     if names.is_empty() || names.len() > usize::from(u8::MAX) {
         let text = format!("a run has from 1 to 255 currencies, found {}", names.len());
         return Err(to_py(spec.py(), &SimError::config(text)));
     }
     Currencies::new(names, &rows).into_py(spec.py())
+}
+
+/// Rates of currencies, a row each; none where there is no table.
+fn fx_rates(table: &Bound<'_, PyAny>) -> PyResult<Vec<FxRow>> {
+    const WHAT: &str = "fx rates";
+    if table.is_none() {
+        return Ok(Vec::new());
+    }
+    let py = table.py();
+    let batch = record_batch(table, WHAT)?;
+    let (ts, rate) = (int64(py, &batch, "ts", WHAT)?, float64(py, &batch, "rate", WHAT)?);
+    let (base, quote) = (texts(py, &batch, "base", WHAT)?, texts(py, &batch, "quote", WHAT)?);
+    let text = |column: &StringViewArray, k: usize| column.value(k).to_owned();
+    let row = |k: usize| FxRow { ts: ts[k], base: text(&base, k), quote: text(&quote, k), rate: rate[k] };
+    Ok((0..batch.num_rows()).map(row).collect())
 }
 
 fn currency(py: Python<'_>, currencies: &Currencies, name: &str) -> PyResult<CurrencyId> {
@@ -311,28 +326,41 @@ fn read_signals(description: &Dict<'_>, instruments: &[Instrument]) -> PyResult<
     Ok(signals)
 }
 
-fn action(description: &Dict<'_>) -> PyResult<Action> {
-    let py = description.py();
-    let kind: String = take(description, "kind")?;
-    let ratio = || Ratio::new(take(description, "ratio_num")?, take(description, "ratio_den")?).into_py(py);
-    let into = || Ok::<_, PyErr>(Shares { instrument: InstrumentId(take(description, "into")?), ratio: ratio()? });
-    let kind = match kind.as_str() {
-        "split" => ActionKind::Split(ratio()?),
-        "cash_dividend" => ActionKind::CashDividend {
-            amount: money(description, "amount")?,
-            pay_ts: take(description, "pay_ts")?,
-            withholding: money(description, "withholding")?,
-        },
-        "spin_off" => ActionKind::SpinOff { into: into()?, amount: money(description, "amount")? },
-        "exchange" => ActionKind::Exchange { into: into()?, amount: money(description, "amount")? },
-        "cash_out" => {
-            let last_price = take::<String>(description, "amount")?.is_empty();
-            ActionKind::CashOut(if last_price { None } else { Some(money(description, "amount")?) })
-        }
-        "expiry" => ActionKind::Expiry,
-        other => return Err(to_py(py, &SimError::data(format!("corporate action {other:?} is not supported")))),
+/// Corporate actions, a row each; none where there is no table.
+fn actions(table: &Bound<'_, PyAny>) -> PyResult<Vec<Action>> {
+    const WHAT: &str = "corporate actions";
+    if table.is_none() {
+        return Ok(Vec::new());
+    }
+    let py = table.py();
+    let batch = record_batch(table, WHAT)?;
+    let whole = |name| int64(py, &batch, name, WHAT);
+    let text = |name| texts(py, &batch, name, WHAT);
+    let (ts, pay_ts, num, den) = (whole("ts")?, whole("pay_ts")?, whole("ratio_num")?, whole("ratio_den")?);
+    let (instrument, into) = (uint32(py, &batch, "instrument", WHAT)?, uint32(py, &batch, "into", WHAT)?);
+    let (kind, amount, withholding) = (text("kind")?, text("amount")?, text("withholding")?);
+    let row = |k: usize| -> PyResult<Action> {
+        let money = |name: &str, column: &StringViewArray| cash_of(py, name, column.value(k));
+        let ratio = || Ratio::new(num[k], den[k]).into_py(py);
+        let into = || Ok::<_, PyErr>(Shares { instrument: InstrumentId(into[k]), ratio: ratio()? });
+        let kind = match kind.value(k) {
+            "split" => ActionKind::Split(ratio()?),
+            "cash_dividend" => ActionKind::CashDividend {
+                amount: money("amount", &amount)?,
+                pay_ts: pay_ts[k],
+                withholding: money("withholding", &withholding)?,
+            },
+            "spin_off" => ActionKind::SpinOff { into: into()?, amount: money("amount", &amount)? },
+            "exchange" => ActionKind::Exchange { into: into()?, amount: money("amount", &amount)? },
+            // Nothing stands for the last price.
+            "cash_out" if amount.value(k).is_empty() => ActionKind::CashOut(None),
+            "cash_out" => ActionKind::CashOut(Some(money("amount", &amount)?)),
+            "expiry" => ActionKind::Expiry,
+            other => return Err(to_py(py, &SimError::data(format!("corporate action {other:?} is not supported")))),
+        };
+        Ok(Action { ts: ts[k], instrument: InstrumentId(instrument[k]), kind })
     };
-    Ok(Action { ts: take(description, "ts")?, instrument: InstrumentId(take(description, "instrument")?), kind })
+    (0..batch.num_rows()).map(row).collect()
 }
 
 fn sessions(description: &Dict<'_>) -> PyResult<Sessions> {

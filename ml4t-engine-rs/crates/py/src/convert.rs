@@ -2,7 +2,7 @@
 
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, UInt32Type};
-use arrow_array::{Array, PrimitiveArray, RecordBatch, RecordBatchReader};
+use arrow_array::{Array, PrimitiveArray, RecordBatch, RecordBatchReader, StringViewArray};
 use arrow_buffer::ScalarBuffer;
 use ml4t_sim::error::SimError;
 use ml4t_sim::money::Decimal;
@@ -89,6 +89,18 @@ pub(crate) fn float64(py: Python<'_>, batch: &RecordBatch, name: &str, what: &st
         return Ok(array.values().clone());
     }
     Ok(array.iter().map(|x| x.unwrap_or(f64::NAN)).collect::<Vec<f64>>().into())
+}
+
+/// A column of texts, as polars hands them over.
+pub(crate) fn texts(py: Python<'_>, batch: &RecordBatch, name: &str, what: &str) -> PyResult<StringViewArray> {
+    let fail = |text: String| to_py(py, &SimError::data(format!("{what}: column {name} {text}")));
+    let array = batch.column_by_name(name).ok_or_else(|| fail("is missing".to_owned()))?;
+    let typed = array.as_any().downcast_ref::<StringViewArray>();
+    let typed = typed.ok_or_else(|| fail(format!("has type {}, Utf8View is expected", array.data_type())))?;
+    if typed.null_count() > 0 {
+        return Err(fail(format!("has {} missing values", typed.null_count())));
+    }
+    Ok(typed.clone())
 }
 
 /// An exact decimal from int, float (by its shortest text), str or `decimal.Decimal`; `of` names what it is about.

@@ -229,6 +229,8 @@ pub struct Quotes {
     are_several: bool,
     /// Of each currency; `None` before the first of its pairs.
     to_base: Vec<Option<Rate>>,
+    /// What one unit of each is worth, exactly and as models see it.
+    units: Vec<(Cash, f64)>,
 }
 
 impl Quotes {
@@ -237,6 +239,8 @@ impl Quotes {
     pub fn new(of: &Arc<Currencies>) -> Self {
         let mut to_base = vec![None; of.names.len()];
         to_base[0] = Some(Rate::ONE);
+        let mut units = vec![(Cash::ZERO, 0.0); of.names.len()];
+        units[0] = (ONE, 1.0);
         Self {
             of: Arc::clone(of),
             in_force: vec![0; of.pairs.len()],
@@ -244,6 +248,7 @@ impl Quotes {
             now: i64::MIN,
             are_several: of.are_several(),
             to_base,
+            units,
         }
     }
 
@@ -272,6 +277,10 @@ impl Quotes {
             let is_known = route.iter().all(|step| self.in_force[step.pair] != 0);
             *place = is_known.then_some(rate);
         }
+        for (unit, rate) in self.units.iter_mut().zip(&self.to_base) {
+            let worth = rate.map_or(Cash::ZERO, |rate| rate.of_one());
+            *unit = (worth, worth.to_f64());
+        }
         true
     }
 
@@ -293,7 +302,14 @@ impl Quotes {
     #[must_use]
     #[inline]
     pub fn unit(&self, id: CurrencyId) -> Cash {
-        if id == BASE { ONE } else { self.known_rate(id).map_or(Cash::ZERO, |rate| rate.of_one()) }
+        self.units[id.index()].0
+    }
+
+    /// The same as models see it.
+    #[must_use]
+    #[inline]
+    pub fn unit_f64(&self, id: CurrencyId) -> f64 {
+        self.units[id.index()].1
     }
 
     /// An amount of a currency in the base currency; nothing is worth nothing before the first rate as well.

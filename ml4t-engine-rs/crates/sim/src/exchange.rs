@@ -112,7 +112,8 @@ impl Exchange {
         let mut deal = Deal { currency, amount, worth, cost: Cash::ZERO };
         let Some(model) = self.model.as_deref_mut() else { return Ok(deal) };
         let side = if amount > Cash::ZERO { 1 } else { -1 };
-        let middle = self.quotes.rate(currency)?.of_one().to_f64();
+        self.quotes.rate(currency)?;
+        let middle = self.quotes.unit_f64(currency);
         let context = FxContext {
             header: Header::of::<FxContext>(side, u32::from(currency.0), now),
             amount: amount.to_f64(),

@@ -15,7 +15,7 @@ use crate::exchange::Exchange;
 use crate::ids::{BookId, InstrumentId};
 use crate::ledger::Book;
 use crate::liquidation_price::AtPrice;
-use crate::margin_call::Calls;
+use crate::margin_call::{Calls, Checked};
 use crate::models::{MarginModel, cannot_begin, said};
 use crate::money::{Cash, Price};
 use crate::plan::Plan;
@@ -23,6 +23,8 @@ use crate::state::State;
 use crate::time::{Ns, render};
 
 pub(crate) const WHAT: &str = "margin";
+/// Amounts that a ledger entry holds at any posting quantum.
+const SURELY_MONEY: std::ops::Range<f64> = 0.0..1e18;
 
 /// What data say about the margin of an instrument, in its currency.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +86,11 @@ struct Asked {
     model: MarginModel,
     holdings: Vec<Holding>,
     amounts: Vec<f64>,
-    each: Vec<Cash>,
 }
 
 impl Asked {
     const fn new(model: MarginModel) -> Self {
-        Self { model, holdings: Vec::new(), amounts: Vec::new(), each: Vec::new() }
+        Self { model, holdings: Vec::new(), amounts: Vec::new() }
     }
 }
 
@@ -111,6 +112,8 @@ pub struct Margin {
     rates_seen: usize,
     /// Of each book.
     pub(crate) calls: Vec<Calls>,
+    /// Every book as it was checked at the close of a session, for the row of that close.
+    pub(crate) closing: Vec<Checked>,
 }
 
 impl Margin {
@@ -156,7 +159,7 @@ impl Margin {
             quantity: scale.quantity_f64(quantity),
             mark,
             multiplier: scale.multiplier_f64(),
-            fx: about.quotes.unit(instrument.currency).to_f64(),
+            fx: about.quotes.unit_f64(instrument.currency),
             initial_rate,
             maintenance_rate,
             lot_size: scale.quantity_f64(instrument.lot_size),
@@ -165,25 +168,25 @@ impl Margin {
         }
     }
 
-    /// Ask about a portfolio; what it needs, and what `after` makes of its positions and the maintenance of each.
+    /// Ask about a portfolio; what it needs, and what `after` makes of its positions and the maintenance of each, which is
+    /// an amount of money.
     fn ask<T>(
         &self,
         about: About<'_>,
         fill: impl FnOnce(&mut Vec<Holding>),
-        after: impl FnOnce(&[Holding], &[Cash]) -> T,
+        after: impl FnOnce(&[Holding], &[f64]) -> T,
     ) -> Result<(Requirement, T)> {
         let Some(asked) = &self.asked else {
             return Err(SimError::internal("a margin model is asked where there is none".to_owned()));
         };
         let mut guard = asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let Asked { model, holdings, amounts, each } = &mut *guard;
+        let Asked { model, holdings, amounts } = &mut *guard;
         holdings.clear();
-        each.clear();
+        amounts.clear();
         fill(holdings);
         if holdings.is_empty() {
-            return Ok((Requirement::default(), after(holdings, each)));
+            return Ok((Requirement::default(), after(holdings, amounts)));
         }
-        amounts.clear();
         amounts.resize(holdings.len(), f64::NAN);
         let context = MarginContext {
             header: Header::of::<MarginContext>(0, 0, about.now),
@@ -212,10 +215,12 @@ impl Margin {
             overnight: overnight.map(|needed| money("overnight", "", needed)).transpose()?,
         };
         for (holding, &amount) in holdings.iter().zip(amounts.iter()) {
-            let symbol = &about.plan.instruments[holding.asset as usize].symbol;
-            each.push(money("requirement of ", symbol, amount)?);
+            // Rounding what nobody reads would cost more than the model.
+            if !SURELY_MONEY.contains(&amount) {
+                money("requirement of ", &about.plan.instruments[holding.asset as usize].symbol, amount)?;
+            }
         }
-        Ok((requirement, after(holdings, each)))
+        Ok((requirement, after(holdings, amounts)))
     }
 
     /// What the positions of a book need at their marks.
@@ -228,7 +233,9 @@ impl Margin {
 
     /// The positions of a book at their marks, and what each needs.
     pub(crate) fn each_of_book(&self, about: About<'_>) -> Result<Vec<(Holding, Cash)>> {
-        let pairs = |holdings: &[Holding], each: &[Cash]| holdings.iter().copied().zip(each.iter().copied()).collect();
+        let quantum = about.plan.account.posting_quantum;
+        let money = |amount: &f64| Cash::from_f64(*amount, quantum).unwrap_or(Cash::ZERO);
+        let pairs = |holdings: &[Holding], each: &[f64]| holdings.iter().copied().zip(each.iter().map(money)).collect();
         Ok(self.ask(about, |holdings| self.list(about, holdings), pairs)?.1)
     }
 
@@ -334,6 +341,7 @@ impl Clone for Margin {
             rates: self.rates.clone(),
             rates_seen: self.rates_seen,
             calls: self.calls.clone(),
+            closing: self.closing.clone(),
         }
     }
 }

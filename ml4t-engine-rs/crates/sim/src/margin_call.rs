@@ -132,8 +132,8 @@ impl std::fmt::Debug for Calls {
 }
 
 /// A book at a check.
-#[derive(Clone, Copy)]
-struct Checked {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checked {
     book: BookId,
     equity: Cash,
     needs: Requirement,
@@ -190,6 +190,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         }
         self.settle_marks()?;
         self.state.at = None;
+        self.state.margin.closing.clear();
         if self.plan.margin.at_price.is_some() {
             let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
             return self.venue.test_marks(&mut desk);
@@ -206,6 +207,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             }
             if closes {
                 self.test_at_close(&checked)?;
+                self.state.margin.closing.push(checked);
             }
         }
         Ok(())
@@ -299,8 +301,12 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         if !self.state.margin.is_on() {
             return Ok(());
         }
+        // Between the check at a close and the row of it nothing is traded, and nothing has another price.
+        let mut closing = std::mem::take(&mut self.state.margin.closing);
         for book in (0..self.plan.books).map(BookId) {
-            let Checked { equity, needs, .. } = self.state.check_margin(&self.plan, book)?;
+            let checked = closing.get(book.index()).copied();
+            let checked = checked.map_or_else(|| self.state.check_margin(&self.plan, book), Ok)?;
+            let Checked { equity, needs, .. } = checked;
             let memorandum = self.state.margin.calls[book.index()].memorandum.balance;
             self.recorder.margin(&MarginRow {
                 ts: self.state.now,
@@ -314,6 +320,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 sma: self.plan.margin.has_sma.then_some(memorandum),
             });
         }
+        closing.clear();
+        self.state.margin.closing = closing;
         Ok(())
     }
 }

@@ -196,9 +196,50 @@ pub fn mul_div_half_even(a: i128, b: i128, c: i128) -> Option<i128> {
     wide_half_even(a, b, c)
 }
 
-/// As [`mul_div_half_even`], for a product beyond 128 bits.
-#[cold]
+/// As [`mul_div_half_even`], for a product beyond 128 bits, such as an amount of a foreign currency at its rate.
 fn wide_half_even(a: i128, b: i128, c: i128) -> Option<i128> {
+    match u64::try_from(c.unsigned_abs()) {
+        Ok(d) if d > 0 => {
+            let units = narrow_half_even(wide_product(a.unsigned_abs(), b.unsigned_abs()), d)?;
+            let is_negative = (a < 0) ^ (b < 0) ^ (c < 0);
+            if is_negative { 0_i128.checked_sub_unsigned(units) } else { i128::try_from(units).ok() }
+        }
+        _ => widest_half_even(a, b, c),
+    }
+}
+
+/// The product of two numbers in 64-bit digits, the lowest first.
+#[expect(clippy::cast_possible_truncation, reason = "digits")]
+const fn wide_product(a: u128, b: u128) -> [u64; 4] {
+    let (a, b) = ([a as u64 as u128, a >> 64], [b as u64 as u128, b >> 64]);
+    let low = a[0] * b[0];
+    // Below 2^128: the largest product of digits leaves room for two more digits.
+    let middle = a[0] * b[1] + (low >> 64);
+    let other = a[1] * b[0] + middle as u64 as u128;
+    let high = a[1] * b[1] + (middle >> 64) + (other >> 64);
+    [low as u64, other as u64, high as u64, (high >> 64) as u64]
+}
+
+/// A number of four digits divided by one digit and rounded half to even; `None` beyond two digits.
+fn narrow_half_even(number: [u64; 4], divisor: u64) -> Option<u128> {
+    let divisor = u128::from(divisor);
+    if number[3] != 0 || u128::from(number[2]) >= divisor {
+        return None;
+    }
+    let (mut quotient, mut rest) = (0, u128::from(number[2]));
+    for digit in [number[1], number[0]] {
+        let part = rest << 64 | u128::from(digit);
+        let units = part / divisor;
+        rest = part - units * divisor;
+        quotient = quotient << 64 | units;
+    }
+    let away = rest * 2 > divisor || (rest * 2 == divisor && quotient % 2 != 0);
+    quotient.checked_add(u128::from(away))
+}
+
+/// As [`wide_half_even`], for a divisor beyond 64 bits.
+#[cold]
+fn widest_half_even(a: i128, b: i128, c: i128) -> Option<i128> {
     let [a, b, c] = [a, b, c].map(i256::from_i128);
     let product = a.checked_mul(b)?;
     let (quotient, rest) = (product.checked_div(c)?.to_i128()?, product.checked_rem(c)?);
@@ -216,7 +257,8 @@ fn wide_half_even(a: i128, b: i128, c: i128) -> Option<i128> {
 #[must_use]
 pub fn div_half_even(a: i128, c: i128) -> Option<i128> {
     let q = a.checked_div(c)?;
-    let r = a.checked_rem(c)?;
+    // Of the same sign as the dividend and no larger: one long division is enough.
+    let r = a.wrapping_sub(q.wrapping_mul(c));
     if r == 0 {
         return Some(q);
     }
@@ -399,6 +441,7 @@ pub struct Scale {
     unit: i128,
     price_unit: f64,
     quantity_unit: f64,
+    multiplier_unit: f64,
 }
 
 impl Scale {
@@ -426,6 +469,7 @@ impl Scale {
             unit: i128::from(units) * 10_i128.pow(CASH_EXPONENT - total),
             price_unit: power_of_ten(price_exponent),
             quantity_unit: power_of_ten(quantity_exponent),
+            multiplier_unit: power_of_ten(multiplier.exponent),
         })
     }
 
@@ -495,7 +539,7 @@ impl Scale {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "model input")]
     pub fn multiplier_f64(&self) -> f64 {
-        self.multiplier as f64 / power_of_ten(self.multiplier_exponent)
+        self.multiplier as f64 / self.multiplier_unit
     }
 
     /// Worth of a quantity at one price unit: what a cost is divided by for the average price in price units.
@@ -704,6 +748,20 @@ mod tests {
             #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
             let expected = n as f64 / d as f64;
             prop_assert_eq!(quotient_f64(i128::from(n), i128::from(d)).to_bits(), if n == 0 { 0 } else { expected.to_bits() });
+        }
+
+        #[test]
+        fn products_of_any_size_divide_as_wider_numbers_do(
+            a in any::<i128>(), b in any::<i128>(), c in any::<i64>(), shorter in (0_u32..127, 0_u32..127, 0_u32..63),
+        ) {
+            let (a, b, c) = (a >> shorter.0, b >> shorter.1, i128::from(c >> shorter.2));
+            for c in [c, -c, i128::from(u64::MAX), 1_i128 << 64] {
+                prop_assert_eq!(wide_half_even(a, b, c), widest_half_even(a, b, c), "{} x {} / {}", a, b, c);
+                // Halves, and what leaves the range by the last bit.
+                for (a, b) in [(a, c / 2), (i128::MIN, c), (i128::MAX, c), (i128::MIN, -c), (i128::MIN, i128::MIN)] {
+                    prop_assert_eq!(wide_half_even(a, b, c), widest_half_even(a, b, c), "{} x {} / {}", a, b, c);
+                }
+            }
         }
 
         #[test]

@@ -198,7 +198,7 @@ def describe(
         "actions": _actions(data),
         "funding": _rows(data.funding, other="mark"),
         "borrow": _rows(data.borrow, other="available"),
-        "fx_rates": _rows(data.fx),
+        "fx_rates": data.fx,
         "settlements": _settlements(data),
         "margin_rates": _rows(data.margin_rates, rate="initial", other="maintenance"),
         "rolls": _rolls(data),
@@ -342,7 +342,7 @@ def _rows(table: pl.DataFrame | None, *, rate: str = "rate", other: str = "other
     return [] if table is None else table.rename({"rate": rate, "other": other}, strict=False).to_dicts()
 
 
-def _actions(data: MarketData) -> list[dict[str, Any]]:
+def _actions(data: MarketData) -> pl.DataFrame | None:
     """Return the corporate actions.
 
     Raises
@@ -350,18 +350,20 @@ def _actions(data: MarketData) -> list[dict[str, Any]]:
     DataError
         Shares of a margined instrument, or for one, are given away: nobody has paid for them.
     """
-    rows = _rows(data.actions)
-    for row in rows:
+    if data.actions is None:
+        return None
+    exchanged = data.actions.filter(data.actions["into"] != data.actions["instrument"])
+    for row in exchanged.iter_rows(named=True):
         gives, given = data.instruments[row["instrument"]], data.instruments[row["into"]]
         for each in (gives, given):
-            if gives is not given and settlement_of(each) != "upfront":
+            if settlement_of(each) != "upfront":
                 message = (
                     f"corporate actions: {gives.symbol} gives shares of {given.symbol} at "
                     f"{format_ns(row['ts'])}, and the settlement of {each.symbol} is "
                     f"{settlement_of(each)!r}; only what is paid for is exchanged"
                 )
                 raise DataError(message)
-    return rows
+    return data.actions
 
 
 def _rolls(data: MarketData) -> list[dict[str, Any]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import groupby
+from typing import Any, TypeVar
 
 import polars as pl
 from attrs import frozen
@@ -36,6 +38,7 @@ ACTION_SCHEMA = pl.Schema(
         "withholding": pl.String(),
     }
 )
+_Number = TypeVar("_Number", Decimal, Fraction)
 LARGEST_RATIO_PART = 2**63 - 1
 LABEL = "corporate actions"
 LARGEST_AMOUNT, AMOUNT_DECIMALS = 10**15, 18  #: of money for a share
@@ -45,12 +48,73 @@ STAGES = {"cash_dividend": 0, "cash_out": 0, "split": 0, "spin_off": 1, "exchang
 FIRST_DATE, LAST_DATE = dt.date(1678, 1, 1), dt.date(2261, 12, 31)
 
 
+# Corporate actions as read: exact ratios, amounts as texts of plain digits, null for what an action has not.
+READ_SCHEMA = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "ex_date": pl.Date(),
+        "kind": pl.String(),
+        "ratio_num": pl.Int64(),
+        "ratio_den": pl.Int64(),
+        "amount": pl.String(),
+        "pay_date": pl.Date(),
+        "into": pl.String(),
+        "withholding": pl.String(),
+    }
+)
+
+
 @frozen(kw_only=True)
 class Actions:
-    """Corporate actions as read, and the files they came from."""
+    """Corporate actions as read, a row of `table` each, and the files they came from."""
 
-    rows: tuple[CorporateAction, ...]
+    table: pl.DataFrame
     files: tuple[SourceFile, ...] = ()
+
+    @property
+    def rows(self) -> tuple[CorporateAction, ...]:
+        """The actions as objects."""
+        return tuple(_of_row(row) for row in self.table.iter_rows(named=True))
+
+    @classmethod
+    def of(cls, rows: Iterable[CorporateAction]) -> Actions:
+        """Return objects as a table."""
+        columns = [_to_row(row) for row in rows]
+        return cls(table=pl.DataFrame(columns, schema=READ_SCHEMA, orient="row"))
+
+    @classmethod
+    def together(cls, parts: Sequence[Actions]) -> Actions:
+        """Return the actions of several sources, one after the other."""
+        tables = [READ_SCHEMA.to_frame(), *(part.table for part in parts)]
+        return cls(table=pl.concat(tables), files=tuple(file for part in parts for file in part.files))
+
+
+def _to_row(action: CorporateAction) -> tuple[object, ...]:
+    ratio = None if action.ratio is None else exact_ratio(action.ratio)
+    return (
+        action.symbol,
+        action.ex_date,
+        action.kind.value,
+        None if ratio is None else ratio.numerator,
+        None if ratio is None else ratio.denominator,
+        None if action.amount is None else decimal_text(action.amount),
+        action.pay_date,
+        action.into,
+        None if action.withholding is None else decimal_text(action.withholding),
+    )
+
+
+def _of_row(row: Mapping[str, Any]) -> CorporateAction:
+    return CorporateAction(
+        row["symbol"],
+        row["ex_date"],
+        ActionKind(row["kind"]),
+        ratio=None if row["ratio_num"] is None else Fraction(row["ratio_num"], row["ratio_den"]),
+        amount=row["amount"],
+        pay_date=row["pay_date"],
+        into=row["into"],
+        withholding=row["withholding"],
+    )
 
 
 def exact_ratio(value: object) -> Fraction:
@@ -113,16 +177,24 @@ def read_actions(source: object, *, columns: Mapping[str, str] | None = None) ->
     if isinstance(source, Actions):
         return source
     if isinstance(source, CorporateAction):
-        return Actions(rows=(source,))
+        return Actions.of([source])
     files = files_of(source)
     if isinstance(source, Sequence) and files is None:
-        parts = [read_actions(each, columns=columns) for each in source]
-        return Actions(
-            rows=tuple(row for part in parts for row in part.rows),
-            files=tuple(file for part in parts for file in part.files),
-        )
+        parts: list[Actions] = []
+        for are_objects, group in groupby(source, key=lambda each: isinstance(each, CorporateAction)):
+            some = list(group)
+            if are_objects:
+                parts.append(Actions.of(some))
+            else:
+                parts += [read_actions(each, columns=columns) for each in some]
+        return Actions.together(parts)
     frame, found = read_table(source, label=LABEL, columns=columns)
-    return Actions(rows=tuple(_action(row) for row in _plain(frame).iter_rows(named=True)), files=found)
+    plain = _plain(frame)
+    table = _in_columns(plain)
+    if table is None:
+        # One by one, so that the first that is wrong is named.
+        table = Actions.of(_action(row) for row in plain.iter_rows(named=True)).table
+    return Actions(table=table, files=found)
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
@@ -188,11 +260,90 @@ def _days(column: pl.Series) -> pl.Series:
     return column.dt.date()
 
 
+def _in_columns(plain: pl.DataFrame) -> pl.DataFrame | None:
+    """Return actions as a table, for which each number and each combination of what they have is read once.
+
+    None where one of them may be wrong, or is of a type that only objects have.
+    """
+    if plain.is_empty():
+        return READ_SCHEMA.to_frame()
+    kinds = {kind: _kind(kind) for kind in plain["kind"].unique()}
+    ratios = _read_once(plain["ratio"], exact_ratio)
+    amounts, taxes = (_read_once(plain[name], _amount) for name in ("amount", "withholding"))
+    if ratios is None or amounts is None or taxes is None:
+        return None
+    table = plain.select(
+        "symbol",
+        "ex_date",
+        pl.col("kind").replace_strict(kinds, default=None, return_dtype=pl.String),
+        _mapped("ratio", ratios, lambda ratio: ratio.numerator, pl.Int64).alias("ratio_num"),
+        _mapped("ratio", ratios, lambda ratio: ratio.denominator, pl.Int64).alias("ratio_den"),
+        _mapped("amount", amounts, decimal_text, pl.String),
+        "pay_date",
+        "into",
+        _mapped("withholding", taxes, decimal_text, pl.String),
+    )
+    given = pl.col("symbol", "ex_date", "kind").is_not_null()
+    dates = pl.col("ex_date", "pay_date").fill_null(FIRST_DATE).is_between(FIRST_DATE, LAST_DATE)
+    if not table.select(pl.all_horizontal(given, dates).all()).item():
+        return None
+    # What else may be wrong with an action depends on what it has, on signs, and on what comes before what.
+    whole = _mapped("withholding", taxes, lambda tax: 0 <= tax <= 1, pl.Boolean)
+    like = plain.select(
+        table["kind"],
+        pl.col("ratio").is_null(),
+        _mapped("amount", amounts, lambda amount: (amount > 0) - (amount < 0), pl.Int8),
+        (pl.col("into") == pl.col("symbol")),
+        (pl.col("pay_date") < pl.col("ex_date")),
+        whole,
+    )
+    try:
+        for row in plain.filter(like.to_struct().is_first_distinct()).iter_rows(named=True):
+            _action(row)
+    except DataError:
+        return None
+    return table.cast(READ_SCHEMA)
+
+
+def _read_once(column: pl.Series, read: Callable[[object], _Number]) -> dict[object, _Number] | None:
+    """Return what the values of a column are; None where one is not to be read, or is an object."""
+    if not (column.dtype in (pl.String, pl.Null) or column.dtype.is_integer() or column.dtype.is_float()):
+        return None
+    try:
+        return {value: read(value) for value in column.unique() if value is not None}
+    except ValueError:
+        return None
+
+
+def _mapped(
+    name: str, numbers: Mapping[object, _Number], part: Callable[[_Number], object], dtype: type[pl.DataType]
+) -> pl.Expr:
+    """Return a column with something about each of its numbers; null stays null."""
+    if not numbers:
+        return pl.lit(None, dtype=dtype).alias(name)
+    found = [part(number) for number in numbers.values()]
+    return pl.col(name).replace_strict(list(numbers), found, default=None, return_dtype=dtype)
+
+
+def _amount(value: object) -> Decimal:
+    """Return an amount that a ledger can hold."""
+    number = to_decimal(value)
+    if decimal_places(number) > AMOUNT_DECIMALS or abs(number) > LARGEST_AMOUNT:
+        raise ValueError
+    return number
+
+
+def _kind(text: object) -> str | None:
+    """Return the name of a kind however it is written; None if there is none such."""
+    kind = re.sub(r"[\s-]+", "_", str(text).strip().lower())
+    return kind if kind in [known.value for known in ActionKind] else None
+
+
 def _action(row: Mapping[str, object]) -> CorporateAction:
     symbol, ex_date, pay_date = str(row["symbol"]), row["ex_date"], row["pay_date"]
     words = [kind.value for kind in ActionKind]
-    kind = re.sub(r"[\s-]+", "_", str(row["kind"]).strip().lower())
-    if kind not in words:
+    kind = _kind(row["kind"])
+    if kind is None:
         guess = nearest(str(row["kind"]), words)
         hint = f"; did you mean {guess!r}?" if guess else ""
         message = (
@@ -244,75 +395,120 @@ def _number(row: Mapping[str, object], name: str) -> Decimal | None:
         raise ValueError(message) from None
 
 
-def _effect(action: CorporateAction) -> tuple[str, Fraction, str]:
+def _effects() -> list[pl.Expr]:
     """Return what the engine does: one of a few things, a ratio, and an amount, empty for the last price."""
-    ratio = Fraction(1) if action.ratio is None else action.ratio
-    amount = "" if action.amount is None else decimal_text(action.amount)
-    if action.kind in (ActionKind.CASH_DIVIDEND, ActionKind.SPIN_OFF):
-        return action.kind.value, ratio, amount
-    if action.kind in (ActionKind.CASH_MERGER, ActionKind.DELISTING):
-        return "cash_out", ratio, amount
-    if action.kind in (ActionKind.STOCK_MERGER, ActionKind.SYMBOL_CHANGE):
-        return "exchange", ratio, amount or "0"
-    return "split", ratio + (action.kind is ActionKind.STOCK_DIVIDEND), "0"
+    kind = pl.col("kind")
+    words = {
+        ActionKind.CASH_DIVIDEND: "cash_dividend",
+        ActionKind.SPIN_OFF: "spin_off",
+        ActionKind.CASH_MERGER: "cash_out",
+        ActionKind.DELISTING: "cash_out",
+        ActionKind.STOCK_MERGER: "exchange",
+        ActionKind.SYMBOL_CHANGE: "exchange",
+        ActionKind.SPLIT: "split",
+        ActionKind.STOCK_DIVIDEND: "split",
+    }
+    # Of what changes shares alone nothing is paid; of a stock dividend the ratio is of further shares.
+    adds = pl.when(kind == ActionKind.STOCK_DIVIDEND.value).then(pl.col("ratio_den")).otherwise(0)
+    is_exact = kind.is_in([each.value for each, word in words.items() if word in ("split", "exchange")])
+    return [
+        kind.replace_strict({each.value: word for each, word in words.items()}),
+        pl.col("ratio_num").fill_null(1) + adds,
+        pl.col("ratio_den").fill_null(1),
+        pl.col("amount").fill_null(pl.when(is_exact).then(pl.lit("0")).otherwise(pl.lit(""))),
+    ]
 
 
-def action_table(
-    actions: Sequence[CorporateAction], ids: Mapping[str, int], timezones: Mapping[str, str]
-) -> pl.DataFrame:
+def action_table(actions: pl.DataFrame, ids: Mapping[str, int], timezones: Mapping[str, str]) -> pl.DataFrame:
     """Return the actions as sorted columns.
 
     Parameters
     ----------
     actions
-        Actions of instruments of the universe.
+        Table of `Actions`, of instruments of the universe.
     ids, timezones
         Id and venue zone by symbol. An action takes effect at 00:00 local time of its ex-date.
 
     Raises
     ------
     DataError
-        An action is there twice, or two of one day contradict each other.
+        An action is there twice, two of one day contradict each other, or a ratio has no room.
     """
-    rows = []
-    seen: set[object] = set()
-    for action in actions:
-        kind, ratio, amount = _effect(action)
-        other = {"cash_dividend": amount, "spin_off": action.into}.get(kind)
-        key = (action.symbol, action.ex_date, "end" if kind in ENDS else kind, other)
-        if key in seen:
-            raise DataError(_twice(action, kind))
-        seen.add(key)
-        zone = timezones[action.symbol]
-        rows.append(
-            {
-                "ts": local_midnight_ns(action.ex_date, zone),
-                "instrument": ids[action.symbol],
-                "kind": kind,
-                "ratio_num": ratio.numerator,
-                "ratio_den": ratio.denominator,
-                "amount": amount,
-                "pay_ts": local_midnight_ns(action.pay_date or action.ex_date, zone),
-                "into": ids[action.into or action.symbol],
-                "withholding": decimal_text(action.withholding or Decimal(0)),
-            }
-        )
+    _refuse_large_stock_dividends(actions)
+    done = actions.with_columns(_effects())
+    kind = pl.col("kind")
+    _refuse_twice(actions, done)
+    zone = pl.col("symbol").replace_strict(timezones, return_dtype=pl.String)
+    taker = pl.col("into").fill_null(pl.col("symbol"))
+    table = done.with_columns(zone=zone, pay_date=pl.col("pay_date").fill_null(pl.col("ex_date")))
+    table = table.select(
+        ts=_midnights(table, "ex_date"),
+        instrument=pl.col("symbol").replace_strict(ids, return_dtype=pl.UInt32),
+        kind=kind,
+        ratio_num="ratio_num",
+        ratio_den="ratio_den",
+        amount="amount",
+        pay_ts=_midnights(table, "pay_date"),
+        into=taker.replace_strict(ids, return_dtype=pl.UInt32),
+        withholding=pl.col("withholding").fill_null("0"),
+    )
     # The amount of a dividend is per share as held before a split of that day; who gets shares of another
     # instrument gets them after all that happens to those, and an instrument ends after what it gave away.
-    stage = pl.col("kind").replace_strict(STAGES, return_dtype=pl.Int8)
+    stage = kind.replace_strict(STAGES, return_dtype=pl.Int8)
     order = ("instrument", "kind", "pay_ts", "into", "amount")
-    return pl.DataFrame(rows, schema=ACTION_SCHEMA, orient="row").sort("ts", stage, *order)
+    return table.cast(ACTION_SCHEMA).sort("ts", stage, *order)
 
 
-def _twice(action: CorporateAction, kind: str) -> str:
+def _midnights(table: pl.DataFrame, name: str) -> pl.Series:
+    """Return 00:00 of a column of dates in the zone of each row."""
+    keys = [name, "zone"]
+    each = table.select(keys).unique()
+    found = [local_midnight_ns(day, zone) for day, zone in each.rows()]
+    each = each.with_columns(pl.Series("ns", found, dtype=pl.Int64))
+    return table.join(each, on=keys, how="left", maintain_order="left")["ns"]
+
+
+def _refuse_large_stock_dividends(actions: pl.DataFrame) -> None:
+    """Refuse further shares for a share that do not fit 64 bits together with it."""
+    room = LARGEST_RATIO_PART - pl.col("ratio_den")
+    wrong = actions.filter(pl.col("kind") == ActionKind.STOCK_DIVIDEND.value, pl.col("ratio_num") > room)
+    for row in wrong.iter_rows(named=True):
+        message = (
+            f"{LABEL}: stock_dividend of {row['symbol']} on {row['ex_date']}: ratio "
+            f"{row['ratio_num']}/{row['ratio_den']} and the old share are no fraction of two 64-bit integers"
+        )
+        raise DataError(message)
+
+
+def _refuse_twice(actions: pl.DataFrame, done: pl.DataFrame) -> None:
+    """Refuse an action that is there already; `done` says what the engine does for each."""
+    kind = pl.col("kind")
+    other = pl.when(kind == "cash_dividend").then("amount").when(kind == "spin_off").then("into")
+    once = (
+        done.select(
+            "symbol",
+            "ex_date",
+            pl.when(kind.is_in(ENDS)).then(pl.lit("end")).otherwise(kind).alias("kind"),
+            other.alias("other"),
+        )
+        .to_struct()
+        .is_first_distinct()
+    )
+    if not once.all():
+        place = once.not_().arg_max() or 0
+        row = actions.row(place, named=True)
+        raise DataError(_twice(row, str(done["kind"][place])))
+
+
+def _twice(action: Mapping[str, object], kind: str) -> str:
     """Say what is wrong with an action that is there already."""
-    where = f"of {action.symbol} on {action.ex_date}"
+    where = f"of {action['symbol']} on {action['ex_date']}"
     if kind in ENDS:
-        return f"{LABEL}: {action.symbol} ends twice on {action.ex_date}; keep one"
+        return f"{LABEL}: {action['symbol']} ends twice on {action['ex_date']}; keep one"
     return {
         "split": f"{LABEL}: the split {where} is there twice; keep one, or write a split and a stock "
         "dividend of one day as one split",
         "cash_dividend": f"{LABEL}: the cash_dividend {where} is there twice; keep one (two dividends of one "
         "day with equal amounts are written as their sum)",
-        "spin_off": f"{LABEL}: the spin_off {where} into {action.into} is there twice; keep one",
+        "spin_off": f"{LABEL}: the spin_off {where} into {action['into']} is there twice; keep one",
     }[kind]

@@ -24,7 +24,6 @@ from ml4t.backtest.data.signals import (
 from ml4t.backtest.data.tables import SignalTable
 from ml4t.core import sources
 from ml4t.core.errors import DataError, nearest
-from ml4t.core.events import CorporateAction
 from ml4t.core.types import StampMeaning
 from ml4t.core.values import format_ns
 
@@ -48,14 +47,11 @@ def read_run_actions(
     parts = [
         read_actions(each) for each in (given, *(own(feed, "actions") for feed in feeds)) if each is not None
     ]
-    actions = Actions(
-        rows=tuple(row for part in parts for row in part.rows),
-        files=tuple(file for part in parts for file in part.files),
-    )
+    actions = Actions.together(parts)
     if not parts:
         return None, actions, ()
-    kept, left_out = of_universe([action.symbol for action in actions.rows], "corporate actions", context)
-    rows = [action for action, keep in zip(actions.rows, kept, strict=True) if keep]
+    kept, left_out = of_universe(actions.table["symbol"].to_list(), "corporate actions", context)
+    rows = actions.table.filter(pl.Series(kept, dtype=pl.Boolean))
     _refuse_unknown_receivers(rows, context)
     table = action_table(rows, context.ids, context.zones)
     # Before the first and after the last row of market data nothing is held that an action could change.
@@ -69,24 +65,23 @@ def read_run_actions(
     return inside.rechunk(), actions, tuple(notes)
 
 
-def _refuse_unknown_receivers(actions: Sequence[CorporateAction], context: Context) -> None:
+def _refuse_unknown_receivers(actions: pl.DataFrame, context: Context) -> None:
     """Refuse an action that gives shares of what the run does not have, or cannot have in exchange."""
-    for action in actions:
-        if action.into is None:
-            continue
-        where = f"corporate actions: {action.kind.value} of {action.symbol} on {action.ex_date}"
-        if action.into not in context.universe:
-            guess = nearest(action.into, context.universe)
+    given = actions.filter(pl.col("into").is_not_null()).select("symbol", "into", "kind", "ex_date")
+    for symbol, into, kind, ex_date in given.iter_rows():
+        where = f"corporate actions: {kind} of {symbol} on {ex_date}"
+        if into not in context.universe:
+            guess = nearest(into, context.universe)
             hint = f" (did you mean {guess!r}?)" if guess else ""
             message = (
-                f"{where}: {action.into!r} is no instrument of the run{hint}. Add its prices, or write what "
+                f"{where}: {into!r} is no instrument of the run{hint}. Add its prices, or write what "
                 "a share is worth as a cash_dividend or cash_merger"
             )
             raise DataError(message)
-        gives, takes = context.universe[action.symbol], context.universe[action.into]
+        gives, takes = context.universe[symbol], context.universe[into]
         if gives.currency != takes.currency:
             message = (
-                f"{where}: {action.symbol} is in {gives.currency} and {action.into} in {takes.currency}; "
+                f"{where}: {symbol} is in {gives.currency} and {into} in {takes.currency}; "
                 "shares are exchanged within one currency"
             )
             raise DataError(message)

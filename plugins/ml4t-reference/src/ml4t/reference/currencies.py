@@ -22,12 +22,20 @@ from ml4t.core.errors import ConfigError, DataError
 from ml4t.reference.numbers import CASH_UNIT, cash_float, half_even
 from ml4t.reference.timestamp import text_of
 
-__all__ = ["Currencies", "Pair", "exact_rate"]
+__all__ = ["Currencies", "Pair", "exact_rate", "rows_of"]
 
 Pair = tuple[str, str]  #: units of the second for one unit of the first
 
 RATE_DECIMALS = 15
 SMALLEST_RATE, LARGEST_RATE = Fraction(1, 10**8), Fraction(10**8)
+
+
+def rows_of(table: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a frame, or its rows already
+    """Return the rows of a table of a description; there are none where there is no table."""
+    if table is None or isinstance(table, list | tuple):
+        return list(table or ())
+    columns = {name: table[name].to_list() for name in table.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +89,7 @@ class Currencies:
             message = f"the base currency {base} must be the first currency, found {', '.join(names)}"
             raise ConfigError(message)
         rows: dict[Pair, list[Row]] = {}
-        for each in spec.get("fx_rates", ()):
+        for each in rows_of(spec.get("fx_rates")):
             pair = (each["base"], each["quote"])
             rows.setdefault(pair, []).append(_row(pair, each["ts"], float(each["rate"])))
         return cls(names, rows)

@@ -17,7 +17,7 @@ import attrs
 from ml4t.core.errors import ConfigError, DataError
 from ml4t.core.policies import BuyingPower, Conversion, Policies
 from ml4t.core.types import DataKind, LotPolicy
-from ml4t.reference.currencies import Currencies
+from ml4t.reference.currencies import Currencies, rows_of
 from ml4t.reference.margin_terms import MarginRate, MarginTerms, read_rates, read_terms
 from ml4t.reference.models import Models, average_days, read_models
 from ml4t.reference.numbers import CASH_EXPONENT, as_float, half_even, scaled, units_of_float
@@ -314,7 +314,7 @@ class Plan:
             instruments=instruments,
             feeds=feeds,
             signals=None if spec["signals"] is None else _signals(spec["signals"]),
-            actions=tuple(_action(each) for each in spec["actions"]),
+            actions=tuple(_action(each) for each in rows_of(spec["actions"])),
             settlements=tuple(_settlement(instruments, each) for each in spec.get("settlements", ())),
             rolls=tuple(_roll(each) for each in spec.get("rolls", ())),
             cash_flows=flows,
