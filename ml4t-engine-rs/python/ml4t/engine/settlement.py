@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ml4t.core.policies import BuyingPower
 from ml4t.core.errors import Finding
+from ml4t.core.policies import BuyingPower
 
 if TYPE_CHECKING:
     from ml4t.core.config import BrokerSection, RunConfig
