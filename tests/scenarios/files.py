@@ -153,6 +153,7 @@ ACCOUNT = (
     "latency",
     "conversion",
     "recall_sessions",
+    "settlement",
     "initial_balances",
 )
 CALLS = ("data", "fill")

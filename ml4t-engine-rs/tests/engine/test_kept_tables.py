@@ -197,6 +197,29 @@ def test_an_order_that_fills_takes_at_most_300_bytes(strategy: type[Strategy]) -
     assert run(Turns, minutes(300, 1), record="nav").run_info["counts"]["table_bytes"] < 100 * 900
 
 
+class Holds(Strategy):
+    """Buys once."""
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        if not broker.positions:
+            broker.buy("AAA", 5)
+
+
+def test_a_posting_that_no_fill_explains_takes_50_bytes() -> None:
+    def bytes_with(payments: int) -> tuple[int, int]:
+        stamps = [START + dt.timedelta(minutes=10 + k) for k in range(payments)]
+        rates = pl.DataFrame({"symbol": "AAA", "ts_event": stamps, "funding_rate": 0.0001})
+        broker = {"initial_cash": 1_000_000, "funding_model": {"type": "PerpetualFunding"}}
+        config = {"backtest": {"record": "session"}, "broker": broker}
+        results = Engine(minutes(3_000, 1), Holds, config=config, funding=rates).run()
+        return results.run_info["counts"]["table_bytes"], results.ledger.height
+
+    (few, first), (many, second) = bytes_with(500), bytes_with(2_500)
+    assert second - first == 2_000
+    # A line of 18, and 32 of what a fill would have said: time, account, instrument and currency.
+    assert (many - few) / (second - first) == 50
+
+
 def test_a_run_for_its_net_asset_values_has_the_metrics_of_one_with_tables(tmp_path: Any) -> None:  # noqa: ANN401
     feed = minutes(4_000, 3)
     whole, lean = (run(lambda: Anything(3), feed, record=record) for record in ("session", "nav"))

@@ -64,6 +64,11 @@ impl<T: Copy> Sparse<T> {
         }
     }
 
+    /// Bytes of all entries.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.0.len() * size_of::<(u32, T)>()
+    }
+
     #[inline]
     pub(crate) fn get(&self, row: u32) -> Option<T> {
         // Most tables have nothing of the kind.

@@ -127,10 +127,8 @@ impl Parcels {
 /// Sales of what was bought with money that had not settled.
 #[derive(Clone, Debug)]
 pub(crate) struct GoodFaith {
-    /// When each violation was.
-    violations: Vec<Ns>,
-    /// The order of the last one.
-    order: Option<OrderId>,
+    /// When each violation was, and of which order.
+    violations: Vec<(Ns, OrderId)>,
     /// Until when only settled money buys.
     restricted_until: Ns,
     /// Units of such that the fill being booked closes, and when the last of their money settles.
@@ -139,7 +137,7 @@ pub(crate) struct GoodFaith {
 
 impl Default for GoodFaith {
     fn default() -> Self {
-        Self { violations: Vec::new(), order: None, restricted_until: Ns::MIN, sold: (0, Ns::MIN) }
+        Self { violations: Vec::new(), restricted_until: Ns::MIN, sold: (0, Ns::MIN) }
     }
 }
 
@@ -258,12 +256,12 @@ impl Book {
             return None;
         }
         let faith = &mut self.good_faith;
-        let is_new = faith.order != Some(order);
+        // However many fills an order has.
+        let is_new = faith.violations.iter().all(|(_, each)| *each != order);
         if is_new {
-            faith.order = Some(order);
-            faith.violations.push(now);
+            faith.violations.push((now, order));
         }
-        let counted = faith.violations.iter().filter(|&&ts| ts > now.saturating_sub(COUNTED_FOR)).count();
+        let counted = faith.violations.iter().filter(|(ts, _)| *ts > now.saturating_sub(COUNTED_FOR)).count();
         if is_new && counted >= TOO_MANY {
             faith.restricted_until = faith.restricted_until.max(now.saturating_add(RESTRICTED_FOR));
         }

@@ -260,7 +260,22 @@ impl TableRecorder {
             self.portfolio.bytes(),
             self.upto.bytes(),
         ];
-        all.into_iter().fold((self.wide.bytes(), 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+        let beside = [
+            self.unexplained.bytes(),
+            self.texts.bytes(),
+            self.references.bytes(),
+            self.ended.bytes(),
+            self.fill_rates.bytes(),
+            self.beside.bytes(),
+            self.settled.bytes(),
+            size_of_val(self.balances.as_slice()),
+            size_of_val(self.flows.as_slice()),
+            size_of_val(self.conversions.as_slice()),
+            size_of_val(self.margins.as_slice()),
+            size_of_val(self.margin_calls.as_slice()),
+        ];
+        let kept = self.wide.bytes() + beside.into_iter().sum::<usize>();
+        all.into_iter().fold((kept, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
     }
 }
 
