@@ -89,6 +89,13 @@ def test_pooled_lots_have_no_names(engine: str) -> None:
 
 
 @ENGINES
+@pytest.mark.parametrize("lot", [True, "1", 1.5])
+def test_what_names_no_order_is_an_error(engine: str, lot: Any) -> None:  # noqa: ANN401
+    with pytest.raises(OrderError, match=f"by its handle or by its id.*, found {lot!r}"):
+        play(engine, feed_of(flat(10, 10, 10)), in_turn(buys(10), sells(5, lot=lot)))
+
+
+@ENGINES
 def test_no_such_order_is_an_error(engine: str) -> None:
     with pytest.raises(OrderError, match="no order 7; this run has sent 1 so far"):
         play(engine, feed_of(flat(10, 10, 10)), in_turn(buys(10), sells(5, lot=7)))

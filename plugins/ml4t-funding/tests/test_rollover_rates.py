@@ -155,7 +155,13 @@ def test_an_evening_without_rates_is_not_free(rows: Any, terms: dict[str, Any], 
 
 def test_a_row_of_the_age_that_is_allowed_counts() -> None:
     known = history(("04T22:00", -0.01))
-    assert longs(rollover_rates(known, TUESDAY, TUESDAY, max_age=dt.timedelta(days=1))) == [-0.01]
+    for age in (dt.timedelta(days=1), 1, 1.0, "1d", "24h"):
+        assert longs(rollover_rates(known, TUESDAY, TUESDAY, max_age=age)) == [-0.01]
+    for age in (dt.timedelta(days=400_000), 10**9, 1e300):
+        assert longs(rollover_rates(known, TUESDAY, TUESDAY, max_age=age)) == [-0.01]
+    for young in (0.5, "12h", "0"):
+        with pytest.raises(DataError, match=r"and max_age is (0\.5|0) days; add"):
+            rollover_rates(known, TUESDAY, TUESDAY, max_age=young)
 
 
 # -- what is refused ---------------------------------------------------------------------------------------
@@ -168,6 +174,14 @@ def test_a_row_of_the_age_that_is_allowed_counts() -> None:
             ({"day_count": bad}, "day_count = .*expected a number above zero")
             for bad in (-365, 0, float("nan"), float("inf"), "365", True)
         ],
+        *[
+            (
+                {"max_age": bad},
+                "max_age = .*; expected a number of days of 0 or more such as 2, a text such as",
+            )
+            for bad in (-1, "-2d", dt.timedelta(days=-1), "2", "2 days ago", True, float("nan"), [2])
+        ],
+        ({"holidays": {"CAD": "XTSE"}}, "CAD is in none of the pairs"),
         ({"admin_fee": 0.01}, "admin_fee belongs to base_rate and quote_rate; long_rate and short_rate have"),
         ({"pip_size": 0.01}, "pip_size belongs to long_points and short_points; the quotes have long_rate"),
     ],
@@ -185,6 +199,26 @@ def test_a_fee_below_zero_and_points_without_a_pip_are_refused() -> None:
     for bad in ({"USDJPY": 0.01}, 0.0, {"EURUSD": -1.0}):
         with pytest.raises(ArgumentError, match=r"pip_size of EURUSD = .*expected a number above zero"):
             rollover_rates(quotes("points"), TUESDAY, TUESDAY, pip_size=bad)
+
+
+def test_a_pip_is_a_number() -> None:
+    with pytest.raises(
+        ArgumentError, match=r"pip_size = '\.0001'; expected a number such as 0\.0001, or a map"
+    ):
+        rollover_rates(quotes("points"), TUESDAY, TUESDAY, pip_size=".0001")  # type: ignore[arg-type]
+
+
+# 1,000 % a year is still taken for a rate.
+def test_percentages_are_told_from_fractions_where_that_is_certain() -> None:
+    rollover_rates(quotes(long_rate=-10.0), TUESDAY, TUESDAY)
+    says = (
+        r"EURUSD at 2024-03-01T00:00:00Z: long_rate is -300, which is -30,000 % a year; expected a fraction"
+    )
+    with pytest.raises(DataError, match=says):
+        rollover_rates(quotes(long_rate=-300.0), TUESDAY, TUESDAY)
+    with pytest.raises(DataError, match=r"quote_rate is 10\.5, which is 1,050 % a year"):
+        rollover_rates(quotes("interest", quote_rate=10.5), TUESDAY, TUESDAY)
+    rollover_rates(quotes("points", long_points=-40.0), TUESDAY, TUESDAY, pip_size=0.0001)
 
 
 @pytest.mark.parametrize(

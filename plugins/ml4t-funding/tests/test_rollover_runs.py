@@ -127,6 +127,35 @@ def test_a_rate_of_shorts_that_is_no_number_is_refused(engine: str) -> None:
         trade(engine, [1], [1.1] * len(WEEKDAYS), odd)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("symbol", "currency"), [("USDJPY", "USD"), ("EUR/USD", "EUR"), ("EUR.GBP", "USD")])
+def test_a_pair_in_another_currency_than_its_second_is_refused(
+    engine: str, symbol: str, currency: str
+) -> None:
+    second = symbol[-3:]
+    says = f"{symbol} has asset_class 'fx' and currency '{currency}'.* an amount of {second}: declare .*"
+    with pytest.raises(DataError, match=f"{says}currency='{second}'"):
+        idle(engine, Instrument(symbol, asset_class="fx", currency=currency, calendar="fx_24_5"))
+
+
+def test_only_pairs_have_a_second_currency() -> None:
+    for each in (
+        Instrument("EUR/USD", asset_class="fx", currency="USD", calendar="fx_24_5"),
+        Instrument("CABLE", asset_class="fx", currency="USD", calendar="fx_24_5"),
+        Instrument("GOOGLE", currency="USD", calendar="fx_24_5"),
+    ):
+        assert idle("rust", each).fills.is_empty()
+
+
+def idle(engine: str, instrument: Instrument) -> Results:
+    """Run a strategy that does nothing with one instrument."""
+    days = WEEKDAYS[:2]
+    rows = {"symbol": [instrument.symbol] * 2, "session": days, "volume": [1e9] * 2}
+    frame = pl.DataFrame(rows | {name: [1.1] * 2 for name in ("open", "high", "low", "close")})
+    feed = DataFeed(frame, stamp="session", instruments=[instrument], calendar="fx_24_5")
+    return run(Strategy, feed, config={"backtest": {"engine": engine}})
+
+
 cents = st.integers(90_000, 130_000).map(lambda n: n / 100_000)
 yearly = st.integers(-80, 80).map(lambda n: n / 1000)
 

@@ -26,7 +26,8 @@ def closed(currency: str, year: int) -> list[str]:
 def days(pair: str, first: str, last: str, **terms: Any) -> list[int]:  # noqa: ANN401
     """Days of each evening from Monday to Friday."""
     start, end = dt.date.fromisoformat(first), dt.date.fromisoformat(last)
-    return rollover_days(pair, start, end, **({"holidays": NO_HOLIDAYS} | terms))["days"].to_list()
+    given_days = {name: days for name, days in NO_HOLIDAYS.items() if name in pair}
+    return rollover_days(pair, start, end, **({"holidays": given_days} | terms))["days"].to_list()
 
 
 def spot(pair: str, trade_date: str, **terms: Any) -> str:  # noqa: ANN401
@@ -89,7 +90,10 @@ def test_what_is_given_counts_instead_of_what_is_known() -> None:
     ("pair", "terms", "says"),
     [
         ("USDCAD", {}, r"on which days CAD does not settle; known are EUR, GBP, JPY, USD\. Give holidays="),
-        ("USDCAD", {"holidays": {"EUR": []}}, "on which days CAD does not settle"),
+        ("USDCAD", {"holidays": {"USD": []}}, "on which days CAD does not settle"),
+        ("USDCAD", {"holidays": {"CAD": 5}}, "holidays of CAD = 5; expected the name of a calendar such as"),
+        ("USDCAD", {"holidays": {"CAD": ""}}, "calendar '' is not known"),
+        ("USDCAD", {"holidays": {"CAD": None}}, "on which days CAD does not settle"),
         ("USDCAD", {"holidays": {"CAD": "XTSX"}}, "XTSX"),
         ("EURUSD", {"holidays": {"USD": ["2024-12-25"]}}, "holidays of USD: '2024-12-25' is no date"),
         ("USDSAR", {"holidays": {"SAR": []}}, "SAR does not settle on Fridays"),
@@ -113,6 +117,46 @@ def test_rules_do_not_reach_before_their_time() -> None:
 def test_a_number_of_days_to_settle_is_whole_and_above_zero(lag: Any) -> None:  # noqa: ANN401
     with pytest.raises(ArgumentError, match=r"spot_days of EUR = .*; expected a whole number of 1 or more"):
         days("EURUSD", "2024-03-04", "2024-03-08", spot_days={"EUR": lag})
+
+
+NAMED_WRONGLY: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "USDCAD",
+        {"holidays": ["XTSE"]},
+        r"holidays = \['XTSE'\]; expected a mapping by currency, such as {'CAD",
+    ),
+    ("USDCAD", {"spot_days": 2}, "spot_days = 2; expected a mapping by currency, such as {'TRY': 2}"),
+    (
+        "USDCAD",
+        {"spot_days": {"cad": 2}},
+        "'cad' is no currency; expected three capital letters, here of CAD",
+    ),
+    ("USDCAD", {"spot_days": {"USD": 2}}, "USD counts no days of its own; those that count here are CAD"),
+    ("EURJPY", {"spot_days": {"TRY": 2}}, "TRY is in none of the pairs; those that count here are EUR, JPY"),
+    ("USDCAD", {"holidays": {"CHF": []}}, "CHF is in none of the pairs; those that count here are CAD, USD"),
+]
+
+
+@pytest.mark.parametrize(("pair", "terms", "says"), NAMED_WRONGLY)
+def test_terms_of_a_currency_that_nobody_trades_are_refused(
+    pair: str, terms: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ArgumentError, match=says):
+        rollover_days(pair, dt.date(2024, 3, 4), dt.date(2024, 3, 8), **terms)
+
+
+def test_holidays_of_dollars_count_for_a_cross_too_and_of_each_pair() -> None:
+    # Tuesday, 5 March: what settles then waits for Wednesday, so Friday's roll pays for one day more.
+    first, last = dt.date(2024, 3, 1), dt.date(2024, 3, 1)
+    once = iter([dt.date(2024, 3, 5)])
+    found = rollover_days(["EURJPY", "GBPJPY"], first, last, holidays={"USD": once})  # type: ignore[dict-item]
+    assert found["value_date"].to_list() == [dt.date(2024, 3, 6)] * 2
+
+
+@pytest.mark.parametrize("pairs", [5, None])
+def test_pairs_are_text(pairs: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ArgumentError, match=r"pairs = .*; expected a pair such as 'EURUSD', or a list"):
+        rollover_days(pairs, dt.date(2024, 3, 4), dt.date(2024, 3, 8))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +286,8 @@ def test_value_dates_are_the_first_days_on_which_all_have_counted_and_settle(
     def value(trade: dt.date) -> dt.date:
         return next(day for n in range(1, 99) if is_possible(trade, day := trade + n * DAY))
 
-    found = rollover_days(pair, FIRST, FIRST + 27 * DAY, holidays=given_days)
+    told = {name: given_days[name] for name in {base, quote, "USD"}}
+    found = rollover_days(pair, FIRST, FIRST + 27 * DAY, holidays=told)
     for row in found.rows(named=True):
         assert row["value_date"] == value(row["trade_date"])
         assert row["days"] == (row["next_value_date"] - row["value_date"]).days >= 0

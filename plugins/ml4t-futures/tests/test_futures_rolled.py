@@ -225,13 +225,18 @@ def test_the_strategy_cannot_take_a_roll_back_or_change_it(engine: str) -> None:
         (rolls(session=[dt.date(2024, 3, 29)]), "that is no session of XNYS; the next one is 2024-04-01"),
         (rolls(session=[DAYS[3]]), "ESH4 traded last in the session of 2024-04-01 and has ended by then"),
         (rolls(to=["ESH4"]), "a contract cannot be rolled into itself"),
-        (rolls(to=["ESZ4"]), "rolls: symbol 'ESZ4' is in no feed"),
+        (
+            rolls(to=["ESZ4"]),
+            r"rolls: ESH4 to ESZ4 in the session of 2024-04-01: symbol 'ESZ4' is in no feed.*"
+            r"frame\.filter\(pl\.all_horizontal\(pl\.col\('from', 'to'\) != 'ESZ4'\)\)",
+        ),
         (
             rolls(roll_at=["nextopen"]),
             "has roll_at 'nextopen', allowed are next_open, settlement; did you mean",
         ),
         (rolls(session=["tomorrow"]), "row 0 has the session 'tomorrow', expected a date"),
-        (rolls().drop("to"), "rolls: column to is absent; the columns are session, from"),
+        (rolls().drop("to"), "rolls: column to is absent; the columns are session, from; expected session,"),
+        (pl.DataFrame(), "rolls: column session is absent; there are none; expected session, from and to"),
         (rolls().vstack(rolls()), "ESH4 is left twice at 2024-04-01T13:30:00Z"),
         (
             rolls().vstack(pl.DataFrame({"session": [DAYS[2]], "from": ["ESM4"], "to": ["ESH4"]})),
@@ -269,7 +274,25 @@ def test_rolls_outside_the_data_are_left_out_with_a_note() -> None:
     far = rolls(session=[dt.date(2024, 6, 20)]).vstack(rolls())
     results = play("rust", {0: ("ESH4", 1)}, rolls=far)
     assert results.rolls.height == 1
-    assert any("rolls: 1 row lies outside the span" in each for each in results.warnings)
+    (note,) = [each for each in results.warnings if each.startswith("rolls: ")]
+    assert note.startswith("rolls: 1 row lies outside the span of the market data (after ")
+    assert note.endswith("): ESH4 to ESM4 in the session of 2024-06-20")
+
+
+def test_a_roll_into_a_contract_that_was_not_loaded_is_left_out_with_a_note() -> None:
+    feed = DataFeed(bars(), stamp="session", instruments=chain().instruments()[:1], symbols=["ESH4"])
+    results = run(Script, feed, params={"sent": {}}, rolls=rolls())
+    (note,) = [each for each in results.warnings if each.startswith("rolls: ")]
+    assert note == (
+        "rolls: 1 row is left out, of contracts that were not loaded: "
+        "ESH4 to ESM4 in the session of 2024-04-01"
+    )
+
+
+def test_a_roll_in_the_first_session_is_named() -> None:
+    results = play("rust", {}, rolls=rolls(session=[DAYS[0]]))
+    (note,) = [each for each in results.warnings if each.startswith("rolls: ")]
+    assert note.endswith(": ESH4 to ESM4 in the session of 2024-03-27, due at 2024-03-27T13:30:00Z")
 
 
 def test_a_file_of_rolls_and_last_trades_is_a_run(tmp_path: Path) -> None:

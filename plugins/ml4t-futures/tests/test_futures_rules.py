@@ -36,6 +36,24 @@ def fronts(schedule: RollSchedule) -> list[str]:
     return schedule.front["contract"].to_list()
 
 
+# -- what a rule is asked for
+
+
+@pytest.mark.parametrize("odd", [dt.datetime(2013, 12, 2), "2013-12-02", None])
+def test_a_rule_of_dates_is_asked_for_dates(es: FuturesChain, odd: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ArgumentError, match=r"first = .*; expected a date, such as datetime\.date"):
+        BeforeExpiry(5).between(es, odd, dt.date(2013, 12, 6))
+    with pytest.raises(ArgumentError, match=r"last = .*; expected a date"):
+        BeforeExpiry(5).between(es, dt.date(2013, 12, 2), odd)
+
+
+@pytest.mark.parametrize("rule", [VolumeCrossover(), OpenInterestCrossover()])
+def test_a_rule_of_the_market_needs_bars(es: FuturesChain, rule: Any) -> None:  # noqa: ANN401
+    says = rf"decides by the {rule.column} of bars, and between has none.*use schedule\(chain, bars\)"
+    with pytest.raises(ArgumentError, match=says):
+        rule.between(es, dt.date(2013, 12, 2), dt.date(2013, 12, 6))
+
+
 # -- business days
 
 

@@ -355,7 +355,8 @@ fn actions(table: &Bound<'_, PyAny>) -> PyResult<Vec<Action>> {
             // Nothing stands for the last price.
             "cash_out" if amount.value(k).is_empty() => ActionKind::CashOut(None),
             "cash_out" => ActionKind::CashOut(Some(money("amount", &amount)?)),
-            "expiry" => ActionKind::Expiry,
+            "expiry" if amount.value(k).is_empty() => ActionKind::Expiry(None),
+            "expiry" => ActionKind::Expiry(Some(money("amount", &amount)?)),
             other => return Err(to_py(py, &SimError::data(format!("corporate action {other:?} is not supported")))),
         };
         Ok(Action { ts: ts[k], instrument: InstrumentId(instrument[k]), kind })

@@ -11,7 +11,7 @@ use ml4t_sim::replace::Changes;
 use ml4t_sim::rules::{PositionRules, RuleKind};
 use ml4t_sim::time::{Ns, render};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::convert::decimal;
 use crate::error::{IntoPyResult, argument, to_py, unknown_name};
@@ -98,15 +98,19 @@ impl Broker {
             }
             return Ok(handle.get().order_id());
         }
-        let number: u64 = order.extract().map_err(|_| {
-            to_py(py, &SimError::order("an order is named by its handle or by its id (int)".to_owned()))
-        })?;
+        // A bool is an int for Python, and names no order.
+        let number: Option<i128> = if order.is_instance_of::<PyBool>() { None } else { order.extract().ok() };
+        let Some(number) = number else {
+            let text = format!("an order is named by its handle or by its id (int), found {}", order.repr()?);
+            return Err(to_py(py, &SimError::order(text)));
+        };
         let count = self.shared.core(py)?.run.state.orders.len() as u64;
-        if number == 0 || number > count {
+        let known = u64::try_from(number).ok().filter(|number| (1..=count).contains(number));
+        let Some(known) = known else {
             let text = format!("no order {number}; this run has sent {count} so far");
             return Err(to_py(py, &SimError::order(text)));
-        }
-        Ok(OrderId(number - 1))
+        };
+        Ok(OrderId(known - 1))
     }
 }
 

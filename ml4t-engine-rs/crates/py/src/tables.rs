@@ -331,7 +331,7 @@ fn exit_reason(shared: &Shared, core: &Core, trip: &RoundTrip) -> &'static str {
         let is_own = |action: &&Action| action.instrument == trip.instrument && action.ts == trip.ts_exit;
         let ends = shared.plan.actions.iter().filter(is_own).find_map(|action| match action.kind {
             ActionKind::CashOut(_) => Some("delisting"),
-            ActionKind::Expiry => Some("expiry"),
+            ActionKind::Expiry(_) => Some("expiry"),
             _ => None,
         });
         return ends.unwrap_or("delivery");

@@ -217,7 +217,7 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
         state.margin = Margin::new(&plan)?;
         state.exchange.quotes.catch_up(start);
         // Contracts that expired before the run: nothing was held that they could settle.
-        let is_over = |action: &&Action| action.ts < start && matches!(action.kind, ActionKind::Expiry);
+        let is_over = |action: &&Action| action.ts < start && matches!(action.kind, ActionKind::Expiry(_));
         for action in plan.actions.iter().take_while(is_over) {
             state.delisted[action.instrument.index()] = Some(action.ts);
             state.actions_seen += 1;
@@ -604,8 +604,9 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
                 let posted = book.posted;
                 match (action.kind, receiver) {
                     (ActionKind::Split(ratio), _) => book.split(&event, ratio, recorder)?,
-                    (ActionKind::CashOut(amount), _) => book.cash_out(&event, amount, recorder)?,
-                    (ActionKind::Expiry, _) => book.cash_out(&event, None, recorder)?,
+                    (ActionKind::CashOut(amount) | ActionKind::Expiry(amount), _) => {
+                        book.cash_out(&event, amount, recorder)?;
+                    }
                     (ActionKind::CashDividend { amount, pay_ts, withholding }, _) => {
                         let due = book.dividend(&event, (amount, withholding), pay_ts, recorder)?;
                         if due != Cash::ZERO {

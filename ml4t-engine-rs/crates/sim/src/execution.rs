@@ -476,11 +476,12 @@ impl Execution {
         updated.fees = updated.fees.plus(draft.fee, "order")?;
         let status = if updated.leaves == 0 { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
         desk.state.notices.push(Notice::Fill(row));
-        let reason = if violation.is_some() { Reason::GoodFaithViolation } else { Reason::None };
-        if let Some(text) = violation {
-            desk.state.explain(self.id, text);
+        match violation {
+            None => desk.state.move_order(self.id, status, Reason::None, desk.recorder),
+            Some(text) => {
+                desk.state.move_order_saying(self.id, status, (Reason::GoodFaithViolation, text), desk.recorder)
+            }
         }
-        desk.state.move_order(self.id, status, reason, desk.recorder)
     }
 
     fn place<'a, R>(&self, desk: &'a Desk<'_, R>) -> (&'a Instrument, i64) {

@@ -484,8 +484,9 @@ pub enum ActionKind {
     },
     /// The instrument ends: who holds gets this for a unit, in units of 1e-18 of the currency; `None` for the last price.
     CashOut(Option<Cash>),
-    /// The contract expires: what is held of it is settled for the last time, at the price of this instant.
-    Expiry,
+    /// The contract expires: what is held of it is settled for the last time, at this price in units of 1e-18 of the
+    /// currency; `None` for the price of this instant.
+    Expiry(Option<Cash>),
 }
 
 impl ActionKind {
@@ -494,7 +495,7 @@ impl ActionKind {
     pub const fn amount_off(self) -> Option<Cash> {
         match self {
             Self::CashDividend { amount, .. } | Self::SpinOff { amount, .. } => Some(amount),
-            Self::Split(_) | Self::Exchange { .. } | Self::CashOut(_) | Self::Expiry => None,
+            Self::Split(_) | Self::Exchange { .. } | Self::CashOut(_) | Self::Expiry(_) => None,
         }
     }
 
@@ -510,7 +511,7 @@ impl ActionKind {
     /// Whether the instrument is no more.
     #[must_use]
     pub const fn is_end(self) -> bool {
-        matches!(self, Self::CashOut(_) | Self::Exchange { .. } | Self::Expiry)
+        matches!(self, Self::CashOut(_) | Self::Exchange { .. } | Self::Expiry(_))
     }
 }
 
@@ -701,7 +702,7 @@ impl Plan {
     /// Why an instrument that ends takes orders no longer.
     #[must_use]
     pub fn reason_of_end(&self, id: InstrumentId) -> Reason {
-        let expires = |action: &&Action| action.instrument == id && matches!(action.kind, ActionKind::Expiry);
+        let expires = |action: &&Action| action.instrument == id && matches!(action.kind, ActionKind::Expiry(_));
         self.actions.iter().find(expires).map_or(Reason::Delisted, |_| Reason::ContractExpired)
     }
 

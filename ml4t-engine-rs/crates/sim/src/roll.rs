@@ -135,7 +135,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     fn roll_books(&mut self, roll: Roll, prices: Option<(Price, Price)>) -> Result<()> {
         for book in (0..self.plan.books).map(BookId) {
             let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
-            self.venue.clear_contract(&mut desk, (book, roll.from))?;
+            // A leg of the roll before that still waits goes on into the next contract.
+            let waiting = self.venue.clear_contract(&mut desk, (book, roll.from))?;
             let working = self.venue.working(&self.state, roll.from.index());
             let closing = working.map(|id| self.state.order(id)).filter(|order| {
                 // What is being closed for want of margin is not opened anew.
@@ -146,15 +147,19 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             let closing: i64 = closing.map(|order| order.signed_leaves()).fold(0, i64::saturating_add);
             let held = self.state.book(book).positions[roll.from.index()].quantity;
             let units = held.saturating_add(closing);
-            if units.signum() != held.signum() || units == 0 {
-                continue;
-            }
+            let units = if units.signum() == held.signum() { units } else { 0 };
+            let all = units.saturating_add(waiting);
             let mut desk = Desk { plan: &self.plan, state: &mut self.state, recorder: &mut self.recorder };
-            let old = self.venue.close_for(&mut desk, (book, roll.from), (-units, RuleKind::Roll))?;
-            let new = self.venue.open_for(&mut desk, (book, roll.to), (units, RuleKind::Roll))?;
-            if let Some((from, to)) = prices {
-                self.venue.fill_at(&mut desk, (old, from))?;
-                self.venue.fill_at(&mut desk, (new, to))?;
+            let mut sent = [None, None];
+            if units != 0 {
+                sent[0] = Some(self.venue.close_for(&mut desk, (book, roll.from), (-units, RuleKind::Roll))?);
+            }
+            if all != 0 {
+                sent[1] = Some(self.venue.open_for(&mut desk, (book, roll.to), (all, RuleKind::Roll))?);
+            }
+            let Some((from, to)) = prices else { continue };
+            for (order, price) in sent.into_iter().zip([from, to]).filter_map(|(order, price)| Some((order?, price))) {
+                self.venue.fill_at(&mut desk, (order, price))?;
             }
         }
         Ok(())

@@ -406,8 +406,32 @@ impl State {
         reason: Reason,
         recorder: &mut R,
     ) -> Result<()> {
+        self.transit(id, (to, reason, 0), recorder)
+    }
+
+    /// The same with a sentence of this transition alone, also where the order goes on.
+    pub(crate) fn move_order_saying<R: Recorder>(
+        &mut self,
+        id: OrderId,
+        to: OrderStatus,
+        (reason, sentence): (Reason, String),
+        recorder: &mut R,
+    ) -> Result<()> {
+        let said = self.say(sentence);
+        self.transit(id, (to, reason, said), recorder)
+    }
+
+    fn transit<R: Recorder>(
+        &mut self,
+        id: OrderId,
+        (to, reason, said): (OrderStatus, Reason, u32),
+        recorder: &mut R,
+    ) -> Result<()> {
         let now = self.now;
         let order = self.orders.of_mut(id);
+        if said != 0 && to.is_terminal() {
+            order.text = said;
+        }
         let from = order.become_status(id, to, reason, now)?;
         if to == OrderStatus::Rejected {
             self.rejected.push(id);
@@ -423,7 +447,7 @@ impl State {
             self.orders.close(id);
         }
         let order = self.orders.of(id);
-        let text = if to.is_terminal() { order.text } else { 0 };
+        let text = if to.is_terminal() { order.text } else { said };
         let event = OrderEvent { ts: now, order: id, from, to, reason, text, filled: order.filled };
         recorder.order_event(&event);
         self.notices.push(Notice::Order(event));

@@ -165,7 +165,11 @@ impl Book {
     }
 
     /// Cash that may be spent.
+    #[inline]
     pub(crate) fn spendable(&self, plan: &Plan, purse: &Purse, now: Ns) -> Result<Cash> {
+        if plan.settlement_terms.is_none() {
+            return Ok(purse.cash());
+        }
         purse.cash().minus(self.withheld(plan, purse, now), WHAT)
     }
 

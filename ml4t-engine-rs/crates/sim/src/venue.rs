@@ -666,9 +666,10 @@ impl Venue for SimulatedVenue {
         &mut self,
         desk: &mut Desk<'_, R>,
         (book, id): (BookId, InstrumentId),
-    ) -> Result<()> {
+    ) -> Result<i64> {
         let ids = self.open_orders_of(desk.state, id.index());
-        self.clear(desk, book, ids, Reason::Rolled)
+        self.clear(desk, book, ids, Reason::Rolled)?;
+        self.take_back_rolls(desk, (book, id))
     }
 
     fn fill_at<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, order: (OrderId, Price)) -> Result<()> {

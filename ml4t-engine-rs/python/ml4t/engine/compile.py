@@ -6,6 +6,7 @@ writes it from the configuration and the assembled market data, and nothing else
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ SETTLEMENT_OF_CLASS = {
 }
 # Who sells a derivative short, or one currency for another, borrows nothing.
 BORROWED = (AssetClass.EQUITY, AssetClass.ETF, AssetClass.CRYPTO)
+_LETTERS_OF_PAIR = re.compile(r"[A-Z]{3}([A-Z]{3})")
 LATENCY = "latency "
 """Begin of the names of latency models among those of a run; their place in `broker.latency` follows."""
 INTEREST = "interest "
@@ -170,6 +172,7 @@ def describe(
             raise config.refused([Finding(path=f"broker.{kind}_model", message=message, code="missing")])
     if "margin" in models:
         _refuse_paid_upfront(config, data.instruments, models["margin"].model)
+    _refuse_other_currency(data.instruments)
     calendars = [table.name for table in data.calendars]
     account = config.broker
     waits = [kind for kind in models if kind.startswith(LATENCY)]
@@ -440,6 +443,27 @@ def _refuse_paid_upfront(config: RunConfig, instruments: Iterable[Instrument], m
             "declare Instrument(..., settlement='daily') or 'on_close'"
         )
         raise config.refused([Finding(path="broker.margin_model", message=message)])
+
+
+def _refuse_other_currency(instruments: Iterable[Instrument]) -> None:
+    """Refuse a currency pair whose prices are in another currency than its second.
+
+    Raises
+    ------
+    DataError
+        Yen would be booked as dollars.
+    """
+    for each in instruments:
+        if each.asset_class is not AssetClass.FX:
+            continue
+        found = _LETTERS_OF_PAIR.fullmatch("".join(filter(str.isalpha, each.symbol)))
+        if found is not None and found[1] != each.currency:
+            message = (
+                f"{each.symbol} has asset_class 'fx' and currency {each.currency!r}, and a price of this "
+                f"pair is an amount of {found[1]}: declare Instrument({each.symbol!r}, asset_class='fx', "
+                f"currency={found[1]!r}, ...)"
+            )
+            raise DataError(message)
 
 
 def _record_ns(cadence: RecordCadence, data: MarketData) -> int | None:

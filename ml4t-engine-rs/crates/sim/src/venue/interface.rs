@@ -117,7 +117,7 @@ pub trait Venue: Clone {
     ///
     /// # Errors
     /// An order cannot change its state.
-    fn clear_contract<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, place: (BookId, InstrumentId)) -> Result<()>;
+    fn clear_contract<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, place: (BookId, InstrumentId)) -> Result<i64>;
     /// Fill an order of the broker now, at a price that its instrument was settled at.
     ///
     /// # Errors

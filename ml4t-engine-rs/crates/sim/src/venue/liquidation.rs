@@ -52,6 +52,29 @@ impl SimulatedVenue {
         Ok(())
     }
 
+    /// Take back what an earlier roll has still to open of a contract; how many units that is. What an open has decided and
+    /// a bar has yet to book stays.
+    pub(super) fn take_back_rolls<R: Recorder>(
+        &mut self,
+        desk: &mut Desk<'_, R>,
+        (book, id): (BookId, InstrumentId),
+    ) -> Result<i64> {
+        let mut units: i64 = 0;
+        let i = id.index();
+        for id in self.open_orders_of(desk.state, i) {
+            let order = desk.state.order(id);
+            let opens = order.rule == Some(RuleKind::Roll) && !order.request.instructions.reduce_only;
+            if order.request.book != book || !opens || self.waits_for_booking(desk, id)? {
+                continue;
+            }
+            units = units.saturating_add(order.signed_leaves());
+            desk.state.move_order(id, OrderStatus::Canceled, Reason::Rolled, desk.recorder)?;
+            self.remove(desk.plan, desk.state, i);
+            self.cascade(desk)?;
+        }
+        Ok(units)
+    }
+
     /// Send a market order of the broker for so many units, signed as the order.
     pub(super) fn send_for_broker<R: Recorder>(
         &mut self,

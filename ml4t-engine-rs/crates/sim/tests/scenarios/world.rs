@@ -302,7 +302,7 @@ fn actions(scenario: &Scenario, instruments: &[Instrument], calendars: &[Session
         let next = sessions.open.get(k + 1).copied().unwrap_or(i64::MAX);
         let own = settled.iter().filter(|s| s.instrument == instrument && s.ts > sessions.open[k] && s.ts < next);
         let ts = own.map(|s| s.ts).fold(sessions.close[k], i64::max);
-        found.push(Action { ts, instrument, kind: ActionKind::Expiry });
+        found.push(Action { ts, instrument, kind: ActionKind::Expiry(None) });
     }
     // What is given comes after what happens to it, and an end after what was given.
     let stage = |action: &Action| match action.kind {

@@ -227,6 +227,22 @@ def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
 
 
 def _dates(column: pl.Series) -> pl.Series:
+    days = _read_dates(column)
+    # The years that a date of Python has.
+    off = column.filter(~days.to_physical().is_between(-719_162, 2_932_896).fill_null(value=True))
+    if not off.is_empty():
+        message = f"{LABEL}: column {column.name} holds a date beyond the years 1 to 9999, found {off[0]!r}"
+        raise DataError(message)
+    return days
+
+
+def _read_dates(column: pl.Series) -> pl.Series:
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        given = column.drop_nulls()
+        if given.is_empty():
+            return column.cast(pl.Date)
+        message = f"{LABEL}: column {column.name} holds numbers, found {given[0]!r}; write dates: 2024-03-04"
+        raise DataError(message)
     try:
         if column.dtype == pl.String:
             return column.str.strip_chars().replace("", None).str.to_date("%Y-%m-%d")

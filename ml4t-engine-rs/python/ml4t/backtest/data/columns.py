@@ -83,8 +83,8 @@ def required_columns(kind: DataKind) -> tuple[str, ...]:
 
 
 def folded(name: str) -> str:
-    """Return a column name without regard to case and spaces."""
-    return name.strip().casefold().replace(" ", "_")
+    """Return a column name without regard to case, spaces and hyphens."""
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
 @frozen(kw_only=True)

@@ -13,12 +13,12 @@ from attrs import frozen
 from ml4t.backtest.calendars import local_midnight_ns
 from ml4t.backtest.data.actions import ACTION_SCHEMA, ENDS, FIRST_DATE, LAST_DATE
 from ml4t.backtest.data.columns import folded
-from ml4t.backtest.data.context import Context, of_universe
+from ml4t.backtest.data.context import Context, all_symbols, hint
 from ml4t.backtest.data.frames import read_each, read_table
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.core.errors import DataError, nearest
 from ml4t.core.instrument import Instrument
-from ml4t.core.values import decimal_text, format_ns
+from ml4t.core.values import decimal_text, format_ns, to_decimal
 
 __all__ = ["ROLL_AT", "Rolls", "expiry_table", "read_rolls", "refuse_expired_rows", "roll_table"]
 
@@ -26,6 +26,7 @@ LABEL = "rolls"
 ROLL_AT = ("next_open", "settlement")
 ROLL_SCHEMA = pl.Schema({"ts": pl.Int64(), "from": pl.UInt32(), "to": pl.UInt32(), "roll_at": pl.String()})
 DAY = dt.timedelta(days=1)
+MOST_SHOWN = 5
 
 
 # Expiry -------------------------------------------------------------------------------------------
@@ -49,23 +50,30 @@ def expiry_table(
     for index, instrument in enumerate(context.universe.values()):
         if instrument.last_trade is None or index in ended:
             continue
-        ts = _end_of(instrument, context, _settlements_of(index, settled))
-        if ts is not None and ts <= context.span_ns[1]:
-            rows.append(_expiry(ts, index))
+        end = _end_of(instrument, context, _settlements_of(index, settled))
+        if end is not None and end[0] <= context.span_ns[1]:
+            rows.append(_expiry(*end, index))
     return pl.DataFrame(rows, schema=ACTION_SCHEMA, orient="row").sort("ts", "instrument") if rows else None
 
 
-def _expiry(ts: int, index: int) -> dict[str, Any]:
-    row = {"ts": ts, "instrument": index, "kind": "expiry", "ratio_num": 1, "ratio_den": 1, "amount": ""}
+def _expiry(ts: int, price: str, index: int) -> dict[str, Any]:
+    row = {"ts": ts, "instrument": index, "kind": "expiry", "ratio_num": 1, "ratio_den": 1, "amount": price}
     return row | {"pay_ts": ts, "into": index, "withholding": "0"}
 
 
-def _settlements_of(index: int, settled: pl.DataFrame | None) -> Sequence[int]:
-    return [] if settled is None else settled.filter(pl.col("instrument") == index)["ts"].to_list()
+def _settlements_of(index: int, settled: pl.DataFrame | None) -> Sequence[tuple[int, float]]:
+    return (
+        [] if settled is None else settled.filter(pl.col("instrument") == index).select("ts", "rate").rows()
+    )
 
 
-def _end_of(instrument: Instrument, context: Context, settled: Sequence[int]) -> int | None:
-    """Return when a contract ends; None where that lies beyond the data."""
+def _end_of(
+    instrument: Instrument, context: Context, settled: Sequence[tuple[int, float]]
+) -> tuple[int, str] | None:
+    """Return when a contract ends, and its final price; None where that lies beyond the data.
+
+    The price is empty where it is that of the instant itself.
+    """
     last = instrument.last_trade
     table = context.book.table(instrument.calendar, *context.span)
     labels = table.frame["label"]
@@ -73,7 +81,7 @@ def _end_of(instrument: Instrument, context: Context, settled: Sequence[int]) ->
         return None
     if last < labels[0]:
         # It was over long before the data begin; no session table reaches back to it.
-        return local_midnight_ns(last + DAY, table.timezone)
+        return local_midnight_ns(last + DAY, table.timezone), ""
     place = labels.search_sorted(last)
     if labels[place] != last:
         near = f"{labels[place - 1] if place else 'none'} and {labels[place]}"
@@ -84,8 +92,18 @@ def _end_of(instrument: Instrument, context: Context, settled: Sequence[int]) ->
         raise DataError(message)
     opened, closed = table.frame["open_ns"][place], table.frame["close_ns"][place]
     after = table.frame["open_ns"][place + 1] if place + 1 < len(labels) else None
-    own = [ts for ts in settled if ts > opened and (after is None or ts < after)]
-    return int(max([closed, *own]))
+    if after is not None and (late := [ts for ts, _ in settled if ts >= after]):
+        message = (
+            f"settlement prices: {instrument.symbol} has one at {format_ns(late[0])}, and its last_trade is "
+            f"{last}: its final settlement comes before the next session opens, at {format_ns(int(after))}; "
+            "stamp it before that, or correct last_trade"
+        )
+        raise DataError(message)
+    own = [(ts, price) for ts, price in settled if ts >= opened]
+    if own and own[-1][0] < closed:
+        # Of the opening quotation: nothing after it changes what the contract is worth.
+        return int(closed), decimal_text(to_decimal(own[-1][1]))
+    return int(max([closed, *(ts for ts, _ in own)])), ""
 
 
 def refuse_expired_rows(ends: pl.DataFrame | None, context: Context) -> None:
@@ -148,7 +166,8 @@ def read_rolls(source: object, *, columns: Mapping[str, str] | None = None) -> R
     by_fold = {folded(name): name for name in reversed(frame.columns)}
     for name in ("session", "from", "to"):
         if name not in by_fold:
-            message = f"{LABEL}: column {name} is absent; the columns are {', '.join(frame.columns)}"
+            there = f"the columns are {', '.join(frame.columns)}" if frame.columns else "there are none"
+            message = f"{LABEL}: column {name} is absent; {there}; expected session, from and to"
             raise DataError(message)
     read = {name: frame[by_fold[name]].cast(pl.String) for name in ("from", "to")}
     at = by_fold.get("roll_at", by_fold.get("rollat"))
@@ -206,26 +225,64 @@ def roll_table(
         A session is none, contracts do not go into each other one for one, one has ended, or two rolls of a
         session meet.
     """
-    table = rolls.frame
-    kept, notes = of_universe(table["from"].to_list() + table["to"].to_list(), LABEL, context)
-    both = pl.Series(kept[: table.height], dtype=pl.Boolean) & pl.Series(
-        kept[table.height :], dtype=pl.Boolean
+    _refuse_unknown(rolls.frame, context)
+    loaded = pl.col("from", "to").is_in(list(context.universe))
+    table, others = (
+        rolls.frame.filter(each) for each in (pl.all_horizontal(loaded), ~pl.all_horizontal(loaded))
     )
     over = {} if ends is None else dict(ends.select("instrument", "ts").rows())
-    rows = [_roll(row, context, over) for row in table.filter(both).iter_rows(named=True)]
     first, last = context.span_ns
-    found = pl.DataFrame([row for row in rows if row is not None], schema=ROLL_SCHEMA, orient="row")
-    inside = found.filter(pl.col("ts") > first, pl.col("ts") <= last).sort("ts", "from")
-    if left := int(both.sum()) - inside.height:
-        what = "1 row lies" if left == 1 else f"{left} rows lie"
-        notes = (*notes, f"{LABEL}: {what} outside the span of the market data")
+    rows, outside = [], []
+    for row in table.iter_rows(named=True):
+        roll = _roll(row, context, over)
+        if roll is not None and first < roll["ts"] <= last:
+            rows.append(roll)
+        else:
+            outside.append(_where(row) + ("" if roll is None else f", due at {format_ns(roll['ts'])}"))
+    inside = pl.DataFrame(rows, schema=ROLL_SCHEMA, orient="row").sort("ts", "from")
+    notes: tuple[str, ...] = ()
+    if others.height:
+        what = "1 row is" if others.height == 1 else f"{others.height} rows are"
+        each = _listed([_where(row) for row in others.iter_rows(named=True)])
+        notes = (f"{LABEL}: {what} left out, of contracts that were not loaded: {each}",)
+    if outside:
+        what = "1 row lies" if len(outside) == 1 else f"{len(outside)} rows lie"
+        notes += (
+            f"{LABEL}: {what} outside the span of the market data (after {format_ns(first)}, up to "
+            f"{format_ns(last)}): {_listed(outside)}",
+        )
     for fault in _meetings(inside, list(context.universe)):
         raise DataError(fault)
     return inside.rechunk(), notes
 
 
+def _where(row: Mapping[str, Any]) -> str:
+    return f"{row['from']} to {row['to']} in the session of {row['session']}"
+
+
+def _listed(rows: Sequence[str]) -> str:
+    more = [f"and {len(rows) - MOST_SHOWN} more"] if len(rows) > MOST_SHOWN else []
+    return "; ".join([*rows[:MOST_SHOWN], *more])
+
+
+def _refuse_unknown(rolls: pl.DataFrame, context: Context) -> None:
+    """Refuse a contract that no feed knows."""
+    names = {*rolls["from"], *rolls["to"]} - {*context.universe}
+    if not names or not (unknown := names - (known := all_symbols(context.loaded))):
+        return
+    for row in rolls.iter_rows(named=True):
+        for side in ("from", "to"):
+            if (symbol := row[side]) in unknown:
+                message = (
+                    f"{LABEL}: {_where(row)}: symbol {symbol!r} is in no feed{hint(symbol, known)}. Correct "
+                    "it, or drop its rows: "
+                    f"frame.filter(pl.all_horizontal(pl.col('from', 'to') != {symbol!r}))"
+                )
+                raise DataError(message)
+
+
 def _roll(row: Mapping[str, Any], context: Context, over: Mapping[int, int]) -> dict[str, Any] | None:
-    where = f"{LABEL}: {row['from']} to {row['to']} in the session of {row['session']}"
+    where = f"{LABEL}: {_where(row)}"
     contracts = [context.universe[row[side]] for side in ("from", "to")]
     _refuse_unequal(where, *contracts)
     table = context.book.table(contracts[0].calendar, *context.span)

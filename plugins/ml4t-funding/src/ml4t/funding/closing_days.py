@@ -62,7 +62,7 @@ def closing_days(
     >>> [f"{day:%d %b}" for day in sorted(found)]
     ['29 Mar', '01 Apr', '01 May']
     """
-    given = None if holidays is None else holidays.get(currency)
+    given: object = None if holidays is None else holidays.get(currency)
     if currency in OTHER_WEEKENDS:
         message = (
             f"{currency} does not settle on Fridays, and value dates here are those of currencies that "
@@ -87,12 +87,18 @@ def closing_days(
         )
         raise DataError(message)
     elif given is None or isinstance(given, str):
-        table = session_table(given or CALENDARS[currency], start, end)
+        table = session_table(CALENDARS[currency] if given is None else given, start, end)
         sessions = set(table.frame["label"].to_list())
         days = (start + n * DAY for n in range((end - start).days + 1))
         found = (day for day in days if day not in sessions)
-    else:
+    elif isinstance(given, Iterable):
         found = [_date(each, currency) for each in given]
+    else:
+        message = (
+            f"holidays of {currency} = {given!r}; expected the name of a calendar such as 'XTSE', or dates "
+            "such as [datetime.date(2024, 12, 25)]"
+        )
+        raise DataError(message)
     return frozenset(day for day in found if start <= day <= end and day.weekday() < SATURDAY)
 
 

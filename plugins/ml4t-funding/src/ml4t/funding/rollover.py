@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeGuard
 
 import polars as pl
 
 from ml4t.core.errors import ArgumentError, DataError
+from ml4t.core.values import parse_duration
 from ml4t.funding.value_dates import CurrencyPair, rollover_days
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ml4t.funding.closing_days import Holidays
 
 __all__ = ["rollover_rates"]
@@ -21,6 +21,9 @@ __all__ = ["rollover_rates"]
 LABEL = "rollover"
 STYLES = (("long_rate", "short_rate"), ("long_points", "short_points"), ("base_rate", "quote_rate"))
 RATES, POINTS, INTEREST = STYLES
+DAY_NS = 86_400_000_000_000
+LONGEST_NS = 2**63 - 1
+MOST = 10.0  #: a fraction per year, 1,000 %; beyond it a rate is rather a percentage
 
 
 def rollover_rates(  # noqa: PLR0913 - each is a word of its own about the table
@@ -31,7 +34,7 @@ def rollover_rates(  # noqa: PLR0913 - each is a word of its own about the table
     day_count: float = 365.0,
     admin_fee: float | None = None,
     pip_size: float | Mapping[str, float] | None = None,
-    max_age: dt.timedelta | None = None,
+    max_age: float | str | dt.timedelta | None = None,
     holidays: Holidays | None = None,
     spot_days: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
@@ -53,8 +56,9 @@ def rollover_rates(  # noqa: PLR0913 - each is a word of its own about the table
         ``symbol``, ``ts_event`` (from when on it is known, an instant with a zone) and one pair of columns:
         ``long_rate`` and ``short_rate`` (fractions per year with the sign of what the holder gets, as brokers
         quote them: -0.03 costs 3 %), ``long_points`` and ``short_points`` (pips per day and unit, with the
-        same sign), or ``base_rate`` and ``quote_rate`` (fractions per year that each currency earns). Where
-        symbols are no pairs, ``pair`` says which. For each evening the latest row at or before it counts.
+        same sign), or ``base_rate`` and ``quote_rate`` (fractions per year that each currency earns). Rates
+        beyond 10, which is 1,000 %, are refused. Where symbols are no pairs, ``pair`` says which. For each
+        evening the latest row at or before it counts.
     start, end : datetime.date
         First and last trade date, both included.
     day_count : float
@@ -64,8 +68,9 @@ def rollover_rates(  # noqa: PLR0913 - each is a word of its own about the table
     pip_size : float, mapping or None
         What a pip is, such as 0.0001, or 0.01 for pairs with JPY; by symbol where they differ. Required with
         points.
-    max_age : datetime.timedelta or None
-        How old the row that counts may be; None for any age.
+    max_age : float, str, datetime.timedelta or None
+        How old the row that counts may be: a number of days, or a text such as ``"2d"`` or ``"36h"``; None
+        for any age.
     holidays, spot_days
         As in `rollover_days`.
 
@@ -80,7 +85,8 @@ def rollover_rates(  # noqa: PLR0913 - each is a word of its own about the table
     Raises
     ------
     ArgumentError
-        If a number is out of its range, or belongs to another pair of columns.
+        If a number is out of its range, or belongs to another pair of columns, or `holidays` or `spot_days`
+        speak of a currency that is in none of the pairs.
     DataError
         If the table is not of that form, an evening has no rates or older ones than `max_age`, or nobody says
         when a currency settles.
@@ -111,6 +117,7 @@ def rollover_rates(  # noqa: PLR0913 - each is a word of its own about the table
     _check_number("day_count", day_count)
     style = _style(quotes)
     _check_extras(style, admin_fee, pip_size)
+    oldest_ns = _age_ns(max_age)
     rows = _checked(quotes, style)
     pairs = _pairs(rows)
     days = rollover_days(
@@ -120,7 +127,7 @@ def rollover_rates(  # noqa: PLR0913 - each is a word of its own about the table
     rolls = symbols.join(days.filter(pl.col("days") > 0), on="pair").sort("ts_event", "symbol")
     known = rows.select("symbol", "ts_event", *style, known="ts_event").sort("ts_event", "symbol")
     found = rolls.join_asof(known, on="ts_event", by="symbol", check_sortedness=False)
-    _refuse_unknown(found, style, max_age)
+    _refuse_unknown(found, style, oldest_ns)
     return found.select(
         "symbol",
         "ts_event",
@@ -159,7 +166,8 @@ def _style(quotes: object) -> tuple[str, str]:
     given = [style for style in STYLES if set(style) & set(quotes.columns)]
     allowed = ", or ".join(f"{first} and {second}" for first, second in STYLES)
     if len(given) != 1:
-        message = f"{LABEL}: expected either {allowed}; the columns are {', '.join(quotes.columns)}"
+        there = f"the columns are {', '.join(quotes.columns)}" if quotes.columns else "it has no columns"
+        message = f"{LABEL}: expected either {allowed}; {there}"
         raise DataError(message)
     for name in ("symbol", "ts_event", *given[0]):
         if name not in quotes.columns:
@@ -168,8 +176,12 @@ def _style(quotes: object) -> tuple[str, str]:
     return given[0]
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _check_number(name: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+    if not _is_number(value) or not 0 < value < math.inf:
         message = f"{name} = {value!r}; expected a number above zero"
         raise ArgumentError(message)
 
@@ -179,8 +191,11 @@ def _check_extras(style: tuple[str, str], admin_fee: object, pip_size: object) -
         if style != INTEREST:
             message = f"admin_fee belongs to {' and '.join(INTEREST)}; {' and '.join(style)} have it in them"
             raise ArgumentError(message)
-        if not isinstance(admin_fee, int | float) or not 0 <= admin_fee < math.inf:
-            message = f"admin_fee = {admin_fee!r}; expected a number of 0 or more, a fraction per year"
+        if not _is_number(admin_fee) or not 0 <= admin_fee <= MOST:
+            message = (
+                f"admin_fee = {admin_fee!r}; expected a number of 0 or more, a fraction per year such as "
+                f"0.01 for 1 %, and at most {MOST:g}"
+            )
             raise ArgumentError(message)
     if (pip_size is None) == (style == POINTS):
         message = (
@@ -190,6 +205,35 @@ def _check_extras(style: tuple[str, str], admin_fee: object, pip_size: object) -
             else f"pip_size belongs to {' and '.join(POINTS)}; the quotes have {' and '.join(style)}"
         )
         raise ArgumentError(message)
+    if pip_size is not None and not _is_number(pip_size) and not isinstance(pip_size, Mapping):
+        message = (
+            f"pip_size = {pip_size!r}; expected a number such as 0.0001, or a mapping by symbol such as "
+            '{"EURUSD": 0.0001, "USDJPY": 0.01}'
+        )
+        raise ArgumentError(message)
+
+
+def _age_ns(max_age: object) -> int | None:
+    """Return an age in ns; longer than that can be told of is any age."""
+    if max_age is None:
+        return None
+    found: float
+    try:
+        if isinstance(max_age, dt.timedelta):
+            found = max_age // dt.timedelta(microseconds=1) * 1000
+        elif isinstance(max_age, str):
+            found = parse_duration(max_age)
+        else:
+            found = max_age * DAY_NS if _is_number(max_age) else math.nan
+    except DataError:
+        found = math.nan
+    if not found >= 0:
+        message = (
+            f"max_age = {max_age!r}; expected a number of days of 0 or more such as 2, a text such as '2d' "
+            "or '36h', or a datetime.timedelta"
+        )
+        raise ArgumentError(message)
+    return int(min(found, LONGEST_NS))
 
 
 def _pips(pip_size: float | Mapping[str, float] | None, pairs: Mapping[str, str]) -> dict[str, float]:
@@ -197,7 +241,7 @@ def _pips(pip_size: float | Mapping[str, float] | None, pairs: Mapping[str, str]
         return {}
     found = {}
     for symbol in pairs:
-        size = pip_size if isinstance(pip_size, int | float) else pip_size.get(symbol)
+        size = pip_size.get(symbol) if isinstance(pip_size, Mapping) else pip_size
         _check_number(f"pip_size of {symbol}", size)
         found[symbol] = float(size or 0.0)
     return found
@@ -232,6 +276,15 @@ def _checked(quotes: pl.DataFrame, style: tuple[str, str]) -> pl.DataFrame:
             where = f"{LABEL}: {row['symbol']} at {_shown(row['ts_event'])}"
             message = f"{where}: {name} is {row[name]}, expected a finite number"
             raise DataError(message)
+        large = rows.filter(pl.col(name).abs() > MOST)
+        if style != POINTS and large.height:
+            row = large.row(0, named=True)
+            message = (
+                f"{LABEL}: {row['symbol']} at {_shown(row['ts_event'])}: {name} is {row[name]:g}, which is "
+                f"{row[name] * 100:,g} % a year; expected a fraction of {-MOST:g} to {MOST:g}, such as 0.03 "
+                "for 3 %"
+            )
+            raise DataError(message)
     twins = rows.filter(pl.struct("symbol", "ts_event").is_duplicated()).sort("ts_event", "symbol")
     if twins.height:
         row = twins.row(0, named=True)
@@ -259,10 +312,11 @@ def _pairs(rows: pl.DataFrame) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _refuse_unknown(found: pl.DataFrame, style: tuple[str, str], max_age: dt.timedelta | None) -> None:
+def _refuse_unknown(found: pl.DataFrame, style: tuple[str, str], oldest_ns: int | None) -> None:
     """Refuse the first evening without rates: what nobody has quoted is not free."""
     missing = pl.any_horizontal(pl.col(name).is_null() for name in style)
-    old = pl.lit(value=False) if max_age is None else pl.col("ts_event") - pl.col("known") > max_age
+    age = (pl.col("ts_event") - pl.col("known")).dt.total_nanoseconds()
+    old = pl.lit(value=False) if oldest_ns is None else age > oldest_ns
     odd = found.filter(missing | old.fill_null(value=False))
     if not odd.height:
         return
@@ -274,7 +328,7 @@ def _refuse_unknown(found: pl.DataFrame, style: tuple[str, str], max_age: dt.tim
         what = f"the latest row is of {_shown(row['known'])}"
         for name in style:
             what += f", without {name}" if row[name] is None else ""
-        what += "" if max_age is None else f", and max_age is {max_age}"
+        what += "" if oldest_ns is None else f", and max_age is {oldest_ns / DAY_NS:g} days"
     message = f"{where}, and {what}; add {' and '.join(style)} that were known by then, or begin later"
     raise DataError(message)
 

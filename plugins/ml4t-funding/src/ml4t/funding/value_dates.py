@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -14,8 +15,6 @@ from ml4t.core.errors import ArgumentError, DataError
 from ml4t.funding.closing_days import DAY, SATURDAY, closing_days
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from ml4t.funding.closing_days import Holidays
 
 __all__ = ["ROLL_COLUMNS", "CurrencyPair", "ValueDates", "rollover_days"]
@@ -27,6 +26,7 @@ ONE_DAY = frozenset({"CAD", "KZT", "PHP", "PKR", "RUB", "TRY"})
 #: For them a day on which New York is closed is no business day on the way to the value date.
 COUNT_NEW_YORK = frozenset({"ARS", "CLP", "MXN"})
 LONGEST_CLOSURE = dt.timedelta(days=45)  #: no payment system was ever closed as long
+_CURRENCY = re.compile("[A-Z]{3}")
 _PAIR = re.compile(r"([A-Z]{3})[/._-]?([A-Z]{3})")
 
 ROLL_COLUMNS: dict[str, pl.DataType] = {
@@ -177,8 +177,8 @@ def rollover_days(
     start, end : datetime.date
         First and last trade date, both included; weekends have none.
     holidays : mapping or None
-        By currency the name of a calendar of pandas-market-calendars, or the dates on which its banks are
-        closed. USD, EUR, GBP and JPY are known without it.
+        By currency of the pairs, or USD, the name of a calendar of pandas-market-calendars, or the dates on
+        which its banks are closed. USD, EUR, GBP and JPY are known without it.
     spot_days : mapping or None
         By currency, business days from a trade against USD to its value date, where it is not the usual
         number, such as ``{"TRY": 2}``.
@@ -192,7 +192,8 @@ def rollover_days(
     Raises
     ------
     ArgumentError
-        If `end` is before `start`, or a number of `spot_days` is below one.
+        If `end` is before `start`, a number of `spot_days` is below one, or `holidays` or `spot_days` speak
+        of a currency that is in none of the pairs.
     DataError
         If a text is no pair, or nobody says when a currency settles.
 
@@ -217,14 +218,44 @@ def rollover_days(
     if end < start:
         message = f"start = {start} is after end = {end}"
         raise ArgumentError(message)
-    names = [pairs] if isinstance(pairs, str) else list(pairs)
+    asked: object = pairs
+    if not isinstance(asked, Iterable):
+        message = f"pairs = {pairs!r}; expected a pair such as 'EURUSD', or a list of pairs"
+        raise ArgumentError(message)
+    read = [(name, CurrencyPair.of(name)) for name in ([asked] if isinstance(asked, str) else asked)]
+    currencies = {each for _, pair in read for each in (pair.base, pair.quote)}
+    holidays = _by_currency("holidays", holidays, currencies | {"USD"}, "{'CAD': 'XTSE'}")
+    spot_days = _by_currency("spot_days", spot_days, currencies - {"USD"}, "{'TRY': 2}")
+    if holidays is not None:
+        # Dates that can be read only once would count for the first pair alone.
+        holidays = {
+            currency: tuple(days) if isinstance(days, Iterator) else days
+            for currency, days in holidays.items()
+        }
     rows: list[tuple[object, ...]] = []
-    for name in names:
-        dates = ValueDates.between(
-            CurrencyPair.of(name), start, end + 3 * DAY, holidays=holidays, spot_days=spot_days
-        )
+    for name, pair in read:
+        dates = ValueDates.between(pair, start, end + 3 * DAY, holidays=holidays, spot_days=spot_days)
         rows += _rolls(name, start, end, dates)
     return pl.DataFrame(rows, schema=ROLL_COLUMNS, orient="row").sort("ts_event", "pair")
+
+
+def _by_currency(name: str, given: object, allowed: set[str], example: str) -> Mapping[str, Any] | None:
+    """Refuse terms of a currency that none of the pairs has: they would change nothing."""
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        message = f"{name} = {given!r}; expected a mapping by currency, such as {example}"
+        raise ArgumentError(message)
+    known = ", ".join(sorted(allowed)) or "none"
+    for key in given:
+        if not isinstance(key, str) or not _CURRENCY.fullmatch(key):
+            message = f"{name}: {key!r} is no currency; expected three capital letters, here of {known}"
+            raise ArgumentError(message)
+        if key not in allowed:
+            why = "USD counts no days of its own" if key == "USD" else f"{key} is in none of the pairs"
+            message = f"{name}: {why}; those that count here are {known}. Leave {key} out"
+            raise ArgumentError(message)
+    return given
 
 
 def _rolls(name: str, start: dt.date, end: dt.date, dates: ValueDates) -> Iterable[tuple[object, ...]]:

@@ -12,7 +12,7 @@ import attrs
 import polars as pl
 
 from ml4t.backtest.calendars import session_table
-from ml4t.core.errors import DataError, Finding
+from ml4t.core.errors import ArgumentError, DataError, Finding
 from ml4t.core.structuring import Checked
 from ml4t.core.values import shown
 from ml4t.futures.bars import ContractBars
@@ -51,6 +51,10 @@ class _BusinessDaysBefore(Checked, abc.ABC):
 
     def between(self, chain: FuturesChain, first: dt.date, last: dt.date) -> RollSchedule:
         """Return the schedule of all sessions of the chain's calendar from `first` to `last`, included."""
+        for name, day in (("first", first), ("last", last)):
+            if type(day) is not dt.date:
+                message = f"{name} = {shown(day)}; expected a date, such as datetime.date(2024, 3, 4)"
+                raise ArgumentError(message)
         sessions = session_table(chain.calendar, first, last).frame["label"].to_list()
         if not sessions:
             message = f"calendar {chain.calendar!r} has no session from {first} to {last}"

@@ -6,14 +6,14 @@ import abc
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ml4t.core.errors import DataError, Finding
+from ml4t.core.errors import ArgumentError, DataError, Finding
 from ml4t.core.structuring import Checked
 from ml4t.core.values import shown
 from ml4t.futures.bars import ContractBars
@@ -71,6 +71,20 @@ class _Crossover(Checked, abc.ABC):
             front = lowest + _leader(activity[place - self.lag, lowest:], must_beat=lowest == front)
             contracts.append(chain.symbols[front])
         return RollSchedule.of(sessions[self.lag :], contracts)
+
+    def between(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: dates alone decide nothing here, as they do for the rules that count business days.
+
+        Raises
+        ------
+        ArgumentError
+            Always.
+        """
+        message = (
+            f"{self} decides by the {self.column} of bars, and between has none of them; use "
+            "schedule(chain, bars)"
+        )
+        raise ArgumentError(message)
 
     def _matrix(self, read: ContractBars, chain: FuturesChain) -> Activity:
         """Return the figures, sessions x contracts; NaN where one is not known."""

@@ -7,7 +7,8 @@ its last complete row where its calendar settles it.
 
 First every order of the strategy for the contract that is left is taken back. What is held, less what orders
 of the broker are closing already, is then rolled by two market orders of the broker: one that only reduces,
-and one that opens. Whatever a fill costs, theirs do; only the account is not asked whether it can carry them.
+and one that opens. What an earlier roll has still to open of the contract is opened of the next one instead.
+Whatever a fill costs, theirs do; only the account is not asked whether it can carry them.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Roller:
             if None in prices:
                 continue
             self.waiting.remove(roll)
-            for order, price in zip(self._send(roll, now), prices, strict=False):
+            for order in self._send(roll, now):
+                price = prices[contracts.index(order.instrument)]
                 data = self.market.last(order.instrument)
                 assert data is not None and price is not None
                 self.venue.attempt(order, at_close(order, price), data, now, open_only=False)
@@ -74,25 +76,41 @@ class Roller:
         return mark_of(data) if now in self.settling.closes.get(instrument.index, ()) else None
 
     def _send(self, roll: Roll, now: int) -> list[Order]:
-        """Send the two orders of a roll; none where nothing is left to roll."""
+        """Send the two orders of a roll, or what is needed of them."""
         venue, old = self.venue, self.venue.plan.instruments[roll.old]
         for order in venue.book.open():
             # One that a cancel before has taken along has ended already.
             is_own = order.instrument is old and order.rule is None and not order.is_of_the_broker
             if is_own and order.is_open:
                 venue.end(order, now, OrderStatus.CANCELED, "ROLLED")
+        waiting = self._take_back(old, now)
         held = venue.account.ledger.quantity(old)
         closing = sum(
             order.sign * order.leaves
             for order in venue.book.working()
             if order.instrument is old and order.is_of_the_broker and order.order_type is OrderType.MARKET
         )
-        units = held + closing
-        if units * held <= 0:
-            return []
-        new = venue.plan.instruments[roll.new]
-        send = venue.book.send_for_the_broker
-        return [
-            send(old, -units, now, now, tag=ROLL, rolls=True),
-            send(new, units, now, now, tag=ROLL, rolls=True, reduce_only=False),
+        units = held + closing if (held + closing) * held > 0 else 0
+        sent = []
+        if units:
+            sent.append(venue.book.send_for_the_broker(old, -units, now, now, tag=ROLL, rolls=True))
+        if units + waiting:
+            new = venue.plan.instruments[roll.new]
+            opens = {"tag": ROLL, "rolls": True, "reduce_only": False}
+            sent.append(venue.book.send_for_the_broker(new, units + waiting, now, now, **opens))
+        return sent
+
+    def _take_back(self, old: Instrument, now: int) -> int:
+        """Take back what a roll before has still to open of a contract, and return how many units that is.
+
+        What an open has decided and a bar has yet to book stays.
+        """
+        legs = [
+            order
+            for order in self.venue.book.open()
+            if order.instrument is old and order.rolls and not order.reduce_only and order.decided is None
         ]
+        units = sum(order.sign * order.leaves for order in legs)
+        for order in legs:
+            self.venue.end(order, now, OrderStatus.CANCELED, "ROLLED")
+        return units

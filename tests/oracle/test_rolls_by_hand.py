@@ -1,0 +1,84 @@
+"""What a waiting leg of a roll does, and what a contract is worth at its end: by hand, on both engines."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ml4t.backtest import DataFeed, Engine, Instrument, Results, Strategy
+from ml4t.core.errors import DataError
+
+from .play import ENGINES, NAMES
+
+DAYS = [dt.date(2024, 3, day) for day in (4, 5, 6, 7, 8, 11)]
+
+
+def bars(symbol: str, price: float, days: list[dt.date]) -> pl.DataFrame:
+    return pl.DataFrame({"symbol": symbol, "session": days, "volume": 1e4} | dict.fromkeys(NAMES, price))
+
+
+def future(symbol: str, **more: Any) -> Instrument:  # noqa: ANN401
+    return Instrument(symbol, asset_class="future", multiplier=50, calendar="XNYS", **more)
+
+
+class BuysTwo(Strategy):
+    def on_start(self) -> None:
+        self.calls = 0
+
+    def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
+        if self.calls == 0:
+            broker.buy("OLD", 2)
+        self.calls += 1
+
+
+def play(engine: str, frames: list[pl.DataFrame], instruments: list[Instrument], **more: Any) -> Results:  # noqa: ANN401
+    feed = DataFeed(pl.concat(frames), stamp="session", instruments=instruments)
+    config = {"backtest": {"engine": engine}, "broker": {"initial_cash": 3_000_000}}
+    return Engine(feed, BuysTwo, config=config, **more).run()
+
+
+@ENGINES
+def test_a_leg_that_waits_goes_on_into_the_contract_after(engine: str) -> None:
+    middle = [DAYS[0], DAYS[1], DAYS[4], DAYS[5]]
+    rolls = pl.DataFrame({"session": DAYS[2:4], "from": ["OLD", "MID"], "to": ["MID", "NEW"]})
+    frames = [bars("OLD", 5000.0, DAYS), bars("MID", 5100.0, middle), bars("NEW", 5200.0, DAYS)]
+    results = play(engine, frames, [future(each) for each in ("OLD", "MID", "NEW")], rolls=rolls)
+    # OLD is left on the 6th; MID, which has no bar before the 8th, on the 7th.
+    filled = results.fills.select(pl.col("ts_event").dt.date(), "symbol", "side", "quantity").rows()
+    assert filled == [(DAYS[1], "OLD", "buy", 2), (DAYS[2], "OLD", "sell", 2), (DAYS[3], "NEW", "buy", 2)]
+    ends = results.orders.sort("order_id").select("symbol", "status", "reason_code").rows()
+    assert ends[2] == ("MID", "canceled", "ROLLED")
+
+
+def settlement(*rows: tuple[dt.datetime, float]) -> pl.DataFrame:
+    times, prices = zip(*rows, strict=True)
+    return pl.DataFrame({"symbol": "OLD", "ts_event": times, "settlement_price": prices})
+
+
+@ENGINES
+def test_a_settlement_price_of_the_last_opening_is_final(engine: str) -> None:
+    first = (dt.datetime(2024, 3, 5, 21, tzinfo=dt.UTC), 5000.0)
+    final = (dt.datetime(2024, 3, 6, 15, tzinfo=dt.UTC), 5045.0)
+    frames = [bars("OLD", 5000.0, DAYS[:2]), bars("X", 10.0, DAYS[:4])]
+    instruments = [future("OLD", last_trade=DAYS[2]), future("X")]
+    results = play(engine, frames, instruments, settlements=settlement(first, final))
+    # 2 x 50 x 45, paid at 15:00, and nothing after it.
+    assert results.round_trips.select("exit_price", "gross_pnl").rows() == [(5045, 4500)]
+    paid = results.ledger.filter(pl.col("kind") != "deposit").select("kind", "debit", "amount").rows()
+    assert [(kind, debit, float(amount)) for kind, debit, amount in paid] == [
+        ("variation_margin", "cash", 4500)
+    ]
+
+
+@ENGINES
+def test_a_settlement_price_after_the_end_is_refused(engine: str) -> None:
+    late = (dt.datetime(2024, 3, 7, 15, tzinfo=dt.UTC), 5045.0)
+    frames = [bars("OLD", 5000.0, DAYS[:2]), bars("X", 10.0, DAYS[:4])]
+    instruments = [future("OLD", last_trade=DAYS[2]), future("X")]
+    with pytest.raises(
+        DataError, match="OLD has one at 2024-03-07T15:00:00Z, and its last_trade is 2024-03-06"
+    ):
+        play(engine, frames, instruments, settlements=settlement(late))
