@@ -476,12 +476,10 @@ impl Execution {
         updated.fees = updated.fees.plus(draft.fee, "order")?;
         let status = if updated.leaves == 0 { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
         desk.state.notices.push(Notice::Fill(row));
-        match violation {
-            None => desk.state.move_order(self.id, status, Reason::None, desk.recorder),
-            Some(text) => {
-                desk.state.move_order_saying(self.id, status, (Reason::GoodFaithViolation, text), desk.recorder)
-            }
-        }
+        let Some(text) = violation else {
+            return desk.state.move_order(self.id, status, Reason::None, desk.recorder);
+        };
+        desk.state.move_order_saying(self.id, status, (Reason::GoodFaithViolation, text), desk.recorder)
     }
 
     fn place<'a, R>(&self, desk: &'a Desk<'_, R>) -> (&'a Instrument, i64) {
