@@ -100,7 +100,7 @@ impl Broker {
         }
         // A bool is an int for Python, and names no order.
         let number: Option<i128> = if order.is_instance_of::<PyBool>() { None } else { order.extract().ok() };
-        let Some(number) = number else {
+        let Some(number) = number.filter(|&number| number >= 0) else {
             let text = format!("an order is named by its handle or by its id (int), found {}", order.repr()?);
             return Err(to_py(py, &SimError::order(text)));
         };
