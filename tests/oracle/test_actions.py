@@ -7,27 +7,18 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import assume, given, note
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ml4t.core.errors import DataError
-from ml4t.core.plugins import PluginManager, load_plugins
+from ml4t.core.plugins import PluginManager
 
-from .costs import Delays
+from .agreement import Outcome, agreed
 from .counts import random_cases
-from .markets import Ask, Case, cases, difference, outcome_of
-from .test_differential import where
+from .markets import Ask, Case, Script, cases, outcome_of
 
 PRICED = ("limit", "stop", "stop_limit", "market_if_touched", "limit_if_touched")
 SEEN: Counter[str] = Counter()
-
-
-@pytest.fixture(scope="module")
-def plugins() -> PluginManager:
-    """Return the plugins of the environment, loaded once, and the latency model of the cases."""
-    manager = load_plugins()
-    manager.register(Delays(), "delays")
-    return manager
 
 
 @st.composite
@@ -92,10 +83,10 @@ def given_away(draw: st.DrawFn) -> Case:
     )
 
 
-def tables_or_error(case: Case, engine: str, plugins: PluginManager) -> Any:  # noqa: ANN401
+def tables_or_error(case: Case, engine: str, plugins: PluginManager, script: type[Script]) -> Outcome:
     """Return the tables of a run, or what was wrong with it: a spin-off may be worth more than its giver."""
     try:
-        return outcome_of(case, engine, plugins)
+        return outcome_of(case, engine, plugins, script)
     except DataError as error:
         return str(error)
 
@@ -103,16 +94,11 @@ def tables_or_error(case: Case, engine: str, plugins: PluginManager) -> Any:  # 
 @random_cases(40)
 @given(case=given_away())
 def test_the_engines_agree_on_shares_that_are_given_away(plugins: PluginManager, case: Case) -> None:
-    native, reference = (tables_or_error(case, engine, plugins) for engine in ("rust", "reference"))
-    note(f"{case}")
-    if isinstance(native, str) and isinstance(reference, str):
+    tables = agreed(case, plugins, outcome=tables_or_error)
+    if tables is None:
         SEEN["errors"] += 1
-        assert native == reference or where(native) == where(reference)
         return
-    assert not isinstance(native, str), native
-    assert not isinstance(reference, str), reference
-    assert difference(native, reference) == ""
-    kinds = native["ledger"]["kind"].to_list()
+    kinds = tables["ledger"]["kind"].to_list()
     SEEN.update({"runs": 1, "transfers": "transfer" in kinds, "taxes": "withholding" in kinds})
 
 

@@ -9,71 +9,47 @@ there are 640 cases in `nox -s tests`, 64,000 in `nox -s soak`.
 from __future__ import annotations
 
 import attrs
-import pytest
-from hypothesis import given, note
+from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t.core.plugins import PluginManager, load_plugins
+from ml4t.core.plugins import PluginManager
 
+from .agreement import agreed
 from .breaks import hours_of
-from .costs import Delays, impacts_for
+from .costs import impacts_for
 from .counts import random_cases
-from .markets import Case, cases, difference, outcome_of
+from .markets import Case, cases
 from .prints import cases_with_prints
-
-
-@pytest.fixture(scope="module")
-def plugins() -> PluginManager:
-    """Return the plugins of the environment, loaded once, and the latency model of the cases."""
-    manager = load_plugins()
-    manager.register(Delays(), "delays")
-    return manager
-
-
-def compare(case: Case, plugins: PluginManager) -> None:
-    native, reference = (outcome_of(case, engine, plugins) for engine in ("rust", "reference"))
-    note(f"{case}")
-    if isinstance(native, str) and isinstance(reference, str):
-        assert native == reference or where(native) == where(reference)
-    else:
-        assert not isinstance(native, str), native
-        assert not isinstance(reference, str), reference
-        assert difference(native, reference) == ""
-
-
-def where(error: str) -> str:
-    """Return instrument, order and time of a complaint about a model, which its forms word differently."""
-    return error.split(": ")[0].split(", ", 1)[1]
 
 
 @random_cases(80)
 @given(case=cases("day"))
 def test_the_engines_agree_on_daily_bars(plugins: PluginManager, case: Case) -> None:
-    compare(case, plugins)
+    agreed(case, plugins)
 
 
 @random_cases(80)
 @given(case=cases("hour"))
 def test_the_engines_agree_on_bars_within_sessions(plugins: PluginManager, case: Case) -> None:
-    compare(case, plugins)
+    agreed(case, plugins)
 
 
 @random_cases(80)
 @given(case=cases("quote"))
 def test_the_engines_agree_on_quotes(plugins: PluginManager, case: Case) -> None:
-    compare(case, plugins)
+    agreed(case, plugins)
 
 
 @random_cases(80)
 @given(case=cases("trade"))
 def test_the_engines_agree_on_prints(plugins: PluginManager, case: Case) -> None:
-    compare(case, plugins)
+    agreed(case, plugins)
 
 
 @random_cases(80)
 @given(case=cases_with_prints())
 def test_the_engines_agree_on_quotes_with_prints(plugins: PluginManager, case: Case) -> None:
-    compare(case, plugins)
+    agreed(case, plugins)
 
 
 @st.composite
@@ -88,7 +64,7 @@ def cases_around_breaks(draw: st.DrawFn) -> Case:
 @random_cases(80)
 @given(case=cases_around_breaks())
 def test_the_engines_agree_around_breaks(plugins: PluginManager, case: Case) -> None:
-    compare(case, plugins)
+    agreed(case, plugins)
 
 
 @st.composite
@@ -102,10 +78,10 @@ def cases_with_impact(draw: st.DrawFn, *, powers: bool) -> Case:
 @random_cases(80)
 @given(case=cases_with_impact(powers=False))
 def test_the_engines_agree_on_impact(plugins: PluginManager, case: Case) -> None:
-    compare(case, plugins)
+    agreed(case, plugins)
 
 
 @random_cases(80)
 @given(case=cases_with_impact(powers=True))
 def test_the_engines_agree_on_impact_that_is_a_power_or_decays(plugins: PluginManager, case: Case) -> None:
-    compare(case, plugins)
+    agreed(case, plugins)

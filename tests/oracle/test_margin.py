@@ -6,17 +6,15 @@ from collections import Counter
 from typing import Any
 
 import attrs
-import pytest
-from hypothesis import given, note
+from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t.core.plugins import PluginManager, load_plugins
+from ml4t.core.plugins import PluginManager
 
-from .costs import Delays
+from .agreement import agreed
 from .counts import random_cases
 from .margins import CRYPTO, FUTURES, MARGINS, by_calls, margin_rates
-from .markets import Ask, Case, Script, cases, difference, outcome_of
-from .test_differential import where
+from .markets import Ask, Case, Script, cases
 
 KINDS = st.sampled_from(["day", "day", "hour", "quote", "trade"])
 SEEN: Counter[str] = Counter()
@@ -40,26 +38,13 @@ class Called(Told):
         self.log(f"{event.ts_event} {event.kind} {event.status} {amounts} until {event.ts_deadline}")
 
 
-@pytest.fixture(scope="module")
-def plugins() -> PluginManager:
-    """Return the plugins of the environment, loaded once, and the latency model of the cases."""
-    manager = load_plugins()
-    manager.register(Delays(), "delays")
-    return manager
-
-
 def compare(case: Case, plugins: PluginManager, script: type[Script] = Called) -> None:
-    native, reference = (outcome_of(case, engine, plugins, script) for engine in ("rust", "reference"))
-    note(f"{case}")
-    if isinstance(native, str) and isinstance(reference, str):
-        assert native == reference or where(native) == where(reference)
+    tables = agreed(case, plugins, script)
+    if tables is None:
         return
-    assert not isinstance(native, str), native
-    assert not isinstance(reference, str), reference
-    assert difference(native, reference) == ""
-    calls = native["margin_calls"]
+    calls = tables["margin_calls"]
     SEEN.update(f"{kind} {status}" for kind, status in calls.select("kind", "status").rows())
-    SEEN.update(native["orders"].filter(tag="liquidation")["status"].to_list())
+    SEEN.update(tables["orders"].filter(tag="liquidation")["status"].to_list())
 
 
 @st.composite

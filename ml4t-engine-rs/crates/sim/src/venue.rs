@@ -611,9 +611,7 @@ impl Venue for SimulatedVenue {
                 // One before it has taken it along.
                 continue;
             }
-            desk.state.move_order(order, OrderStatus::Canceled, reason, desk.recorder)?;
-            self.remove(desk.plan, desk.state, i);
-            self.cascade(desk)?;
+            self.end(desk, order, reason)?;
         }
         self.queues[i].clear();
         for book in (0..desk.plan.books).map(BookId) {

@@ -33,7 +33,12 @@ def market(*prices: float, lot: float = 1, actions: pl.DataFrame | None = None, 
     return DataFeed(pl.DataFrame(rows), stamp="session", calendar="24/7", instruments=instruments, **options)
 
 
-def play(feed: DataFeed | list[DataFeed], *steps: Action, **broker: Any) -> Results:  # noqa: ANN401 - settings of that section
+def play(
+    feed: DataFeed | list[DataFeed],
+    *steps: Action,
+    cash_flows: pl.DataFrame | None = None,
+    **broker: Any,  # noqa: ANN401 - settings of that section
+) -> Results:
     """Run one step at each call of `on_data`, on an account of 1,000 that may sell short."""
 
     class Script(Strategy):
@@ -47,7 +52,8 @@ def play(feed: DataFeed | list[DataFeed], *steps: Action, **broker: Any) -> Resu
 
     defaults = {"allows_short": True, "initial_cash": 1000}
     config = {"backtest": {"engine": "reference"}, "broker": defaults | broker}
-    return Engine(feed, Script, config=config).run()
+    parts: dict[str, Any] = {} if cash_flows is None else {"cash_flows": cash_flows}
+    return Engine(feed, Script, config=config, **parts).run()
 
 
 def buy(quantity: float, **terms: Any) -> Action:  # noqa: ANN401 - of `OrderTerms`

@@ -12,7 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from ml4t.backtest import DataFeed, Engine, Instrument, Results, Strategy
+from ml4t.backtest import DataFeed, Instrument, Results
+
+from .play import play as run_steps
 
 Step = Callable[[Any], object]
 Days = int | Mapping[str, int]
@@ -68,22 +70,12 @@ def play(
 ) -> Results:
     """Run one step at each close on an account of 1,000, with payments by their times."""
 
-    class Script(Strategy):
-        def on_start(self) -> None:
-            self.calls = 0
-
-        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:  # noqa: ANN401
-            if self.calls < len(steps):
-                steps[self.calls](broker)
-            self.calls += 1
-
-    parts: dict[str, Any] = {}
+    payments = None
     if flows:
         rows = {"ts_event": [dt.datetime.fromisoformat(ts) for ts in flows], "amount": list(flows.values())}
-        parts["cash_flows"] = pl.DataFrame(rows)
-    terms = {"settlement": {"days": days, "unsettled": unsettled}}
-    config = {"backtest": {"engine": "reference"}, "broker": {"initial_cash": 1000} | terms | broker}
-    return Engine(feed, Script, config=config, **parts).run()
+        payments = pl.DataFrame(rows)
+    account = {"allows_short": False, "settlement": {"days": days, "unsettled": unsettled}}
+    return run_steps(feed, *steps, cash_flows=payments, **(account | broker))
 
 
 # -- steps ---------------------------------------------------------------------------------------------------

@@ -44,12 +44,17 @@ impl SimulatedVenue {
                 self.late.entry(id).or_default().push(end);
                 continue;
             }
-            let i = desk.state.order(id).request.instrument.index();
-            desk.state.move_order(id, OrderStatus::Canceled, reason, desk.recorder)?;
-            self.remove(desk.plan, desk.state, i);
-            self.cascade(desk)?;
+            self.end(desk, id, reason)?;
         }
         Ok(())
+    }
+
+    /// Cancel an order, and what ends with it.
+    pub(super) fn end<R: Recorder>(&mut self, desk: &mut Desk<'_, R>, id: OrderId, reason: Reason) -> Result<()> {
+        let i = desk.state.order(id).request.instrument.index();
+        desk.state.move_order(id, OrderStatus::Canceled, reason, desk.recorder)?;
+        self.remove(desk.plan, desk.state, i);
+        self.cascade(desk)
     }
 
     /// Take back what an earlier roll has still to open of a contract; how many units that is. What an open has decided and
@@ -60,17 +65,14 @@ impl SimulatedVenue {
         (book, id): (BookId, InstrumentId),
     ) -> Result<i64> {
         let mut units: i64 = 0;
-        let i = id.index();
-        for id in self.open_orders_of(desk.state, i) {
+        for id in self.open_orders_of(desk.state, id.index()) {
             let order = desk.state.order(id);
             let opens = order.rule == Some(RuleKind::Roll) && !order.request.instructions.reduce_only;
             if order.request.book != book || !opens || self.waits_for_booking(desk, id)? {
                 continue;
             }
             units = units.saturating_add(order.signed_leaves());
-            desk.state.move_order(id, OrderStatus::Canceled, Reason::Rolled, desk.recorder)?;
-            self.remove(desk.plan, desk.state, i);
-            self.cascade(desk)?;
+            self.end(desk, id, Reason::Rolled)?;
         }
         Ok(units)
     }
