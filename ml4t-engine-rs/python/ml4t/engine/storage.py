@@ -192,24 +192,32 @@ def check_writable(path: Path) -> None:
         raise ResultsError(_unwritable(path, error)) from error
 
 
+def _entries(path: Path) -> set[str]:
+    """Return the names in a folder as they were at one moment; none if there is no folder.
+
+    Another that replaces the run may take the folder away at any time and empty it elsewhere while it is
+    being read, so what was read counts only if the same folder, unchanged, is still there afterwards.
+    """
+    while True:
+        try:
+            before = path.lstat()
+            if not stat.S_ISDIR(before.st_mode):
+                message = f"{path} exists and is not a folder; choose another place for the run"
+                raise ResultsError(message)
+            names = {entry.name for entry in path.iterdir()}
+            after = path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+        if (after.st_dev, after.st_ino, after.st_mtime_ns) == (before.st_dev, before.st_ino, before.st_mtime_ns):
+            return names
+
+
 def check_folder(path: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything but, when asked to, a run."""
     expected = {table_file(name) for name in (*TABLES, *OPTIONAL_TABLES)}
     manifest = manifest_file(path)
     expected |= {manifest, INFO_FILE, METRICS_FILE, REPORT_FILE}
-    try:
-        # One look: another that replaces the run may take it away between two.
-        mode = path.lstat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    if not stat.S_ISDIR(mode):
-        message = f"{path} exists and is not a folder; choose another place for the run"
-        raise ResultsError(message)
-    try:
-        present = {entry.name for entry in path.iterdir()}
-    except FileNotFoundError:
-        # Another that replaces it has just taken it away.
-        return
+    present = _entries(path)
     if not present:
         return
     if not overwrite:
