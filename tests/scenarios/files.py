@@ -84,7 +84,7 @@ OUTPUTS: dict[str, tuple[str, dict[str, str]]] = {
         "attribution",
         {name: name for name in ("session", "symbol", "price", "spread", "slippage", "impact", "fees")}
         | {name: name for name in ("dividends", "borrow", "funding", "interest", "external", "total")}
-        | {"fx": "fx", "fx_costs": "fx_costs"},
+        | {name: name for name in ("fx", "fx_costs", "roll")},
     ),
     "balances": (
         "balances",

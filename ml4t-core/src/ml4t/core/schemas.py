@@ -39,7 +39,7 @@ _TABLES = {
         carry:f64 fx_pnl:f64 fx_costs:f64 gross_exposure:f64 net_exposure:f64 leverage:f64""",
     "attribution": """ts_event:ts session:date book:u16 symbol:str? price:money spread:money slippage:money
         impact:money fees:money dividends:money borrow:money funding:money interest:money fx:money
-        fx_costs:money external:money total:money""",
+        fx_costs:money roll:money external:money total:money""",
     "balances": """ts_event:ts session:date? book:u16 currency:str cash:money receivable:money
         long_value:money short_value:money open_pnl:money fx_rate:f64 value:money""",
     "conversions": """conversion_id:u64? ts_submitted:ts ts_event:ts book:u16 currency:str amount:money

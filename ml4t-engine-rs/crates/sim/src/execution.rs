@@ -453,6 +453,7 @@ impl Execution {
             liquidity: draft.liquidity,
             phase: self.market.reported_phase(),
             fx_rate: fill.fx_rate,
+            is_of_roll: order.rule == Some(RuleKind::Roll),
         };
         desk.recorder.fill(&row);
         let State { books, exchange, .. } = &mut *desk.state;

@@ -77,6 +77,8 @@ pub struct Fill {
     pub phase: Phase,
     /// What one unit of its currency was worth in the base currency.
     pub fx_rate: Cash,
+    /// Whether its order belongs to a roll.
+    pub is_of_roll: bool,
 }
 
 /// A position at a net asset value.

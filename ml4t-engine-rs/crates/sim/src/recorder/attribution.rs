@@ -19,7 +19,7 @@ use crate::time::{Ns, render};
 pub enum Part {
     /// Moves of the market at reference prices, what a position ended with and cash in lieu included.
     Price,
-    /// Half spreads of fills.
+    /// Half spreads of fills; like the three after it without those of rolls.
     Spread,
     /// Slippage of fills.
     Slippage,
@@ -39,13 +39,15 @@ pub enum Part {
     Fx,
     /// What conversions cost.
     FxCosts,
+    /// What rolls cost: half spreads, slippage, impact and fees of both legs.
+    Roll,
     /// What was paid in or out.
     External,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Price,
         Self::Spread,
         Self::Slippage,
@@ -57,6 +59,7 @@ impl Part {
         Self::Interest,
         Self::Fx,
         Self::FxCosts,
+        Self::Roll,
         Self::External,
     ];
 
@@ -75,6 +78,7 @@ impl Part {
             Self::Interest => "interest",
             Self::Fx => "fx",
             Self::FxCosts => "fx_costs",
+            Self::Roll => "roll",
             Self::External => "external",
         }
     }
@@ -153,11 +157,14 @@ impl Window {
     /// What a posting does to cash and receivable: as its own part, or as price where it pays for a position.
     ///
     /// What is given to another instrument counts like money: the price of neither has moved.
-    fn post(&mut self, posting: &Posting) -> Result<()> {
+    fn post(&mut self, posting: &Posting, is_of_roll: bool) -> Result<()> {
         let is_money = |account: Account| matches!(account, Account::Cash | Account::Receivable | Account::Transfer);
         let gained = i128::from(is_money(posting.debit)) - i128::from(is_money(posting.credit));
         let key = (posting.book.0, posting.instrument.map_or(OF_ACCOUNT, |id| id.0));
-        let part = Part::of(posting.kind).unwrap_or(Part::Price);
+        let part = match Part::of(posting.kind).unwrap_or(Part::Price) {
+            Part::Fees if is_of_roll => Part::Roll,
+            part => part,
+        };
         if gained == 0 { Ok(()) } else { self.add((key, posting.currency), part, gained * posting.amount.0) }
     }
 }
@@ -265,7 +272,9 @@ impl TableRecorder {
     /// What was booked between two net asset values, and what its fills lost.
     fn window_of(&self, before: Upto, upto: Upto) -> Result<Window> {
         let mut window = Window::default();
-        self.rows_of(before.postings..upto.postings).try_for_each(|posting: Posting| window.post(&posting))?;
+        self.rows_of(before.postings..upto.postings).try_for_each(|posting: Posting| {
+            window.post(&posting, posting.fill.is_some_and(|(_, fill)| self.is_of_roll(fill)))
+        })?;
         for fill in self.rows_of(before.fills..upto.fills) {
             self.count_costs(&fill, &mut window)?;
         }
@@ -304,7 +313,7 @@ impl TableRecorder {
             }
             let lost = instrument.scale.notional(cost, Qty(fill.quantity));
             let lost = lost.ok_or_else(|| crate::ledger::out_of_range(&instrument.symbol))?;
-            window.add(key, part, -lost.0)?;
+            window.add(key, if fill.is_of_roll { Part::Roll } else { part }, -lost.0)?;
             window.add(key, Part::Price, lost.0)?;
         }
         Ok(())

@@ -65,6 +65,8 @@ pub struct TableRecorder {
     ended: Sparse<(Ns, BookId, InstrumentId, Cash)>,
     /// What the currency of a fill was worth, where it is not the base currency.
     fill_rates: Sparse<Cash>,
+    /// Fills of rolls.
+    of_rolls: Sparse<()>,
     positions: Rows<PositionLine>,
     portfolio: Rows<PortfolioLine>,
     /// What runs in several currencies, or with positions that are not paid for, have beside that, by row.
@@ -114,6 +116,7 @@ impl TableRecorder {
             values: Rows::new(part()),
             ended: Sparse::default(),
             fill_rates: Sparse::default(),
+            of_rolls: Sparse::default(),
             positions: Rows::new(part()),
             portfolio: Rows::new(part()),
             beside: Sparse::default(),
@@ -210,6 +213,11 @@ impl TableRecorder {
         &self.plan
     }
 
+    /// Whether a fill, by its number, is of a roll.
+    pub(super) fn is_of_roll(&self, fill: u64) -> bool {
+        u32::try_from(fill).is_ok_and(|fill| self.of_rolls.get(fill).is_some())
+    }
+
     fn rate_of_fill(&self, k: u32) -> Cash {
         self.fill_rates.get(k).unwrap_or(ONE)
     }
@@ -266,6 +274,7 @@ impl TableRecorder {
             self.references.bytes(),
             self.ended.bytes(),
             self.fill_rates.bytes(),
+            self.of_rolls.bytes(),
             self.beside.bytes(),
             self.settled.bytes(),
             size_of_val(self.balances.as_slice()),
@@ -350,6 +359,9 @@ impl Recorder for TableRecorder {
         };
         if self.plan.instrument(row.instrument).currency != BASE {
             self.fill_rates.push(number(self.fills.len()), row.fx_rate);
+        }
+        if row.is_of_roll {
+            self.of_rolls.push(number(self.fills.len()), ());
         }
         if reference(&line, per_unit) != row.reference {
             self.references.push(number(self.fills.len()), row.reference);
@@ -639,6 +651,7 @@ impl Row for Fill {
             liquidity: Liquidity(u32::from(line.kinds & 0x7f)),
             phase: Phase(u32::from(line.phase & ((1 << PHASE_BITS) - 1))),
             fx_rate: tables.rate_of_fill(number(k)),
+            is_of_roll: tables.is_of_roll(k as u64),
         })
     }
 }

@@ -4,9 +4,10 @@ When a NAV is written, what was booked since the NAV before is its window. For a
 
     total = value now - value at the NAV before + cash and receivable that its postings moved
             + what it gave away in corporate actions - what it got in them
-    price = total - spread - slippage - impact - fees - dividends - borrow - funding
+    price = total - spread - slippage - impact - fees - dividends - borrow - funding - roll
 
-so that `price` is what its market did, at reference prices. What belongs to no instrument is interest, and
+so that `price` is what its market did, at reference prices. Spread, slippage, impact and fees of fills of a
+roll are `roll`, and in no other part. What belongs to no instrument is interest, and
 money that came from outside. All parts are contributions: what costs is below zero, what brings is above.
 
 The table is in the base currency: each part of a window is converted once, at the rates of now. What rates
@@ -36,7 +37,7 @@ from ml4t.reference.plan import Instrument
 __all__ = ["PARTS", "Attribution", "Contribution"]
 
 PARTS = ["price", "spread", "slippage", "impact", "fees", "dividends", "borrow", "funding"]
-PARTS += ["interest", "fx", "fx_costs", "external"]
+PARTS += ["interest", "fx", "fx_costs", "roll", "external"]
 
 LARGEST = 10**38 - 1  #: a column of money has 38 digits
 
@@ -63,6 +64,7 @@ class Contribution:
     interest: int = 0
     fx: int = 0
     fx_costs: int = 0
+    roll: int = 0
     external: int = 0
 
     @property
@@ -258,11 +260,14 @@ def _local_parts(gained: int, moved: Moved, fills: Sequence[Fill]) -> dict[str, 
     contribution is what the account was debited, with the other sign. A debit to `transfer` is what the
     instrument gave to another one: value that has left it, and is no loss; a credit is what it got.
     """
+    rolled = [each for each in fills if each.order.rolls]
     parts = {
-        "spread": -sum(_cost(each, each.spread) for each in fills),
-        "slippage": -sum(_cost(each, each.slippage) for each in fills),
-        "impact": -sum(_cost(each, each.impact) for each in fills),
-        **{name: -moved.get(name, 0) for name in ("fees", "dividends", "borrow", "funding")},
+        "spread": -sum(_cost(each, each.spread) for each in fills if not each.order.rolls),
+        "slippage": -sum(_cost(each, each.slippage) for each in fills if not each.order.rolls),
+        "impact": -sum(_cost(each, each.impact) for each in fills if not each.order.rolls),
+        "fees": sum(each.fee for each in rolled) - moved.get("fees", 0),
+        **{name: -moved.get(name, 0) for name in ("dividends", "borrow", "funding")},
+        "roll": -sum(each.fee + _cost(each, each.costs) for each in rolled),
     }
     total = gained + sum(moved.get(name, 0) for name in ("cash", "receivable", "transfer"))
     return parts | {"price": total - sum(parts.values())}

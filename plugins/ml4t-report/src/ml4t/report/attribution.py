@@ -27,6 +27,7 @@ _PARTS = {
     "interest": "Interest",
     "fx": "Currencies",
     "fx_costs": "Conversions",
+    "roll": "Rolls",
     "external": "Paid in",
 }
 _TO_ZERO = 0.005
