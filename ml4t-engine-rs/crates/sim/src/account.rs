@@ -135,7 +135,7 @@ pub fn free_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
     let worth = Worth::known(plan, state, book)?;
     let reserved = book.sum(quotes, Purse::all_reserved)?;
     if state.margin.is_on() {
-        let needs = state.margin.of_known(About::of(plan, state, book.id), state)?.initial;
+        let needs = state.margin.of_known(&About::of(plan, state, book.id), state)?.initial;
         return worth.equity.minus(needs, WHAT)?.minus(reserved, WHAT);
     }
     leveraged(worth.equity, settings)?.minus(worth.gross, WHAT)?.minus(reserved, WHAT)
@@ -158,7 +158,7 @@ fn reserved_margined(book: &Book, quotes: &Quotes) -> Result<Cash> {
 pub(crate) fn buying_power(plan: &Plan, state: &State, book: &Book) -> Result<Cash> {
     let quotes = &state.exchange.quotes;
     if state.margin.is_on() {
-        let needs = state.margin.of_book(About::of(plan, state, book.id))?.initial;
+        let needs = state.margin.of_book(&About::of(plan, state, book.id))?.initial;
         return book.equity(quotes)?.minus(needs, WHAT);
     }
     if goes_by_cash(plan) {
@@ -268,7 +268,7 @@ pub fn reservation(plan: &Plan, state: &State, order: &Order, held: i64) -> Resu
     let gives_back = if order.request.order_type == OrderType::Market { closes } else { 0 };
     if state.margin.is_on() {
         let (about, units) = (About::of(plan, state, order.request.book), (sign * opens, -sign * gives_back));
-        return state.margin.of_order(about, order.request.instrument, units, price).map(Some);
+        return state.margin.of_order(&about, order.request.instrument, units, price).map(Some);
     }
     Ok(instrument.scale.notional(Price(price.0.abs()), Qty(opens - gives_back)))
 }
@@ -331,7 +331,7 @@ pub fn affords(
     }
     if margin.is_on() {
         let about = About::beside(plan, exchange, book, now);
-        return margin.affords(about, (fill.instrument, fill.after, fill.price), fill.fee);
+        return margin.affords(&about, (fill.instrument, fill.after, fill.price), fill.fee);
     }
     if goes_by_cash(plan) {
         let others = collateral(book, quotes)?.minus(size(fill.value_before)?, WHAT)?;

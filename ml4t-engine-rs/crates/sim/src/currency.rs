@@ -94,20 +94,17 @@ impl Currencies {
         let pairs: Vec<(String, String)> = pairs.into_iter().collect();
         let mut rates = Vec::with_capacity(rows.len());
         for row in rows {
-            let (shown_pair, at) = (format!("{}{}", row.base, row.quote), render(row.ts));
+            let place = || format!("{}{} at {}", row.base, row.quote, render(row.ts));
             let rate = exact_rate(row.rate).filter(|_| ALLOWED.contains(&row.rate)).ok_or_else(|| {
-                SimError::data(format!(
-                    "fx rates: {shown_pair} at {at} is {}, allowed are 1e-8 to 1e8",
-                    shown(row.rate)
-                ))
+                SimError::data(format!("fx rates: {} is {}, allowed are 1e-8 to 1e8", place(), shown(row.rate)))
             })?;
             let names = (row.base.as_str(), row.quote.as_str());
             let pair = pairs.partition_point(|(base, quote)| (base.as_str(), quote.as_str()) < names);
             let next = PairRate { ts: row.ts, pair, rate };
             if rates.last().is_some_and(|last: &PairRate| (last.ts, last.pair) >= (next.ts, next.pair)) {
                 return Err(SimError::data(format!(
-                    "fx rates must be sorted by time and pair without duplicates: {shown_pair} at {at} is not after the \
-                     row before it"
+                    "fx rates must be sorted by time and pair without duplicates: {} is not after the row before it",
+                    place()
                 )));
             }
             rates.push(next);

@@ -468,13 +468,22 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             .min(plan.calendars[nav].close.get(state.sessions_seen[nav]).copied().unwrap_or(NEVER))
     }
 
+    /// Whether the open of each position is an instant of its own, at which margin is checked.
+    ///
+    /// At each check marks are settled, which leaves listed only what opens at the same instant. Where liquidation has
+    /// a price, the venue itself watches each open.
+    fn checks_opens(&self) -> bool {
+        self.state.margin.is_on() && self.plan.margin.at_price.is_none()
+    }
+
     /// Phases 1 to 7 of the next instant; false when there is none.
     ///
     /// # Errors
     /// A model fails, a number leaves its range, an identity does not hold.
     pub fn begin(&mut self) -> Result<bool> {
         let rows_at = self.source.peek();
-        let now = rows_at.min(self.venue.next_due()).min(self.state.due);
+        let open = if self.checks_opens() { self.state.marks.next_open() } else { NEVER };
+        let now = rows_at.min(self.venue.next_due()).min(self.state.due).min(open);
         // The run ends with the data; what the calendar and the timers hold beyond is not part of it.
         if now > self.last {
             return Ok(false);
@@ -787,7 +796,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
     /// As [`Simulator::begin`].
     pub fn take_in(&mut self) -> Result<()> {
         self.state.at = None;
-        if !self.has_intake() && self.venue.passes(&self.plan, self.state.now) {
+        let has_open = self.checks_opens() && self.state.marks.have_open_at(self.state.now);
+        if !self.has_intake() && !has_open && self.venue.passes(&self.plan, self.state.now) {
             self.state.is_after_opens = true;
             return Ok(());
         }

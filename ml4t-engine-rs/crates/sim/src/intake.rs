@@ -250,6 +250,17 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
 
     /// Accept what the account can carry. Orders that free buying power are counted first, whatever their place.
     fn accept_all(&mut self, checked: &mut Vec<OrderId>) -> Result<()> {
+        if !self.state.margin.is_on() {
+            return self.accept_each(checked);
+        }
+        // What orders set aside changes from one to the next, what is held does not.
+        self.state.margin.let_stand(true);
+        let accepted = self.accept_each(checked);
+        self.state.margin.let_stand(false);
+        accepted
+    }
+
+    fn accept_each(&mut self, checked: &mut Vec<OrderId>) -> Result<()> {
         let mut needs = std::mem::take(&mut self.lists.needs);
         for &id in checked.iter() {
             let waits = self.state.order(id).is_linked && self.state.parent_of(id).is_some();

@@ -31,7 +31,7 @@ impl Level {
 
 impl Margin {
     /// What is left of a position, and what is needed to hold it, at a price; others are at their marks.
-    fn at_price(&self, about: About<'_>, terms: AtPrice, id: InstrumentId, price: Price) -> Result<Level> {
+    fn at_price(&self, about: &About<'_>, terms: AtPrice, id: InstrumentId, price: Price) -> Result<Level> {
         let instrument = about.plan.instrument(id);
         let position = &about.book.positions[id.index()];
         let value = instrument.scale.notional(price, Qty(position.quantity));
@@ -54,7 +54,7 @@ impl Margin {
     /// What is left falls on that way, and less of it is needed only as far: the first tick is found by halving.
     pub(crate) fn liquidation(
         &self,
-        about: About<'_>,
+        about: &About<'_>,
         terms: AtPrice,
         id: InstrumentId,
         to: Price,

@@ -4,6 +4,7 @@
 //! of the portfolio alone, so that the model is asked through a shared reference. [`crate::margin_call`] says what
 //! follows where equity does not reach.
 
+use std::cell::OnceCell;
 use std::sync::{Mutex, PoisonError};
 
 use ml4t_abi::{Header, Holding, MarginContext, MarginOutput, Status};
@@ -94,13 +95,14 @@ impl Asked {
     }
 }
 
-/// Where a question is asked from.
-#[derive(Clone, Copy)]
+/// Where questions are asked from, while nothing moves.
 pub(crate) struct About<'a> {
     pub plan: &'a Plan,
     pub quotes: &'a Quotes,
     pub book: &'a Book,
     pub now: Ns,
+    /// Cash and equity, since the first question that has shown them.
+    worth: OnceCell<(Cash, Cash)>,
 }
 
 /// Margin of a run.
@@ -114,6 +116,8 @@ pub struct Margin {
     pub(crate) calls: Vec<Calls>,
     /// Every book as it was checked at the close of a session, for the row of that close.
     pub(crate) closing: Vec<Checked>,
+    /// What the positions of books need at known prices, while nothing moves them: `None` where they may move.
+    standing: Mutex<Option<Vec<(BookId, Requirement)>>>,
 }
 
 impl Margin {
@@ -149,7 +153,7 @@ impl Margin {
     }
 
     /// A position as models see it.
-    fn holding(&self, about: About<'_>, id: InstrumentId, quantity: i64, mark: f64) -> Holding {
+    fn holding(&self, about: &About<'_>, id: InstrumentId, quantity: i64, mark: f64) -> Holding {
         let instrument = about.plan.instrument(id);
         let scale = &instrument.scale;
         let (initial_rate, maintenance_rate) = *self.rates.get(id.index()).unwrap_or(&(f64::NAN, f64::NAN));
@@ -172,7 +176,7 @@ impl Margin {
     /// an amount of money.
     fn ask<T>(
         &self,
-        about: About<'_>,
+        about: &About<'_>,
         fill: impl FnOnce(&mut Vec<Holding>),
         after: impl FnOnce(&[Holding], &[f64]) -> T,
     ) -> Result<(Requirement, T)> {
@@ -188,11 +192,9 @@ impl Margin {
             return Ok((Requirement::default(), after(holdings, amounts)));
         }
         amounts.resize(holdings.len(), f64::NAN);
-        let context = MarginContext {
-            header: Header::of::<MarginContext>(0, 0, about.now),
-            cash: about.book.all_cash(about.quotes)?.to_f64(),
-            equity: about.book.equity(about.quotes)?.to_f64(),
-        };
+        let (cash, equity) = about.worth()?;
+        let header = Header::of::<MarginContext>(0, 0, about.now);
+        let context = MarginContext { header, cash: cash.to_f64(), equity: equity.to_f64() };
         let mut output = MarginOutput::UNSET;
         let status = model.eval(&context, holdings, amounts, &mut output);
         let fail = |text: String| {
@@ -227,28 +229,44 @@ impl Margin {
     ///
     /// # Errors
     /// The model fails, a rate is missing, or a sum leaves the range of a ledger entry.
-    pub(crate) fn of_book(&self, about: About<'_>) -> Result<Requirement> {
+    pub(crate) fn of_book(&self, about: &About<'_>) -> Result<Requirement> {
         Ok(self.ask(about, |holdings| self.list(about, holdings), |_, _| ())?.0)
     }
 
     /// The positions of a book at their marks, and what each needs.
-    pub(crate) fn each_of_book(&self, about: About<'_>) -> Result<Vec<(Holding, Cash)>> {
+    pub(crate) fn each_of_book(&self, about: &About<'_>) -> Result<Vec<(Holding, Cash)>> {
         let quantum = about.plan.account.posting_quantum;
         let money = |amount: &f64| Cash::from_f64(*amount, quantum).unwrap_or(Cash::ZERO);
         let pairs = |holdings: &[Holding], each: &[f64]| holdings.iter().copied().zip(each.iter().map(money)).collect();
         Ok(self.ask(about, |holdings| self.list(about, holdings), pairs)?.1)
     }
 
-    fn list(&self, about: About<'_>, holdings: &mut Vec<Holding>) {
-        for (id, position) in about.book.holdings() {
+    fn list(&self, about: &About<'_>, holdings: &mut Vec<Holding>) {
+        about.book.holdings().for_each(|(id, position)| {
             let scale = &about.plan.instrument(id).scale;
             let mark = position.mark.map_or(f64::NAN, |mark| scale.price_f64(mark));
             holdings.push(self.holding(about, id, position.quantity, mark));
-        }
+        });
+    }
+
+    /// Answer [`Margin::of_known`] once a book from now on, or anew each time again.
+    pub(crate) fn let_stand(&mut self, stands: bool) {
+        *self.standing.get_mut().unwrap_or_else(PoisonError::into_inner) = stands.then(Vec::new);
     }
 
     /// What the positions need at prices that a strategy may know; where there is none, at what they cost on average.
-    pub(crate) fn of_known(&self, about: About<'_>, state: &State) -> Result<Requirement> {
+    pub(crate) fn of_known(&self, about: &About<'_>, state: &State) -> Result<Requirement> {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(answers) = &mut *standing else { return self.ask_known(about, state) };
+        if let Some((_, needs)) = answers.iter().find(|(book, _)| *book == about.book.id) {
+            return Ok(*needs);
+        }
+        let needs = self.ask_known(about, state)?;
+        answers.push((about.book.id, needs));
+        Ok(needs)
+    }
+
+    fn ask_known(&self, about: &About<'_>, state: &State) -> Result<Requirement> {
         let list = |holdings: &mut Vec<Holding>| {
             for (id, position) in about.book.holdings() {
                 let scale = &about.plan.instrument(id).scale;
@@ -262,12 +280,24 @@ impl Margin {
     }
 
     /// What a position needs alone.
-    pub(crate) fn alone(&self, about: About<'_>, id: InstrumentId, quantity: i64, price: Price) -> Result<Requirement> {
+    pub(crate) fn alone(
+        &self,
+        about: &About<'_>,
+        id: InstrumentId,
+        quantity: i64,
+        price: Price,
+    ) -> Result<Requirement> {
         self.alone_at(about, id, quantity, about.plan.instrument(id).scale.price_f64(price))
     }
 
     /// The same at a price between those that are traded.
-    pub(crate) fn alone_at(&self, about: About<'_>, id: InstrumentId, quantity: i64, mark: f64) -> Result<Requirement> {
+    pub(crate) fn alone_at(
+        &self,
+        about: &About<'_>,
+        id: InstrumentId,
+        quantity: i64,
+        mark: f64,
+    ) -> Result<Requirement> {
         let list = |holdings: &mut Vec<Holding>| {
             if quantity != 0 {
                 holdings.push(self.holding(about, id, quantity, mark));
@@ -277,7 +307,7 @@ impl Margin {
     }
 
     /// What the positions need in which one has another quantity, at another price.
-    pub(crate) fn with(&self, about: About<'_>, id: InstrumentId, quantity: i64, price: Price) -> Result<Requirement> {
+    pub(crate) fn with(&self, about: &About<'_>, id: InstrumentId, quantity: i64, price: Price) -> Result<Requirement> {
         let list = |holdings: &mut Vec<Holding>| {
             self.list(about, holdings);
             let found = holdings.binary_search_by_key(&id.0, |holding| holding.asset);
@@ -296,7 +326,7 @@ impl Margin {
     /// What an order needs that opens so many units and gives back others, both signed, at a price.
     pub(crate) fn of_order(
         &self,
-        about: About<'_>,
+        about: &About<'_>,
         instrument: InstrumentId,
         (opens, gives_back): (i64, i64),
         price: Price,
@@ -308,12 +338,12 @@ impl Margin {
     /// Whether the account can carry a position of so many units at a price, and a fee.
     pub(crate) fn affords(
         &self,
-        about: About<'_>,
+        about: &About<'_>,
         (id, quantity, price): (InstrumentId, i64, Price),
         fee: Cash,
     ) -> Result<bool> {
         let currency = about.plan.instrument(id).currency;
-        let equity = about.book.equity(about.quotes)?.minus(about.quotes.to_base(currency, fee)?, WHAT)?;
+        let equity = about.worth()?.1.minus(about.quotes.to_base(currency, fee)?, WHAT)?;
         Ok(self.with(about, id, quantity, price)?.initial <= equity)
     }
 }
@@ -321,12 +351,25 @@ impl Margin {
 impl<'a> About<'a> {
     /// A book of a state.
     pub(crate) fn of(plan: &'a Plan, state: &'a State, book: BookId) -> Self {
-        Self { plan, quotes: &state.exchange.quotes, book: state.book(book), now: state.now }
+        Self::new(plan, &state.exchange.quotes, state.book(book), state.now)
     }
 
     /// A book beside the exchange that it trades on.
     pub(crate) const fn beside(plan: &'a Plan, exchange: &'a Exchange, book: &'a Book, now: Ns) -> Self {
-        Self { plan, quotes: &exchange.quotes, book, now }
+        Self::new(plan, &exchange.quotes, book, now)
+    }
+
+    const fn new(plan: &'a Plan, quotes: &'a Quotes, book: &'a Book, now: Ns) -> Self {
+        Self { plan, quotes, book, now, worth: OnceCell::new() }
+    }
+
+    /// Cash and equity of the book, in the base currency.
+    pub(crate) fn worth(&self) -> Result<(Cash, Cash)> {
+        if let Some(worth) = self.worth.get() {
+            return Ok(*worth);
+        }
+        let found = (self.book.all_cash(self.quotes)?, self.book.equity(self.quotes)?);
+        Ok(*self.worth.get_or_init(|| found))
     }
 }
 
@@ -342,6 +385,7 @@ impl Clone for Margin {
             rates_seen: self.rates_seen,
             calls: self.calls.clone(),
             closing: self.closing.clone(),
+            standing: Mutex::default(),
         }
     }
 }

@@ -149,9 +149,9 @@ impl State {
 
     fn check_margin(&self, plan: &Plan, book: BookId) -> Result<Checked> {
         let about = About::of(plan, self, book);
-        let equity = about.book.equity(about.quotes)?;
+        let (_, equity) = about.worth()?;
         let is_empty = about.book.holdings().next().is_none();
-        let needs = if is_empty { Requirement::default() } else { self.margin.of_book(about)? };
+        let needs = if is_empty { Requirement::default() } else { self.margin.of_book(&about)? };
         Ok(Checked { book, equity, needs, is_empty })
     }
 
@@ -170,7 +170,7 @@ impl State {
         let about = About::of(plan, self, book);
         let position = &about.book.positions[id.index()];
         let needs = |quantity: i64| -> Result<Cash> {
-            Ok(self.margin.alone(about, id, quantity, price)?.overnight.unwrap_or(Cash::ZERO))
+            Ok(self.margin.alone(&about, id, quantity, price)?.overnight.unwrap_or(Cash::ZERO))
         };
         let more = needs(position.quantity)?.minus(needs(before)?, WHAT)?;
         let (paid, currency) = (if position.is_margined { Cash::ZERO } else { notional }, position.currency);
@@ -345,7 +345,7 @@ fn what_to_close(
         _ => 1.0,
     };
     let mut holdings: Vec<Holding> = Vec::new();
-    for (mut holding, maintenance) in state.margin.each_of_book(about)? {
+    for (mut holding, maintenance) in state.margin.each_of_book(&about)? {
         let position = &about.book.positions[holding.asset as usize];
         let gained = position.value.minus(position.carried_at(), WHAT)?;
         holding.unrealized = about.quotes.to_base(position.currency, gained)?.to_f64();

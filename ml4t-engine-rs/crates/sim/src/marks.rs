@@ -52,6 +52,16 @@ impl Marks {
         }
     }
 
+    /// The next open that values a position, of those that are not listed.
+    pub(crate) const fn next_open(&self) -> Ns {
+        self.next_open
+    }
+
+    /// Whether an open of that time is still to value a position.
+    pub(crate) const fn have_open_at(&self, now: Ns) -> bool {
+        !self.listed.is_empty() || self.next_open <= now
+    }
+
     /// Prices up to the last complete row, and the open of the next if `with_open`, count no more.
     pub(crate) fn see(&mut self, i: usize, complete: u32, with_open: bool) {
         self.seen[i] = self.seen[i].max(2 * u64::from(complete) + u64::from(with_open));

@@ -280,7 +280,7 @@ impl SimulatedVenue {
 
     /// See to it that the next open of an instrument is met by its orders, or values its position.
     fn watch_open(&mut self, plan: &Plan, state: &mut State, i: usize) {
-        if self.watch[i] == HELD && !plan.has_margin() {
+        if self.watch[i] == HELD && plan.margin.at_price.is_none() {
             state.marks.list(i);
         } else {
             self.schedule_open(plan, state, i);
@@ -411,10 +411,6 @@ impl Venue for SimulatedVenue {
         self.count_rows(plan, state, feed, rows);
         for at in 0..self.at_work.len() {
             self.schedule_open(plan, state, self.at_work[at] as usize);
-        }
-        if plan.has_margin() {
-            // Margin is checked at the opens of what is held, too.
-            (0..self.watch.len()).for_each(|i| self.schedule_open(plan, state, i));
         }
     }
 

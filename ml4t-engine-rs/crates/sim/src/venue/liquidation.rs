@@ -170,7 +170,7 @@ impl SimulatedVenue {
         if self.guards[guard_of(desk.plan, book, i)].has_begun_liquidation(desk.state) {
             return Ok(());
         }
-        let level = desk.state.margin.liquidation(About::of(desk.plan, desk.state, book), terms, id, price)?;
+        let level = desk.state.margin.liquidation(&About::of(desk.plan, desk.state, book), terms, id, price)?;
         let g = guard_of(desk.plan, book, i);
         self.guards[g].liquidate(desk, &mut self.live[i], (book, i), (level, since))?;
         self.refresh_watch(desk.plan, desk.state, i);

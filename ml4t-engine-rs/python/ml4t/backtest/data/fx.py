@@ -80,12 +80,14 @@ def read_fx_rates(
         raise DataError(message)
     pairs = pairs.cast(pl.String)
     rates = _numbers(frame[by_fold["rate"]], pairs)
-    sides = {pair: _sides(pair, row) for row, pair in enumerate(pairs.to_list())}
+    first_rows = pairs.to_frame("pair").with_row_index().unique("pair", keep="first", maintain_order=True)
+    sides = {pair: _sides(pair, row) for row, pair in first_rows.iter_rows()}
+    bases, quotes = ({pair: both[at] for pair, both in sides.items()} for at in (0, 1))
     read = pl.DataFrame(
         {
             "ts": instants(stamps, timezone=timezone, label=LABEL),
-            "base": [sides[pair][0] for pair in pairs.to_list()],
-            "quote": [sides[pair][1] for pair in pairs.to_list()],
+            "base": pairs.replace_strict(bases, return_dtype=pl.String),
+            "quote": pairs.replace_strict(quotes, return_dtype=pl.String),
             "rate": rates,
         },
         schema_overrides={"ts": pl.Int64, "base": pl.String, "quote": pl.String},
