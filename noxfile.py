@@ -33,6 +33,8 @@ ENGINE_CRATE = f"{ENGINE}/crates/py"
 LIBRARIES = {f"./plugins/ml4t-{x}": f"plugins/ml4t-{x}/rust" for x in ("funding", "impact", "margin")}
 DEMO_CONFIG = "examples/momentum.toml"
 MINIMUM_PYTHON = (3, 11)
+# What builds the packages: installed once, instead of anew for each of them.
+BACKENDS = ("editables", "hatchling", "maturin")
 PEERS = ("zipline", "backtrader", "vectorbt")
 TESTS = "not (bench or browser or faults or parity or plugins or soak or wheels)"
 NOX_REQUIREMENT = "nox>=2025.5.1"
@@ -148,6 +150,9 @@ def run(session: nox.Session, *command: str, env: dict[str, str | None] | None =
         "PYTHONHOME": None,
         # pyo3's build script sees the same interpreter from cargo as from maturin and is not run again.
         "PYO3_PYTHON": str(VENV_PYTHON),
+        # Bytecode is written when a module is first imported, which of most modules never happens. (0 is what
+        # pip takes for yes here.)
+        "PIP_NO_COMPILE": "0",
         **(env or {}),
     }
     with session.chdir(ROOT):
@@ -222,9 +227,10 @@ def ensure_environment(session: nox.Session, *, level: str, profile: str = "rele
     packages = [line.removeprefix("-e ") for line in requirement_lines(editable=True)]
     others = [path for path in packages if path not in {"./ml4t-core", f"./{ENGINE}", *LIBRARIES}]
     tools = requirement_lines(editable=False)
-    maturin = next(line for line in tools if line.startswith("maturin"))
     pip = ["-m", "pip", "install", "--disable-pip-version-check"]
-    python(session, *pip, maturin, "-e", "./ml4t-core")
+    python(session, *pip, *[line for line in tools if line.startswith(BACKENDS)])
+    pip.append("--no-build-isolation")
+    python(session, *pip, "-e", "./ml4t-core")
     build_engine(session, profile=profile, install=True)
     editable = [argument for path in others for argument in ("-e", path)]
     python(session, *pip, *editable, *(tools if level == "dev" else []))
@@ -299,13 +305,13 @@ def own_packages() -> list[str]:
 
 
 def rust_tests(session: nox.Session) -> None:
-    """Run the Rust tests of `abi` and `sim` in the profile of the editable install.
+    """Run the Rust tests of `abi` and `sim`, unoptimised: that is built soonest, and asserts most.
 
     `ml4t-py` cannot be linked into a test binary (an extension module leaves Python's symbols open);
     it is tested from Python.
     """
     need_rust(session)
-    run(session, "cargo", "test", "--release", "--locked", "-p", "ml4t-abi", "-p", "ml4t-sim")
+    run(session, "cargo", "test", "--locked", "-p", "ml4t-abi", "-p", "ml4t-sim")
 
 
 # --------------------------------------------------------------------------- sessions

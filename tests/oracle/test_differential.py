@@ -22,31 +22,31 @@ from .markets import Case, cases
 from .prints import cases_with_prints
 
 
-@random_cases(80)
+@random_cases(50)
 @given(case=cases("day"))
 def test_the_engines_agree_on_daily_bars(plugins: PluginManager, case: Case) -> None:
     agreed(case, plugins)
 
 
-@random_cases(80)
+@random_cases(50)
 @given(case=cases("hour"))
 def test_the_engines_agree_on_bars_within_sessions(plugins: PluginManager, case: Case) -> None:
     agreed(case, plugins)
 
 
-@random_cases(80)
+@random_cases(50)
 @given(case=cases("quote"))
 def test_the_engines_agree_on_quotes(plugins: PluginManager, case: Case) -> None:
     agreed(case, plugins)
 
 
-@random_cases(80)
+@random_cases(50)
 @given(case=cases("trade"))
 def test_the_engines_agree_on_prints(plugins: PluginManager, case: Case) -> None:
     agreed(case, plugins)
 
 
-@random_cases(80)
+@random_cases(50)
 @given(case=cases_with_prints())
 def test_the_engines_agree_on_quotes_with_prints(plugins: PluginManager, case: Case) -> None:
     agreed(case, plugins)
@@ -61,7 +61,7 @@ def cases_around_breaks(draw: st.DrawFn) -> Case:
     return attrs.evolve(case, hours=draw(hours_of(kind)))
 
 
-@random_cases(80)
+@random_cases(50)
 @given(case=cases_around_breaks())
 def test_the_engines_agree_around_breaks(plugins: PluginManager, case: Case) -> None:
     agreed(case, plugins)
@@ -75,13 +75,13 @@ def cases_with_impact(draw: st.DrawFn, *, powers: bool) -> Case:
     return attrs.evolve(case, native="never" if powers else "prefer")
 
 
-@random_cases(80)
+@random_cases(50)
 @given(case=cases_with_impact(powers=False))
 def test_the_engines_agree_on_impact(plugins: PluginManager, case: Case) -> None:
     agreed(case, plugins)
 
 
-@random_cases(80)
+@random_cases(50)
 @given(case=cases_with_impact(powers=True))
 def test_the_engines_agree_on_impact_that_is_a_power_or_decays(plugins: PluginManager, case: Case) -> None:
     agreed(case, plugins)

@@ -105,19 +105,19 @@ def priced(draw: st.DrawFn) -> Case:
     return attrs.evolve(case, settlements=kinds, settled=(), actions=())
 
 
-@random_cases(24)
+@random_cases(16)
 @given(case=called())
 def test_the_engines_agree_on_calls(plugins: PluginManager, case: Case) -> None:
     compare(case, plugins)
 
 
-@random_cases(24)
+@random_cases(16)
 @given(case=dated())
 def test_the_engines_agree_on_margin_rates(plugins: PluginManager, case: Case) -> None:
     compare(case, plugins)
 
 
-@random_cases(24)
+@random_cases(16)
 @given(case=priced())
 def test_the_engines_agree_on_liquidation_prices(plugins: PluginManager, case: Case) -> None:
     # Of two that fill at one open, one engine tells both fills before both rows.

@@ -82,7 +82,7 @@ def check(scenario: Scenario, engine: str) -> None:
         An ask was never sent, two runs differ, or a table is not the expected one.
     """
     check_sessions(scenario)
-    first, second = run_once(scenario, engine), run_once(scenario, engine)
+    first, second = run_twice(scenario, engine)
     for name in TABLES:
         if ipc_bytes(first.table(name)) != ipc_bytes(second.table(name)):
             message = f"{scenario.name} [{engine}]: two runs differ in the table {name}"
@@ -229,8 +229,8 @@ class Script(Strategy):
             self.orders.append(send(ask.symbol, ask.quantity, **{**ask.terms, **links}))
 
 
-def run_once(scenario: Scenario, engine: str) -> Results:
-    """Run a scenario and make sure that everything was asked.
+def run_twice(scenario: Scenario, engine: str) -> tuple[Results, Results]:
+    """Run a scenario two times and make sure that everything was asked.
 
     Raises
     ------
@@ -239,14 +239,18 @@ def run_once(scenario: Scenario, engine: str) -> Results:
     """
     given = {kind: _model(scenario, name) for name, kind in MODELS.items()}
     models = [plugins().build_model(kind, table) for kind, table in given.items() if table is not None]
-    script = Script(
-        scenario.asks, hears_opens=not any(getattr(model, "needs_volume", False) for model in models)
-    )
+    hears_opens = not any(getattr(model, "needs_volume", False) for model in models)
+    scripts: list[Script] = []
+
+    def script() -> Script:
+        scripts.append(Script(scenario.asks, hears_opens=hears_opens))
+        return scripts[-1]
+
     backtest: dict[str, Any] = {"record": "step", "engine": engine, "seed": scenario.seed}
     backtest["base_currency"] = scenario.base_currency
     if scenario.nav_calendar is not None:
         backtest["nav_calendar"] = scenario.nav_calendar
-    results = Engine(
+    backtester = Engine(
         _feeds(scenario),
         script,
         config={"backtest": backtest, "broker": dict(scenario.broker)},
@@ -260,12 +264,13 @@ def run_once(scenario: Scenario, engine: str) -> Results:
         margin_rates=_rates(scenario, "margin_rates", {"initial": "initial", "maintenance": "maintenance"}),
         instruments=_instruments(scenario),
         plugins=plugins(),
-    ).run()
-    if script.left:
-        asks = "\n".join(ask.text for ask in script.left)
+    )
+    first, second = backtester.run(), backtester.run()
+    if left := [ask for each in scripts for ask in each.left]:
+        asks = "\n".join(ask.text for ask in left)
         message = f"{scenario.file}: {scenario.name} [{engine}]: there was no such call for\n{asks}"
         raise ScenarioFailure(message)
-    return results
+    return first, second
 
 
 def _model(scenario: Scenario, name: str) -> Mapping[str, Any] | None:

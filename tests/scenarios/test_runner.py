@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from .files import Scenario, ScenarioError, instant, load_files, load_text
-from .runner import ENGINES, FOLDER, ScenarioFailure, aligned, check, ipc_bytes, run_once
+from .runner import ENGINES, FOLDER, ScenarioFailure, aligned, check, ipc_bytes, run_twice
 
 SESSIONS = '''
 [defaults]
@@ -125,7 +125,7 @@ def test_an_ask_that_is_never_sent_fails(engine: str, ask: str) -> None:
 def test_the_call_that_reports_fills_of_opens_sends_asks(engine: str) -> None:
     ask = "2024-03-04 21:00 | data | buy 100 XYZ limit 95.00"
     scenario = changed(ask, f"{ask}\n2024-03-05 14:30 | fill | sell 100 XYZ")
-    results = run_once(scenario, engine)
+    results, _ = run_twice(scenario, engine)
     sent = results.orders.sort("order_id")["ts_submitted"].dt.strftime("%d %H:%M").to_list()
     assert sent == ["04 21:00", "05 14:30"]
 
