@@ -184,7 +184,7 @@ def test_a_ratio_that_cannot_be_is_refused(value: object) -> None:
         ({"amount": [1.0, 0.85]}, "split of IBM on 2012-07-05: .*ratio=3/2, amount=1"),
         ({"ratio": [2.0, 2.0]}, "cash_dividend of IBM on 2012-07-05: .*ratio=2, amount=0.85"),
         ({"pay_date": [None, dt.date(2012, 7, 1)]}, "pay_date 2012-07-01 is before the ex-date"),
-        ({"ex_date": [None, dt.date(2012, 7, 5)]}, "a split of IBM has no ex_date"),
+        ({"ex_date": [None, dt.date(2012, 7, 5)]}, "row 0: a split of IBM has no ex_date, found None"),
         ({"symbol": ["IBN", "IBM"]}, "corporate actions: symbol 'IBN' is in no feed; did you mean 'IBM'"),
         ({"ex_date": ["July 5", "July 6"]}, "ex_date holds something that is no date"),
     ],
@@ -270,9 +270,20 @@ def test_dividends_reinvested_at_the_close_of_the_ex_date_reproduce_the_adjusted
         ),
         (
             pl.Series([dt.datetime(2012, 7, 5, 9, 30)] * 2),
-            "column ex_date holds 2012-07-05 09:30:00, an instant; a date is wanted",
+            "row 0 (IBM): column ex_date holds 2012-07-05 09:30:00, an instant; a date is wanted",
         ),
-        (pl.Series(["2012-07-05", "5.7.2012"]), "no date, found '5.7.2012'; write 2024-03-04"),
+        (
+            pl.Series([" 2012-07-05", "5.7.2012"]),
+            "row 1 (IBM): column ex_date holds something that is no date, found '5.7.2012'; write 2024-03-04",
+        ),
+        (
+            pl.Series([None, 20120705]),
+            "row 1 (IBM): column ex_date holds numbers, found 20120705; write dates: 2024-03-04",
+        ),
+        (
+            pl.Series([[1], [2]]),
+            "row 0 (IBM): column ex_date holds something that is no date, found [1]; write 2024-03-04",
+        ),
     ],
 )
 def test_an_ex_date_that_is_no_date_is_refused(column: pl.Series, found: str) -> None:
@@ -403,3 +414,114 @@ def test_further_shares_beyond_64_bits_are_refused(prices: pl.DataFrame) -> None
     huge = rows_of([{"kind": "stock_dividend", "ratio": str(2**63 - 1)}])
     with pytest.raises(DataError, match=r"stock_dividend of IBM on 2012-07-05: ratio 9223372036854775807/1 "):
         table(prices, huge)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (
+            {"symbol": ["IBM", None]},
+            "row 1: the cash_dividend on 2012-07-05 has no symbol, found None; expected a symbol",
+        ),
+        (
+            {"symbol": ["IBM", " "]},
+            "row 1: the cash_dividend on 2012-07-05 has no symbol, found ' '; expected a symbol such",
+        ),
+        (
+            {"ex_date": [dt.date(2012, 7, 5), None]},
+            "row 1: a cash_dividend of IBM has no ex_date, found None; expected a date such as 2024-03-04",
+        ),
+        (
+            {"ex_date": ["2012-07-05", ""]},
+            "row 1: a cash_dividend of IBM has no ex_date, found ''; expected a date such as 2024-03-04",
+        ),
+        (
+            {"ex_date": ["2012-07-05", ""], "kind": ["split", None]},
+            "row 1: a corporate action of IBM has no ex_date, found ''",
+        ),
+        (
+            {"pay_date": [None, "soon"]},
+            "row 1 (IBM): column pay_date holds something that is no date, found 'soon'; write 2024-03-04",
+        ),
+        (
+            {"pay_date": pl.Series([None, 2**40], dtype=pl.Int64).cast(pl.Datetime("ms")).dt.offset_by("9y")},
+            "row 1 (IBM): column pay_date holds 2013-11-03 19:53:47.776000, an instant; a date is wanted",
+        ),
+    ],
+    ids=["null symbol", "blank symbol", "null date", "blank date", "nothing else", "text", "instant"],
+)
+def test_a_row_that_nothing_else_names_is_named_by_its_number(columns: dict[str, Any], words: str) -> None:
+    with pytest.raises(DataError, match=re.escape(f"corporate actions: {words}")):
+        read_actions(actions(**columns))
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (
+            {"kind": ActionKind.SPLIT, "ratio": Fraction(1, 2**63)},
+            "split of IBM on 2012-07-05: ratio Fraction(1,",
+        ),
+        (
+            {"kind": ActionKind.SPLIT, "ratio": 2**63},
+            "split of IBM on 2012-07-05: ratio Fraction(9223372036854",
+        ),
+        (
+            {"amount": "1e-19"},
+            "cash_dividend of IBM on 2012-07-05: amount 0.0000000000000000001 is not a number",
+        ),
+        (
+            {"amount": "1e16"},
+            "cash_dividend of IBM on 2012-07-05: amount 10000000000000000 is not a number up to",
+        ),
+        (
+            {"amount": 1, "pay_date": dt.date(2262, 1, 1)},
+            "cash_dividend of IBM: pay_date 2262-01-01 is not from",
+        ),
+    ],
+)
+def test_an_object_that_leaves_its_range_is_named_as_a_row_is(columns: dict[str, Any], words: str) -> None:
+    given = {"kind": ActionKind.CASH_DIVIDEND} | columns
+    action = CorporateAction("IBM", dt.date(2012, 7, 5), **given)
+    with pytest.raises(DataError, match=re.escape(f"corporate actions: {words}")):
+        read_actions([action])
+
+
+def test_files_of_actions_need_neither_equal_columns_nor_one_format(
+    prices: pl.DataFrame, tmp_path: Path
+) -> None:
+    splits = actions()[:1].drop("amount")
+    paid = actions(ex_date=["2012-07-05", "2012-07-06"], withholding=[None, "0.15"])[1:].drop("ratio")
+    splits.write_parquet(tmp_path / "a.parquet")
+    paid.write_csv(tmp_path / "b.csv")
+    paid.with_columns(pl.col("ex_date").str.to_date(), amount=pl.lit("0.85")).write_parquet(
+        tmp_path / "c.parquet"
+    )
+    expected = read_actions([*read_actions(splits).rows, *read_actions(paid).rows]).table
+    for second in ("b.csv", "c.parquet"):
+        names = [tmp_path / "a.parquet", tmp_path / second]
+        read = read_actions(names)
+        assert_frame_equal(read.table, expected)
+        assert [file.path for file in read.files] == names
+    (tmp_path / "c.parquet").unlink()
+    assert_frame_equal(read_actions(tmp_path).table, expected)
+    assert table(prices, tmp_path).height == 2
+
+
+def test_which_of_several_files_is_wrong_is_said(tmp_path: Path) -> None:
+    for name, columns in (("a.csv", {}), ("b.csv", {"symbol": ["IBM", None]})):
+        actions(**columns).write_csv(tmp_path / name)
+    words = f"row 1: the cash_dividend on 2012-07-05 has no symbol, found None; .* \\(in {tmp_path}/b.csv\\)$"
+    with pytest.raises(DataError, match=words):
+        read_actions([tmp_path / "a.csv", str(tmp_path / "b.csv")])
+    (tmp_path / "b.csv").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"b\.csv is a Parquet file") as caught:
+        read_actions([tmp_path / "a.csv", tmp_path / "b.csv"])
+    assert str(caught.value).count("b.csv") == 1
+
+
+def test_folders_called_after_symbols_are_one_table(tmp_path: Path) -> None:
+    for symbol in ("IBM", "007"):
+        (tmp_path / f"symbol={symbol}").mkdir()
+        actions()[:1].drop("symbol").write_parquet(tmp_path / f"symbol={symbol}" / "a.parquet")
+    assert read_actions(tmp_path).table["symbol"].to_list() == ["007", "IBM"]

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ml4t.backtest import datasets
-from ml4t.backtest.data import (
-    DataFeed,
-    Signals,
-    read_actions,
-    read_borrow_rates,
-    read_cash_flows,
-    read_funding_rates,
-    read_fx_rates,
-    read_margin_rates,
-    read_rolls,
-    read_settlement_prices,
-)
+from ml4t.backtest.data import DataFeed
 from ml4t.backtest.data.feed import FeedOptions, LoadedFeed
 from ml4t.backtest.data.frames import Files
 from ml4t.backtest.data.plugged import find_reader, read_section, reader_faults
 from ml4t.backtest.engine import Engine
-from ml4t.core.config import FeedSection, RunConfig, SignalSection, TableSection
+from ml4t.backtest.sections import file_of
+from ml4t.core.config import FeedSection, RunConfig
 from ml4t.core.errors import ArgumentError, DataError, Finding
 from ml4t.core.plugins import PluginManager, load_plugins
 from ml4t.engine.configuration import to_mapping
@@ -59,23 +47,8 @@ def engine_of(config: RunConfig, *, plugins: PluginManager | None = None) -> Eng
         strategy.type,
         config=config,
         params=dict(strategy.params),
-        signals=[_signals(section) for section in config.signal_sources] or None,
-        actions=_tables(config.corporate_actions, read_actions),
-        funding=_tables(config.funding_rates, read_funding_rates),
-        borrow=_tables(config.borrow_rates, read_borrow_rates),
-        fx=_tables(config.fx_rates, read_fx_rates),
-        settlements=_tables(config.settlement_prices, read_settlement_prices),
-        margin_rates=_tables(config.margin_rates, read_margin_rates),
-        cash_flows=_tables(config.cash_flows, read_cash_flows),
-        rolls=_tables(config.rolls, read_rolls),
         plugins=plugins,
     )
-
-
-def _file(path: Path) -> Path:
-    """Return the file a configuration means: `dataset:NAME` is one that ships with ml4t."""
-    scheme, _, name = path.name.partition(":")
-    return datasets.path(name) if scheme == "dataset" and name else path
 
 
 def _feeds(config: RunConfig, plugins: PluginManager) -> list[LoadedFeed]:
@@ -116,9 +89,9 @@ def _feed(
             section, reader, config=config, path=f"data_feeds[{index}]", settings=dict(settings)
         )
     if section.type is None:
-        return DataFeed(Files((_file(Path(section.path)),)), **settings)
+        return DataFeed(Files((file_of(Path(section.path)),)), **settings)
     make = DataFeed.from_csv if section.type == "CsvFeed" else DataFeed.from_parquet
-    return make(_file(Path(section.path)), **settings)
+    return make(file_of(Path(section.path)), **settings)
 
 
 def _settings(section: FeedSection) -> FeedOptions:
@@ -137,21 +110,3 @@ def _settings(section: FeedSection) -> FeedOptions:
         range_check=section.range_check,
         matches_orders=section.matches_orders,
     )
-
-
-def _signals(section: SignalSection) -> Signals:
-    return Signals(
-        _file(section.path),
-        name=section.name,
-        columns=dict(section.columns) or None,
-        model_id=section.model_id,
-        stamp=section.stamp,
-        timezone=section.timezone,
-    )
-
-
-def _tables(sections: tuple[TableSection, ...], read: Callable[..., object]) -> object:
-    if not sections:
-        return None
-    found = [read(_file(section.path), columns=dict(section.columns) or None) for section in sections]
-    return found[0] if len(found) == 1 else found

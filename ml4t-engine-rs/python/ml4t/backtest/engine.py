@@ -22,6 +22,7 @@ from ml4t.backtest.data.signals import as_signals
 from ml4t.backtest.front import TableStrategy
 from ml4t.backtest.kernels import KernelStrategy
 from ml4t.backtest.names import checker_of
+from ml4t.backtest.sections import with_sections
 from ml4t.backtest.strategies import StrategyLike, StrategySource, warn_of_near_misses
 from ml4t.core.config import RunConfig, blocked_plugins
 from ml4t.core.errors import (
@@ -100,7 +101,9 @@ class Engine:
     strategy : Strategy subclass, factory, instance, or "module:Class" / "file.py:Class"
         What decides. Every run gets a fresh instance; an instance given here serves the first run.
     config : RunConfig, mapping, path or None
-        Account, policies, period, models by name; a mapping has the sections of the TOML file.
+        Account, policies, period, models by name; a mapping has the sections of the TOML file. `feed` and
+        `strategy` stand for `[[data_feeds]]` and `[[strategies]]`; its tables and signals are read, unless
+        the keyword of one is given as well, which is refused.
     params : Mapping or None
         Keywords of the strategy's constructor.
     signals, actions : object, optional
@@ -170,20 +173,21 @@ class Engine:
         self.config = _config(config, self._plugins, self._calendars)
         self._source = StrategySource.of(strategy, params, root=self.config.root)
         self._feeds = listed_feeds(feed)
-        brought = self._source.tables()
-        signals = [*as_signals(signals), *brought] if brought else signals
-        self._parts = _Parts(
-            signals=signals,
-            actions=actions,
-            funding=funding,
-            borrow=borrow,
-            fx=fx,
-            settlements=settlements,
-            margin_rates=margin_rates,
-            cash_flows=cash_flows,
-            rolls=rolls,
-            instruments=instruments,
-        )
+        given = {
+            "signals": signals,
+            "actions": actions,
+            "funding": funding,
+            "borrow": borrow,
+            "fx": fx,
+            "settlements": settlements,
+            "margin_rates": margin_rates,
+            "cash_flows": cash_flows,
+            "rolls": rolls,
+        }
+        read = with_sections(self.config, given)
+        if brought := self._source.tables():
+            read["signals"] = [*as_signals(read["signals"]), *brought]
+        self._parts = _Parts(**read, instruments=instruments)
         self._engine = self._plugins.find("engine", self.config.backtest.engine)
         runs_native = self._engine.spec.native
         self._models = chosen_models(self.config, models or {}, self._plugins, runs_native=runs_native)

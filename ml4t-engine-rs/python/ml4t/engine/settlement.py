@@ -50,8 +50,7 @@ def settlement_terms(config: RunConfig) -> dict[str, Any] | None:
     if "days" not in given:
         wrong(".days", "required, but missing: after how many sessions trades settle, such as 1", "missing")
     elif isinstance(given["days"], Mapping):
-        for text, number in given["days"].items():
-            days[_first_day(text, wrong)] = _number(f".days.{text}", number, wrong)
+        days = _dated(given["days"], wrong)
     else:
         days[ALWAYS] = _number(".days", given["days"], wrong)
     if not goes_by_cash(config.broker):
@@ -63,6 +62,20 @@ def settlement_terms(config: RunConfig) -> dict[str, Any] | None:
     if findings:
         raise config.refused(findings)
     return {"days": sorted(days.items()), "unsettled": unsettled}
+
+
+def _dated(given: Mapping[Any, Any], wrong: Any) -> dict[int, int]:  # noqa: ANN401
+    """Return the numbers by first day; a day may be spelt in several ways, and has one number."""
+    days: dict[int, int] = {}
+    spelt: dict[int, object] = {}
+    for text, number in given.items():
+        first = _first_day(text, wrong)
+        if first in spelt and first != ALWAYS:
+            day = EPOCH + dt.timedelta(days=first)
+            wrong(".days", f"{day} is there twice, as {spelt[first]!r} and as {text!r}; keep one")
+        spelt[first] = text
+        days[first] = _number(f".days.{text}", number, wrong)
+    return days
 
 
 def _first_day(text: object, wrong: Any) -> int:  # noqa: ANN401

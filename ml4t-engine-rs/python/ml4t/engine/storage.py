@@ -208,7 +208,11 @@ def _entries(path: Path) -> set[str]:
             after = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return set()
-        if (after.st_dev, after.st_ino, after.st_mtime_ns) == (before.st_dev, before.st_ino, before.st_mtime_ns):
+        if (after.st_dev, after.st_ino, after.st_mtime_ns) == (
+            before.st_dev,
+            before.st_ino,
+            before.st_mtime_ns,
+        ):
             return names
 
 

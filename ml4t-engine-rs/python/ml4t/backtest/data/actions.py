@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -15,8 +16,9 @@ import polars as pl
 from attrs import frozen
 
 from ml4t.backtest.calendars import local_midnight_ns
-from ml4t.backtest.data.columns import find_symbol, folded
-from ml4t.backtest.data.frames import files_of, read_table
+from ml4t.backtest.data.action_dates import read_dates
+from ml4t.backtest.data.columns import find_symbol, folded, refuse_near_misses
+from ml4t.backtest.data.frames import files_of, read_each, read_table
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.core.errors import DataError, nearest
 from ml4t.core.events import CorporateAction
@@ -41,6 +43,7 @@ ACTION_SCHEMA = pl.Schema(
 _Number = TypeVar("_Number", Decimal, Fraction)
 LARGEST_RATIO_PART = 2**63 - 1
 LABEL = "corporate actions"
+OPTIONAL = ("ratio", "amount", "pay_date", "into", "withholding")  #: columns that may be absent
 LARGEST_AMOUNT, AMOUNT_DECIMALS = 10**15, 18  #: of money for a share
 ENDS = ("cash_out", "exchange")  #: what the engine does when an instrument ends
 STAGES = {"cash_dividend": 0, "cash_out": 0, "split": 0, "spin_off": 1, "exchange": 2}
@@ -90,7 +93,16 @@ class Actions:
 
 
 def _to_row(action: CorporateAction) -> tuple[object, ...]:
-    ratio = None if action.ratio is None else exact_ratio(action.ratio)
+    """Return an action as a row of `READ_SCHEMA`, if its numbers and dates have room there."""
+    where = f"{action.kind.value} of {action.symbol}"
+    _refuse_dates(where, action.ex_date, action.pay_date)
+    where = f"{where} on {action.ex_date}"
+    _refuse_amounts(where, action.amount, action.withholding)
+    try:
+        ratio = None if action.ratio is None else exact_ratio(action.ratio)
+    except DataError as error:
+        message = f"{LABEL}: {where}: {error}"
+        raise DataError(message) from None
     return (
         action.symbol,
         action.ex_date,
@@ -178,8 +190,7 @@ def read_actions(source: object, *, columns: Mapping[str, str] | None = None) ->
         return source
     if isinstance(source, CorporateAction):
         return Actions.of([source])
-    files = files_of(source)
-    if isinstance(source, Sequence) and files is None:
+    if isinstance(source, Sequence) and files_of(source) is None:
         parts: list[Actions] = []
         for are_objects, group in groupby(source, key=lambda each: isinstance(each, CorporateAction)):
             some = list(group)
@@ -188,6 +199,9 @@ def read_actions(source: object, *, columns: Mapping[str, str] | None = None) ->
             else:
                 parts += [read_actions(each, columns=columns) for each in some]
         return Actions.together(parts)
+    of_files = read_each(source, partial(read_actions, columns=columns), label=LABEL)
+    if of_files is not None:
+        return Actions.together(of_files)
     frame, found = read_table(source, label=LABEL, columns=columns)
     plain = _plain(frame)
     table = _in_columns(plain)
@@ -207,9 +221,14 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
                 f"corporate actions: column {name} is absent; the columns are {', '.join(frame.columns)}"
             )
             raise DataError(message)
+    refuse_near_misses(by_fold, OPTIONAL, (symbol, by_fold["ex_date"], by_fold["kind"]), label=LABEL)
     columns = {"symbol": frame[symbol].cast(pl.String), "kind": frame[by_fold["kind"]].cast(pl.String)}
     for name in ("ex_date", "pay_date"):
-        columns[name] = _dates(frame[by_fold[name]]) if name in by_fold else _nulls(frame.height, pl.Date())
+        columns[name] = (
+            read_dates(frame[by_fold[name]], columns["symbol"], label=LABEL)
+            if name in by_fold
+            else _nulls(frame.height, pl.Date())
+        )
     into = by_fold.get("into")
     columns["into"] = _nulls(frame.height, pl.String()) if into is None else frame[into].cast(pl.String)
     for name in ("ratio", "amount", "withholding"):
@@ -217,63 +236,32 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
         # NaN is how pandas writes "not applicable".
         columns[name] = column.fill_nan(None) if column.dtype.is_float() else column
     # An empty text says as little as an empty cell.
-    return pl.DataFrame(columns).with_columns(
+    plain = pl.DataFrame(columns).with_columns(
         pl.col(pl.String).str.strip_chars().replace("", None)  # symbols, kinds and numbers as text
     )
+    _refuse_nameless(plain, {"symbol": frame[symbol], "ex_date": frame[by_fold["ex_date"]]})
+    return plain
+
+
+def _refuse_nameless(plain: pl.DataFrame, source: Mapping[str, pl.Series]) -> None:
+    """Refuse a row without a symbol or an ex-date, by its number: nothing else could tell it."""
+    for name, expected in (("symbol", "a symbol such as 'SPY'"), ("ex_date", "a date such as 2024-03-04")):
+        missing = plain[name].is_null()
+        if missing.any():
+            number = missing.arg_max() or 0
+            row, found = plain.row(number, named=True), source[name][number]
+            what = f"a {row['kind'] or 'corporate action'} of {row['symbol']}"
+            if name == "symbol":
+                what = f"the {row['kind'] or 'corporate action'} on {row['ex_date']}"
+            message = (
+                f"{LABEL}: row {number}: {what} has no {name}, found {found!r}; expected {expected}. Fill it "
+                "in, or drop the row"
+            )
+            raise DataError(message)
 
 
 def _nulls(count: int, dtype: pl.DataType) -> pl.Series:
     return pl.Series([None], dtype=dtype).new_from_index(0, count)
-
-
-def _dates(column: pl.Series) -> pl.Series:
-    days = _read_dates(column)
-    # The years that a date of Python has.
-    off = column.filter(~days.to_physical().is_between(-719_162, 2_932_896).fill_null(value=True))
-    if not off.is_empty():
-        message = f"{LABEL}: column {column.name} holds a date beyond the years 1 to 9999, found {off[0]!r}"
-        raise DataError(message)
-    return days
-
-
-def _read_dates(column: pl.Series) -> pl.Series:
-    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        given = column.drop_nulls()
-        if given.is_empty():
-            return column.cast(pl.Date)
-        message = f"{LABEL}: column {column.name} holds numbers, found {given[0]!r}; write dates: 2024-03-04"
-        raise DataError(message)
-    try:
-        if column.dtype == pl.String:
-            return column.str.strip_chars().replace("", None).str.to_date("%Y-%m-%d")
-        if isinstance(column.dtype, pl.Datetime):
-            return _days(column)
-        return column.cast(pl.Date)
-    except pl.exceptions.PolarsError as error:
-        wrong = column.filter(column.is_not_null())
-        if column.dtype == pl.String:
-            wrong = column.filter(
-                column.is_not_null() & column.str.to_date("%Y-%m-%d", strict=False).is_null()
-            )
-        found = "" if wrong.is_empty() else f", found {wrong[0]!r}"
-        message = f"{LABEL}: column {column.name} holds something that is no date{found}; write 2024-03-04"
-        raise DataError(message) from error
-
-
-def _days(column: pl.Series) -> pl.Series:
-    """Return the days of a column of midnights; an instant in a zone may be another day at the exchange."""
-    zone = column.dtype.time_zone if isinstance(column.dtype, pl.Datetime) else None
-    if zone is not None:
-        message = (
-            f"{LABEL}: column {column.name} holds instants in {zone}; a date of the exchange is wanted, for "
-            "example .dt.convert_time_zone('Asia/Tokyo').dt.date()"
-        )
-        raise DataError(message)
-    clock = column.filter(column.is_not_null() & (column.dt.truncate("1d") != column))
-    if not clock.is_empty():
-        message = f"{LABEL}: column {column.name} holds {clock[0]}, an instant; a date is wanted"
-        raise DataError(message)
-    return column.dt.date()
 
 
 def _in_columns(plain: pl.DataFrame) -> pl.DataFrame | None:
@@ -355,7 +343,7 @@ def _kind(text: object) -> str | None:
     return kind if kind in [known.value for known in ActionKind] else None
 
 
-def _action(row: Mapping[str, object]) -> CorporateAction:
+def _action(row: Mapping[str, Any]) -> CorporateAction:
     symbol, ex_date, pay_date = str(row["symbol"]), row["ex_date"], row["pay_date"]
     words = [kind.value for kind in ActionKind]
     kind = _kind(row["kind"])
@@ -367,26 +355,14 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
             f"{', '.join(words)}{hint}"
         )
         raise DataError(message)
-    if row["symbol"] is None or not isinstance(ex_date, dt.date):
-        message = f"corporate actions: a {row['kind']} of {symbol} has no ex_date or no symbol"
-        raise DataError(message)
-    for name, date in (("ex_date", ex_date), ("pay_date", pay_date)):
-        if isinstance(date, dt.date) and not FIRST_DATE <= date <= LAST_DATE:
-            message = f"{LABEL}: {row['kind']} of {symbol}: {name} {date} is not from 1678 to 2261"
-            raise DataError(message)
+    _refuse_dates(f"{row['kind']} of {symbol}", ex_date, pay_date)
     try:
         ratio = None if row["ratio"] is None else exact_ratio(row["ratio"])
         amount, withholding = (_number(row, name) for name in ("amount", "withholding"))
     except ValueError as error:
         message = f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: {error}"
         raise DataError(message) from None
-    for name, number in (("amount", amount), ("withholding", withholding)):
-        if number is not None and (decimal_places(number) > AMOUNT_DECIMALS or abs(number) > LARGEST_AMOUNT):
-            message = (
-                f"{LABEL}: {row['kind']} of {symbol} on {ex_date}: {name} {decimal_text(number)} is not a "
-                f"number up to {LARGEST_AMOUNT:,} with at most {AMOUNT_DECIMALS} decimals"
-            )
-            raise DataError(message)
+    _refuse_amounts(f"{row['kind']} of {symbol} on {ex_date}", amount, withholding)
     try:
         return CorporateAction(
             symbol,
@@ -401,6 +377,25 @@ def _action(row: Mapping[str, object]) -> CorporateAction:
     except DataError as error:
         message = f"{LABEL}: {error}"
         raise DataError(message) from None
+
+
+def _refuse_dates(where: str, ex_date: dt.date, pay_date: dt.date | None) -> None:
+    """Refuse dates whose instants do not fit 64 bits."""
+    for name, date in (("ex_date", ex_date), ("pay_date", pay_date)):
+        if date is not None and not FIRST_DATE <= date <= LAST_DATE:
+            message = f"{LABEL}: {where}: {name} {date} is not from 1678 to 2261"
+            raise DataError(message)
+
+
+def _refuse_amounts(where: str, amount: Decimal | None, withholding: Decimal | None) -> None:
+    """Refuse numbers that a ledger cannot hold."""
+    for name, number in (("amount", amount), ("withholding", withholding)):
+        if number is not None and (decimal_places(number) > AMOUNT_DECIMALS or abs(number) > LARGEST_AMOUNT):
+            message = (
+                f"{LABEL}: {where}: {name} {decimal_text(number)} is not a number up to {LARGEST_AMOUNT:,} "
+                f"with at most {AMOUNT_DECIMALS} decimals"
+            )
+            raise DataError(message)
 
 
 def _number(row: Mapping[str, object], name: str) -> Decimal | None:
@@ -477,11 +472,19 @@ def action_table(actions: pl.DataFrame, ids: Mapping[str, int], timezones: Mappi
 
 def _midnights(table: pl.DataFrame, name: str) -> pl.Series:
     """Return 00:00 of a column of dates in the zone of each row."""
-    keys = [name, "zone"]
-    each = table.select(keys).unique()
-    found = [local_midnight_ns(day, zone) for day, zone in each.rows()]
-    each = each.with_columns(pl.Series("ns", found, dtype=pl.Int64))
-    return table.join(each, on=keys, how="left", maintain_order="left")["ns"]
+    midnights = pl.lit(None, dtype=pl.Int64)
+    for zone in table["zone"].drop_nulls().unique(maintain_order=True):
+        local = (
+            pl.col(name)
+            .cast(pl.Datetime("ns"))
+            .dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        )
+        midnights = pl.when(pl.col("zone") == zone).then(local.cast(pl.Int64)).otherwise(midnights)
+    found = table.with_columns(midnights.alias("ns"))["ns"]
+    # Where daylight saving time removes midnight.
+    for row in (found.is_null() & table[name].is_not_null()).arg_true():
+        found[row] = local_midnight_ns(table[name][row], table["zone"][row])
+    return found
 
 
 def _refuse_large_stock_dividends(actions: pl.DataFrame) -> None:

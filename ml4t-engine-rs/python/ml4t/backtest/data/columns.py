@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 from attrs import frozen
@@ -12,7 +13,8 @@ from ml4t.backtest.data.tables import VALUE_COLUMNS
 from ml4t.core.errors import DataError, nearest
 from ml4t.core.types import DataKind, StampMeaning
 
-__all__ = ["Layout", "apply_renames", "find_layout", "find_time", "folded", "renames", "required_columns"]
+__all__ = ["Layout", "apply_renames", "find_layout", "find_time", "folded", "refuse_near_misses", "renames"]
+__all__ += ["required_columns"]
 
 SYMBOL_NAMES = ("symbol", "ticker", "asset", "asset_id", "instrument")
 TIME_NAMES = ("timestamp", "date", "datetime", "time", "ts", "ts_event", "session")
@@ -36,6 +38,8 @@ OUR_NAMES = {
     *("ts_open", "ts_arrival", "arrival_timestamp", "score", "confidence", "version", "model_id"),
     *("ex_date", "pay_date", "kind", "ratio", "amount", "pair"),
 }
+# From which likeness on a column is another one misspelt; of what two names do not share, a part is enough.
+ALIKE, ALIKE_REST = 0.8, 0.6
 # Names a feature cannot have, because the table or the strategy's view of a row uses them.
 RESERVED = ("ts_event", "ts_open", "ts_arrival", "instrument", "symbol", "signals")
 
@@ -255,6 +259,50 @@ def find_time(by_fold: Mapping[str, str], stamp: StampMeaning, *, label: str) ->
     remedy = f"columns={{{own!r}: '...'}}"
     message = f"{label}: {problem}; the columns are {_listed(by_fold)}. Name it with {remedy}"
     raise DataError(message)
+
+
+def refuse_near_misses(
+    by_fold: Mapping[str, str], optional: Collection[str], read: Collection[str], *, label: str
+) -> None:
+    """Refuse a column that is not read and looks like an optional one that is absent: it is misspelt.
+
+    Further columns are left alone; what they hold is nobody's business here.
+
+    Parameters
+    ----------
+    by_fold
+        Columns of the source by folded name, in reverse.
+    optional
+        Our names of columns that may be absent.
+    read
+        Columns of the source that are read under other names.
+
+    Raises
+    ------
+    DataError
+        Names the column, and the one it looks like.
+    """
+    absent = [name for name in optional if name not in by_fold]
+    for plain, column in reversed(list(by_fold.items())):
+        if plain in optional or column in read:
+            continue
+        for meant in difflib.get_close_matches(plain, absent, n=len(absent) or 1, cutoff=ALIKE):
+            if _is_misspelt(plain, meant):
+                message = f"{label}: column {column!r} is not read; did you mean {meant!r}? Rename or drop it"
+                raise DataError(message)
+
+
+def _is_misspelt(name: str, meant: str) -> bool:
+    """Say whether alike names differ in their letters, and not by a word such as 8h in funding_rate_8h."""
+    left, right = name.split("_"), meant.split("_")
+    while left and right and left[0] == right[0]:
+        left, right = left[1:], right[1:]
+    while left and right and left[-1] == right[-1]:
+        left, right = left[:-1], right[:-1]
+    if not left or not right:
+        # One has the words of the other, and one more.
+        return True
+    return difflib.SequenceMatcher(None, "_".join(left), "_".join(right)).ratio() >= ALIKE_REST
 
 
 def _listed(by_fold: Mapping[str, str]) -> str:

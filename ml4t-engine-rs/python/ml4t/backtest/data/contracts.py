@@ -12,7 +12,7 @@ from attrs import frozen
 
 from ml4t.backtest.calendars import local_midnight_ns
 from ml4t.backtest.data.actions import ACTION_SCHEMA, ENDS, FIRST_DATE, LAST_DATE
-from ml4t.backtest.data.columns import folded
+from ml4t.backtest.data.columns import folded, refuse_near_misses
 from ml4t.backtest.data.context import Context, all_symbols, hint
 from ml4t.backtest.data.frames import read_each, read_table
 from ml4t.backtest.data.readers import SourceFile
@@ -170,12 +170,8 @@ def read_rolls(source: object, *, columns: Mapping[str, str] | None = None) -> R
             message = f"{LABEL}: column {name} is absent; {there}; expected session, from and to"
             raise DataError(message)
     read = {name: frame[by_fold[name]].cast(pl.String) for name in ("from", "to")}
-    at = by_fold.get("roll_at", by_fold.get("rollat"))
-    read["roll_at"] = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
-    if at is not None:
-        read["roll_at"] = frame[at].cast(pl.String)
+    read["roll_at"] = _times(frame, by_fold)
     rows = pl.DataFrame({"session": _sessions(frame[by_fold["session"]]), **read})
-    rows = rows.with_columns(pl.col("roll_at").fill_null(ROLL_AT[0]))
     for number, row in enumerate(rows.iter_rows(named=True)):
         if row["from"] is None or row["to"] is None or row["session"] is None:
             message = f"{LABEL}: row {number} lacks its session or a contract, found {row}"
@@ -192,6 +188,17 @@ def read_rolls(source: object, *, columns: Mapping[str, str] | None = None) -> R
             )
             raise DataError(message)
     return Rolls(frame=rows, files=files)
+
+
+def _times(frame: pl.DataFrame, by_fold: Mapping[str, str]) -> pl.Series:
+    """Return when in its session each roll is due; what goes without saying where nothing is said."""
+    at = by_fold.get("roll_at", by_fold.get("rollat"))
+    if at is not None:
+        return frame[at].cast(pl.String).fill_null(ROLL_AT[0])
+    refuse_near_misses(
+        by_fold, ["roll_at"], [by_fold[name] for name in ("session", "from", "to")], label=LABEL
+    )
+    return pl.Series([ROLL_AT[0]], dtype=pl.String).new_from_index(0, frame.height)
 
 
 def _sessions(column: pl.Series) -> pl.Series:

@@ -9,7 +9,7 @@ from functools import partial
 import polars as pl
 from attrs import frozen
 
-from ml4t.backtest.data.columns import find_time, folded
+from ml4t.backtest.data.columns import find_time, folded, refuse_near_misses
 from ml4t.backtest.data.frames import read_each, read_table
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.stamps import instants
@@ -60,7 +60,9 @@ def read_cash_flows(
     if "amount" not in by_fold:
         message = f"{LABEL}: column amount is absent; the columns are {', '.join(frame.columns)}"
         raise DataError(message)
-    stamps = frame[find_time(by_fold, StampMeaning.EVENT, label=LABEL)]
+    stamp = find_time(by_fold, StampMeaning.EVENT, label=LABEL)
+    refuse_near_misses(by_fold, ["currency"], (stamp, by_fold["amount"]), label=LABEL)
+    stamps = frame[stamp]
     if stamps.dtype == pl.Date:
         message = f"{LABEL}: column {stamps.name} holds dates; give the instant, such as 2024-03-04T14:30:00Z"
         raise DataError(message)

@@ -236,13 +236,32 @@ def read_table(
 
 
 def read_each(source: object, read: Callable[[object], Table], *, label: str) -> list[Table] | None:
-    """Read every table of a list of them; None where `source` is a single one, or files of one."""
-    if not isinstance(source, Sequence) or files_of(source) is not None:
+    """Read every table of a list of them, or of several files; None where `source` is a single one.
+
+    Files are read one by one: some may have columns that others lack, and be of another format.
+    """
+    files = files_of(source)
+    if files is not None:
+        paths = expand_paths(files.locations, name=label)
+        # Folders called symbol=IBM are one table: together they say whether 7 is a number.
+        if len(paths) == 1 or any("=" in folder.name for path in paths for folder in path.parents):
+            return None
+        return [_read_file(path, files.format, read) for path in paths]
+    if not isinstance(source, Sequence):
         return None
     if not source:
         message = f"{label}: the list is empty; leave it out"
         raise DataError(message)
     return [read(each) for each in source]
+
+
+def _read_file(path: Path, kind: Literal["parquet", "csv"] | None, read: Callable[[object], Table]) -> Table:
+    try:
+        return read(Files((path,), kind))
+    except DataError as error:
+        # Which of them it is cannot be seen from a row or a column.
+        message = str(error) if str(path) in str(error) else f"{error} (in {path})"
+        raise DataError(message) from error
 
 
 def files_of(value: object) -> Files | None:

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from ml4t.backtest.calendars import local_midnight_ns
 from ml4t.backtest.data.actions import FIRST_DATE, LAST_DATE
-from ml4t.backtest.data.columns import find_symbol, find_time, folded
+from ml4t.backtest.data.columns import find_symbol, find_time, folded, refuse_near_misses
 from ml4t.backtest.data.frames import read_each, read_table
 from ml4t.backtest.data.readers import SourceFile
 from ml4t.backtest.data.stamps import instants
@@ -203,11 +203,15 @@ def _read(source: object, kind: RateKind, columns: Mapping[str, str] | None, tim
         if name not in by_fold:
             message = f"{kind.label}: column {name} is absent; the columns are {', '.join(frame.columns)}"
             raise DataError(message)
-    symbols = frame[find_symbol(by_fold, label=kind.label)].cast(pl.String)
+    symbol = find_symbol(by_fold, label=kind.label)
+    stamp = find_time(by_fold, StampMeaning.EVENT, label=kind.label)
+    optional = [name for name in (kind.other, kind.short) if name is not None]
+    refuse_near_misses(by_fold, optional, (symbol, stamp, by_fold[kind.rate]), label=kind.label)
+    symbols = frame[symbol].cast(pl.String)
     if symbols.null_count():
         message = f"{kind.label}: row {symbols.is_null().arg_max()} has no symbol"
         raise DataError(message)
-    stamps = frame[find_time(by_fold, StampMeaning.EVENT, label=kind.label)]
+    stamps = frame[stamp]
     if kind.is_in_force:
         stamps = _dates(stamps)
     if stamps.dtype != pl.Date or not kind.is_in_force:
