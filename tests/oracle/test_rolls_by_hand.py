@@ -82,3 +82,30 @@ def test_a_settlement_price_after_the_end_is_refused(engine: str) -> None:
         DataError, match="OLD has one at 2024-03-07T15:00:00Z, and its last_trade is 2024-03-06"
     ):
         play(engine, frames, instruments, settlements=settlement(late))
+
+
+@ENGINES
+def test_a_roll_that_is_never_done_is_a_warning(engine: str) -> None:
+    # OLD has settlement prices of its own until the 6th, NEW its closes: no instant settles both.
+    prices = settlement(*((dt.datetime(2024, 3, day, 22, tzinfo=dt.UTC), 5000.0) for day in (4, 5, 6)))
+    rolls = pl.DataFrame({"session": [DAYS[2]], "from": ["OLD"], "to": ["NEW"], "roll_at": ["settlement"]})
+    contracts = [future(each, settlement="daily") for each in ("OLD", "NEW")]
+    frames = [bars("OLD", 5000.0, DAYS), bars("NEW", 5200.0, DAYS)]
+    results = play(engine, frames, contracts, rolls=rolls, settlements=prices)
+    assert results.rolls.is_empty()
+    (warning,) = [each for each in results.warnings if "roll" in each]
+    assert warning == (
+        "The roll of OLD into NEW, due 2024-03-06T14:30:00Z, was never done: from then on no instant "
+        "settled both contracts. Give settlement prices of both for one instant, or roll at next_open."
+    )
+
+
+@ENGINES
+def test_a_leg_of_a_roll_that_finds_no_bar_is_a_warning(engine: str) -> None:
+    rolls = pl.DataFrame({"session": [DAYS[2]], "from": ["OLD"], "to": ["NEW"]})
+    frames = [bars("OLD", 5000.0, DAYS), bars("NEW", 5200.0, DAYS[:2])]
+    results = play(engine, frames, [future(each) for each in ("OLD", "NEW")], rolls=rolls)
+    (warning,) = [each for each in results.warnings if "roll" in each]
+    assert warning.startswith("Order 3 of a roll, buy 2 NEW sent 2024-03-06 14:30:00+00:00, ended canceled with 0")
+    done = play(engine, [*frames[:1], bars("NEW", 5200.0, DAYS)], [future("OLD"), future("NEW")], rolls=rolls)
+    assert not [each for each in done.warnings if "roll" in each]

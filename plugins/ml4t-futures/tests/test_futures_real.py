@@ -111,7 +111,7 @@ def test_es_goes_through_its_roll_of_december(
     assert before["factor"].unique().to_list() == [1.0]
 
 
-class HoldES(Strategy):
+class Hold(Strategy):
     """Buys a contract of December at its first close, and does nothing else."""
 
     def on_start(self) -> None:
@@ -133,7 +133,7 @@ def held_in_es(vendor: Path, engine: str, **parts: Any) -> Results:  # noqa: ANN
     costs = {"commission_model": {"type": "PerShare", "fee": 2.01}}
     costs["slippage_model"] = {"type": "Spread", "spread": 0.25}
     config = {"backtest": {"engine": engine}, "broker": {"initial_cash": 1_000_000} | costs}
-    return run(HoldES, DataFeed(frame, stamp="session", instruments=contracts), config=config, **parts)
+    return run(Hold, DataFeed(frame, stamp="session", instruments=contracts), config=config, **parts)
 
 
 @pytest.mark.parametrize("engine", ["rust", "reference"])
@@ -205,3 +205,39 @@ def test_gold_rolls_from_december_to_february_by_open_interest(vendor: Path) -> 
     assert (first["priced_on"], first["session"]) == (dt.date(2013, 11, 25), dt.date(2013, 12, 17))
     # One tick of contango.
     assert first["to_price"] - first["from_price"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("engine", ["rust", "reference"])
+@pytest.mark.parametrize(
+    ("roll_at", "december", "february"),
+    # Opens and closes of 17 December, the first day of the table after the open interest had moved on.
+    [("next_open", 1_232.0, 1_233.1), ("settlement", 1_220.3, 1_217.6)],
+)
+def test_a_position_in_gold_goes_through_its_roll_of_december(
+    vendor: Path, engine: str, roll_at: Literal["next_open", "settlement"], december: float, february: float
+) -> None:
+    bars = pl.read_parquet(vendor / "futures_chain.parquet").filter(root="GC").rename({"date": "session"})
+    dates = {"201312": dt.date(2013, 12, 27), "201402": dt.date(2014, 2, 26)}
+    table = pl.DataFrame({"symbol": list(dates), "last_trade": list(dates.values())})
+    chain = FuturesChain.from_frame(table, "GC", **TERMS["GC"])
+    future = ContinuousFuture("GC", OpenInterestCrossover(), chain=chain, roll_at=roll_at)
+    rows = bars.filter(pl.col("contract").is_in(list(dates))).select(
+        "session", *PRICES, "volume", symbol="contract"
+    )
+    feed = DataFeed(rows, stamp="session", instruments=[each.instrument() for each in chain])
+    fee = {"commission_model": {"type": "PerShare", "fee": 2.32}}
+    config = {"backtest": {"engine": engine}, "broker": {"initial_cash": 1_000_000} | fee}
+    results = run(Hold, feed, config=config, rolls=future.roll_plan(bars))
+    (roll,) = results.rolls.rows(named=True)
+    assert (roll["from"], roll["to"], roll["from_price"], roll["to_price"], roll["fees"]) == (
+        "201312",
+        "201402",
+        december,
+        february,
+        4.64,
+    )
+    # Bought at the open of 7 October, 1,323.70; the close of 17 December was 1,217.60 in February.
+    gained = 100 * ((december - 1_323.7) + (1_217.6 - february))
+    assert results.portfolio_history["equity"][-1] - 1_000_000 == pytest.approx(gained - 3 * 2.32, abs=1e-9)
+    by_cause = results.attribution.select(pl.col("price", "fees", "roll").sum().cast(pl.Float64)).row(0)
+    assert by_cause == pytest.approx((gained, -2.32, -4.64), abs=1e-9)

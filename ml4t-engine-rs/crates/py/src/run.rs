@@ -547,6 +547,10 @@ impl PyRun {
         out.set_item("spilled_bytes", orders.1 + rows.1)?;
         let has_room = core.run.state.orders.has_room() && core.run.recorder.has_room();
         out.set_item("has_room", has_room)?;
+        let symbol = |id| self.shared.plan.instrument(id).symbol.as_str();
+        let waiting = core.run.state.waiting_rolls(&self.shared.plan);
+        let waiting: Vec<_> = waiting.map(|roll| (symbol(roll.from), symbol(roll.to), roll.ts)).collect();
+        out.set_item("waiting_rolls", waiting)?;
         Ok(out)
     }
 

@@ -314,7 +314,7 @@ fn move_order<R: Recorder>(
     // A split has scaled the order before it comes here.
     let was_split = matches!(cause, Cause::Split);
     if order.is_triggered {
-        if has_other_size || was_split {
+        if has_other_size {
             desk.state.note(id, (Reason::MovedWithPosition, 0), desk.recorder);
         }
         return Ok(());

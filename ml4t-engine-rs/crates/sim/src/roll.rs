@@ -93,8 +93,20 @@ pub(crate) struct Rolls {
 }
 
 impl Rolls {
+    /// Those that wait for settlement prices.
+    pub(crate) fn waiting<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = &'p Roll> {
+        self.waiting.iter().map(|&k| &plan.rolls[k])
+    }
+
     pub(crate) fn next_due(&self, plan: &Plan) -> Ns {
         plan.rolls.get(self.seen).map_or(NEVER, |roll| roll.ts)
+    }
+}
+
+impl State {
+    /// Rolls whose session has opened, and which wait for settlement prices of both contracts.
+    pub fn waiting_rolls<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = &'p Roll> {
+        self.rolls.waiting(plan)
     }
 }
 

@@ -1332,11 +1332,12 @@ class Run:
     def tables(self) -> dict[str, Table]:
         """Return all tables so far, by the names of `ml4t.core.schemas.TABLES`."""
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, Any]:
         """Return the size of the run: `rows` of input, `orders`, `fills`, `table_bytes` and `spilled_bytes`.
 
         The last two are what orders and tables take in memory, and outside of it; `has_room` is False where
-        something should have gone outside and could not.
+        something should have gone outside and could not. `waiting_rolls` are those that wait for settlement
+        prices: the symbols of both contracts, and since when.
         """
 
     def column_address(self, feed: str, column: str) -> int:

@@ -1,4 +1,4 @@
-"""What the engine registers: itself, the command `ml4t run`, and what `ml4t doctor` tries of models."""
+"""What the engine registers: itself, `ml4t run`, `ml4t lint`, and what `ml4t doctor` tries of models."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ def ml4t_register_engines() -> list[EngineSpec]:
 
 @hookimpl
 def ml4t_register_commands(cli: click.Group) -> None:
-    """Add `ml4t run`."""
+    """Add `ml4t run` and `ml4t lint`."""
     from ml4t.engine.command import run_command
+    from ml4t.engine.lint_command import lint_command
 
     cli.add_command(run_command)
+    cli.add_command(lint_command)
 
 
 @hookimpl

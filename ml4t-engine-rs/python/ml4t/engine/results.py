@@ -13,7 +13,7 @@ from ml4t.engine import display, storage
 from ml4t.engine import performance as perf
 from ml4t.engine.metrics import BENCHMARK_GROUP, METRICS, Metrics
 from ml4t.engine.performance import Every
-from ml4t.engine.rolls import roll_table
+from ml4t.engine.rolls import roll_table, undone_rolls
 from ml4t.engine.tables import arrow_table, check_names, kept_names
 from ml4t.engine.trade_statistics import TradeStatistics, trade_statistics
 
@@ -166,6 +166,8 @@ class Results:
             )
         elif self.keeps_tables and (moved := _moved_after_the_last_nav(self)):
             notes.insert(0, moved)
+        if self.keeps_tables:
+            notes += undone_rolls(self.orders, self._run_info.get("counts", {}).get("waiting_rolls", ()))
         if not self._run_info.get("counts", {}).get("has_room", True):
             notes.append(
                 "Orders and tables exceed table_memory, and what could not be put away in the folder for "

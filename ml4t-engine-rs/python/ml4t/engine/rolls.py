@@ -5,9 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
 
-__all__ = ["roll_table"]
+from ml4t.core.values import format_ns
+
+__all__ = ["roll_table", "undone_rolls"]
+
+
+def undone_rolls(orders: pl.DataFrame, waiting: Iterable[tuple[str, str, int]]) -> list[str]:
+    """Say of each roll that was not done, or not all of it, why, where the strategy traded its contract.
+
+    `waiting` are those that waited for settlement prices when the run ended: the symbols of both contracts, and
+    the instant since when.
+    """
+    import polars as pl
+
+    traded = set(orders.filter(pl.col("filled_quantity") > 0)["symbol"])
+    notes = [
+        f"The roll of {old} into {new}, due {format_ns(since)}, was never done: from then on no instant settled "
+        "both contracts. Give settlement prices of both for one instant, or roll at next_open."
+        for old, new, since in waiting
+        if old in traded
+    ]
+    legs = orders.filter(
+        pl.col("tag") == "roll",
+        pl.col("order_type") == "market",
+        pl.col("filled_quantity") < pl.col("quantity"),
+        # The next roll of the position has taken its place.
+        pl.col("reason_code") != "ROLLED",
+    )
+    notes += [
+        f"Order {leg['order_id']} of a roll, {leg['side']} {leg['quantity']:g} {leg['symbol']} sent "
+        f"{leg['ts_submitted']}, ended {leg['status']} with {leg['filled_quantity']:g} filled: the position "
+        "was not rolled as planned. Its contract may have no bars after that, or a cap on volume."
+        for leg in legs.iter_rows(named=True)
+    ]
+    return notes
 
 
 def roll_table(orders: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:

@@ -245,11 +245,18 @@ class Run:
             venue.book, venue.account, self._attribution, self._exchange, self._flows.paid, excursions
         )
 
-    def counts(self) -> dict[str, int]:
-        """Return the size of the run: `rows` of input, `orders`, `fills`."""
+    def counts(self) -> dict[str, Any]:
+        """Return the size of the run: `rows` of input, `orders`, `fills`; and the rolls that wait."""
         book = self._venue.book
         rows = sum(len(feed) for feed in self._plan.feeds)
-        return {"rows": rows, "orders": len(book.orders), "fills": len(book.fills)}
+        symbols = [each.symbol for each in self._plan.instruments]
+        waiting = [(symbols[each.old], symbols[each.new], each.ts) for each in self._roller.waiting]
+        return {
+            "rows": rows,
+            "orders": len(book.orders),
+            "fills": len(book.fills),
+            "waiting_rolls": waiting,
+        }
 
     # -- time --------------------------------------------------------------------------------------------
 
