@@ -17,15 +17,15 @@ __all__ = ["roll_table", "undone_rolls"]
 def undone_rolls(orders: pl.DataFrame, waiting: Iterable[tuple[str, str, int]]) -> list[str]:
     """Say of each roll that was not done, or not all of it, why, where the strategy traded its contract.
 
-    `waiting` are those that waited for settlement prices when the run ended: the symbols of both contracts, and
-    the instant since when.
+    `waiting` are those that waited for settlement prices when the run ended: the symbols of both contracts,
+    and the instant since when.
     """
     import polars as pl
 
     traded = set(orders.filter(pl.col("filled_quantity") > 0)["symbol"])
     notes = [
-        f"The roll of {old} into {new}, due {format_ns(since)}, was never done: from then on no instant settled "
-        "both contracts. Give settlement prices of both for one instant, or roll at next_open."
+        f"The roll of {old} into {new}, due {format_ns(since)}, was never done: from then on no instant "
+        "settled both contracts. Give settlement prices of both for one instant, or roll at next_open."
         for old, new, since in waiting
         if old in traded
     ]
