@@ -51,6 +51,10 @@ def test_a_leg_that_waits_goes_on_into_the_contract_after(engine: str) -> None:
     assert filled == [(DAYS[1], "OLD", "buy", 2), (DAYS[2], "OLD", "sell", 2), (DAYS[3], "NEW", "buy", 2)]
     ends = results.orders.sort("order_id").select("symbol", "status", "reason_code").rows()
     assert ends[2] == ("MID", "canceled", "ROLLED")
+    # What was to be opened of MID is opened of NEW: nothing is closed at that roll.
+    made = results.rolls.select("from", "to", "quantity", "from_order_id", "to_order_id").rows()
+    assert made == [("OLD", "MID", 2, 2, 3), (None, "NEW", 2, None, 4)]
+    assert results.table("rolls").equals(results.rolls)
 
 
 def settlement(*rows: tuple[dt.datetime, float]) -> pl.DataFrame:
@@ -110,3 +114,24 @@ def test_a_leg_of_a_roll_that_finds_no_bar_is_a_warning(engine: str) -> None:
     assert warning.startswith(f"Order 3 of a roll, buy 2 NEW {sent}, ended canceled with 0")
     done = play(engine, [*frames[:1], bars("NEW", 5200.0, DAYS)], [future("OLD"), future("NEW")], rolls=rolls)
     assert not [each for each in done.warnings if "roll" in each]
+
+
+@ENGINES
+def test_slippage_of_a_roll_that_fills_in_part_is_money(engine: str) -> None:
+    rolls = pl.DataFrame({"session": [DAYS[2]], "from": ["OLD"], "to": ["NEW"]})
+    thin = bars("NEW", 5200.0, DAYS).with_columns(
+        volume=pl.when(pl.col("session") == DAYS[2]).then(10.0).otherwise(0.0)
+    )
+    frames = [bars("OLD", 5000.0, DAYS), thin]
+    costs = {
+        "slippage_model": {"type": "Spread", "spread": 1.0},
+        "commission_model": {"type": "PerOrder", "fee": 1.0},
+    }
+    costs["fill_model"] = {"type": "Default", "volume_limit": 0.1}
+    feed = DataFeed(pl.concat(frames), stamp="session", instruments=[future("OLD"), future("NEW")])
+    config = {"backtest": {"engine": engine}, "broker": {"initial_cash": 3_000_000} | costs}
+    results = Engine(feed, BuysTwo, config=config, rolls=rolls).run()
+    (roll,) = results.rolls.rows(named=True)
+    # Half a point of each of the 2 that are closed and of the 1 that is opened, at 50 a point.
+    assert (roll["slippage"] * roll["quantity"] * 50, roll["fees"]) == (75, 2)
+    assert float(results.attribution["roll"].sum()) == -77

@@ -267,7 +267,8 @@ impl<S: Source, V: Venue, R: Recorder> Simulator<S, V, R> {
             MarginCallRow { ts: now, book, kind, status, equity, requirement, amount, deadline }
         };
         let Some(lacks) = lacks else {
-            if open.take().is_some() {
+            // An account that owes money has met nothing, though nothing is left that needs margin.
+            if checked.equity >= Cash::ZERO && open.take().is_some() {
                 self.record_call(row(CallStatus::Met, Cash::ZERO, None));
             }
             return Ok(());

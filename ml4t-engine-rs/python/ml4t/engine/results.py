@@ -282,7 +282,7 @@ class Results:
         return self.table("logs")
 
     def table(self, name: str) -> pl.DataFrame:
-        """Return a table by name; `trades` is another name of `round_trips`.
+        """Return a table by name; `trades` is another name of `round_trips`, and `rolls` is made of two tables.
 
         Raises
         ------
@@ -291,6 +291,8 @@ class Results:
         """
         import polars as pl
 
+        if name == "rolls":
+            return self.rolls
         name = "round_trips" if name == "trades" else name
         if name not in self._raw and name in TABLES:
             message = (

@@ -51,57 +51,59 @@ def roll_table(orders: pl.DataFrame, fills: pl.DataFrame) -> pl.DataFrame:
     The broker sends the two orders of a roll one after the other, with the tag `roll`: one that closes, and
     one that opens. Columns: ``ts_event`` (when they were sent), ``book``, ``from``, ``to``, ``quantity`` (of
     the position, below zero for a short one), ``from_price`` and ``to_price`` (averages; null before a fill),
-    ``spread`` (to - from: nobody's gain or loss), ``slippage`` (what both fills were worse than their
-    references by, per unit and in price: spread, slippage and impact), ``fees`` (of both, in the currency of
-    the contracts), and the numbers of the orders, ``from_order_id`` and ``to_order_id``.
+    ``spread`` (to - from: nobody's gain or loss), ``slippage`` (what the fills of both were worse than their
+    references by, spread, slippage and impact, in price and spread over ``quantity``: times that and the
+    multiplier it is money), ``fees`` (of both, in the currency of the contracts), and the numbers of the
+    orders, ``from_order_id`` and ``to_order_id``.
+
+    Where a contract is left before anything of it was opened, only the next one is: what closes is null.
     """
     import polars as pl
 
     worse = (pl.col("spread") + pl.col("slippage") + pl.col("impact")) * pl.col("quantity")
-    costs = fills.group_by("order_id").agg(
-        fees=pl.col("fee").sum(), slippage=worse.sum() / pl.col("quantity").sum()
-    )
+    costs = fills.group_by("order_id").agg(fees=pl.col("fee").sum(), lost=worse.sum())
+    is_closing = pl.col("instructions") == "reduce_only"
     legs = (
         orders.filter(pl.col("tag") == "roll", pl.col("order_type") == "market")
         .join(costs, on="order_id", how="left", maintain_order="left")
-        .with_columns(pl.col("fees", "slippage").fill_null(0.0))
+        .select(
+            "book",
+            "symbol",
+            "order_id",
+            "quantity",
+            pl.col("fees", "lost").fill_null(0.0),
+            ts_event="ts_submitted",
+            price="avg_fill_price",
+            is_closing=is_closing,
+            is_long=(pl.col("side") == "sell") == is_closing,
+            # The number of the order that opens, of both.
+            opening=pl.col("order_id") + is_closing,
+        )
     )
-    names = {"symbol": "{}", "avg_fill_price": "{}_price", "order_id": "{}_order_id"}
-    opened = legs.select(
-        "book",
-        *(pl.col(name).alias(form.format("to")) for name, form in names.items()),
-        next_id=pl.col("order_id"),
-        to_side="side",
-        to_sent="ts_submitted",
-        to_fees="fees",
-        to_slippage="slippage",
+    # Two orders with numbers in a row, of one position at one instant, are one roll.
+    roll = ["ts_event", "book", "opening", "is_long"]
+    closed, opened = (
+        legs.filter(each).drop("is_closing") for each in (pl.col("is_closing"), ~pl.col("is_closing"))
     )
-    closed = legs.filter(pl.col("instructions") == "reduce_only").select(
-        "book",
-        *(pl.col(name).alias(form.format("from")) for name, form in names.items()),
-        "quantity",
-        "side",
-        "ts_submitted",
-        "fees",
-        "slippage",
-        next_id=pl.col("order_id") + 1,
+    names = ["symbol", "order_id", "quantity", "fees", "lost", "price"]
+    pairs = (
+        closed.rename({name: f"from_{name}" for name in names})
+        .join(opened.rename({name: f"to_{name}" for name in names}), on=roll, how="full", coalesce=True)
+        .sort("ts_event", "opening")
     )
-    pairs = closed.join(opened, on=["book", "next_id"], how="inner", maintain_order="left").filter(
-        pl.col("side") != pl.col("to_side"),
-        pl.col("ts_submitted") == pl.col("to_sent"),
-        pl.col("from") != pl.col("to"),
-    )
+    units = pl.coalesce("from_quantity", "to_quantity")
+    of_both = {name: pl.sum_horizontal(f"from_{name}", f"to_{name}") for name in ("fees", "lost")}
     return pairs.select(
-        pl.col("ts_submitted").alias("ts_event"),
+        "ts_event",
         "book",
-        "from",
-        "to",
-        pl.when(pl.col("side") == "sell").then(pl.col("quantity")).otherwise(-pl.col("quantity")),
+        pl.col("from_symbol").alias("from"),
+        pl.col("to_symbol").alias("to"),
+        pl.when("is_long").then(units).otherwise(-units).alias("quantity"),
         "from_price",
         "to_price",
         (pl.col("to_price") - pl.col("from_price")).alias("spread"),
-        pl.col("slippage") + pl.col("to_slippage"),
-        pl.col("fees") + pl.col("to_fees"),
+        (of_both["lost"] / units).alias("slippage"),
+        of_both["fees"].alias("fees"),
         "from_order_id",
         "to_order_id",
     )

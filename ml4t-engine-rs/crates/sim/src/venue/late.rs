@@ -122,7 +122,7 @@ impl SimulatedVenue {
             return Ok(());
         }
         desk.state.move_order(id, status, reason, desk.recorder)?;
-        if reason == Reason::CanceledByRequest {
+        if matches!(reason, Reason::CanceledByRequest | Reason::Rolled) {
             self.waive(desk, id);
         }
         self.remove(desk.plan, desk.state, i);

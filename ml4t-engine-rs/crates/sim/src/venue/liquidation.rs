@@ -22,7 +22,8 @@ use crate::time::Ns;
 use crate::venue::{Desk, Venue};
 
 impl SimulatedVenue {
-    /// Cancel those of some orders, given by id, that are of a book; those of position rules go on guarding what is left.
+    /// Cancel those of some orders, given by id, that are of a book. Those of position rules go on guarding what is left,
+    /// unless a roll sells all of it: then they would only come before it.
     pub(super) fn clear<R: Recorder>(
         &mut self,
         desk: &mut Desk<'_, R>,
@@ -32,7 +33,8 @@ impl SimulatedVenue {
     ) -> Result<()> {
         ids.retain(|&id| {
             let order = desk.state.order(id);
-            order.request.book == book && order.rule.is_none()
+            let goes = order.rule.is_none_or(|rule| reason == Reason::Rolled && !rule.is_of_the_broker());
+            order.request.book == book && goes
         });
         for id in ids {
             if desk.state.has_ended(id) {
@@ -45,6 +47,7 @@ impl SimulatedVenue {
                 continue;
             }
             self.end(desk, id, reason)?;
+            self.waive(desk, id);
         }
         Ok(())
     }

@@ -138,8 +138,8 @@ class Calls:
             self.liquidator.liquidate(orders, occasion)
 
     def _meet(self, kind: str, check: _Check, needed: int) -> None:
-        """Close the call of a kind, if it is open."""
-        if kind in self.deadlines:
+        """Close the call of a kind, if it is open and the account is not in debt."""
+        if kind in self.deadlines and check.equity >= 0:
             self._write(kind, "met", check, needed)
             del self.deadlines[kind]
 

@@ -80,7 +80,7 @@ class Roller:
         venue, old = self.venue, self.venue.plan.instruments[roll.old]
         for order in venue.book.open():
             # One that a cancel before has taken along has ended already.
-            is_own = order.instrument is old and order.rule is None and not order.is_of_the_broker
+            is_own = order.instrument is old and not order.is_of_the_broker
             if is_own and order.is_open:
                 venue.end(order, now, OrderStatus.CANCELED, "ROLLED")
         waiting = self._take_back(old, now)
