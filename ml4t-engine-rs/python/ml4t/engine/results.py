@@ -282,7 +282,7 @@ class Results:
         return self.table("logs")
 
     def table(self, name: str) -> pl.DataFrame:
-        """Return a table by name; `trades` is another name of `round_trips`, and `rolls` is made of two tables.
+        """Return a table by name; `trades` is another name of `round_trips`; `rolls` is made of two.
 
         Raises
         ------
