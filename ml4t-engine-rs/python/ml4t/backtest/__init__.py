@@ -18,8 +18,10 @@ from __future__ import annotations
 from ml4t.backtest import datasets
 from ml4t.backtest.arrays import ArrayBacktest, run_backtest
 from ml4t.backtest.data import DataFeed, Signals
+from ml4t.backtest.data.signal_sources import CsvSignalSource, ParquetSignalSource
 from ml4t.backtest.engine import Engine, run
 from ml4t.backtest.front import EntryExit, OrderList, TargetWeights
+from ml4t.backtest.lint import lint
 from ml4t.backtest.rules import CompositeRule, PositionRule, StopLoss, TakeProfit, TrailingStop
 from ml4t.core import schedule
 from ml4t.core.callbacks import (
@@ -57,6 +59,7 @@ __all__ = [
     "CompositeRule",
     "Context",
     "CorporateAction",
+    "CsvSignalSource",
     "DataFeed",
     "Engine",
     "EntryExit",
@@ -73,6 +76,7 @@ __all__ = [
     "OrderStatus",
     "OrderType",
     "PITData",
+    "ParquetSignalSource",
     "Position",
     "PositionRule",
     "Quote",
@@ -93,6 +97,7 @@ __all__ = [
     "TrailingStop",
     "WorkedOrder",
     "datasets",
+    "lint",
     "load_config",
     "run",
     "run_backtest",

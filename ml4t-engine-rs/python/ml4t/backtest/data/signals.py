@@ -11,11 +11,14 @@ wide
     ``timestamp``, ``symbol`` and one numeric column per signal; a missing value is no signal. It is
     known at its timestamp.
 
-A frame is long if its only numeric column, apart from ``confidence`` and ``version``, is ``score``.
+A frame is long if it has a column ``score`` and either no other numeric column, or something that only a
+long frame has: ``model_id``, ``version``, ``confidence``, an arrival, or a declared ``model_id``. Its other
+columns are ignored. What could be either is refused.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -25,11 +28,14 @@ from attrs import evolve, field, frozen
 
 from ml4t.backtest.calendars import SessionTable
 from ml4t.backtest.data.columns import SYMBOL_NAMES, TIME_NAMES, apply_renames, find_symbol, find_time, folded
+from ml4t.backtest.data.embargo import Timing, arrivals
 from ml4t.backtest.data.frames import files_of, scan_files, to_polars
 from ml4t.backtest.data.readers import SourceFile, reason_of
 from ml4t.backtest.data.settings import check_timezone
+from ml4t.backtest.data.signal_events import drain, events_of, is_event, rows_of, table_of
 from ml4t.backtest.data.stamps import Meaning, instants, resolve, session_labels
 from ml4t.backtest.data.tables import SignalTable
+from ml4t.backtest.latency import Drawn
 from ml4t.core import sources
 from ml4t.core.errors import DataError
 from ml4t.core.events import Signal
@@ -39,8 +45,10 @@ from ml4t.core.values import format_ns
 __all__ = ["SignalRows", "Signals", "read_signals", "signal_table"]
 
 DEFAULT_NAME = "score"
+VERSIONED = pl.concat_str("name", pl.lit("@"), "version").alias("name")
 ARRIVAL_NAMES = ("ts_arrival", "arrival_timestamp")
 LONG_COLUMNS = ("score", "confidence", "version", "model_id")
+LONG_MARKS = ("model_id", "version", "confidence", *ARRIVAL_NAMES)
 
 
 @frozen
@@ -50,7 +58,8 @@ class Signals:
     Attributes
     ----------
     source
-        A frame, a path, or a :class:`ml4t.core.sources.SignalSource`.
+        A frame, a path, a :class:`ml4t.core.sources.SignalSource`, or an iterator or a list of events:
+        :class:`ml4t.core.events.Signal`, or mappings with the columns of a long frame for keys, in any order.
     name
         What messages call them; also the model id of a long frame that names no model.
     model_id
@@ -62,6 +71,17 @@ class Signals:
         IANA zone of naive stamps.
     columns
         Renames, ours to the source's: ``{"score": "prediction"}``.
+    embargo
+        Until when a signal is held back: ``"next_open"``, ``"2 sessions"``, ``"10:00"``. See
+        :mod:`ml4t.backtest.data.embargo`.
+    latency
+        How long after ``ts_event`` a signal is there: a duration such as ``"90s"``, a timedelta, or a
+        distribution (:class:`ml4t.backtest.latency.Drawn`, or its table) that is drawn from for each model,
+        symbol and ``ts_event``.
+    seed
+        Of what is drawn.
+
+    A signal arrives at the latest of its own arrival, the embargo and the latency.
 
     Examples
     --------
@@ -77,6 +97,9 @@ class Signals:
     stamp: StampMeaning | Literal["event", "session"] | None = field(default=None, kw_only=True)
     timezone: str | None = field(default=None, kw_only=True)
     columns: Mapping[str, str] | None = field(default=None, kw_only=True)
+    embargo: str | dt.time | None = field(default=None, kw_only=True)
+    latency: str | dt.timedelta | Drawn | Mapping[str, Any] | None = field(default=None, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         allowed = {"event": StampMeaning.EVENT, "session": StampMeaning.SESSION}
@@ -86,6 +109,13 @@ class Signals:
             raise DataError(message)
         object.__setattr__(self, "stamp", allowed[word] if word is not None else None)
         check_timezone(self.timezone, self.label)
+        # A rule that is none is refused where it is declared.
+        _ = self.timing
+
+    @property
+    def timing(self) -> Timing:
+        """The rules that set when signals arrive."""
+        return Timing.of(self.embargo, self.latency, self.seed, label=self.label)
 
     @property
     def label(self) -> str:
@@ -100,13 +130,15 @@ class SignalRows:
     Columns ``row``, ``symbol``, ``stamp`` and ``arrival`` (UTC ns, or Date for session labels), ``name``,
     ``score``, ``confidence``, ``version``. ``arrival`` equals ``stamp`` where the source has none.
 
-    ``names`` are those of the columns of a wide frame, of which one without a value has no row.
+    ``names`` are those of the columns of a wide frame, of which one without a value has no row, and of the
+    versions of a model that has several; see :func:`versioned`. ``timing`` is what delays them.
     """
 
     label: str
     frame: pl.DataFrame = field(repr=False)
     names: tuple[str, ...] = ()
     files: tuple[SourceFile, ...] = ()
+    timing: Timing = field(factory=Timing)
 
 
 def as_signals(source: object) -> list[Signals]:
@@ -121,7 +153,7 @@ def as_signals(source: object) -> list[Signals]:
             for name, value in source.items()
             for each in as_signals(value)
         ]
-    if isinstance(source, list | tuple) and files_of(source) is None:
+    if isinstance(source, list | tuple) and files_of(source) is None and not any(map(is_event, source)):
         return [each for value in source for each in as_signals(value)]
     return [Signals(source)]
 
@@ -142,11 +174,12 @@ def read_signals(signals: Signals, *, with_sessions: bool = False) -> SignalRows
     DataError
         A column is absent, a score is not finite, a stamp cannot be turned into an instant.
     """
-    if isinstance(signals.source, sources.SignalSource):
-        drained = _drain(signals.source, signals)
-        _refuse_empty(drained, signals)
-        return SignalRows(label=signals.label, frame=drained)
-    frame, files = _collect(signals)
+    events = _events(signals)
+    if isinstance(events, pl.DataFrame):
+        _refuse_empty(events, signals)
+        names = versioned(events)
+        return SignalRows(label=signals.label, frame=events, names=names, timing=signals.timing)
+    frame, files = _collect(signals) if events is None else (rows_of(events, label=signals.label), ())
     _refuse_empty(frame, signals)
     frame = apply_renames(frame, signals.columns, label=signals.label)[0].lazy().collect()
     by_fold = {folded(name): name for name in reversed(frame.columns)}
@@ -160,13 +193,33 @@ def read_signals(signals: Signals, *, with_sessions: bool = False) -> SignalRows
     }
     _refuse_null(keys["symbol"], signals)
     others = [name for name in frame.columns if name not in (symbol, stamp_name, arrival_name)]
-    names = _signal_columns(frame, others, signals)
+    columns = _signal_columns(frame, by_fold, others, signals)
     base = pl.DataFrame(keys).with_row_index("row")
-    if names == [by_fold.get("score")]:
+    if columns == [by_fold.get("score")]:
         rows = _long(base, frame, by_fold, signals)
-        return SignalRows(label=signals.label, frame=rows, files=files)
-    rows = _wide(base, frame, names, signals)
-    return SignalRows(label=signals.label, frame=rows, names=tuple(names), files=files)
+        names = versioned(rows)
+    else:
+        rows = _wide(base, frame, columns, signals)
+        names = tuple(columns)
+    return SignalRows(label=signals.label, frame=rows, names=names, files=files, timing=signals.timing)
+
+
+def _events(signals: Signals) -> pl.DataFrame | list[Mapping[str, Any]] | None:
+    """Return the rows of a source that yields signals, mappings as they are, None of frames and files."""
+    if isinstance(signals.source, sources.SignalSource):
+        return table_of(drain(signals.source, label=signals.label), default=_model(signals))
+    events = None if files_of(signals.source) is not None else events_of(signals.source, label=signals.label)
+    if events is None:
+        return None
+    objects = [event for event in events if isinstance(event, Signal)]
+    if len(objects) == len(events):
+        return table_of(objects, default=_model(signals))
+    return [event for event in events if isinstance(event, Mapping)]
+
+
+def _model(signals: Signals) -> str:
+    """Return the model of rows that name none."""
+    return signals.model_id or signals.name or DEFAULT_NAME
 
 
 def _refuse_empty(frame: pl.DataFrame, signals: Signals) -> None:
@@ -229,18 +282,60 @@ def _is_label(column: pl.Series) -> bool:
     return bool((column.dt.truncate("1d") == column).all())
 
 
-def _signal_columns(frame: pl.DataFrame, others: Sequence[str], signals: Signals) -> list[str]:
-    """Return the columns that hold scores."""
+def _signal_columns(
+    frame: pl.DataFrame, by_fold: Mapping[str, str], others: Sequence[str], signals: Signals
+) -> list[str]:
+    """Return the columns that hold scores; of a long frame it is `score` alone.
+
+    Raises
+    ------
+    DataError
+        No column holds scores, or the frame could be long as well as wide.
+    """
     keys = (*SYMBOL_NAMES, *TIME_NAMES, *ARRIVAL_NAMES)
     numbers = [name for name in others if frame.schema[name].is_numeric() and folded(name) not in keys]
-    plain = [name for name in numbers if folded(name) not in LONG_COLUMNS or folded(name) == "score"]
-    if not plain:
+    beside = [name for name in numbers if folded(name) not in LONG_COLUMNS]
+    score = by_fold.get("score")
+    if score is None or score not in others:
+        _refuse_scoreless(frame, by_fold, beside, signals)
+        return numbers
+    if score not in numbers:
+        message = (
+            f"{signals.label}: the column score is {frame.schema[score]}, and scores are numbers; convert "
+            "it, or give it another name"
+        )
+        raise DataError(message)
+    is_long = signals.model_id is not None or any(name in by_fold for name in LONG_MARKS)
+    if beside and not is_long:
+        message = (
+            f"{signals.label}: the frame could be one of a model's predictions, with a score and other "
+            f"columns ({', '.join(beside)}), or one with a signal in each of these columns. For the first "
+            "declare Signals(frame, model_id='...') or add a column model_id; for the second give score "
+            "the name of its signal; or drop the other columns"
+        )
+        raise DataError(message)
+    return [score]
+
+
+def _refuse_scoreless(
+    frame: pl.DataFrame, by_fold: Mapping[str, str], beside: Sequence[str], signals: Signals
+) -> None:
+    """Refuse a frame without a column score that has no numbers either, or says of which model they are."""
+    if not beside:
         message = (
             f"{signals.label}: there is no score; a long frame has a column score, a wide one a numeric "
             f"column per signal. The columns are {', '.join(frame.columns)}"
         )
         raise DataError(message)
-    return plain if [folded(name) for name in plain] == ["score"] else numbers
+    told = next((by_fold[name] for name in ("model_id", "version") if name in by_fold), None)
+    if told is None or frame.schema[told].is_numeric() or signals.model_id is not None:
+        return
+    message = (
+        f"{signals.label}: there is a column {told}, which a frame with a column score has, but no score; "
+        f"say which of {', '.join(beside)} it is: Signals(frame, columns={{'score': '{beside[0]}'}}), or "
+        f"drop {told}"
+    )
+    raise DataError(message)
 
 
 def _long(
@@ -273,7 +368,7 @@ def _long(
         else nan
     )
     return base.with_columns(
-        text("model_id", signals.model_id or signals.name or DEFAULT_NAME).alias("name"),
+        text("model_id", _model(signals)).alias("name"),
         score.alias("score"),
         confidence.alias("confidence"),
         text("version", "").alias("version"),
@@ -304,64 +399,6 @@ def _wide(base: pl.DataFrame, frame: pl.DataFrame, names: Sequence[str], signals
     return rows.with_columns(confidence=pl.lit(float("nan")), version=pl.lit(""))
 
 
-def _drain(source: sources.SignalSource, signals: Signals) -> pl.DataFrame:
-    events: list[Signal] = []
-    while (event := _next_signal(source, events, signals)) is not None:
-        if events and event.ts_arrival < events[-1].ts_arrival:
-            message = (
-                f"{signals.label}: the signal of {event.symbol} that arrives at "
-                f"{format_ns(event.ts_arrival)} came after one that arrives at "
-                f"{format_ns(events[-1].ts_arrival)}; get_next_event yields in the order of ts_arrival"
-            )
-            raise DataError(message)
-        events.append(event)
-    default = signals.model_id or signals.name or DEFAULT_NAME
-    return pl.DataFrame(
-        {
-            "row": range(len(events)),
-            "symbol": [event.symbol for event in events],
-            "stamp": [event.ts_event for event in events],
-            "arrival": [event.ts_arrival for event in events],
-            "name": [event.model_id or default for event in events],
-            "score": [event.score for event in events],
-            "confidence": [event.confidence for event in events],
-            "version": [event.version for event in events],
-        },
-        schema={
-            "row": pl.UInt32,
-            "symbol": pl.String,
-            "stamp": pl.Int64,
-            "arrival": pl.Int64,
-            "name": pl.String,
-            "score": pl.Float64,
-            "confidence": pl.Float64,
-            "version": pl.String,
-        },
-    )
-
-
-def _next_signal(source: sources.SignalSource, before: Sequence[Signal], signals: Signals) -> Signal | None:
-    """Return the next signal; an error of the source says how far it had come."""
-    event: Any
-    try:
-        event = source.get_next_event()
-    except Exception as error:
-        last = f", the last of {before[-1].symbol} at {format_ns(before[-1].ts_arrival)}" if before else ""
-        error.add_note(
-            f"{signals.label}: raised by {type(source).__name__}.get_next_event after {len(before)} signals"
-            f"{last}; the run had not begun, so there are no results"
-        )
-        raise
-    if event is not None and not isinstance(event, Signal):
-        message = (
-            f"{signals.label}: get_next_event returned a {type(event).__name__}; it returns Signal, or None "
-            "at the end"
-        )
-        raise DataError(message)
-    signal: Signal | None = event
-    return signal
-
-
 def _refuse_null(symbols: pl.Series, signals: Signals) -> None:
     if symbols.null_count():
         message = f"{signals.label}: row {symbols.is_null().arg_max()} has no symbol"
@@ -376,12 +413,12 @@ def _shown(stamp: object) -> str:
 
 
 def signal_instants(rows: SignalRows, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
-    """Return the rows with ``ts_event`` and ``ts_arrival`` in UTC ns.
+    """Return the rows with ``ts_event`` and ``ts_arrival`` in UTC ns, delayed by the rules of their source.
 
     Raises
     ------
     DataError
-        A date is no session, or a signal arrives before its event.
+        A date is no session, a signal arrives before its event, or a rule cannot be applied.
     """
     frame = rows.frame
     both = []
@@ -402,7 +439,54 @@ def signal_instants(rows: SignalRows, tables: Mapping[str, SessionTable]) -> pl.
             "cannot be known before the data it was made from: check the order or the zone of the two stamps"
         )
         raise DataError(message)
-    return frame
+    return _delayed(frame, rows, tables) if rows.timing.is_set else frame
+
+
+def _delayed(frame: pl.DataFrame, rows: SignalRows, tables: Mapping[str, SessionTable]) -> pl.DataFrame:
+    """Return the rows with their arrivals by the rules.
+
+    What is held back until one instant is in the order of the events. Of revisions of one prediction that are
+    held back until the same instant the last is left, as nobody could have known of the others.
+    """
+    given = frame.sort("ts_event", "ts_arrival", maintain_order=True)
+    delayed = given.with_columns(
+        arrivals(given, rows.timing, tables, label=rows.label), given["ts_arrival"].alias("given")
+    )
+    keys = ["symbol", "name", "version", "ts_event", "ts_arrival"]
+    return delayed.filter(pl.col("given") == pl.col("given").max().over(keys)).drop("given")
+
+
+def versioned(frame: pl.DataFrame) -> tuple[str, ...]:
+    """Return ``model@version`` of every version of the models that state several, sorted.
+
+    A row that does not state its version is of the model only.
+    """
+    pairs = frame.select("name", "version").filter(pl.col("version") != "").unique()
+    several = pairs.filter(pl.len().over("name") > 1)
+    return tuple(several.select(VERSIONED).to_series().sort().to_list())
+
+
+def _with_versions(frame: pl.DataFrame, names: frozenset[str]) -> pl.DataFrame:
+    """Return the rows, and those of named versions once more under that name.
+
+    Raises
+    ------
+    DataError
+        A model is called what a version of another one is.
+    """
+    if not names:
+        return frame
+    again = frame.filter(pl.col("version") != "").with_columns(name=VERSIONED)
+    again = again.filter(pl.col("name").is_in(sorted(names)))
+    taken = sorted({*again["name"].unique()} & {*frame["name"].unique()})
+    if taken:
+        model, _, version = taken[0].rpartition("@")
+        message = (
+            f"signals: {taken[0]} is the name of a signal, and of version {version} of {model}; rename the "
+            "signal"
+        )
+        raise DataError(message)
+    return pl.concat([frame, again]) if again.height else frame
 
 
 def signal_table(
@@ -410,13 +494,19 @@ def signal_table(
 ) -> SignalTable:
     """Return all signals as one sorted table; ``names`` are known though no row has them.
 
+    Of a model with several versions each is a signal of its own, ``model@version``; under the name of the
+    model stands what arrived last of any version, of those that arrive together the last row.
+
     Raises
     ------
     DataError
-        Two signals have the same instants, instrument, name and version.
+        Two signals have the same instants, instrument, name and version; a model is called what a version of
+        another one is.
     """
     frame = pl.concat([each.drop("row") for each in frames])
-    known = tuple(sorted({*frame["name"].unique().to_list(), *names}))
+    named = frozenset((*names, *versioned(frame)))
+    frame = _with_versions(frame, named)
+    known = tuple(sorted({*frame["name"].unique().to_list(), *named}))
     versions = tuple(frame["version"].unique().sort().to_list()) or ("",)
 
     def code(column: str, known: Mapping[str, int]) -> pl.Expr:
