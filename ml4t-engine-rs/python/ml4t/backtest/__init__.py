@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from ml4t.backtest import datasets
 from ml4t.backtest.arrays import ArrayBacktest, run_backtest
+from ml4t.backtest.audit import AuditReport, audit
 from ml4t.backtest.data import DataFeed, Signals
 from ml4t.backtest.data.signal_sources import CsvSignalSource, ParquetSignalSource
 from ml4t.backtest.engine import Engine, run
@@ -54,6 +55,7 @@ from ml4t.engine.results import Results
 
 __all__ = [
     "ArrayBacktest",
+    "AuditReport",
     "Bar",
     "Broker",
     "CompositeRule",
@@ -96,6 +98,7 @@ __all__ = [
     "TradeTick",
     "TrailingStop",
     "WorkedOrder",
+    "audit",
     "datasets",
     "lint",
     "load_config",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime as dt
 import json
 import threading
@@ -221,6 +222,15 @@ class Engine:
                 calendars=self._calendars,
             )
         return self._data
+
+    def with_data(self, data: MarketData) -> Engine:
+        """Return an engine with the same strategy, configuration and options that runs over other data.
+
+        It is how one run is made again with altered tables; `audit` does it. Nothing is read or checked anew.
+        """
+        other = copy.copy(self)
+        vars(other).update(_data=data, _written=None, _running=set(), results=None)
+        return other
 
     def run(self, *, progress: Progress | None = None) -> Results:
         """Run from the first to the last row.
