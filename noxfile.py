@@ -305,13 +305,13 @@ def own_packages() -> list[str]:
 
 
 def rust_tests(session: nox.Session) -> None:
-    """Run the Rust tests of `abi` and `sim`, unoptimised: that is built soonest, and asserts most.
+    """Run the Rust tests of `abi` and `sim` in the profile of the editable install.
 
     `ml4t-py` cannot be linked into a test binary (an extension module leaves Python's symbols open);
     it is tested from Python.
     """
     need_rust(session)
-    run(session, "cargo", "test", "--locked", "-p", "ml4t-abi", "-p", "ml4t-sim")
+    run(session, "cargo", "test", "--release", "--locked", "-p", "ml4t-abi", "-p", "ml4t-sim")
 
 
 # --------------------------------------------------------------------------- sessions

@@ -97,7 +97,7 @@ def test_a_run_gives_every_table_in_its_schema(spec: dict[str, Any]) -> None:
         assert tables[name].schema == table_schema(name)
     assert tables["fills"].column("price").to_pylist() == [11.0]
     assert tables["portfolio_history"].column("equity").to_pylist() == [1000.0, 1000.0, 1050.0]
-    assert run.counts() == {"rows": 3, "orders": 1, "fills": 1}
+    assert run.counts() == {"rows": 3, "orders": 1, "fills": 1, "waiting_rolls": []}
 
 
 COVERED = (
