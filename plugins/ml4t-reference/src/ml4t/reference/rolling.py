@@ -18,7 +18,7 @@ import attrs
 from ml4t.core.types import OrderStatus, OrderType
 from ml4t.reference.market import Data, Market, mark_of
 from ml4t.reference.matching import at_close
-from ml4t.reference.orders import Order
+from ml4t.reference.orders import Order, is_decided
 from ml4t.reference.plan import Instrument, Roll
 from ml4t.reference.settlement import Settling
 from ml4t.reference.venue import Venue
@@ -108,7 +108,10 @@ class Roller:
         legs = [
             order
             for order in self.venue.book.open()
-            if order.instrument is old and order.rolls and not order.reduce_only and order.decided is None
+            if order.instrument is old
+            and order.rolls
+            and not order.reduce_only
+            and not is_decided(order, now)
         ]
         units = sum(order.sign * order.leaves for order in legs)
         for order in legs:
