@@ -2,8 +2,8 @@
 //!
 //! A position is valued at every price of the source that its orders meet: the open of a bar when it opens, its close
 //! when it is complete, a quote, a print. Between two looks only the last of them matters, so while no order is at
-//! work rows are merely noted here, and opens are no instants of their own. [`State::settle_marks`] does what was put
-//! off; whoever reads a value or an equity has called it before.
+//! work rows are merely noted here, and opens are no instants of their own but where margin is checked at them.
+//! [`State::settle_marks`] does what was put off; whoever reads a value or an equity has called it before.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

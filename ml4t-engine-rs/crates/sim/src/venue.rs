@@ -630,7 +630,8 @@ impl Venue for SimulatedVenue {
         let working = (0..self.live.len()).flat_map(|i| self.working(desk.state, i));
         let mut ids: Vec<OrderId> = working.chain(desk.state.links.waiting.iter().copied()).collect();
         ids.sort_unstable();
-        self.clear(desk, book, ids, Reason::Liquidation)
+        // Position rules go on guarding what is left.
+        self.clear(desk, book, (ids, &[], Reason::Liquidation))
     }
 
     fn test_marks<R: Recorder>(&mut self, desk: &mut Desk<'_, R>) -> Result<()> {
@@ -662,7 +663,8 @@ impl Venue for SimulatedVenue {
         (book, id): (BookId, InstrumentId),
     ) -> Result<i64> {
         let ids = self.open_orders_of(desk.state, id.index());
-        self.clear(desk, book, ids, Reason::Rolled)?;
+        // The roll sells all of it: position rules would only come before it.
+        self.clear(desk, book, (ids, &RuleKind::SET, Reason::Rolled))?;
         self.take_back_rolls(desk, (book, id))
     }
 

@@ -22,19 +22,16 @@ use crate::time::Ns;
 use crate::venue::{Desk, Venue};
 
 impl SimulatedVenue {
-    /// Cancel those of some orders, given by id, that are of a book. Those of position rules go on guarding what is left,
-    /// unless a roll sells all of it: then they would only come before it.
+    /// Cancel those of some orders, given by id, that are of a book and of the strategy, or of one of those position rules.
     pub(super) fn clear<R: Recorder>(
         &mut self,
         desk: &mut Desk<'_, R>,
         book: BookId,
-        mut ids: Vec<OrderId>,
-        reason: Reason,
+        (mut ids, rules, reason): (Vec<OrderId>, &[RuleKind], Reason),
     ) -> Result<()> {
         ids.retain(|&id| {
             let order = desk.state.order(id);
-            let goes = order.rule.is_none_or(|rule| reason == Reason::Rolled && !rule.is_of_the_broker());
-            order.request.book == book && goes
+            order.request.book == book && order.rule.is_none_or(|rule| rules.contains(&rule))
         });
         for id in ids {
             if desk.state.has_ended(id) {
